@@ -1,1 +1,39 @@
-//! Placeholder.
+//! The nouns of Remit and the two lattices they obey.
+//!
+//! Everything else in the workspace speaks in these words: an [`Agent`] works on a [`Task`]
+//! under a [`Remit`] that can only narrow ([`Remit::meet`]), touching [`tool`]s whose results
+//! carry a [`Label`] that can only rise ([`Label::join`]). Each call becomes a [`Question`], and
+//! the answer to a question that is not a permit is a [`Refusal`] somebody can act on.
+//!
+//! *Absences:* this crate does no I/O, never waits, reads no clock and draws no randomness; both
+//! are the arguments [`Clock`] and [`Entropy`].
+
+pub mod agent;
+pub mod argument;
+pub mod budget;
+pub mod digest;
+pub mod id;
+pub mod label;
+pub mod question;
+pub mod refusal;
+pub mod remit;
+pub mod scope;
+pub mod task;
+pub mod time;
+pub mod tool;
+pub mod value;
+
+pub use agent::{Agent, AgentName, Attestation, ServerName};
+pub use argument::{ArgumentPath, Role};
+pub use budget::{Budget, Limit, Spent};
+pub use digest::Digest;
+pub use id::{HoldId, TaskId};
+pub use label::{Confidentiality, Integrity, Label, Sources};
+pub use question::{ApprovalFact, Call, Door, Operation, Question, Resource, ResourceKind};
+pub use refusal::{Class, Reason, Refusal};
+pub use remit::Remit;
+pub use scope::{Constraint, ToolPattern, ToolRule, ToolScope};
+pub use task::Task;
+pub use time::{Clock, Entropy, Timestamp};
+pub use tool::{Admission, Effect, Profile, Reach, Tool, ToolId};
+pub use value::Value;

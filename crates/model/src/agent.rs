@@ -1,0 +1,159 @@
+//! Agents, the servers they reach, and how a caller proved to be one.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// A text that is not a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected a name of 1 to 64 lower-case letters, digits, `-` or `_` (no `__`) that starts with \
+     a letter or digit, got `{0}`"
+)]
+pub struct NameError(String);
+
+fn check(text: &str) -> Result<Arc<str>, NameError> {
+    let tail = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    let good = (1..=64).contains(&text.len())
+        && text.bytes().all(tail)
+        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && !text.contains("__");
+    if good { Ok(text.into()) } else { Err(NameError(text.to_owned())) }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The text form.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                check(text).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.as_str().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of a registered agent; the last segment of its SPIFFE ID.
+    AgentName
+);
+name!(
+    /// The name of a tool server.
+    ServerName
+);
+
+/// Whether somebody watches while the agent works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Autonomy {
+    /// A person started it and watches.
+    #[default]
+    Supervised,
+    /// It starts by itself.
+    SelfStarting,
+}
+
+/// A registered non-human identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Its name.
+    pub name: AgentName,
+    /// The person or team that answers for it.
+    pub owner: String,
+    /// What it is for.
+    #[serde(default)]
+    pub purpose: String,
+    /// Whether somebody watches.
+    #[serde(default)]
+    pub autonomy: Autonomy,
+    /// The trust zone it runs in.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// User ids whose processes are this agent; empty: the user Remit runs as.
+    #[serde(default)]
+    pub uids: Vec<u32>,
+}
+
+/// How the holder of a grant proved to be the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    /// By what means.
+    pub method: AttestationMethod,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The means of proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttestationMethod {
+    /// The kernel named the uid of the socket's peer.
+    UnixPeer,
+    /// An operator handed the grant out.
+    Operator,
+}
+
+impl fmt::Display for AttestationMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnixPeer => "unix-peer",
+            Self::Operator => "operator",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_in_paths_uris_and_prefixes() {
+        for good in ["mail", "git-hub", "a_b", "4711"] {
+            assert!(good.parse::<ServerName>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a__b", "A", "a/b", "..", "a b", &"x".repeat(65)] {
+            assert!(bad.parse::<ServerName>().is_err(), "{bad}");
+        }
+    }
+}

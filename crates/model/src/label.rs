@@ -1,0 +1,167 @@
+//! Labels: how sensitive a value is, and whether an outsider could have written it.
+//!
+//! A label is a join-semilattice: [`Label::join`] is idempotent, commutative and associative and
+//! never falls (promise R6). Confidentiality rises towards *restricted*; integrity rises towards
+//! *untrusted*, because mixing anything untrusted in makes the whole untrusted.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// How sensitive a value is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidentiality {
+    /// Anyone may read it.
+    #[default]
+    Public,
+    /// Anyone in the organisation may read it.
+    Internal,
+    /// Only those who need it may read it.
+    Confidential,
+    /// Named readers only.
+    Restricted,
+}
+
+/// How many sources a label names before it says *many* (R13).
+pub const MAX_SOURCES: usize = 16;
+
+/// Who could have written an untrusted value: server names, at most [`MAX_SOURCES`], or *many*.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sources {
+    /// These.
+    Named(BTreeSet<String>),
+    /// More than [`MAX_SOURCES`] of them.
+    Many,
+}
+
+impl Sources {
+    fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Named(mut left), Self::Named(right)) => {
+                left.extend(right);
+                if left.len() > MAX_SOURCES { Self::Many } else { Self::Named(left) }
+            }
+            _ => Self::Many,
+        }
+    }
+}
+
+/// Whether an outsider could have written a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Integrity {
+    /// Written by the person, the operator or a trusted tool.
+    #[default]
+    Trusted,
+    /// Could have been written by an outsider through these sources.
+    Untrusted(Sources),
+}
+
+impl Integrity {
+    /// Untrusted through one source.
+    pub fn untrusted(source: &str) -> Self {
+        Self::Untrusted(Sources::Named(BTreeSet::from([source.to_owned()])))
+    }
+
+    /// Whether an outsider could have written it.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(self, Self::Untrusted(_))
+    }
+}
+
+/// What is known of a value. `Label::default()` is the bottom: public and trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// How sensitive it is.
+    pub confidentiality: Confidentiality,
+    /// Who could have written it.
+    pub integrity: Integrity,
+    /// Free marks such as `pii`; they only accumulate.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+}
+
+impl Label {
+    /// The least label at least as high as both.
+    #[must_use]
+    pub fn join(mut self, other: Self) -> Self {
+        self.confidentiality = self.confidentiality.max(other.confidentiality);
+        self.integrity = match (self.integrity, other.integrity) {
+            (Integrity::Trusted, any) | (any, Integrity::Trusted) => any,
+            (Integrity::Untrusted(left), Integrity::Untrusted(right)) => {
+                Integrity::Untrusted(left.join(right))
+            }
+        };
+        self.tags.extend(other.tags);
+        self
+    }
+
+    /// Whether `self` is at most `other`, that is `self ⊔ other = other`.
+    pub fn flows_to(&self, other: &Self) -> bool {
+        self.clone().join(other.clone()) == *other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn label() -> impl Strategy<Value = Label> {
+        let confidentiality = prop_oneof![
+            Just(Confidentiality::Public),
+            Just(Confidentiality::Internal),
+            Just(Confidentiality::Confidential),
+            Just(Confidentiality::Restricted),
+        ];
+        let names = proptest::collection::btree_set("[a-z]{1,2}", 0..24);
+        let integrity = prop_oneof![
+            Just(Integrity::Trusted),
+            Just(Integrity::Untrusted(Sources::Many)),
+            names.prop_map(|names| Integrity::Untrusted(
+                Sources::Named(BTreeSet::new()).join(Sources::Named(names))
+            )),
+        ];
+        let tags = proptest::collection::btree_set("[a-z]{1,2}", 0..4);
+        (confidentiality, integrity, tags).prop_map(|(confidentiality, integrity, tags)| Label {
+            confidentiality,
+            integrity,
+            tags,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn join_is_idempotent(a in label()) {
+            prop_assert_eq!(a.clone().join(a.clone()), a);
+        }
+
+        #[test]
+        fn join_is_commutative(a in label(), b in label()) {
+            prop_assert_eq!(a.clone().join(b.clone()), b.join(a));
+        }
+
+        #[test]
+        fn join_is_associative(a in label(), b in label(), c in label()) {
+            prop_assert_eq!(
+                a.clone().join(b.clone()).join(c.clone()),
+                a.join(b.join(c))
+            );
+        }
+
+        #[test]
+        fn join_never_falls(a in label(), b in label()) {
+            prop_assert!(a.flows_to(&a.clone().join(b)));
+        }
+
+        #[test]
+        fn bottom_is_neutral(a in label()) {
+            prop_assert_eq!(a.clone().join(Label::default()), a);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The question a decision answers: everything the answer may depend on, and nothing else.
+//!
+//! A decision is a pure function of the policy set and the question, and the question is in the
+//! record; that is what makes replay, backtests and proofs possible with the code that decides
+//! live (promise R9).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{Agent, Attestation, ServerName};
+use crate::budget::Spent;
+use crate::digest::Digest;
+use crate::id::TaskId;
+use crate::label::Label;
+use crate::remit::Remit;
+use crate::time::Timestamp;
+use crate::tool::{Profile, ToolId};
+use crate::value::Value;
+
+/// What is asked of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "op")]
+pub enum Operation {
+    /// `tools/call`
+    CallTool {
+        /// The tool's own name at its server.
+        name: String,
+    },
+    /// `resources/read`, `resources/subscribe`
+    ReadResource {
+        /// The resource.
+        uri: String,
+    },
+    /// `prompts/get`
+    GetPrompt {
+        /// The prompt's own name at its server.
+        name: String,
+    },
+    /// `completion/complete`
+    Complete {
+        /// The prompt name or resource template that is completed.
+        reference: String,
+    },
+}
+
+/// One call, exactly as it will be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// To whom.
+    pub server: ServerName,
+    /// What.
+    pub operation: Operation,
+    /// The JSON-RPC method.
+    pub method: String,
+    /// The JSON-RPC `params`, byte for byte, names without prefix.
+    pub params: Arc<str>,
+}
+
+impl Call {
+    /// The name a remit's tool patterns are matched against.
+    pub fn scope_name(&self) -> String {
+        match &self.operation {
+            Operation::CallTool { name } => format!("{}/{name}", self.server),
+            Operation::ReadResource { .. } => format!("{}/@resources", self.server),
+            Operation::GetPrompt { .. } | Operation::Complete { .. } => {
+                format!("{}/@prompts", self.server)
+            }
+        }
+    }
+
+    /// The tool, if it is a tool call.
+    pub fn tool(&self) -> Option<ToolId> {
+        match &self.operation {
+            Operation::CallTool { name } => Some(ToolId::new(&self.server, name)),
+            _ => None,
+        }
+    }
+
+    /// What makes two calls *the same call* for an approval: server, method, operation and the
+    /// canonical input; not the client's `_meta` (progress tokens, trace ids).
+    pub fn digest(&self, input: &Value) -> Digest {
+        let operation = serde_json::to_string(&self.operation).unwrap_or_default();
+        Digest::of_parts(&[
+            b"remit/call/v1",
+            self.server.as_str().as_bytes(),
+            self.method.as_bytes(),
+            operation.as_bytes(),
+            input.canonical().as_bytes(),
+        ])
+    }
+}
+
+/// The kinds of thing a call can touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResourceKind {
+    /// A file or folder, by path or URI.
+    File,
+    /// A code repository.
+    Repository,
+    /// A bank or user account.
+    Account,
+    /// An e-mail address.
+    Mailbox,
+    /// A network host; URLs are reduced to theirs.
+    Host,
+    /// A database table.
+    Table,
+    /// A chat channel.
+    Channel,
+    /// A secret.
+    Secret,
+    /// The server itself, when the call names nothing.
+    Server,
+}
+
+impl ResourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::File,
+        Self::Repository,
+        Self::Account,
+        Self::Mailbox,
+        Self::Host,
+        Self::Table,
+        Self::Channel,
+        Self::Secret,
+        Self::Server,
+    ];
+
+    /// The Cedar entity type, without namespace.
+    pub fn entity_type(self) -> &'static str {
+        match self {
+            Self::File => "File",
+            Self::Repository => "Repository",
+            Self::Account => "Account",
+            Self::Mailbox => "Mailbox",
+            Self::Host => "Host",
+            Self::Table => "Table",
+            Self::Channel => "Channel",
+            Self::Secret => "Secret",
+            Self::Server => "Server",
+        }
+    }
+}
+
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.entity_type())
+    }
+}
+
+/// Something a call touches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Resource {
+    /// What kind of thing.
+    pub kind: ResourceKind,
+    /// Which one, normalised: lower-case hosts and addresses, paths as given.
+    pub id: String,
+}
+
+/// How a request came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Door {
+    /// MCP over Streamable HTTP.
+    McpHttp,
+    /// MCP over stdio, through `remit mcp`.
+    McpStdio,
+    /// Remit itself, e.g. a re-evaluation.
+    Internal,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "ask")]
+pub enum Asked {
+    /// May this call be made now?
+    Call(Call),
+    /// Could a call of this tool ever be permitted? Arguments are unknown.
+    ListTool(ToolId),
+    /// May this task be opened?
+    OpenTask,
+    /// May this task go on?
+    ContinueTask,
+}
+
+/// The task as the decision sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskFacts {
+    /// Which.
+    pub id: TaskId,
+    /// The template it was opened from.
+    pub template: String,
+    /// Its authority.
+    pub remit: Remit,
+    /// What it had used before this call.
+    pub spent: Spent,
+    /// What has entered it.
+    pub label: Label,
+    /// Whether the remit is sealed (promise R5).
+    pub sealed: bool,
+    /// The epoch: moves with every stop, label raise or policy change.
+    pub epoch: u64,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When it was last used.
+    pub last_used: Timestamp,
+}
+
+/// The tool as the decision sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolFacts {
+    /// The digest of its definition.
+    pub digest: Digest,
+    /// What is known of it.
+    pub profile: Profile,
+    /// `admitted`, `quarantined` or `withdrawn`.
+    pub admission: String,
+    /// The approver group that answers for its server.
+    pub owner: String,
+}
+
+/// A person's approval of this very call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalFact {
+    /// The approver group.
+    pub group: String,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Everything an answer may depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// What is asked.
+    pub asked: Asked,
+    /// Who asks.
+    pub agent: Agent,
+    /// How the asker proved to be that agent.
+    pub attestation: Attestation,
+    /// Within which task.
+    pub task: TaskFacts,
+    /// The tool, where one is known; a call of an unknown tool has none and is denied.
+    pub tool: Option<ToolFacts>,
+    /// The arguments.
+    pub input: Value,
+    /// Everything the call touches; at least one. All must be permitted.
+    pub resources: Vec<Resource>,
+    /// The approval that this call consumes, if there is one.
+    pub approval: Option<ApprovalFact>,
+    /// How the request came in.
+    pub door: Door,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Question {
+    /// The call, if a call is asked for.
+    pub fn call(&self) -> Option<&Call> {
+        match &self.asked {
+            Asked::Call(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// The exact bytes that stand in the record's body.
+    ///
+    /// Errors: none in practice; the type's serialisation is total over its own values.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+}

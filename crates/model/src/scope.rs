@@ -1,0 +1,291 @@
+//! Which tools a remit covers, with which arguments.
+//!
+//! A scope is a conjunction of clauses and a clause a disjunction of rules, so that narrowing is
+//! nothing but adding clauses: `meet` is set union, which makes it idempotent, commutative and
+//! associative by construction, and nothing can be said that widens (promise R3).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::argument::ArgumentPath;
+use crate::value::Value;
+
+/// How many clauses a scope may have; each meet adds at most the other's (R13).
+pub const MAX_CLAUSES: usize = 64;
+
+/// A pattern over `server/tool`: `*` stands for any run of characters, e.g. `mail/*`, `*/read_*`.
+/// Resources and prompts of a server are matched as `server/@resources` and `server/@prompts`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ToolPattern(String);
+
+/// A text that is not a tool pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a tool pattern like `server/tool`, `server/*` or `*`, got `{0}`")]
+pub struct PatternError(String);
+
+impl ToolPattern {
+    /// Whether the pattern covers `name` (`server/tool`).
+    pub fn covers(&self, name: &str) -> bool {
+        glob(self.0.as_bytes(), name.as_bytes())
+    }
+}
+
+/// Iterative glob with one backtrack point: linear in practice, quadratic at worst.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while t < text.len() {
+        if pattern.get(p) == Some(&b'*') {
+            star = Some((p, t));
+            p += 1;
+        } else if pattern.get(p) == text.get(t) {
+            p += 1;
+            t += 1;
+        } else if let Some((at, from)) = star {
+            p = at + 1;
+            t = from + 1;
+            star = Some((at, from + 1));
+        } else {
+            return false;
+        }
+    }
+    pattern.iter().skip(p).all(|c| *c == b'*')
+}
+
+impl FromStr for ToolPattern {
+    type Err = PatternError;
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let plain = !text.is_empty()
+            && text.len() <= 256
+            && text.chars().all(|c| c.is_ascii_graphic())
+            && (text == "*" || text.matches('/').count() == 1);
+        if plain { Ok(Self(text.to_owned())) } else { Err(PatternError(text.to_owned())) }
+    }
+}
+
+impl TryFrom<String> for ToolPattern {
+    type Error = PatternError;
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        text.parse()
+    }
+}
+
+impl From<ToolPattern> for String {
+    fn from(pattern: ToolPattern) -> Self {
+        pattern.0
+    }
+}
+
+impl fmt::Display for ToolPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What one argument must satisfy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Constraint {
+    /// One of these strings, exactly.
+    OneOf(BTreeSet<String>),
+    /// A path at or below this one, without `..`, `.` or empty segments.
+    Under(String),
+    /// A whole number, at most this.
+    AtMost(i64),
+}
+
+impl Constraint {
+    fn holds(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::OneOf(allowed), Value::Text(text)) => allowed.contains(text),
+            (Self::Under(root), Value::Text(path)) => is_under(path, root),
+            (Self::AtMost(bound), Value::Number(text)) => {
+                text.parse::<i64>().is_ok_and(|number| number <= *bound)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OneOf(allowed) => {
+                let quoted: Vec<_> = allowed.iter().map(|text| format!("`{text}`")).collect();
+                write!(f, "one of {}", quoted.join(", "))
+            }
+            Self::Under(root) => write!(f, "a path under `{root}`"),
+            Self::AtMost(bound) => write!(f, "at most {bound}"),
+        }
+    }
+}
+
+fn is_under(path: &str, root: &str) -> bool {
+    let clean = |path: &str| path.split('/').skip(1).all(|s| !matches!(s, "" | "." | ".."));
+    let root = root.trim_end_matches('/');
+    path == root
+        || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/') && clean(rest))
+            && !path.split('/').any(|segment| segment == "..")
+}
+
+/// Tools that match a pattern, with constraints that each argument named must satisfy. An
+/// argument that is absent does not satisfy its constraint; where the path names list elements,
+/// each must.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolRule {
+    /// Which tools.
+    pub tool: ToolPattern,
+    /// What each argument must satisfy.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<ArgumentPath, Constraint>,
+}
+
+impl ToolRule {
+    /// The rule without constraints.
+    pub fn any_arguments(tool: ToolPattern) -> Self {
+        Self { tool, arguments: BTreeMap::new() }
+    }
+
+    fn misfit(&self, input: &Value) -> Option<Misfit> {
+        self.arguments.iter().find_map(|(path, constraint)| {
+            let (mut seen, mut good) = (0, 0);
+            input.leaves(&mut |at, value| {
+                if at == path.0 {
+                    seen += 1;
+                    good += usize::from(constraint.holds(value));
+                }
+            });
+            (seen == 0 || good < seen)
+                .then(|| Misfit::Argument { path: path.clone(), expected: constraint.to_string() })
+        })
+    }
+}
+
+/// Why a call does not fit a scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Misfit {
+    /// No rule of some clause covers the tool.
+    Tool,
+    /// A rule covers the tool, but this argument is outside.
+    Argument {
+        /// Which argument.
+        path: ArgumentPath,
+        /// What was expected of it.
+        expected: String,
+    },
+}
+
+type Clause = BTreeSet<ToolRule>;
+
+/// Which tools, with which arguments. `ToolScope::default()` covers everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ToolScope(BTreeSet<Clause>);
+
+impl ToolScope {
+    /// Any one of `rules` suffices; no rules cover nothing.
+    pub fn any_of(rules: impl IntoIterator<Item = ToolRule>) -> Self {
+        Self(BTreeSet::from([rules.into_iter().collect()]))
+    }
+
+    /// Covers what both cover.
+    #[must_use]
+    pub fn meet(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Whether `self` is known to cover at most what `other` covers (sound, not complete).
+    pub fn within(&self, other: &Self) -> bool {
+        self.0.is_superset(&other.0)
+    }
+
+    /// Whether the scope is too large to be kept (R13).
+    pub fn is_oversized(&self) -> bool {
+        self.0.len() > MAX_CLAUSES
+    }
+
+    /// Whether any arguments could make a call of `name` fit; the question at list time.
+    pub fn could_cover(&self, name: &str) -> bool {
+        self.0.iter().all(|clause| clause.iter().any(|rule| rule.tool.covers(name)))
+    }
+
+    /// Whether the call fits; `Err` names the nearest miss.
+    pub fn covers(&self, name: &str, input: &Value) -> Result<(), Misfit> {
+        self.0.iter().try_for_each(|clause| {
+            let mut nearest = Misfit::Tool;
+            for rule in clause.iter().filter(|rule| rule.tool.covers(name)) {
+                match rule.misfit(input) {
+                    None => return Ok(()),
+                    Some(misfit) => nearest = misfit,
+                }
+            }
+            Err(nearest)
+        })
+    }
+
+    /// The tool patterns of the clause with the fewest rules: what to tell a person.
+    pub fn headline(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .min_by_key(|clause| clause.len())
+            .map(|clause| clause.iter().map(|rule| rule.tool.to_string()).collect())
+            .unwrap_or_else(|| vec!["*".to_owned()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(rules: &str) -> ToolScope {
+        ToolScope::any_of(serde_json::from_str::<Vec<ToolRule>>(rules).unwrap())
+    }
+
+    fn input(json: &str) -> Value {
+        Value::parse(json).unwrap()
+    }
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, name, expected) in [
+            ("*", "mail/send", true),
+            ("mail/*", "mail/send", true),
+            ("mail/*", "mailer/send", false),
+            ("*/read_*", "files/read_file", true),
+            ("files/read", "files/read_file", false),
+            ("*/*_*_*", "a/b_c", false),
+        ] {
+            assert_eq!(pattern.parse::<ToolPattern>().unwrap().covers(name), expected, "{pattern}");
+        }
+        assert!("mail".parse::<ToolPattern>().is_err());
+        assert!("a/b/c".parse::<ToolPattern>().is_err());
+    }
+
+    #[test]
+    fn constraints_look_at_every_element() {
+        let scope = scope(
+            r#"[{"tool":"mail/send","arguments":{"to[]":{"one_of":["a@x","b@x"]}}},
+                {"tool":"files/read","arguments":{"path":{"under":"/work"}}},
+                {"tool":"pay/send","arguments":{"amount":{"at_most":100}}}]"#,
+        );
+        let fits = |tool: &str, json: &str| scope.covers(tool, &input(json)).is_ok();
+        assert!(fits("mail/send", r#"{"to":["a@x","b@x"]}"#));
+        assert!(!fits("mail/send", r#"{"to":["a@x","evil@y"]}"#));
+        assert!(!fits("mail/send", r#"{"to":[]}"#));
+        assert!(fits("files/read", r#"{"path":"/work/a"}"#));
+        for path in ["/work/../etc", "/workshop/a", "/work/./a", "/etc", "/work//a"] {
+            assert!(!fits("files/read", &format!(r#"{{"path":"{path}"}}"#)), "{path}");
+        }
+        assert!(fits("pay/send", r#"{"amount":100}"#));
+        for amount in ["101", "1e2", "99.5", "\"1\""] {
+            assert!(!fits("pay/send", &format!(r#"{{"amount":{amount}}}"#)), "{amount}");
+        }
+        assert_eq!(scope.covers("other/x", &input("{}")), Err(Misfit::Tool));
+    }
+}

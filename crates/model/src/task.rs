@@ -1,0 +1,449 @@
+//! A task: the unit of authority, as a fold over what the ledger recorded of it.
+//!
+//! Open ⇄ Frozen → Closing → Closed. The states are types, the transitions consume, and
+//! [`Task::apply`] is the only way on: the live engine and recovery run the same fold, so what is
+//! in memory is what the ledger says.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::{AgentName, Attestation};
+use crate::budget::Spent;
+use crate::digest::Digest;
+use crate::id::{HoldId, TaskId};
+use crate::label::Label;
+use crate::question::ApprovalFact;
+use crate::remit::Remit;
+use crate::time::Timestamp;
+
+/// How many unused approvals a task may hold (R13).
+pub const MAX_APPROVALS: usize = 64;
+
+/// What is fixed when a task is opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charter {
+    /// Which.
+    pub id: TaskId,
+    /// Whose.
+    pub agent: AgentName,
+    /// The template it was opened from.
+    pub template: String,
+    /// What it is for, in the words of whoever opened it.
+    pub purpose: String,
+    /// Its authority.
+    pub remit: Remit,
+    /// How the opener proved to be the agent.
+    pub attestation: Attestation,
+    /// When it was opened.
+    pub opened: Timestamp,
+}
+
+/// What changes while a task runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// What it has used.
+    pub spent: Spent,
+    /// What has entered it.
+    pub label: Label,
+    /// Whether the remit is sealed.
+    pub sealed: bool,
+    /// Moves with everything that can change an answer already given.
+    pub epoch: u64,
+    /// The number of records of this task so far; the next record's sequence number.
+    pub sequence: u64,
+    /// When it was last used.
+    pub last_used: Timestamp,
+    /// Approvals given and not yet used, by the digest of the call they are for.
+    pub approvals: BTreeMap<Digest, ApprovalFact>,
+    /// Calls held for a person, by id, with the call's digest.
+    pub holds: BTreeMap<HoldId, Digest>,
+}
+
+/// Why a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CloseReason {
+    /// Somebody said it was done.
+    Done,
+    /// Its deadline passed.
+    Deadline,
+    /// It was not used for its idle limit.
+    Idle,
+    /// An operator or a policy ended it.
+    Revoked,
+}
+
+/// Something recorded of a task that changes its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Event {
+    /// A call was permitted: the budget is reserved and the labels rise by this very record.
+    Permitted {
+        /// What it costs.
+        cost: Spent,
+        /// What the tool can return.
+        label: Label,
+        /// The approval it uses up, by call digest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<Digest>,
+    },
+    /// A call came back.
+    Settled {
+        /// Bytes of result.
+        bytes: u64,
+    },
+    /// A call was held for a person.
+    Held {
+        /// The hold.
+        hold: HoldId,
+        /// The call's digest.
+        call: Digest,
+    },
+    /// A person approved a held call.
+    Approved {
+        /// The hold.
+        hold: HoldId,
+        /// The call's digest.
+        call: Digest,
+        /// By whom, for which group.
+        approval: ApprovalFact,
+    },
+    /// A person denied a held call.
+    Denied {
+        /// The hold.
+        hold: HoldId,
+    },
+    /// Nothing of it may be used until it is thawed.
+    Frozen,
+    /// It may go on.
+    Thawed,
+    /// It takes no more calls and ends when the open ones are settled.
+    Closing {
+        /// Why.
+        reason: CloseReason,
+    },
+    /// It has ended.
+    Closed,
+    /// Something was recorded that changes nothing but the sequence.
+    Noted,
+}
+
+/// An event that does not fit the state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the task is {state}; expected {expected}")]
+pub struct InvalidTransition {
+    state: &'static str,
+    expected: &'static str,
+}
+
+/// A task that takes calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    account: Account,
+}
+
+/// A task that takes no calls until it is thawed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frozen {
+    account: Account,
+}
+
+/// A task that takes no more calls; some may still be on their way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    account: Account,
+    reason: CloseReason,
+}
+
+/// A task that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    account: Account,
+    reason: CloseReason,
+}
+
+/// The state of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum State {
+    /// Takes calls.
+    Open(Open),
+    /// Takes none until thawed.
+    Frozen(Frozen),
+    /// Takes no more.
+    Closing(Closing),
+    /// Has ended.
+    Closed(Closed),
+}
+
+/// A task: what is fixed, and its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// What is fixed.
+    pub charter: Charter,
+    /// Where it stands.
+    pub state: State,
+}
+
+// === impl states ===
+
+impl Open {
+    fn permit(
+        mut self,
+        cost: Spent,
+        label: Label,
+        approval: Option<Digest>,
+        at: Timestamp,
+    ) -> Self {
+        let account = &mut self.account;
+        account.spent = account.spent.plus(cost);
+        account.last_used = account.last_used.max(at);
+        if let Some(call) = approval {
+            account.approvals.remove(&call);
+        }
+        let raised = account.label.clone().join(label);
+        if raised != account.label {
+            account.epoch += 1;
+            account.sealed |= raised.integrity.is_untrusted();
+            account.label = raised;
+        }
+        self
+    }
+
+    fn freeze(mut self) -> Frozen {
+        self.account.epoch += 1;
+        Frozen { account: self.account }
+    }
+
+    fn close(mut self, reason: CloseReason) -> Closing {
+        self.account.epoch += 1;
+        Closing { account: self.account, reason }
+    }
+}
+
+impl Frozen {
+    fn thaw(mut self) -> Open {
+        self.account.epoch += 1;
+        Open { account: self.account }
+    }
+
+    fn close(mut self, reason: CloseReason) -> Closing {
+        self.account.epoch += 1;
+        Closing { account: self.account, reason }
+    }
+}
+
+impl Closing {
+    fn finish(self) -> Closed {
+        Closed { account: self.account, reason: self.reason }
+    }
+}
+
+impl State {
+    /// `open`, `frozen`, `closing` or `closed`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "open",
+            Self::Frozen(_) => "frozen",
+            Self::Closing(_) => "closing",
+            Self::Closed(_) => "closed",
+        }
+    }
+
+    fn account_mut(&mut self) -> &mut Account {
+        match self {
+            Self::Open(Open { account })
+            | Self::Frozen(Frozen { account })
+            | Self::Closing(Closing { account, .. })
+            | Self::Closed(Closed { account, .. }) => account,
+        }
+    }
+
+    fn apply(self, event: &Event, at: Timestamp) -> Result<Self, (Self, InvalidTransition)> {
+        match (self, event) {
+            (Self::Open(open), Event::Permitted { cost, label, approval }) => {
+                Ok(Self::Open(open.permit(*cost, label.clone(), *approval, at)))
+            }
+            (Self::Open(open), Event::Frozen) => Ok(Self::Frozen(open.freeze())),
+            (Self::Frozen(frozen), Event::Thawed) => Ok(Self::Open(frozen.thaw())),
+            (Self::Open(open), Event::Closing { reason }) => Ok(Self::Closing(open.close(*reason))),
+            (Self::Frozen(frozen), Event::Closing { reason }) => {
+                Ok(Self::Closing(frozen.close(*reason)))
+            }
+            (Self::Closing(closing), Event::Closed) => Ok(Self::Closed(closing.finish())),
+            (mut state, Event::Settled { bytes }) => {
+                let spent = &mut state.account_mut().spent;
+                spent.bytes = spent.bytes.saturating_add(*bytes);
+                Ok(state)
+            }
+            (mut state, Event::Held { hold, call }) => {
+                state.account_mut().holds.insert(hold.clone(), *call);
+                Ok(state)
+            }
+            (mut state, Event::Approved { hold, call, approval }) => {
+                state.account_mut().holds.remove(hold);
+                state.account_mut().approvals.insert(*call, approval.clone());
+                Ok(state)
+            }
+            (mut state, Event::Denied { hold }) => {
+                state.account_mut().holds.remove(hold);
+                Ok(state)
+            }
+            (state, Event::Noted) => Ok(state),
+            (state, event) => {
+                let expected = expected_state(event);
+                let refused = InvalidTransition { state: state.name(), expected };
+                Err((state, refused))
+            }
+        }
+    }
+}
+
+fn expected_state(event: &Event) -> &'static str {
+    match event {
+        Event::Thawed => "a frozen task",
+        Event::Closing { .. } => "an open or frozen task",
+        Event::Closed => "a closing task",
+        _ => "an open task",
+    }
+}
+
+// === impl Task ===
+
+impl Task {
+    /// A task as it is opened, its opening record being sequence number 0.
+    pub fn open(charter: Charter) -> Self {
+        let account = Account { sequence: 1, last_used: charter.opened, ..Account::default() };
+        Self { charter, state: State::Open(Open { account }) }
+    }
+
+    /// Which task.
+    pub fn id(&self) -> &TaskId {
+        &self.charter.id
+    }
+
+    /// What changes while it runs.
+    pub fn account(&self) -> &Account {
+        match &self.state {
+            State::Open(Open { account })
+            | State::Frozen(Frozen { account })
+            | State::Closing(Closing { account, .. })
+            | State::Closed(Closed { account, .. }) => account,
+        }
+    }
+
+    /// Why it ended or is about to.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        match &self.state {
+            State::Closing(Closing { reason, .. }) | State::Closed(Closed { reason, .. }) => {
+                Some(*reason)
+            }
+            State::Open(_) | State::Frozen(_) => None,
+        }
+    }
+
+    /// Whether it takes calls.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// Whether it has ended.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed(_))
+    }
+
+    /// The task after one more record of it, at `at`.
+    ///
+    /// Errors: the event does not fit the state; the task comes back unchanged with the reason.
+    pub fn apply(
+        self,
+        event: &Event,
+        at: Timestamp,
+    ) -> Result<Self, Box<(Self, InvalidTransition)>> {
+        let Self { charter, state } = self;
+        match state.apply(event, at) {
+            Ok(mut state) => {
+                state.account_mut().sequence += 1;
+                Ok(Self { charter, state })
+            }
+            Err((state, refused)) => Err(Box::new((Self { charter, state }, refused))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::AttestationMethod;
+    use crate::label::Integrity;
+
+    fn task() -> Task {
+        Task::open(Charter {
+            id: "tsk_00000000000000000000000000".parse().unwrap(),
+            agent: "bot".parse().unwrap(),
+            template: "t".into(),
+            purpose: "p".into(),
+            remit: Remit::default(),
+            attestation: Attestation { method: AttestationMethod::UnixPeer, at: Timestamp(1) },
+            opened: Timestamp(1),
+        })
+    }
+
+    fn permitted(label: Label) -> Event {
+        let cost = Spent { calls: 1, effects: 0, bytes: 10 };
+        Event::Permitted { cost, label, approval: None }
+    }
+
+    fn run(task: Task, events: &[Event]) -> Task {
+        events.iter().fold(task, |task, event| task.apply(event, Timestamp(5)).unwrap())
+    }
+
+    #[test]
+    fn untrusted_content_seals_and_moves_the_epoch_once() {
+        let untrusted = Label { integrity: Integrity::untrusted("mail"), ..Label::default() };
+        let task = run(task(), &[permitted(Label::default())]);
+        assert_eq!((task.account().epoch, task.account().sealed), (0, false));
+        let task = run(task, &[permitted(untrusted.clone()), permitted(untrusted)]);
+        assert_eq!((task.account().epoch, task.account().sealed), (1, true));
+        assert_eq!(task.account().spent, Spent { calls: 3, effects: 0, bytes: 30 });
+        assert_eq!(task.account().sequence, 4);
+    }
+
+    #[test]
+    fn a_stopped_task_permits_nothing() {
+        let frozen = run(task(), &[Event::Frozen]);
+        let (unchanged, why) =
+            *frozen.clone().apply(&permitted(Label::default()), Timestamp(9)).unwrap_err();
+        assert_eq!(unchanged, frozen);
+        assert_eq!(why.to_string(), "the task is frozen; expected an open task");
+        let closed = run(
+            frozen,
+            &[
+                Event::Closing { reason: CloseReason::Done },
+                Event::Settled { bytes: 3 },
+                Event::Closed,
+            ],
+        );
+        assert!(closed.is_closed());
+        assert!(closed.apply(&Event::Thawed, Timestamp(9)).is_err());
+    }
+
+    #[test]
+    fn an_approval_is_used_once() {
+        let hold: HoldId = "hld_00000000000000000000000000".parse().unwrap();
+        let call = Digest::of(b"call");
+        let approval = ApprovalFact { group: "g".into(), by: "op".into(), at: Timestamp(2) };
+        let task = run(
+            task(),
+            &[Event::Held { hold: hold.clone(), call }, Event::Approved { hold, call, approval }],
+        );
+        assert!(task.account().holds.is_empty() && task.account().approvals.contains_key(&call));
+        let use_it = Event::Permitted {
+            cost: Spent::default(),
+            label: Label::default(),
+            approval: Some(call),
+        };
+        assert!(run(task, &[use_it]).account().approvals.is_empty());
+    }
+}
