@@ -1,0 +1,83 @@
+// Drives one MCP session with the TypeScript client of the second line (@modelcontextprotocol/client).
+// Usage and steps: see ../README.md.
+import { Client, ProtocolError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+
+import { drive, emit, options } from './options.mjs';
+
+const given = options({ era: { type: 'string', default: 'stateless' } });
+const stateless = given.era === 'stateless';
+const MODERN = '2026-07-28';
+
+const client = new Client(
+  { name: 'ts-client', version: '2.4.0' },
+  {
+    capabilities: { elicitation: { form: {}, url: {} }, sampling: {} },
+    versionNegotiation: { mode: stateless ? { pin: MODERN } : 'legacy' },
+  },
+);
+client.setRequestHandler('elicitation/create', async (request) => {
+  emit({ asked: 'elicitation/create', params: request.params });
+  return given.elicit === 'accept' ? { action: 'accept', content: {} } : { action: given.elicit };
+});
+client.setRequestHandler('sampling/createMessage', async (request) => {
+  emit({ asked: 'sampling/createMessage', params: request.params });
+  return { role: 'assistant', model: 'none', content: { type: 'text', text: 'sampled' } };
+});
+for (const method of ['notifications/tools/list_changed', 'notifications/message', 'notifications/resources/updated']) {
+  client.setNotificationHandler(method, (note) => emit({ notification: method, params: note.params ?? {} }));
+}
+client.onerror = (error) => emit({ transport: String(error) });
+
+const transport = given.url
+  ? new StreamableHTTPClientTransport(new URL(given.url), {
+      requestInit: given.token ? { headers: { Authorization: `Bearer ${given.token}` } } : {},
+    })
+  : new StdioClientTransport({ command: given.command[0], args: given.command.slice(1) });
+
+async function listen(step) {
+  const events = [];
+  client.setNotificationHandler('notifications/tools/list_changed', () => {
+    events.push('ToolsListChanged');
+    emit({ event: 'ToolsListChanged' });
+  });
+  const subscription = await client.listen({ toolsListChanged: true });
+  emit({ listening: subscription.honored ?? {} });
+  const end = Date.now() + (step.for_ms ?? 5000);
+  while (Date.now() < end && events.length < (step.events ?? 1)) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await subscription.close();
+  return { events };
+}
+
+async function request(step, how) {
+  const fresh = { ...how, cacheMode: 'refresh' };
+  switch (step.do) {
+    case 'tools/list': return client.listTools(step.cursor ? { cursor: step.cursor } : undefined, fresh);
+    case 'tools/call': return client.callTool({ name: step.name, arguments: step.arguments ?? {} }, how);
+    case 'resources/list': return client.listResources(undefined, fresh);
+    case 'resources/templates/list': return client.listResourceTemplates(undefined, fresh);
+    case 'resources/read': return client.readResource({ uri: step.uri }, fresh);
+    case 'prompts/list': return client.listPrompts(undefined, fresh);
+    case 'prompts/get': return client.getPrompt({ name: step.name, arguments: step.arguments ?? {} }, how);
+    case 'completion/complete':
+      return client.complete({ ref: { type: 'ref/prompt', name: step.name }, argument: step.argument }, how);
+    case 'ping': return client.ping(how);
+    case 'subscriptions/listen': return listen(step);
+    default: throw new Error(`unknown step ${step.do}`);
+  }
+}
+
+await drive(given, {
+  connect: () => client.connect(transport, { timeout: given.timeout }),
+  connected: () => ({
+    protocolVersion: client.getNegotiatedProtocolVersion(),
+    serverInfo: client.getServerVersion() ?? null,
+    capabilities: client.getServerCapabilities(),
+    instructions: client.getInstructions() ?? null,
+  }),
+  request,
+  isAnswer: (error) => error instanceof ProtocolError,
+  close: () => client.close(),
+});
