@@ -231,11 +231,10 @@ impl ToolScope {
 
     /// The tool patterns of the clause with the fewest rules: what to tell a person.
     pub fn headline(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .min_by_key(|clause| clause.len())
-            .map(|clause| clause.iter().map(|rule| rule.tool.to_string()).collect())
-            .unwrap_or_else(|| vec!["*".to_owned()])
+        self.0.iter().min_by_key(|clause| clause.len()).map_or_else(
+            || vec!["*".to_owned()],
+            |clause| clause.iter().map(|rule| rule.tool.to_string()).collect(),
+        )
     }
 }
 

@@ -260,7 +260,7 @@ impl State {
         }
     }
 
-    fn apply(self, event: &Event, at: Timestamp) -> Result<Self, (Self, InvalidTransition)> {
+    fn apply(self, event: &Event, at: Timestamp) -> Result<Self, Box<(Self, InvalidTransition)>> {
         match (self, event) {
             (Self::Open(open), Event::Permitted { cost, label, approval }) => {
                 Ok(Self::Open(open.permit(*cost, label.clone(), *approval, at)))
@@ -294,7 +294,7 @@ impl State {
             (state, event) => {
                 let expected = expected_state(event);
                 let refused = InvalidTransition { state: state.name(), expected };
-                Err((state, refused))
+                Err(Box::new((state, refused)))
             }
         }
     }
@@ -367,7 +367,10 @@ impl Task {
                 state.account_mut().sequence += 1;
                 Ok(Self { charter, state })
             }
-            Err((state, refused)) => Err(Box::new((Self { charter, state }, refused))),
+            Err(refused) => {
+                let (state, why) = *refused;
+                Err(Box::new((Self { charter, state }, why)))
+            }
         }
     }
 }

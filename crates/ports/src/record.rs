@@ -1,0 +1,192 @@
+//! Record schema v1: what stands in the log.
+//!
+//! An *entry* is small, canonical JSON (members in alphabetical order, no blanks, integers only),
+//! so that any language's standard library can check it. It holds what may stand in the clear,
+//! and a salted commitment for each field of its *body*, which lies beside it encrypted under the
+//! task's key. Erasing the key erases the body and leaves every proof valid (promise R10).
+
+use std::collections::BTreeMap;
+
+use remit_model::task::Event;
+use remit_model::{Class, Digest, Door, HoldId, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The schema version written into every entry.
+pub const VERSION: u8 = 1;
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A task opened, stopped, resumed or ended.
+    Task,
+    /// A question that was answered without a permit.
+    Refusal,
+    /// A permit.
+    Decision,
+    /// What became of a permit.
+    Outcome,
+    /// What a person said to the agent.
+    Prompt,
+    /// A credential lent, renewed or returned.
+    Lease,
+    /// A person approved or denied a held call.
+    Approval,
+    /// Something that can change an answer already given.
+    Signal,
+    /// A stop.
+    Restriction,
+    /// A tool appeared, drifted, was admitted or withdrawn.
+    Catalogue,
+    /// A policy set took effect or was refused.
+    Policy,
+    /// A key was made, rotated or destroyed.
+    Key,
+}
+
+/// Another entry that caused this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its index.
+    pub index: u64,
+    /// Its log.
+    pub origin: String,
+}
+
+/// The task a record belongs to, and its place there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Which task.
+    pub task: TaskId,
+    /// The record's number within the task, without gaps, from 0.
+    pub sequence: u64,
+    /// The task's epoch after this record.
+    pub epoch: u64,
+}
+
+/// What was in force: enough to decide the question again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pins {
+    /// Digest of the policy set.
+    pub policy: Digest,
+    /// Digest of the Cedar schema.
+    pub schema: Digest,
+    /// Digest of the tool catalogue.
+    pub catalogue: Digest,
+    /// Name and version of the decision engine.
+    pub engine: &'static str,
+}
+
+/// What became of a permitted call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// The server answered.
+    Answered {
+        /// Bytes of the answer.
+        bytes: u64,
+        /// Whether the answer says that it failed (`isError` or a JSON-RPC error).
+        failed: bool,
+    },
+    /// Nothing was sent: the task's epoch had moved.
+    Stopped,
+    /// Nothing was sent: the server could not be reached.
+    NotSent {
+        /// Why, without excerpts.
+        why: String,
+    },
+    /// It may have happened or not.
+    Unknown {
+        /// Why, without excerpts.
+        why: String,
+    },
+    /// The door only advises; what followed was not reported.
+    Unseen,
+}
+
+/// What stands in the clear. No purpose text, no arguments, no excerpts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Clear {
+    /// Who acted, where a person did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// The agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Digest of the call (see `Call::digest`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<Digest>,
+    /// The class of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+    /// How the request came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub door: Option<Door>,
+    /// What changes in the task's state; the fold over these is the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<Event>,
+    /// The hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldId>,
+    /// What became of the permit named by the first parent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The policies and checks that determined the answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// SHA-256 of the question's JSON in the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<Digest>,
+    /// The tool, `server/tool`, or the server's `@resources` or `@prompts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// What happened, in one fixed word: `permit`, `hold`, `deny`, `opened`, `frozen` …
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub what: String,
+}
+
+/// The body: field name → JSON text. Kept encrypted; the entry holds a commitment for each field.
+pub type Body = BTreeMap<String, String>;
+
+/// One entry of the log. Members in alphabetical order: serialising it *is* the canonical form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// SHA-256 of the body's ciphertext; absent if there is no body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Digest>,
+    /// Digest of the tool catalogue in force.
+    pub catalogue: Digest,
+    /// What stands in the clear.
+    pub clear: Clear,
+    /// Field name → SHA-256(salt ‖ 0x00 ‖ name ‖ 0x00 ‖ JSON text); salts of 16 bytes are in the body.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub commitments: BTreeMap<String, Digest>,
+    /// Name and version of the decision engine.
+    pub engine: String,
+    /// The task's epoch after this record.
+    pub epoch: u64,
+    /// What the record is about.
+    pub kind: Kind,
+    /// Nanoseconds on the node's monotonic clock; comparable within one process only.
+    pub mono: u64,
+    /// The node that wrote it.
+    pub node: String,
+    /// The entries that caused it; for an outcome the first is its decision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<Parent>,
+    /// Digest of the policy set in force.
+    pub policy: Digest,
+    /// Digest of the Cedar schema in force.
+    pub schema: Digest,
+    /// The record's number within its task, without gaps, from 0; 0 where there is no task.
+    pub seq: u64,
+    /// The task, if it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// Schema version, [`VERSION`].
+    pub v: u8,
+    /// Wall-clock time, milliseconds since the Unix epoch.
+    pub wall: Timestamp,
+}

@@ -1,0 +1,320 @@
+//! The stages of one governed call, as values that are spent.
+//!
+//! | made by | value | means |
+//! |---|---|---|
+//! | `remit_policy::decide` | `Permit` | this question is permitted |
+//! | [`Drafted::new`] | [`Drafted`] | the record to be, and the digest it will commit to |
+//! | [`Drafted::recorded`] | [`Recorded`] | that very question is durably on record |
+//! | [`Recorded::arm`] | [`Armed`] | bound to the task's epoch; a credential joins here |
+//! | [`Armed::spend`] | [`Outbound`] | nothing stopped it: these bytes may be sent, once |
+//! | [`Outbound::done`] | [`Done`] | what came back, to be settled |
+//! | [`Done::settle`] | [`Settled`] | the outcome has its place in the log: reply |
+//!
+//! Doors that only advise stop at [`Recorded`] and settle with [`Outcome::Unseen`]; nothing but
+//! [`Armed::spend`] leads to bytes on a wire.
+//!
+//! No stage can be built from outside, skipped, copied or used twice:
+//!
+//! ```
+//! # use remit_ports::{Armed, Done, Outbound, Recorded, Settled, Ticket, Accepted};
+//! fn walk(recorded: Recorded, ticket: Ticket) -> Result<Outbound, Done> {
+//!     recorded.arm(ticket).spend()
+//! }
+//! fn end(done: Done, accepted: &Accepted) -> Settled {
+//!     done.settle(accepted)
+//! }
+//! ```
+//!
+//! A permit cannot be armed before it is recorded:
+//! ```compile_fail,E0599
+//! # use remit_ports::{Armed, Ticket};
+//! fn skip(permit: remit_policy::Permit, ticket: Ticket) -> Armed {
+//!     permit.arm(ticket)
+//! }
+//! ```
+//!
+//! A record cannot be used twice:
+//! ```compile_fail,E0382
+//! # use remit_ports::{Armed, Recorded, Ticket};
+//! fn twice(recorded: Recorded, one: Ticket, two: Ticket) -> (Armed, Armed) {
+//!     (recorded.arm(one), recorded.arm(two))
+//! }
+//! ```
+//!
+//! Nor copied:
+//! ```compile_fail,E0599
+//! # use remit_ports::{Armed, Ticket};
+//! fn copy(armed: &Armed) -> Armed {
+//!     Armed::clone(armed)
+//! }
+//! ```
+//!
+//! Nor made up:
+//! ```compile_fail,E0451
+//! # use remit_ports::Recorded;
+//! fn forge(permit: remit_policy::Permit, receipt: remit_ports::Receipt) -> Recorded {
+//!     Recorded { permit, receipt }
+//! }
+//! ```
+//!
+//! And bytes cannot be had from what is only recorded:
+//! ```compile_fail,E0599
+//! # use remit_ports::{Outbound, Recorded, Done};
+//! fn send(recorded: Recorded) -> Result<Outbound, Done> {
+//!     recorded.spend()
+//! }
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use remit_model::{Call, Digest, Question, TaskId, Timestamp};
+use remit_policy::Permit;
+use serde_json::value::RawValue;
+
+use crate::ledger::{Accepted, Receipt};
+use crate::record::Outcome;
+
+/// A permit together with the exact bytes that will be recorded for it.
+#[derive(Debug)]
+pub struct Drafted {
+    permit: Permit,
+    question: Digest,
+}
+
+/// A permit whose question is durably on record.
+#[derive(Debug)]
+pub struct Recorded {
+    permit: Permit,
+    receipt: Receipt,
+}
+
+/// The task's epoch as it was when the permit was recorded, and where it stands now.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// The task's epoch, moved by every stop and label raise.
+    pub epoch: Arc<AtomicU64>,
+    /// What it was.
+    pub expected: u64,
+    /// When the call must have ended.
+    pub deadline: Timestamp,
+}
+
+/// A recorded permit ready to be sent, unless the epoch moves first.
+#[derive(Debug)]
+pub struct Armed {
+    recorded: Recorded,
+    ticket: Ticket,
+}
+
+/// What may be written to the wire, once.
+#[derive(Debug)]
+pub struct Outbound {
+    recorded: Recorded,
+    deadline: Timestamp,
+}
+
+/// What a server answered: the JSON-RPC `result` or `error` member, byte for byte.
+#[derive(Debug)]
+pub enum Reply {
+    /// The `result`.
+    Result(Box<RawValue>),
+    /// The `error`.
+    Error(Box<RawValue>),
+}
+
+/// A call that is over, one way or another.
+#[derive(Debug)]
+pub struct Done {
+    decision: u64,
+    permit: Permit,
+    outcome: Outcome,
+    reply: Option<Reply>,
+}
+
+/// A call whose outcome has its place in the log.
+#[derive(Debug)]
+pub struct Settled {
+    question: Arc<Question>,
+    outcome: Outcome,
+    reply: Option<Reply>,
+    decision: u64,
+}
+
+// === impl Drafted ===
+
+/// A receipt that is not for this permit.
+#[derive(Debug, thiserror::Error)]
+#[error("the receipt at index {index} is not for this permit's question: nothing may be sent")]
+pub struct WrongReceipt {
+    index: u64,
+}
+
+impl Drafted {
+    /// Joins `permit` to the JSON text of its question, which the record's body must hold.
+    ///
+    /// Errors: the question cannot be written as JSON.
+    pub fn new(permit: Permit) -> Result<(Self, String), serde_json::Error> {
+        let json = permit.question().to_json()?;
+        let question = Digest::of(json.as_bytes());
+        Ok((Self { permit, question }, json))
+    }
+
+    /// The digest of the question's JSON.
+    pub fn question_digest(&self) -> Digest {
+        self.question
+    }
+
+    /// The permit.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// The permit as recorded.
+    ///
+    /// Errors: the receipt is for another question.
+    pub fn recorded(self, receipt: Receipt) -> Result<Recorded, WrongReceipt> {
+        if receipt.question() == Some(self.question) {
+            Ok(Recorded { permit: self.permit, receipt })
+        } else {
+            Err(WrongReceipt { index: receipt.index() })
+        }
+    }
+}
+
+// === impl Recorded ===
+
+impl Recorded {
+    /// Binds the record to the task's epoch.
+    pub fn arm(self, ticket: Ticket) -> Armed {
+        Armed { recorded: self, ticket }
+    }
+
+    /// The decision's index in the log.
+    pub fn index(&self) -> u64 {
+        self.receipt.index()
+    }
+}
+
+// === impl Armed ===
+
+impl Armed {
+    /// The call that would be sent, to prepare for it (start a process, open a connection).
+    ///
+    /// Returns `None` for a question that is not a call; such a question is never armed.
+    pub fn call(&self) -> Option<&Call> {
+        self.recorded.permit.question().call()
+    }
+
+    /// The task it is for.
+    pub fn task(&self) -> &TaskId {
+        &self.recorded.permit.question().task.id
+    }
+
+    /// When the call must have ended.
+    pub fn deadline(&self) -> Timestamp {
+        self.ticket.deadline
+    }
+
+    /// Compares epochs, immediately before the bytes are written.
+    ///
+    /// Errors: the epoch moved; nothing may be sent, and the call is done as `stopped`.
+    pub fn spend(self) -> Result<Outbound, Done> {
+        if self.ticket.epoch.load(Ordering::Acquire) == self.ticket.expected {
+            Ok(Outbound { recorded: self.recorded, deadline: self.ticket.deadline })
+        } else {
+            Err(Done::of(self.recorded, Outcome::Stopped, None))
+        }
+    }
+
+    /// Gives up before anything was written.
+    pub fn not_sent(self, why: impl Into<String>) -> Done {
+        Done::of(self.recorded, Outcome::NotSent { why: why.into() }, None)
+    }
+}
+
+// === impl Outbound ===
+
+impl Outbound {
+    /// The call to be sent.
+    pub fn call(&self) -> Option<&Call> {
+        self.recorded.permit.question().call()
+    }
+
+    /// When it must have ended.
+    pub fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    /// The server answered.
+    pub fn answered(self, reply: Reply, failed: bool) -> Done {
+        let bytes = match &reply {
+            Reply::Result(raw) | Reply::Error(raw) => raw.get().len() as u64,
+        };
+        Done::of(self.recorded, Outcome::Answered { bytes, failed }, Some(reply))
+    }
+
+    /// Certainly nothing was written.
+    pub fn not_sent(self, why: impl Into<String>) -> Done {
+        Done::of(self.recorded, Outcome::NotSent { why: why.into() }, None)
+    }
+
+    /// It may have happened or not.
+    pub fn unknown(self, why: impl Into<String>) -> Done {
+        Done::of(self.recorded, Outcome::Unknown { why: why.into() }, None)
+    }
+}
+
+// === impl Done ===
+
+impl Done {
+    fn of(recorded: Recorded, outcome: Outcome, reply: Option<Reply>) -> Self {
+        let Recorded { permit, receipt } = recorded;
+        Self { decision: receipt.index(), permit, outcome, reply }
+    }
+
+    /// What became of it.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// What the server answered.
+    pub fn reply(&self) -> Option<&Reply> {
+        self.reply.as_ref()
+    }
+
+    /// The index of its decision.
+    pub fn decision(&self) -> u64 {
+        self.decision
+    }
+
+    /// The question that was permitted.
+    pub fn question(&self) -> &Question {
+        self.permit.question()
+    }
+
+    /// The outcome has its place in the log: `accepted` is its record.
+    pub fn settle(self, accepted: &Accepted) -> Settled {
+        debug_assert!(accepted.index() > self.decision, "an outcome follows its decision");
+        Settled {
+            question: self.permit.into_question(),
+            outcome: self.outcome,
+            reply: self.reply,
+            decision: self.decision,
+        }
+    }
+}
+
+// === impl Settled ===
+
+impl Settled {
+    /// Takes it apart for the reply: what was asked, what became of it, what was answered.
+    pub fn into_parts(self) -> (Arc<Question>, Outcome, Option<Reply>) {
+        (self.question, self.outcome, self.reply)
+    }
+
+    /// The index of its decision.
+    pub fn decision(&self) -> u64 {
+        self.decision
+    }
+}

@@ -1,0 +1,38 @@
+//! The store port: a projection of the ledger that carries its position.
+//!
+//! The store holds nothing that the ledger does not. It is written behind the hot path and saves
+//! the start from replaying everything; a lost store costs time, never truth.
+
+use remit_model::Task;
+
+/// The state of everything after the first `position` entries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Projection {
+    /// How many entries it covers.
+    pub position: u64,
+    /// The tasks.
+    pub tasks: Vec<Task>,
+    /// The catalogue, as JSON.
+    pub catalogue: Option<String>,
+    /// Decisions that had no outcome at `position`: index and task.
+    pub open_calls: Vec<(u64, remit_model::TaskId)>,
+}
+
+/// Why the store failed. It is never fatal: the ledger is replayed instead.
+#[derive(Debug, thiserror::Error)]
+#[error("the projection could not be {action}: {why}")]
+pub struct StoreError {
+    /// `read` or `written`.
+    pub action: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+/// Where the projection is kept.
+pub trait Store: Send + Sync {
+    /// The newest projection; `None` if there is none or it is of another version.
+    fn load(&self) -> Result<Option<Projection>, StoreError>;
+    /// Replaces position, catalogue and open calls, and the given tasks; tasks not given stay.
+    /// All in one transaction.
+    fn save(&self, changed: &Projection) -> Result<(), StoreError>;
+}
