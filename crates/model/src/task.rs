@@ -5,6 +5,7 @@
 //! in memory is what the ledger says.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -181,7 +182,7 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// What is fixed.
-    pub charter: Charter,
+    pub charter: Arc<Charter>,
     /// Where it stands.
     pub state: State,
 }
@@ -315,7 +316,7 @@ impl Task {
     /// A task as it is opened, its opening record being sequence number 0.
     pub fn open(charter: Charter) -> Self {
         let account = Account { sequence: 1, last_used: charter.opened, ..Account::default() };
-        Self { charter, state: State::Open(Open { account }) }
+        Self { charter: Arc::new(charter), state: State::Open(Open { account }) }
     }
 
     /// Which task.

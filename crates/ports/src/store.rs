@@ -3,7 +3,7 @@
 //! The store holds nothing that the ledger does not. It is written behind the hot path and saves
 //! the start from replaying everything; a lost store costs time, never truth.
 
-use remit_model::Task;
+use remit_model::{HoldId, Task, TaskId};
 
 /// The state of everything after the first `position` entries.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,7 +15,9 @@ pub struct Projection {
     /// The catalogue, as JSON.
     pub catalogue: Option<String>,
     /// Decisions that had no outcome at `position`: index and task.
-    pub open_calls: Vec<(u64, remit_model::TaskId)>,
+    pub open_calls: Vec<(u64, TaskId)>,
+    /// Calls held for a person, and the index of the record that holds them.
+    pub holds: Vec<(HoldId, u64)>,
 }
 
 /// Why the store failed. It is never fatal: the ledger is replayed instead.
@@ -32,7 +34,7 @@ pub struct StoreError {
 pub trait Store: Send + Sync {
     /// The newest projection; `None` if there is none or it is of another version.
     fn load(&self) -> Result<Option<Projection>, StoreError>;
-    /// Replaces position, catalogue and open calls, and the given tasks; tasks not given stay.
+    /// Replaces position, catalogue, open calls and holds, and the given tasks; tasks not given stay.
     /// All in one transaction.
     fn save(&self, changed: &Projection) -> Result<(), StoreError>;
 }
