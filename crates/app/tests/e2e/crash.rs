@@ -1,0 +1,68 @@
+//! `kill -9` at ten moments: the log recovers, no outcome without a decision, no call without a record.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::peers::Client;
+use crate::stand::Stand;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_recovers_from_a_kill_at_ten_moments() {
+    let (mut stand, notes) = crate::drift::stand().await;
+    for moment in 0..10u64 {
+        let grant = stand.open("reading").await;
+        let caller = tokio::spawn(async move {
+            let mut talk = Client::TypeScriptOld.connect(&grant).await;
+            loop {
+                let call = |n: usize| {
+                    json!({"do": "tools/call", "name": "notes__read_note",
+                    "arguments": {"title": format!("{moment}-{n}")}})
+                };
+                talk.parallel(&(0..8).map(call).collect::<Vec<_>>()).await;
+            }
+        });
+        let before = notes.reached().len();
+        // The first moments fall before and into the first calls, the later ones into full flow.
+        let pause = Duration::from_millis(3 * moment * moment);
+        while moment > 0 && notes.reached().len() == before && !caller.is_finished() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        sleep(pause).await;
+        stand.kill().await;
+        caller.abort();
+        stand.start().await;
+        recovered(&stand, &notes.reached()).await;
+    }
+    crate::proof::log_is_good(&stand).await;
+    assert!(notes.reached().len() > 20, "the test killed too early to mean anything");
+}
+
+/// Verifies, and holds what really happened against what was recorded.
+async fn recovered(stand: &Stand, reached: &[Value]) {
+    let verified = stand.remit(&["audit", "verify"]).await;
+    assert!(verified.ok, "after a kill: {}", verified.said());
+    let export = stand.remit(&["audit", "export", "--format", "jsonl"]).await;
+    assert!(export.ok, "{}", export.said());
+    let entries: Vec<Value> =
+        export.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kind = |entry: &Value| entry["kind"].as_str().unwrap_or_default().to_owned();
+    let index =
+        |entry: &Value| entry["index"].as_u64().unwrap_or_else(|| panic!("no index in {entry}"));
+    let decisions: Vec<u64> =
+        entries.iter().filter(|entry| kind(entry) == "decision").map(index).collect();
+    let mut settled = Vec::new();
+    for outcome in entries.iter().filter(|entry| kind(entry) == "outcome") {
+        let decision =
+            outcome["decision"].as_u64().unwrap_or_else(|| panic!("no decision in {outcome}"));
+        assert!(decisions.contains(&decision), "an outcome without a decision: {outcome}");
+        assert!(decision < index(outcome), "an outcome before its decision: {outcome}");
+        settled.push(decision);
+    }
+    let twice = settled.len();
+    settled.sort_unstable();
+    settled.dedup();
+    assert_eq!(settled.len(), twice, "a decision was settled twice");
+    assert!(reached.len() <= decisions.len(), "a call reached the server without a record");
+}

@@ -1,0 +1,121 @@
+//! A full disk permits nothing and says why, and a stop still works (R2).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::peers::{Changing, Client};
+use crate::stand::{Plan, Stand};
+
+/// A small file system of its own; needs the right to mount, as the tests' machine has it.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    fn mount(at: &Path, size: &str) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "tmpfs"])
+            .arg(at)
+            .status()
+            .unwrap();
+        assert!(mounted.success(), "this test mounts a small tmpfs and must run as root");
+        Self(at.to_owned())
+    }
+
+    /// Fills it to the last byte.
+    fn fill(&self) -> PathBuf {
+        let ballast = self.0.join("ballast");
+        let mut file = std::fs::File::create(&ballast).unwrap();
+        let (large, small) = ([0; 4096], [0; 1]);
+        while std::io::Write::write_all(&mut file, &large).is_ok() {}
+        while std::io::Write::write_all(&mut file, &small).is_ok() {}
+        ballast
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_permits_nothing_says_why_and_still_freezes() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let disk = Tmpfs::mount(&state, "16m");
+    let notes = Changing::new(folder.path(), &json!([crate::drift::read_note("Reads a note.")]));
+    let command = notes.command();
+    let plan = Plan::new()
+        .stdio("notes", &command.iter().map(String::as_str).collect::<Vec<_>>(), "")
+        .template("reading", &["notes/*"], "");
+    let stand = Stand::up(&plan, folder, state).await;
+    let grant = stand.open("reading").await;
+    let spare = stand.open("reading").await;
+    let mut talk = Client::TypeScriptOld.connect(&grant).await;
+    let title = json!({"title": "a"});
+    talk.text("notes__read_note", &title).await;
+
+    let ballast = disk.fill();
+    let mut reached = notes.reached().len();
+    // What was reserved for records may still take a few; soon there must be no more.
+    let mut refusal = None;
+    for _ in 0..20_000 {
+        let result = talk.call("notes__read_note", &title).await;
+        if result["isError"] == true {
+            refusal = Some(crate::peers::refusal_of(&result));
+            break;
+        }
+        reached += 1;
+    }
+    let refusal = refusal.expect("calls pass for ever on a full disk");
+    assert_eq!(refusal["class"], "transient", "{refusal}");
+    let words = refusal.to_string();
+    assert!(
+        words.contains("ledger") || words.contains("record") || words.contains("disk"),
+        "{words}"
+    );
+    assert_eq!(notes.reached().len(), reached, "a call reached the server without a record");
+    for _ in 0..5 {
+        talk.refusal("notes__read_note", &title).await;
+    }
+    assert_eq!(notes.reached().len(), reached);
+
+    for task in [&grant.task, &spare.task] {
+        let frozen = stand.with_passphrase(&["task", "freeze", task]).await;
+        assert!(frozen.ok, "a full disk stopped a stop: {}", frozen.said());
+        let shown = stand.ask(&["task", "show", task]).await.to_string();
+        assert!(shown.contains("frozen"), "{shown}");
+    }
+    let ready = http_status(stand.address(), "/readyz").await;
+    assert_eq!(ready, 503, "/readyz does not show that nothing can be permitted");
+
+    std::fs::remove_file(ballast).unwrap();
+    talk.refusal("notes__read_note", &title).await;
+    assert_eq!(
+        notes.reached().len(),
+        reached,
+        "a frozen task went on when the disk had room again"
+    );
+    let verified = stand.remit(&["audit", "verify"]).await;
+    assert!(verified.ok, "{}", verified.said());
+    talk.end().await;
+    drop(stand);
+    drop(disk);
+}
+
+async fn http_status(address: &str, path: &str) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    answer
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or_else(|| panic!("{answer}"))
+}

@@ -1,0 +1,18 @@
+#![cfg(test)]
+//! Remit between servers and clients that other people wrote: the built binary, real processes, real sockets.
+//!
+//! `e2e/setup` installs the peers; `e2e/README.md` says how each is driven. Every test has a state
+//! directory and a running `remit serve` of its own ([`stand`]) and talks to it as its users do:
+//! through the command line, and through unmodified MCP clients ([`peers`]).
+
+mod approvals;
+mod crash;
+mod disk;
+mod drift;
+mod operators;
+mod passage;
+mod peers;
+mod policies;
+mod proof;
+mod refusals;
+mod stand;

@@ -1,0 +1,337 @@
+//! The servers and clients of `e2e/`, and what a client saw.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::stand::{Grant, PATIENCE};
+
+/// A file under `e2e/`; it must be there.
+pub(crate) fn peer(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e").canonicalize().unwrap();
+    // A symbolic link in a virtual environment must stay one, or it loses its packages.
+    let file = root.join(path);
+    assert!(file.exists(), "{} is missing: run e2e/setup first", file.display());
+    file.to_str().unwrap().to_owned()
+}
+
+/// Node 24.
+pub(crate) fn node() -> String {
+    peer("node_modules/.bin/node")
+}
+
+/// The Python that has the packages.
+pub(crate) fn python() -> String {
+    peer(".venv/bin/python")
+}
+
+/// The entry point of one of the reference servers on npm.
+pub(crate) fn npm_server(name: &str) -> String {
+    peer(&format!("node_modules/@modelcontextprotocol/server-{name}/dist/index.js"))
+}
+
+/// A client program that speaks one era of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// Python SDK, 2026-07-28.
+    PythonStateless,
+    /// Python SDK, 2025-11-25.
+    PythonSessions,
+    /// TypeScript client of the second line, 2026-07-28.
+    TypeScriptStateless,
+    /// TypeScript client of the second line, 2025-11-25.
+    TypeScriptSessions,
+    /// TypeScript SDK of the first line, 2025-11-25.
+    TypeScriptOld,
+}
+
+impl Client {
+    /// Every one of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::PythonStateless,
+        Self::PythonSessions,
+        Self::TypeScriptStateless,
+        Self::TypeScriptSessions,
+        Self::TypeScriptOld,
+    ];
+
+    /// The protocol revision it must end up with.
+    pub(crate) fn revision(self) -> &'static str {
+        match self {
+            Self::PythonStateless | Self::TypeScriptStateless => "2026-07-28",
+            Self::PythonSessions | Self::TypeScriptSessions | Self::TypeScriptOld => "2025-11-25",
+        }
+    }
+
+    fn command(self) -> Command {
+        let (program, script, era) = match self {
+            Self::PythonStateless => (python(), "python_sdk.py", Some("stateless")),
+            Self::PythonSessions => (python(), "python_sdk.py", Some("sessions")),
+            Self::TypeScriptStateless => (node(), "ts_client.mjs", Some("stateless")),
+            Self::TypeScriptSessions => (node(), "ts_client.mjs", Some("sessions")),
+            Self::TypeScriptOld => (node(), "ts_sdk_old.mjs", None),
+        };
+        let mut command = Command::new(program);
+        command.arg(peer(&format!("clients/{script}")));
+        command.args(era.into_iter().flat_map(|era| ["--era", era]));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+
+    /// Connects to an endpoint with a grant.
+    pub(crate) async fn connect(self, grant: &Grant) -> Conversation {
+        self.connect_to(&grant.endpoint, &grant.token).await
+    }
+
+    /// Connects to a URL with a bearer token.
+    pub(crate) async fn connect_to(self, url: &str, token: &str) -> Conversation {
+        let mut command = self.command();
+        command.args(["--url", url, "--token", token, "--interactive"]);
+        Conversation::begin(self, command).await
+    }
+
+    /// Connects to a stdio server.
+    pub(crate) async fn connect_stdio(self, server: &[String]) -> Conversation {
+        let mut command = self.command();
+        command.args(["--interactive", "--"]).args(server);
+        Conversation::begin(self, command).await
+    }
+}
+
+/// A session that one client holds, step by step.
+pub(crate) struct Conversation {
+    client: Client,
+    child: Child,
+    steps: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// What came in beside the answers: notifications, questions, transport errors.
+    pub(crate) beside: Vec<Value>,
+    /// What the client learnt when it connected.
+    pub(crate) connected: Value,
+}
+
+impl Conversation {
+    async fn begin(client: Client, mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let steps = child.stdin.take();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let connected = Value::Null;
+        let mut begun = Self { client, child, steps, lines, beside: Vec::new(), connected };
+        begun.connected = begun.answer().await["result"].clone();
+        assert_eq!(begun.connected["protocolVersion"], client.revision(), "{client:?}");
+        begun
+    }
+
+    /// The next answer; what came before it is kept in `beside`.
+    async fn answer(&mut self) -> Value {
+        loop {
+            let line = timeout(PATIENCE, self.lines.next_line())
+                .await
+                .unwrap_or_else(|_| {
+                    panic!("{:?} got no answer; beside: {:?}", self.client, self.beside)
+                })
+                .unwrap()
+                .unwrap_or_else(|| panic!("{:?} ended; beside: {:?}", self.client, self.beside));
+            let line: Value = serde_json::from_str(&line).unwrap();
+            assert!(line.get("broken").is_none(), "{:?}: the session broke: {line}", self.client);
+            if line.get("method").is_some() {
+                return line;
+            }
+            self.beside.push(line);
+        }
+    }
+
+    /// Takes a step and gives the whole line of its answer.
+    pub(crate) async fn step(&mut self, step: &Value) -> Value {
+        self.say(step).await;
+        self.answer().await
+    }
+
+    async fn say(&mut self, step: &Value) {
+        let line = format!("{step}\n");
+        self.steps.as_mut().unwrap().write_all(line.as_bytes()).await.unwrap();
+    }
+
+    /// Takes several steps at once and gives their answers in the order they came.
+    pub(crate) async fn parallel(&mut self, steps: &[Value]) -> Vec<Value> {
+        self.say(&json!({"do": "parallel", "steps": steps})).await;
+        let mut answers = Vec::new();
+        for _ in steps {
+            answers.push(self.answer().await);
+        }
+        answers
+    }
+
+    /// The result of a step that must have one.
+    pub(crate) async fn result(&mut self, step: &Value) -> Value {
+        let line = self.step(step).await;
+        assert!(line.get("result").is_some(), "{:?}: {step} gave {line}", self.client);
+        line["result"].clone()
+    }
+
+    /// The result of a tool call.
+    pub(crate) async fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+        self.result(&json!({"do": "tools/call", "name": tool, "arguments": arguments})).await
+    }
+
+    /// The text of a tool call that must have succeeded.
+    pub(crate) async fn text(&mut self, tool: &str, arguments: &Value) -> String {
+        let result = self.call(tool, arguments).await;
+        assert_ne!(result["isError"], true, "{:?}: {tool} gave {result}", self.client);
+        text_of(&result)
+    }
+
+    /// The refusal of a tool call that must have been refused; its form is checked.
+    pub(crate) async fn refusal(&mut self, tool: &str, arguments: &Value) -> Value {
+        let result = self.call(tool, arguments).await;
+        refusal_of(&result)
+    }
+
+    /// The names of the tools it is shown.
+    pub(crate) async fn tools(&mut self) -> Vec<String> {
+        let listed = self.result(&json!({"do": "tools/list"})).await;
+        let tools = listed["tools"].as_array().unwrap();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Ends the session; it must have held until now.
+    pub(crate) async fn end(mut self) -> Vec<Value> {
+        drop(self.steps.take());
+        while let Some(line) = timeout(PATIENCE, self.lines.next_line()).await.unwrap().unwrap() {
+            self.beside.push(serde_json::from_str(&line).unwrap());
+        }
+        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{:?}: the session broke: {:?}", self.client, self.beside);
+        self.beside
+    }
+}
+
+/// The texts of a result, joined.
+pub(crate) fn text_of(result: &Value) -> String {
+    let content = result["content"].as_array().unwrap_or_else(|| panic!("no content in {result}"));
+    content.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n")
+}
+
+/// The structured part of a refusal, after a check that it says what R11 promises: the class, at
+/// least one reason, a remedy, and the same in words.
+pub(crate) fn refusal_of(result: &Value) -> Value {
+    assert_eq!(result["isError"], true, "not a refusal: {result}");
+    let refusal = result["structuredContent"].clone();
+    let class = refusal["class"].as_str().unwrap_or_else(|| panic!("no class in {result}"));
+    assert!(["structural", "needs_approval", "budget", "transient"].contains(&class), "{class}");
+    let reasons = refusal["reasons"].as_array().unwrap_or_else(|| panic!("no reasons in {result}"));
+    assert!(!reasons.is_empty(), "no reasons in {result}");
+    for reason in reasons {
+        assert!(reason["policy"].as_str().is_some_and(|id| !id.is_empty()), "{reason}");
+        assert!(reason["text"].as_str().is_some_and(|text| !text.is_empty()), "{reason}");
+    }
+    let remedy = refusal["remedy"].as_str().unwrap_or_else(|| panic!("no remedy in {result}"));
+    let words = text_of(result);
+    assert!(words.contains(remedy), "the words leave out the remedy `{remedy}`: {words}");
+    refusal
+}
+
+/// The inspector's command line, one request a run; gives the result.
+pub(crate) async fn inspect(grant: &Grant, era: &str, request: &[&str]) -> Value {
+    let run = Command::new(peer("clients/inspector"))
+        .args(["--url", &grant.endpoint, "--token", &grant.token, "--era", era, "--"])
+        .args(request)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(PATIENCE, run).await.expect("the inspector ends").unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let line: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("inspector {request:?} ({error}): {said}"));
+    line["result"].clone()
+}
+
+/// A server process of our own choice that listens on a loopback port.
+pub(crate) struct Listening {
+    /// Dropped, it is killed.
+    _child: Child,
+    /// Its MCP endpoint.
+    pub(crate) url: String,
+}
+
+/// The fastmcp server of `e2e/servers/stateless.py` over HTTP, 2026-07-28.
+pub(crate) async fn stateless_server() -> Listening {
+    let mut child = Command::new(python())
+        .args([&peer("servers/stateless.py"), "--port", "0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let url = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+    reachable(&url).await;
+    Listening { _child: child, url }
+}
+
+/// The everything server over HTTP with sessions, 2025-11-25, kept on the loopback interface.
+pub(crate) async fn everything_over_http() -> Listening {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let child = Command::new(node())
+        .args(["--import", &peer("servers/loopback.mjs")])
+        .args([npm_server("everything"), "streamableHttp".to_owned()])
+        .env("PORT", port.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let url = format!("http://127.0.0.1:{port}/mcp");
+    reachable(&url).await;
+    Listening { _child: child, url }
+}
+
+async fn reachable(url: &str) {
+    let address = url.trim_start_matches("http://").trim_end_matches("/mcp");
+    let connected = timeout(PATIENCE, async {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    connected.await.unwrap_or_else(|_| panic!("{url} never listened"));
+}
+
+/// The server of `e2e/servers/changing.py`, its tools and its journal.
+pub(crate) struct Changing {
+    tools: PathBuf,
+    journal: PathBuf,
+}
+
+impl Changing {
+    /// In `folder`, with these tools.
+    pub(crate) fn new(folder: &Path, tools: &Value) -> Self {
+        let this = Self { tools: folder.join("tools.json"), journal: folder.join("journal.jsonl") };
+        this.change(tools);
+        this
+    }
+
+    /// Its command line.
+    pub(crate) fn command(&self) -> Vec<String> {
+        let [tools, journal] = [&self.tools, &self.journal].map(|path| path.to_str().unwrap());
+        vec![python(), peer("servers/changing.py"), tools.to_owned(), journal.to_owned()]
+    }
+
+    /// Replaces its tools.
+    pub(crate) fn change(&self, tools: &Value) {
+        let next = self.tools.with_extension("next");
+        std::fs::write(&next, json!({"tools": tools}).to_string()).unwrap();
+        std::fs::rename(&next, &self.tools).unwrap();
+    }
+
+    /// The calls that really reached it.
+    pub(crate) fn reached(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.journal).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}

@@ -1,0 +1,81 @@
+//! A policy file broken on disk changes nothing but a clear error.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::drift::stand;
+use crate::peers::Client;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_policy_file_keeps_the_old_set_and_says_where_it_is_broken() {
+    let (stand, notes) = stand().await;
+    let grant = stand.open("reading").await;
+    let mut talk = Client::TypeScriptStateless.connect(&grant).await;
+    talk.text("notes__read_list", &json!({})).await;
+
+    let file = stand.state().join("policies/mine.cedar");
+    std::fs::write(
+        &file,
+        "@id(\"mine\")\npermit (principal, action,\n  resource) whenever { true };\n",
+    )
+    .unwrap();
+    let check = stand.remit(&["policy", "check"]).await;
+    assert!(!check.ok, "a broken file passed: {}", check.said());
+    assert!(check.said().contains("mine.cedar"), "{}", check.said());
+    assert!(check.said().contains('3'), "no line: {}", check.said());
+    logged(&stand, "mine.cedar").await;
+    talk.text("notes__read_list", &json!({})).await;
+
+    // A policy that parses and names what does not exist is as broken.
+    let wrong =
+        "@id(\"mine\")\nforbid (principal, action, resource) when { context.no_such_thing };\n";
+    std::fs::write(&file, wrong).unwrap();
+    let check = stand.remit(&["policy", "check"]).await;
+    assert!(!check.ok, "an unknown attribute passed: {}", check.said());
+    assert!(check.said().contains("no_such_thing"), "{}", check.said());
+    talk.text("notes__read_list", &json!({})).await;
+
+    // A good one takes effect without a restart.
+    std::fs::write(&file, "@id(\"mine\")\nforbid (principal, action, resource);\n").unwrap();
+    let mut refused = false;
+    for _ in 0..100 {
+        let call = json!({"do": "tools/call", "name": "notes__read_list", "arguments": {}});
+        let result = talk.result(&call).await;
+        if result["isError"] == true {
+            let refusal = crate::peers::refusal_of(&result);
+            assert!(refusal["reasons"].to_string().contains("mine"), "{refusal}");
+            refused = true;
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(refused, "the new policy never took effect: {}", stand.log());
+    assert!(!notes.reached().is_empty());
+    talk.end().await;
+}
+
+async fn logged(stand: &crate::stand::Stand, words: &str) {
+    for _ in 0..100 {
+        if stand.log().contains(words) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the server never said {words}: {}", stand.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_policy_file_at_start_is_refused_or_leaves_everything_denied() {
+    let (mut stand, notes) = stand().await;
+    stand.kill().await;
+    std::fs::write(stand.state().join("policies/mine.cedar"), "permit (").unwrap();
+    let config = stand.config();
+    let serve = ["serve", "--json", "--config", config.to_str().unwrap()];
+    let ended = tokio::time::timeout(Duration::from_secs(20), stand.remit(&serve)).await;
+    let ran = ended
+        .expect("remit serve runs with a policy file it cannot read and nothing to fall back to");
+    assert!(!ran.ok);
+    assert!(ran.stderr.contains("mine.cedar"), "{}", ran.said());
+    assert!(notes.reached().is_empty());
+}

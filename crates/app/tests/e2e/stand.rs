@@ -1,0 +1,277 @@
+//! A Remit of its own for each test: state directory, configuration, running `serve`, command line.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// The binary under test.
+pub(crate) const REMIT: &str = env!("CARGO_BIN_EXE_remit");
+
+/// What a person would have to type.
+const PASSPHRASE: &str = "correct horse battery staple";
+
+/// Long enough for a loaded machine of two cores, short enough to notice a hang.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A configuration in the making.
+pub(crate) struct Plan {
+    config: String,
+}
+
+impl Plan {
+    /// One agent, one group of approvers, a listener on a free loopback port.
+    pub(crate) fn new() -> Self {
+        let config = "policies = \"policies\"\n\n[listen]\naddress = \"127.0.0.1:0\"\n\n\
+            [[agent]]\nname = \"worker\"\nowner = \"operators\"\n\n\
+            [[approver]]\ngroup = \"operators\"\n\n";
+        Self { config: config.to_owned() }
+    }
+
+    /// A stdio server; `more` are further lines of its table.
+    pub(crate) fn stdio(mut self, name: &str, command: &[&str], more: &str) -> Self {
+        let command = quoted(command);
+        writeln!(
+            self.config,
+            "[[server]]\nname = \"{name}\"\ncommand = {command}\nowner = \"operators\"\n{more}\n"
+        )
+        .unwrap();
+        self
+    }
+
+    /// An HTTP server.
+    pub(crate) fn http(mut self, name: &str, url: &str, more: &str) -> Self {
+        writeln!(
+            self.config,
+            "[[server]]\nname = \"{name}\"\nurl = \"{url}\"\nowner = \"operators\"\n{more}\n"
+        )
+        .unwrap();
+        self
+    }
+
+    /// A template that the agent may open; `more` are further lines of its table.
+    pub(crate) fn template(mut self, name: &str, tools: &[&str], more: &str) -> Self {
+        let tools = quoted(tools);
+        writeln!(
+            self.config,
+            "[[template]]\nname = \"{name}\"\nmay_open = [\"worker\"]\npurpose = \"test {name}\"\n\
+             tools = {tools}\n{more}\n"
+        )
+        .unwrap();
+        self
+    }
+}
+
+/// A list of strings; JSON's form of it is TOML's too.
+fn quoted(words: &[&str]) -> String {
+    serde_json::to_string(words).unwrap()
+}
+
+/// What `remit task open` hands to a workload.
+pub(crate) struct Grant {
+    /// The task's id.
+    pub(crate) task: String,
+    /// The bearer token.
+    pub(crate) token: String,
+    /// The endpoint of all servers.
+    pub(crate) endpoint: String,
+}
+
+/// What one run of the command line left behind.
+pub(crate) struct Ran {
+    /// Whether it exited with 0.
+    pub(crate) ok: bool,
+    /// Standard output.
+    pub(crate) stdout: String,
+    /// Standard error.
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("the command line prints UTF-8");
+        Self {
+            ok: output.status.success(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Everything it said.
+    pub(crate) fn said(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Its one JSON document; the run must have succeeded.
+    pub(crate) fn json(&self) -> Value {
+        assert!(self.ok, "the command failed: {}", self.said());
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("not one JSON document ({error}): {}", self.stdout))
+    }
+}
+
+/// A running `remit serve`.
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+/// A state directory and, while it runs, its server.
+pub(crate) struct Stand {
+    dir: TempDir,
+    state: PathBuf,
+    serving: Option<Serving>,
+}
+
+impl Stand {
+    /// Initialises a state directory with the plan's configuration and serves it; `dir` holds what
+    /// else the test needs, and ends with the stand.
+    pub(crate) async fn up(plan: &Plan, dir: TempDir, state: PathBuf) -> Self {
+        std::fs::write(dir.path().join("passphrase"), PASSPHRASE).unwrap();
+        std::fs::write(dir.path().join("guess"), "a wrong guess at it").unwrap();
+        let mut stand = Self { dir, state, serving: None };
+        let init = stand.with_passphrase(&["init"]).await;
+        assert!(init.ok, "remit init: {}", init.said());
+        std::fs::write(stand.config(), &plan.config).unwrap();
+        stand.start().await;
+        stand
+    }
+
+    /// The state directory.
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The configuration file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.state.join("remit.toml")
+    }
+
+    /// What the server wrote to its standard error so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("serve.log")).unwrap_or_default()
+    }
+
+    /// Where the server listens, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.serving.as_ref().expect("the server runs").address
+    }
+
+    /// Starts `remit serve` and waits for its ready line.
+    pub(crate) async fn start(&mut self) {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("serve.log"))
+            .unwrap();
+        let mut child = Command::new(REMIT)
+            .args(["serve", "--json", "--config"])
+            .arg(self.config())
+            .arg("--state")
+            .arg(&self.state)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = timeout(PATIENCE, async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                let event: Value = serde_json::from_str(&line).unwrap();
+                if event["event"] == "ready" {
+                    return Some(event);
+                }
+            }
+            None
+        })
+        .await
+        .unwrap_or_else(|_| panic!("remit serve was not ready in time: {}", self.log()));
+        let ready = ready.unwrap_or_else(|| panic!("remit serve ended: {}", self.log()));
+        let address = ready["address"].as_str().expect("the ready line has an address").to_owned();
+        // The pipe must stay open for as long as the server may write to it.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.serving = Some(Serving { child, address });
+    }
+
+    /// Kills the server as a power cut would: no signal handler runs.
+    pub(crate) async fn kill(&mut self) {
+        let mut serving = self.serving.take().expect("the server runs");
+        serving.child.kill().await.unwrap();
+    }
+
+    /// The command line of a stdio client's configuration.
+    pub(crate) fn stdio_door(&self, template: &str) -> Vec<String> {
+        let state = self.state.to_str().unwrap();
+        [REMIT, "mcp", "--template", template, "--state", state].map(str::to_owned).to_vec()
+    }
+
+    /// Runs `remit ARGS --state STATE` with no terminal and no passphrase.
+    pub(crate) async fn remit(&self, args: &[&str]) -> Ran {
+        let run = Command::new(REMIT)
+            .args(args)
+            .arg("--state")
+            .arg(&self.state)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(PATIENCE, run)
+            .await
+            .unwrap_or_else(|_| panic!("remit {args:?} did not end: {}", self.log()));
+        Ran::of(output.unwrap())
+    }
+
+    /// Runs it with `--json` and takes its document.
+    pub(crate) async fn ask(&self, args: &[&str]) -> Value {
+        self.remit(&[args, &["--json"]].concat()).await.json()
+    }
+
+    /// Runs it as the person who knows the passphrase.
+    pub(crate) async fn with_passphrase(&self, args: &[&str]) -> Ran {
+        self.with_passphrase_file("passphrase", args).await
+    }
+
+    /// Runs it as somebody who guesses the passphrase.
+    pub(crate) async fn with_guess(&self, args: &[&str]) -> Ran {
+        self.with_passphrase_file("guess", args).await
+    }
+
+    async fn with_passphrase_file(&self, name: &str, args: &[&str]) -> Ran {
+        let file = self.dir.path().join(name);
+        self.remit(&[args, &["--passphrase-file", file.to_str().unwrap()]].concat()).await
+    }
+
+    /// Opens a task.
+    pub(crate) async fn open(&self, template: &str) -> Grant {
+        let purpose = "an end-to-end test";
+        let opened =
+            self.ask(&["task", "open", "--template", template, "--purpose", purpose]).await;
+        let text = |name: &str| {
+            opened[name].as_str().unwrap_or_else(|| panic!("no {name} in {opened}")).to_owned()
+        };
+        Grant { task: text("task"), token: text("grant"), endpoint: text("endpoint") }
+    }
+
+    /// Asks again until `holds` says yes.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        args: &[&str],
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
+        for _ in 0..100 {
+            let answer = self.ask(args).await;
+            if holds(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{what}: not within ten seconds; remit {args:?} says {}", self.ask(args).await);
+    }
+}
