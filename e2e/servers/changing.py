@@ -3,7 +3,8 @@
 
     changing.py TOOLS.json [JOURNAL.jsonl]
 
-TOOLS.json holds {"tools": [{"name": …, "description": …, "inputSchema": …, "annotations": …, "answer": "text"}]}.
+TOOLS.json holds {"tools": [{"name": …, "description": …, "inputSchema": …, "annotations": …, "answer": "text"}]};
+a tool may also have "delay_ms", or "die": true to end the process in the middle of the call.
 Every change of its content sends `notifications/tools/list_changed`. With a JOURNAL, each `tools/call` that
 arrives is appended to it before it is answered, so that a test can tell what really reached the server.
 """
@@ -16,6 +17,7 @@ import time
 from pathlib import Path
 
 OUTPUT = threading.Lock()
+OURS = ("answer", "delay_ms", "die")
 
 
 def send(message):
@@ -53,8 +55,10 @@ def call(tools, params, log):
     if tool is None:
         return {"error": {"code": -32602, "message": f"unknown tool {params['name']}"}}
     if log is not None:
-        journal(log, {"name": params["name"], "arguments": params.get("arguments", {})})
+        journal(log, {"name": params["name"], "arguments": params.get("arguments", {}), "pid": os.getpid()})
     time.sleep(tool.get("delay_ms", 0) / 1000)
+    if tool.get("die"):
+        os._exit(1)
     return {"result": {"content": [{"type": "text", "text": tool.get("answer", "ok")}]}}
 
 
@@ -71,7 +75,7 @@ def answer(request, path, log):
         case "ping":
             return {"result": {}}
         case "tools/list":
-            shown = [{k: v for k, v in tool.items() if k not in ("answer", "delay_ms")} for tool in load(path)]
+            shown = [{k: v for k, v in tool.items() if k not in OURS} for tool in load(path)]
             return {"result": {"tools": shown}}
         case "tools/call":
             return call(load(path), request["params"], log)

@@ -1,5 +1,6 @@
 //! `kill -9` at ten moments: the log recovers, no outcome without a decision, no call without a record.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -47,22 +48,23 @@ async fn recovered(stand: &Stand, reached: &[Value]) {
     assert!(export.ok, "{}", export.said());
     let entries: Vec<Value> =
         export.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let kind = |entry: &Value| entry["kind"].as_str().unwrap_or_default().to_owned();
-    let index =
-        |entry: &Value| entry["index"].as_u64().unwrap_or_else(|| panic!("no index in {entry}"));
-    let decisions: Vec<u64> =
-        entries.iter().filter(|entry| kind(entry) == "decision").map(index).collect();
-    let mut settled = Vec::new();
-    for outcome in entries.iter().filter(|entry| kind(entry) == "outcome") {
-        let decision =
-            outcome["decision"].as_u64().unwrap_or_else(|| panic!("no decision in {outcome}"));
-        assert!(decisions.contains(&decision), "an outcome without a decision: {outcome}");
-        assert!(decision < index(outcome), "an outcome before its decision: {outcome}");
-        settled.push(decision);
+    let mut decisions = BTreeSet::new();
+    let mut settled = BTreeSet::new();
+    for (index, entry) in (0u64..).zip(&entries) {
+        match entry["kind"].as_str() {
+            Some("decision") => drop(decisions.insert(index)),
+            Some("outcome") => {
+                let decision =
+                    entry["parents"][0]["index"].as_u64().unwrap_or_else(|| panic!("{entry}"));
+                assert!(
+                    decisions.contains(&decision),
+                    "an outcome without an earlier decision: {entry}"
+                );
+                assert!(settled.insert(decision), "a decision was settled twice: {entry}");
+            }
+            _ => {}
+        }
     }
-    let twice = settled.len();
-    settled.sort_unstable();
-    settled.dedup();
-    assert_eq!(settled.len(), twice, "a decision was settled twice");
+    assert_eq!(settled, decisions, "after a start every decision has an outcome");
     assert!(reached.len() <= decisions.len(), "a call reached the server without a record");
 }

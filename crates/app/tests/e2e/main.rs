@@ -15,4 +15,5 @@ mod peers;
 mod policies;
 mod proof;
 mod refusals;
+mod servers;
 mod stand;

@@ -17,6 +17,9 @@ pub(crate) const REMIT: &str = env!("CARGO_BIN_EXE_remit");
 /// What a person would have to type.
 const PASSPHRASE: &str = "correct horse battery staple";
 
+/// What the environment of `remit serve` holds and no tool server may see.
+pub(crate) const SECRET: &str = "a-secret-that-stays-with-the-gateway";
+
 /// Long enough for a loaded machine of two cores, short enough to notice a hang.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -175,6 +178,7 @@ impl Stand {
             .arg(self.config())
             .arg("--state")
             .arg(&self.state)
+            .env("UPSTREAM_PASSWORD", SECRET)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
