@@ -1,0 +1,69 @@
+//! `cargo xtask test` and `cargo xtask ci`: the checks, in the order in which they fail fastest.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::step::{command, say, timed};
+use crate::{Failure, tidy};
+
+/// The version of cargo-deny whose configuration `deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Installs the peers of the end-to-end tests, then runs every test of the workspace.
+pub(crate) fn test(root: &Path) -> Result<(), Failure> {
+    timed("peers of the end-to-end tests", || command(root, &["e2e/setup"], &[]))?;
+    timed("test", || command(root, &["cargo", "test", "--workspace", "--locked"], &[]))
+}
+
+/// Everything that must pass before a merge.
+pub(crate) fn run(root: &Path) -> Result<(), Failure> {
+    timed("fmt", || command(root, &["cargo", "fmt", "--all", "--check"], &[]))?;
+    timed("tidy", || tidy::run(root))?;
+    timed("clippy", || {
+        let line = "cargo clippy --workspace --all-targets --locked -- -D warnings";
+        command(root, &words(line), &[])
+    })?;
+    timed("doc", || {
+        let line = "cargo doc --workspace --no-deps --locked --document-private-items";
+        command(root, &words(line), &[("RUSTDOCFLAGS", "-D warnings")])
+    })?;
+    timed("deny", || deny(root))?;
+    test(root)
+}
+
+/// Licences, bans and sources. Advisories need a database from the network and are not asked here;
+/// `deny.toml` configures them for whoever has one.
+fn deny(root: &Path) -> Result<(), Failure> {
+    if !is_installed(root) {
+        say(&format!("installing cargo-deny {CARGO_DENY} (a few minutes, once per machine)"));
+        let install = ["cargo", "install", "cargo-deny", "--locked", "--quiet", "--version"];
+        command(root, &[&install[..], &[CARGO_DENY]].concat(), &[])?;
+    }
+    let line = "cargo deny --locked check --hide-inclusion-graph licenses bans sources";
+    command(root, &words(line), &[])
+}
+
+fn is_installed(root: &Path) -> bool {
+    let output = Command::new("cargo").args(["deny", "--version"]).current_dir(root).output();
+    output.is_ok_and(|output| says_version(&output.stdout))
+}
+
+fn says_version(output: &[u8]) -> bool {
+    String::from_utf8_lossy(output).split_whitespace().any(|word| word == CARGO_DENY)
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_of_cargo_deny_does_not_count() {
+        assert!(says_version(format!("cargo-deny {CARGO_DENY}\n").as_bytes()));
+        assert!(!says_version(b"cargo-deny 0.1.0\n"));
+        assert!(!says_version(b""));
+    }
+}

@@ -1,0 +1,91 @@
+//! One step of a task: a heading, a command, how long it took.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::Failure;
+
+/// Runs `work` under a heading and says how long it took.
+pub(crate) fn timed(name: &str, work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    say(&format!("== {name}"));
+    let started = now();
+    let result = work();
+    let ending = if result.is_ok() { "ok" } else { "FAILED" };
+    say(&format!("== {name}: {ending} after {}", seconds(now().duration_since(started))));
+    result
+}
+
+/// Runs a command in `root` and fails if it does.
+pub(crate) fn command(
+    root: &Path,
+    words: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<(), Failure> {
+    let line = words.join(" ");
+    let (program, rest) = words.split_first().ok_or("expected a command, got none")?;
+    let status = Command::new(program)
+        .args(rest)
+        .envs(variables.iter().copied())
+        .current_dir(root)
+        .status()
+        .map_err(|error| format!("`{line}` cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{line}` failed: {status}")) }
+}
+
+/// Prints one line of progress.
+pub(crate) fn say(line: &str) {
+    let mut out = std::io::stdout();
+    // A reader that went away is no reason to stop the work.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// A duration for people: `42 s`, `3 min 07 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    let all = duration.as_secs();
+    match (all / 60, all % 60) {
+        (0, rest) => format!("{rest} s"),
+        (minutes, rest) => format!("{minutes} min {rest:02} s"),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a task runner measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_command_is_a_failure() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(command(here, &["true"], &[]).is_ok());
+        assert!(command(here, &["false"], &[]).unwrap_err().contains("`false` failed"));
+        assert!(
+            command(here, &["no-such-program"], &[]).unwrap_err().contains("cannot be started")
+        );
+        assert!(command(here, &[], &[]).is_err());
+    }
+
+    #[test]
+    fn a_variable_reaches_the_command() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let script = ["sh", "-c", "test \"$GREETING\" = hello"];
+        assert!(command(here, &script, &[("GREETING", "hello")]).is_ok());
+        assert!(command(here, &script, &[]).is_err());
+    }
+
+    #[test]
+    fn a_failure_passes_through_the_heading() {
+        assert_eq!(timed("x", || Err("no".to_owned())), Err("no".to_owned()));
+    }
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(seconds(Duration::from_secs(42)), "42 s");
+        assert_eq!(seconds(Duration::from_secs(187)), "3 min 07 s");
+    }
+}
