@@ -88,7 +88,7 @@ async fn a_full_disk_permits_nothing_says_why_and_still_freezes() {
         let shown = stand.ask(&["task", "show", task]).await.to_string();
         assert!(shown.contains("frozen"), "{shown}");
     }
-    let ready = http_status(stand.address(), "/readyz").await;
+    let ready = crate::wire::get(stand.address(), "/readyz").await.status;
     assert_eq!(ready, 503, "/readyz does not show that nothing can be permitted");
 
     std::fs::remove_file(ballast).unwrap();
@@ -103,19 +103,4 @@ async fn a_full_disk_permits_nothing_says_why_and_still_freezes() {
     talk.end().await;
     drop(stand);
     drop(disk);
-}
-
-async fn http_status(address: &str, path: &str) -> u16 {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    answer
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .unwrap_or_else(|| panic!("{answer}"))
 }

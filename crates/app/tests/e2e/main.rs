@@ -17,3 +17,4 @@ mod proof;
 mod refusals;
 mod servers;
 mod stand;
+mod wire;
