@@ -1,12 +1,26 @@
 //! The keys under which record bodies are encrypted (promise R10).
 
 use std::fmt;
+use std::sync::Arc;
 
 use remit_model::TaskId;
+use zeroize::Zeroizing;
 
-/// A 256-bit AES key. Never printed; wiped by its owner.
+/// A 256-bit AES key. Never printed; wiped when its last holder lets go of it.
 #[derive(Clone)]
-pub struct BodyKey(pub std::sync::Arc<[u8; 32]>);
+pub struct BodyKey(Arc<Zeroizing<[u8; 32]>>);
+
+impl BodyKey {
+    /// The key in `bytes`, which move in and are wiped with it.
+    pub fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(Arc::new(bytes))
+    }
+
+    /// The key's bytes, for the cipher.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
 
 impl fmt::Debug for BodyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,7 +29,7 @@ impl fmt::Debug for BodyKey {
 }
 
 /// Why a key could not be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// It was destroyed, or never made.
     #[error("the key of `{0}` is gone: its records were erased")]

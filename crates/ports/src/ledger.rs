@@ -12,7 +12,7 @@ use std::future::Future;
 use remit_model::Digest;
 use tokio::sync::oneshot;
 
-use crate::record::{Body, Clear, Entry, Kind, Parent, Pins, Subject};
+use crate::record::{Body, Clear, Entry, Kind, Pins, Subject};
 
 /// Which reservation a record draws on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -297,7 +297,7 @@ impl Done {
     pub fn settle(self, accepted: &Accepted) -> Settled {
         debug_assert!(accepted.index() > self.decision, "an outcome follows its decision");
         Settled {
-            question: self.permit.into_question(),
+            question: Arc::from(self.permit.into_question()),
             outcome: self.outcome,
             reply: self.reply,
             decision: self.decision,
