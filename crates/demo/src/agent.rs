@@ -132,8 +132,7 @@ impl StepOutcome {
         if !self.is_error {
             return Verdict::Permitted;
         }
-        let refusal =
-            self.structured.as_ref().and_then(|value| Refusal::deserialize(value).ok());
+        let refusal = self.structured.as_ref().and_then(|value| Refusal::deserialize(value).ok());
         match refusal {
             None => Verdict::Failed,
             Some(refusal) => match (refusal.class, refusal.hold.clone()) {
@@ -203,8 +202,7 @@ impl Agent {
             Value::Object(members) => members,
             _ => JsonObject::new(),
         };
-        let request =
-            CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.clone());
+        let request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.clone());
         let answer = tokio::time::timeout(PATIENCE, self.client.call_tool(request)).await;
         let (result, turned_away) = match answer {
             Ok(Ok(result)) => (result, None),
@@ -239,15 +237,19 @@ impl Agent {
                 vec![self.call("payments__transfer", arguments).await]
             }
             Order::Send { file, to } => {
-                self.with_file(file, "mail__send_message", |text| {
-                    json!({ "to": to, "subject": file, "body": text })
-                })
+                self.with_file(
+                    file,
+                    "mail__send_message",
+                    |text| json!({ "to": to, "subject": file, "body": text }),
+                )
                 .await
             }
             Order::Post { file, url } => {
-                self.with_file(file, "web__post_form", |text| {
-                    json!({ "url": url, "fields": { "file": text } })
-                })
+                self.with_file(
+                    file,
+                    "web__post_form",
+                    |text| json!({ "url": url, "fields": { "file": text } }),
+                )
                 .await
             }
         }
@@ -310,7 +312,7 @@ mod tests {
         let mut held = refusal("needs_approval");
         held["hold"] = json!("hld_1");
         let held = outcome(true, held).verdict();
-        assert!(matches!(&held, Verdict::Held(hold, _) if hold == "hld_1"));
+        assert!(matches!(&held, Verdict::Held(id, _) if id == "hld_1"));
         let unheld = outcome(true, refusal("needs_approval")).verdict();
         assert!(matches!(unheld, Verdict::Refused(_)));
         let away = StepOutcome { answered: false, ..outcome(true, Value::Null) };

@@ -74,8 +74,11 @@ impl<'a> Page<'a> {
 
     /// The title of the whole page.
     pub async fn title(&mut self, title: &str, subtitle: &str) -> io::Result<()> {
-        let line =
-            format!("\n{MARGIN}{} {}", self.paint(Ink::Bold, title), self.paint(Ink::Dim, subtitle));
+        let line = format!(
+            "\n{MARGIN}{} {}",
+            self.paint(Ink::Bold, title),
+            self.paint(Ink::Dim, subtitle)
+        );
         self.line(&line).await
     }
 
@@ -94,21 +97,41 @@ impl<'a> Page<'a> {
         self.labelled("     ", &format!("{name:<9} "), Ink::Plain, text).await
     }
 
-    /// What became of a call: the decision's word, the tool, and its arguments in short.
+    /// What became of a call: the decision's word, the tool, and its arguments, on their own
+    /// lines where they do not fit.
     pub async fn call(
         &mut self,
         (ink, word): (Ink, &str),
         tool: &str,
         arguments: &str,
     ) -> io::Result<()> {
-        let room = self.width.saturating_sub(DETAIL.len() + tool.chars().count() + 2);
-        let line = format!(
-            "     {}{} {}",
-            self.paint(ink, &format!("{word:<10}")),
-            visible(tool),
-            self.paint(Ink::Dim, &shorten(&visible(arguments), room)),
-        );
+        let badge = self.paint(ink, &format!("{word:<10}"));
+        let (tool, arguments) = (visible(tool), visible(arguments));
+        let used = DETAIL.len() + tool.chars().count() + 1;
+        if used + arguments.chars().count() <= self.width {
+            let arguments = self.paint(Ink::Dim, &arguments);
+            return self.line(&format!("     {badge}{tool} {arguments}")).await;
+        }
+        self.line(&format!("     {badge}{tool}")).await?;
+        self.paragraph(DETAIL, Ink::Dim, &arguments).await
+    }
+
+    /// One decision of the log, in columns.
+    pub async fn entry(
+        &mut self,
+        index: u64,
+        (ink, word): (Ink, &str),
+        tool: &str,
+    ) -> io::Result<()> {
+        let index = self.paint(Ink::Dim, &format!("entry {index:>3}"));
+        let line =
+            format!("     {index}  {}{}", self.paint(ink, &format!("{word:<8}")), visible(tool));
         self.line(&line).await
+    }
+
+    /// An empty line.
+    pub async fn blank(&mut self) -> io::Result<()> {
+        self.line("").await
     }
 
     /// Something said about the call above: `why`, `remedy`.
@@ -116,30 +139,30 @@ impl<'a> Page<'a> {
         self.labelled(DETAIL, &format!("{name:<7} "), Ink::Plain, text).await
     }
 
-    /// The words of an outsider, line by line, at most `lines` of them.
+    /// Words from outside, line by line behind a bar, at most `lines` of them.
     pub async fn quote(&mut self, text: &str, lines: usize) -> io::Result<()> {
         let room = self.width.saturating_sub(DETAIL.len() + 2);
         for text in text.lines().filter(|line| !line.trim().is_empty()).take(lines) {
-            let bar = self.paint(Ink::Dim, "│");
-            let line = format!("{DETAIL}{bar} {}", shorten(&visible(text), room));
-            self.line(&line).await?;
+            for piece in wrap(&visible(text), room) {
+                let line = format!("{DETAIL}{} {piece}", self.paint(Ink::Dim, "│"));
+                self.line(&line).await?;
+            }
         }
         Ok(())
     }
 
-    /// A difference, removed lines red and added lines green.
+    /// A difference, removed lines red and added lines green; wrapped lines repeat their sign and
+    /// indentation.
     pub async fn diff(&mut self, text: &str) -> io::Result<()> {
         for line in text.lines() {
-            let ink = match line.chars().next() {
-                Some('-') => Ink::Red,
-                Some('+') => Ink::Green,
-                _ => Ink::Dim,
+            let (ink, sign, body) = match line.split_at_checked(1) {
+                Some(("-", body)) => (Ink::Red, "-", body),
+                Some(("+", body)) => (Ink::Green, "+", body),
+                Some((" ", body)) => (Ink::Dim, " ", body),
+                _ => (Ink::Dim, "", line),
             };
-            // Wrapped lines repeat the sign and the indentation.
-            let sign: String = line.chars().take(1).collect();
-            let body: String = line.chars().skip(1).collect();
             let blanks = body.chars().take_while(|c| *c == ' ').count();
-            let indent = format!("{DETAIL}{}{}", visible(&sign), " ".repeat(blanks));
+            let indent = format!("{DETAIL}{sign}{}", " ".repeat(blanks));
             self.paragraph(&indent, ink, &visible(body.trim_start())).await?;
         }
         Ok(())
@@ -206,16 +229,6 @@ pub fn visible(text: &str) -> String {
     })
 }
 
-/// At most `width` characters, the last one an ellipsis if something was cut.
-fn shorten(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
-    short.push('…');
-    short
-}
-
 /// Breaks `text` between words into lines of at most `width` characters; a longer word is cut.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(10);
@@ -244,6 +257,8 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::drift::Flag;
 
@@ -259,15 +274,20 @@ mod tests {
         let lines = wrap(text, 12);
         assert!(lines.iter().all(|line| line.chars().count() <= 12), "{lines:?}");
         assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
-        assert_eq!(shorten("äöüäöü", 4), "äöü…");
+        assert_eq!(wrap("äöüäöü ä", 10), ["äöüäöü ä"]);
     }
 
     #[tokio::test]
     async fn colours_only_where_wanted() {
         for colour in [false, true] {
             let mut out = Vec::new();
-            let setting =
-                Setting { colour, width: 80, pace: Pace::Fast, drift: Flag::new("unused") };
+            let setting = Setting {
+                colour,
+                width: 80,
+                pace: Pace::Fast,
+                patience: Duration::ZERO,
+                drift: Flag::new("unused"),
+            };
             let mut page = Page::new(&mut out, &setting);
             page.call((Ink::Red, "refused"), "mail/send", "to=a\u{1b}[2J").await.unwrap();
             let text = String::from_utf8(out).unwrap();

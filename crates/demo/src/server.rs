@@ -11,9 +11,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-    Implementation, JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig, SubscriptionFilter,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+    JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    SubscriptionFilter,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt as _};
@@ -81,7 +81,9 @@ pub enum ServeError {
     #[error("expected one of mail, files, payments or web, got `{0}`")]
     Unknown(String),
     /// The file server's directory cannot be used.
-    #[error("cannot use `{path}` as the folder of the file server: {source}; give a writable directory")]
+    #[error(
+        "cannot use `{path}` as the folder of the file server: {source}; give a writable directory"
+    )]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -169,8 +171,7 @@ impl ServerHandler for DeskServer {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let edition = self.edition();
-        let tools =
-            self.desk.tools().into_iter().map(|tool| in_edition(tool, edition)).collect();
+        let tools = self.desk.tools().into_iter().map(|tool| in_edition(tool, edition)).collect();
         // Not to be kept by anyone: the next edition may come at any moment.
         Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(0))
     }

@@ -25,7 +25,7 @@ pub enum Pace {
 impl Pace {
     /// After each line.
     pub(crate) fn line(self) -> Duration {
-        Duration::from_millis(if self == Self::Fast { 0 } else { 250 })
+        Duration::from_millis(if self == Self::Fast { 0 } else { 150 })
     }
 
     /// After each sentence, time to read it.
@@ -43,6 +43,8 @@ pub struct Setting {
     pub width: usize,
     /// How fast.
     pub pace: Pace,
+    /// How long to wait for Remit to notice that a tool changed.
+    pub patience: Duration,
     /// The flag that the web server was started with.
     pub drift: Flag,
 }
@@ -53,24 +55,25 @@ pub struct Setting {
 /// server's folder. The remit is written as a careful person would: mail may go to one colleague
 /// only, and there are two effects to spend.
 pub fn configuration(command: &[String], directory: &Path, drift: &Flag) -> String {
-    let mut text = String::from("# What the demo's agent can reach: four small servers.\n");
-    for server in DemoServer::ALL {
-        let mut words = command.to_vec();
-        words.push(server.name().to_owned());
-        match server {
-            DemoServer::Files => words.extend(option("--dir", directory)),
-            DemoServer::Web => words.extend(option("--drift", drift.path())),
-            DemoServer::Mail | DemoServer::Payments => {}
-        }
-        let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
-        text.push_str(&format!(
-            "\n[[server]]\nname = {}\nowner = \"platform\"\ncommand = [{}]\n",
-            quote(server.name()),
-            quoted.join(", ")
-        ));
+    let servers: Vec<String> =
+        DemoServer::ALL.iter().map(|kind| server(*kind, command, directory, drift)).collect();
+    format!("# What the demo's agent can reach: four small servers.\n{}{TASK}", servers.concat())
+}
+
+fn server(kind: DemoServer, command: &[String], directory: &Path, drift: &Flag) -> String {
+    let mut words = command.to_vec();
+    words.push(kind.name().to_owned());
+    match kind {
+        DemoServer::Files => words.extend(option("--dir", directory)),
+        DemoServer::Web => words.extend(option("--drift", drift.path())),
+        DemoServer::Mail | DemoServer::Payments => {}
     }
-    text.push_str(TASK);
-    text
+    let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+    format!(
+        "\n[[server]]\nname = {}\nowner = \"platform\"\ncommand = [{}]\n",
+        quote(kind.name()),
+        quoted.join(", ")
+    )
 }
 
 const TASK: &str = r#"

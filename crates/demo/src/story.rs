@@ -106,7 +106,7 @@ pub async fn tell<S: Stage>(
     work::play(&mut teller, &agent).await?;
     let mail = exfiltration::play(&mut teller, &agent).await?;
     payment::play(&mut teller, &agent, &mail).await?;
-    drift::play(&mut teller, &agent, &setting.drift).await?;
+    drift::play(&mut teller, &agent, setting).await?;
     budget::play(&mut teller, &agent).await?;
     closing::play(&mut teller, &agent, &opened).await?;
     log::play(&mut teller, &opened).await?;
@@ -163,11 +163,11 @@ impl<S: Stage> Teller<'_, S> {
     /// must be exactly what the agent asked for.
     async fn held(&mut self, outcome: &StepOutcome) -> Result<(String, Held), StoryError> {
         let verdict = self.expect(outcome, Told::Held).await?;
-        let Verdict::Held(hold, _) = &verdict else {
+        let Verdict::Held(id, _) = &verdict else {
             return Err(self.not_as_told("a hold", "none"));
         };
         self.explain(&verdict).await?;
-        let held = self.stage.held(hold).await;
+        let held = self.stage.held(id).await;
         let held = held.map_err(|source| self.failed("show the held call", source))?;
         let asked = Value::Object(outcome.arguments.clone());
         if held.tool != outcome.tool_id() || held.arguments != asked {
@@ -175,8 +175,8 @@ impl<S: Stage> Teller<'_, S> {
             let told = format!("the operator to see {} {asked}", outcome.tool_id());
             return Err(self.not_as_told(told, shown));
         }
-        self.page.detail("waits", &format!("for {} as {hold}", held.approvers)).await?;
-        Ok((hold.clone(), held))
+        self.page.detail("waits", &format!("for {} as {id}", held.approvers)).await?;
+        Ok((id.clone(), held))
     }
 
     /// The operator turns a held call down.
@@ -207,7 +207,12 @@ impl<S: Stage> Teller<'_, S> {
     }
 
     /// Errors unless `holds`.
-    fn check(&self, holds: bool, told: &str, happened: impl Into<String>) -> Result<(), StoryError> {
+    fn check(
+        &self,
+        holds: bool,
+        told: &str,
+        happened: impl Into<String>,
+    ) -> Result<(), StoryError> {
         if holds { Ok(()) } else { Err(self.not_as_told(told, happened)) }
     }
 
@@ -246,17 +251,18 @@ fn explain(verdict: &Verdict, outcome: &StepOutcome) -> String {
     }
 }
 
-/// Arguments for one line; a long text is told by its length.
+/// Arguments for one line: the short ones first, a long text told by its length.
 fn in_short(arguments: &serde_json::Map<String, Value>) -> String {
-    let parts: Vec<String> = arguments
-        .iter()
-        .map(|(name, value)| match value {
+    let (mut short, mut long) = (Vec::new(), Vec::new());
+    for (name, value) in arguments {
+        match value {
             Value::String(text) if text.len() > 60 || text.contains('\n') => {
-                format!("{name}=({} characters)", text.chars().count())
+                long.push(format!("{name}=({} characters)", text.chars().count()));
             }
-            Value::String(text) => format!("{name}={text}"),
-            other => format!("{name}={other}"),
-        })
-        .collect();
-    parts.join(" ")
+            Value::String(text) => short.push(format!("{name}={text}")),
+            other => short.push(format!("{name}={other}")),
+        }
+    }
+    short.append(&mut long);
+    short.join("  ")
 }

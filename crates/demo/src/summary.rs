@@ -29,9 +29,7 @@ impl Step {
     pub(crate) fn of(scene: usize, outcome: &StepOutcome) -> Self {
         let (decision, class, hold) = match outcome.verdict() {
             Verdict::Permitted | Verdict::Failed => (Some(Decision::Permit), None, None),
-            Verdict::Held(hold, refusal) => {
-                (Some(Decision::Hold), Some(refusal.class), Some(hold))
-            }
+            Verdict::Held(hold, refusal) => (Some(Decision::Hold), Some(refusal.class), Some(hold)),
             Verdict::Refused(refusal) => (Some(Decision::Deny), Some(refusal.class), None),
             Verdict::TurnedAway => (None, None, None),
         };

@@ -3,6 +3,8 @@
 
 mod fake_remit;
 
+use std::time::Duration;
+
 use fake_remit::{FakeRemit, Fault};
 use remit_demo::drift::Flag;
 use remit_demo::setting::{Pace, Setting};
@@ -13,7 +15,14 @@ async fn told(fault: Fault) -> (Result<Summary, StoryError>, String) {
     let directory = tempfile::tempdir().unwrap();
     let drift = Flag::new(directory.path().join("drift"));
     let mut stage = FakeRemit::start(fault, &drift).await;
-    let setting = Setting { colour: false, width: 80, pace: Pace::Fast, drift };
+    let patience = if fault == Fault::IgnoresDrift { 1 } else { 15 };
+    let setting = Setting {
+        colour: false,
+        width: 80,
+        pace: Pace::Fast,
+        patience: Duration::from_secs(patience),
+        drift,
+    };
     let mut page = Vec::new();
     let result = tell(&mut stage, &mut page, &setting).await;
     (result, String::from_utf8(page).unwrap())
@@ -34,7 +43,7 @@ async fn the_story_goes_as_told() {
     assert!(page.contains("<U+200B>"), "the hidden characters are not shown");
     assert!(page.contains("unprotected"));
     let json = serde_json::to_value(&summary).unwrap();
-    assert_eq!(json["steps"][5]["class"], "structural");
+    assert_eq!(json["steps"][6]["class"], "structural");
 }
 
 #[tokio::test]
@@ -60,5 +69,5 @@ async fn a_broken_promise_is_noticed_in_its_scene() {
 #[tokio::test]
 async fn a_drift_that_nobody_notices_ends_the_wait() {
     let error = told(Fault::IgnoresDrift).await.0.unwrap_err().to_string();
-    assert!(error.contains("web/fetch_page to be quarantined within 15 s"), "{error}");
+    assert!(error.contains("web/fetch_page to be quarantined within 1s"), "{error}");
 }

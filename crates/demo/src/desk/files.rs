@@ -67,7 +67,8 @@ impl Files {
                 Ok(files.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect())
             }
             Shelf::Directory(directory) => {
-                let entries = fs::read_dir(directory).map_err(|error| cannot("list", ".", &error))?;
+                let entries =
+                    fs::read_dir(directory).map_err(|error| cannot("list", ".", &error))?;
                 let mut names: Vec<String> = entries
                     .filter_map(Result::ok)
                     .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
@@ -210,7 +211,7 @@ impl Desk for Files {
 mod tests {
     use super::*;
 
-    fn call(files: &Files, tool: &str, arguments: serde_json::Value) -> Result<Reply, Complaint> {
+    fn call(files: &Files, tool: &str, arguments: &serde_json::Value) -> Result<Reply, Complaint> {
         files.call(tool, Arguments(arguments.as_object().unwrap()))
     }
 
@@ -218,18 +219,18 @@ mod tests {
     fn memory_and_directory_behave_alike() {
         let directory = tempfile::tempdir().unwrap();
         for files in [Files::in_memory(), Files::in_directory(directory.path()).unwrap()] {
-            let listed = call(&files, "list_files", json!({})).unwrap();
+            let listed = call(&files, "list_files", &json!({})).unwrap();
             assert_eq!(listed.text, "report.txt\nsuppliers.txt");
             let note = json!({ "path": "note.txt", "content": "two\nlines" });
             assert_eq!(
-                call(&files, "write_file", note.clone()).unwrap().text,
+                call(&files, "write_file", &note).unwrap().text,
                 "wrote 9 bytes to note.txt"
             );
-            let again = call(&files, "write_file", note).unwrap_err();
+            let again = call(&files, "write_file", &note).unwrap_err();
             assert!(again.to_string().contains("exists already"), "{again}");
-            let read = call(&files, "read_file", json!({ "path": "note.txt" })).unwrap();
+            let read = call(&files, "read_file", &json!({ "path": "note.txt" })).unwrap();
             assert_eq!(read.text, "two\nlines");
-            let absent = call(&files, "read_file", json!({ "path": "nope" })).unwrap_err();
+            let absent = call(&files, "read_file", &json!({ "path": "nope" })).unwrap_err();
             assert!(absent.to_string().starts_with("cannot read `nope`"), "{absent}");
         }
     }
@@ -242,20 +243,20 @@ mod tests {
         let files = Files::in_directory(directory.path()).unwrap();
         let absolute = outside.path().to_str().unwrap();
         for path in ["../x", "/etc/passwd", "a/b", "..", ".", "", ".hidden", "a\0b", absolute] {
-            let refused = call(&files, "read_file", json!({ "path": path })).unwrap_err();
+            let refused = call(&files, "read_file", &json!({ "path": path })).unwrap_err();
             assert!(refused.to_string().contains("not a file name"), "{path}: {refused}");
         }
-        let link = call(&files, "read_file", json!({ "path": "link" })).unwrap_err();
+        let link = call(&files, "read_file", &json!({ "path": "link" })).unwrap_err();
         assert!(link.to_string().contains("expected a plain file"), "{link}");
         let through = json!({ "path": "link", "content": "x" });
-        assert!(call(&files, "write_file", through).is_err());
+        assert!(call(&files, "write_file", &through).is_err());
         assert_eq!(fs::read(outside.path()).unwrap(), b"");
     }
 
     #[test]
     fn sizes_are_bounded() {
         let long = json!({ "path": "big", "content": "x".repeat(MAX_FILE + 1) });
-        let refused = call(&Files::in_memory(), "write_file", long).unwrap_err();
+        let refused = call(&Files::in_memory(), "write_file", &long).unwrap_err();
         assert!(refused.to_string().contains("at most 65536 bytes"), "{refused}");
     }
 }

@@ -164,7 +164,7 @@ impl Desk for Payments {
 mod tests {
     use super::*;
 
-    fn pay(payments: &Payments, amount: serde_json::Value) -> Result<Reply, Complaint> {
+    fn pay(payments: &Payments, amount: &serde_json::Value) -> Result<Reply, Complaint> {
         let arguments = json!({ "account": "DE02", "amount": amount, "reference": "r" });
         payments.call("transfer", Arguments(arguments.as_object().unwrap()))
     }
@@ -173,10 +173,10 @@ mod tests {
     fn money_is_counted_exactly() {
         let payments = Payments::default();
         assert_eq!(payments.list().text, "no payments yet");
-        pay(&payments, json!(240)).unwrap();
-        pay(&payments, json!(0.1)).unwrap();
+        pay(&payments, &json!(240)).unwrap();
+        pay(&payments, &json!(0.1)).unwrap();
         assert_eq!(
-            pay(&payments, json!(0.2)).unwrap().text,
+            pay(&payments, &json!(0.2)).unwrap().text,
             "paid 0.20 EUR to DE02 for r; 4759.70 EUR left"
         );
         assert_eq!(payments.balance().text, "4759.70 EUR");
@@ -187,7 +187,7 @@ mod tests {
     fn impossible_amounts_move_nothing() {
         let payments = Payments::default();
         for amount in [json!(0), json!(-5), json!(0.001), json!(1e300), json!(5001), json!("5")] {
-            assert!(pay(&payments, amount.clone()).is_err(), "{amount}");
+            assert!(pay(&payments, &amount).is_err(), "{amount}");
         }
         assert_eq!(payments.balance().text, "5000.00 EUR");
     }

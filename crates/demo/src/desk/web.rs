@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 
 use rmcp::model::Tool;
-use serde_json::json;
 
 use super::{Arguments, Complaint, Desk, Reply, reads, tool};
 
@@ -84,6 +83,8 @@ impl Desk for Web {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

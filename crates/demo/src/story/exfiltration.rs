@@ -21,7 +21,7 @@ pub(super) async fn play<S: Stage>(
         )
         .await?;
     let mail = agent.call("mail__read_message", json!({ "id": "m3" })).await;
-    teller.permitted(&mail, 8).await?;
+    teller.permitted(&mail, 9).await?;
     let order = found_in(&mail.text).into_iter().find(|o| matches!(o, Order::Send { .. }));
     let order = order.ok_or_else(|| teller.not_as_told("an order in the mail", &mail.text))?;
     teller.page.words(&format!("The agent obeys: {order}.")).await?;

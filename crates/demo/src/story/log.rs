@@ -28,8 +28,7 @@ pub(super) async fn play<S: Stage>(
             Decision::Hold => Ink::Yellow,
             Decision::Deny => Ink::Red,
         };
-        let entry = format!("entry {}", call.entry);
-        teller.page.call((ink, call.decision.word()), &call.tool, &entry).await?;
+        teller.page.entry(call.entry, (ink, call.decision.word()), &call.tool).await?;
     }
     compare(teller, &verified)?;
     let count = |decision| teller.summary.count(decision);
@@ -42,7 +41,7 @@ pub(super) async fn play<S: Stage>(
         count(Decision::Hold),
         count(Decision::Deny),
     );
-    teller.page.words("").await?;
+    teller.page.blank().await?;
     teller.page.words(&verdict).await?;
     teller.summary.log = LogSummary { entries: verified.entries, root: verified.root };
     Ok(())

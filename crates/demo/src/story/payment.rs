@@ -28,10 +28,10 @@ pub(super) async fn play<S: Stage>(
         "account": "DE02120300000000202051", "amount": 240, "reference": "invoice 4702",
     });
     let asked = agent.call("payments__transfer", real).await;
-    let (hold, held) = teller.held(&asked).await?;
+    let (hold, seen) = teller.held(&asked).await?;
     let approved = teller.stage.approve(&hold).await;
     approved.map_err(|source| teller.failed("approve the held call", source))?;
-    let digest = held.digest;
+    let digest = seen.digest;
     let bound = format!("remit approve {hold}: as the purpose says; bound to {digest}");
     teller.page.act(&bound).await?;
     let paid = agent.repeat(&asked).await;

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 /// A promise that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
     SendsToAnyone,
     RefusesWithoutRemedy,
@@ -56,7 +56,7 @@ type Upstreams = BTreeMap<&'static str, RunningService<RoleClient, ()>>;
 
 /// The fake, and its operator's side.
 #[derive(Clone)]
-pub struct FakeRemit {
+pub(crate) struct FakeRemit {
     fault: Fault,
     memory: Arc<Mutex<Memory>>,
     upstreams: Arc<Upstreams>,
@@ -67,7 +67,7 @@ const GRANT: &str = "grant-1";
 
 impl FakeRemit {
     /// Starts the demo servers and the endpoint.
-    pub async fn start(fault: Fault, flag: &Flag) -> Self {
+    pub(crate) async fn start(fault: Fault, flag: &Flag) -> Self {
         let mut upstreams = Upstreams::new();
         for kind in DemoServer::ALL {
             let (near, far) = tokio::io::duplex(1 << 16);
@@ -261,7 +261,10 @@ impl Stage for FakeRemit {
         let findings = after.contains('\u{200b}').then(|| "invisible characters".to_owned());
         let standing =
             if self.drifted(tool).await { Standing::Quarantined } else { Standing::Admitted };
-        let diff = format!("-{before}\n+{after}");
+        let signed = |sign: &str, text: &str| {
+            text.lines().flat_map(|line| [sign, line, "\n"]).collect::<String>()
+        };
+        let diff = signed("-", &before) + &signed("+", &after);
         Ok(Shown { standing, diff, findings: findings.into_iter().collect() })
     }
 
