@@ -7,8 +7,6 @@
 //! later append is refused until a restart has recovered it. Room for outcomes and restrictions is
 //! reserved, so that a full disk refuses permits first (promise R2).
 
-use std::future::Future;
-
 use remit_model::Digest;
 use tokio::sync::oneshot;
 
@@ -122,12 +120,10 @@ impl Accepted {
     ///
     /// Errors: the write failed, or the ledger was dropped; whether the record is on disk is then
     /// unknown until a restart.
-    pub fn durable(self) -> impl Future<Output = Result<Receipt, LedgerError>> + Send {
-        async move {
-            self.done
-                .await
-                .unwrap_or_else(|_| Err(LedgerError::Failed("the writer stopped".to_owned())))
-        }
+    pub async fn durable(self) -> Result<Receipt, LedgerError> {
+        self.done
+            .await
+            .unwrap_or_else(|_| Err(LedgerError::Failed("the writer stopped".to_owned())))
     }
 }
 

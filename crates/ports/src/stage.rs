@@ -127,7 +127,7 @@ pub enum Reply {
 #[derive(Debug)]
 pub struct Done {
     decision: u64,
-    permit: Permit,
+    permit: Box<Permit>,
     outcome: Outcome,
     reply: Option<Reply>,
 }
@@ -270,7 +270,7 @@ impl Outbound {
 impl Done {
     fn of(recorded: Recorded, outcome: Outcome, reply: Option<Reply>) -> Self {
         let Recorded { permit, receipt } = recorded;
-        Self { decision: receipt.index(), permit, outcome, reply }
+        Self { decision: receipt.index(), permit: Box::new(permit), outcome, reply }
     }
 
     /// What became of it.
