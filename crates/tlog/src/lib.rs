@@ -1,1 +1,34 @@
-//! Placeholder.
+//! C2SP transparency-log formats: bytes to values, no I/O.
+//!
+//! *In scope:* RFC 6962 hashing, inclusion and consistency proofs; [`tlog-tiles`] paths, tiles and
+//! entry bundles; [`signed-note`] with Ed25519; [`tlog-checkpoint`]; [`tlog-proof`].
+//!
+//! *Out of scope:* reading and writing files, deciding when to sign (a log must never sign two
+//! checkpoints that contradict each other; that is the duty of the ledger), cosignatures and the
+//! witness protocol (their signature lines are carried and ignored).
+//!
+//! *Absences:* this crate depends on none of ours and knows neither clock, disk nor network.
+//!
+//! [`tlog-tiles`]: https://c2sp.org/tlog-tiles
+//! [`signed-note`]: https://c2sp.org/signed-note
+//! [`tlog-checkpoint`]: https://c2sp.org/tlog-checkpoint
+//! [`tlog-proof`]: https://c2sp.org/tlog-proof
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+pub mod bundle;
+pub mod checkpoint;
+pub mod hash;
+pub mod key;
+pub mod note;
+pub mod proof;
+pub mod tile;
+pub mod tree;
+
+pub use bundle::{BundleError, MAX_ENTRY};
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use hash::{Hash, HashError};
+pub use key::{KeyError, SigningKey, VerifierKey};
+pub use note::{Note, NoteError, Signature};
+pub use proof::{Proof, ProofError};
+pub use tile::{Level, Tile, TileError};
+pub use tree::{Frontier, Node, TreeError};

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Verify a published transparency log without any of the code that wrote it.
+
+usage: verify_log.py LOG_DIR VKEY [--json]
+
+LOG_DIR  a folder at the paths of C2SP tlog-tiles: `checkpoint`, `tile/<L>/…`, `tile/entries/…`
+VKEY     the log's verifier key, `<name>+<key id>+<base64>`, had from somewhere else than LOG_DIR
+
+Checks the checkpoint's signature, every entry bundle, every tile at every level (full and partial,
+against hashes computed from the entries alone), the root, and that no file is there that the log
+does not explain. Prints `verified N entries, root …` and exits 0, or names the file, and the entry
+where there is one, and exits 1. Needs the standard library and `cryptography`.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import struct
+import sys
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+WIDTH = 256
+ED25519 = 1
+
+
+class Wrong(Exception):
+    """Something in the log does not hold."""
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def leaf_hash(entry):
+    return sha256(b"\x00" + entry)
+
+
+def node_hash(left, right):
+    return sha256(b"\x01" + left + right)
+
+
+def subtree(hashes):
+    """RFC 6962 section 2.1, straight from its definition."""
+    if not hashes:
+        return sha256(b"")
+    if len(hashes) == 1:
+        return hashes[0]
+    split = 1 << (len(hashes) - 1).bit_length() - 1
+    return node_hash(subtree(hashes[:split]), subtree(hashes[split:]))
+
+
+def b64(text, what):
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as why:
+        raise Wrong(f"{what}: not base64: {why}") from None
+    if base64.b64encode(raw).decode() != text:
+        raise Wrong(f"{what}: not the one base64 form of its bytes")
+    return raw
+
+
+def read_vkey(text):
+    parts = text.split("+", 2)
+    if len(parts) != 3:
+        raise Wrong("the verifier key is not `<name>+<key id>+<base64>`")
+    name, key_id, key = parts[0], parts[1], b64(parts[2], "the verifier key")
+    if len(key) != 33 or key[0] != ED25519:
+        raise Wrong("the verifier key is not an Ed25519 key")
+    if sha256(name.encode() + b"\n" + key)[:4].hex() != key_id:
+        raise Wrong("the verifier key's id does not follow from its name and key")
+    return name, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(key[1:])
+
+
+def read_checkpoint(path, vkey):
+    """The size and root of the checkpoint, after its signature was verified."""
+    name, key_id, public = vkey
+    try:
+        note = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as why:
+        raise Wrong(f"checkpoint: {why}") from None
+    body, mark, lines = note.rpartition("\n\n")
+    if not mark or not lines.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", note):
+        raise Wrong("checkpoint: not a signed note")
+    text = body + "\n"
+    signed = False
+    for line in lines[:-1].split("\n"):
+        match = re.fullmatch(r"— ([^\s+]+) (\S+)", line)
+        if not match:
+            raise Wrong(f"checkpoint: not a signature line: {line!r}")
+        blob = b64(match[2], "checkpoint: signature")
+        if match[1] == name and blob[:4] == key_id:
+            try:
+                public.verify(blob[4:], text.encode())
+            except InvalidSignature:
+                raise Wrong("checkpoint: the signature does not fit the text") from None
+            signed = True
+    if not signed:
+        raise Wrong(f"checkpoint: not signed by {name}")
+    rows = text[:-1].split("\n")
+    if len(rows) < 3 or rows[0] != name or not re.fullmatch(r"0|[1-9][0-9]*", rows[1]):
+        raise Wrong("checkpoint: the lines are not origin, size, root")
+    root = b64(rows[2], "checkpoint: root")
+    if len(root) != 32:
+        raise Wrong("checkpoint: the root has not 32 bytes")
+    return int(rows[1]), root
+
+
+def tile_path(level, index, width):
+    groups = [f"{index % 1000:03}"]
+    while index >= 1000:
+        index //= 1000
+        groups.insert(0, f"x{index % 1000:03}")
+    suffix = "" if width == WIDTH else f".p/{width}"
+    return f"tile/{level}/{'/'.join(groups)}{suffix}"
+
+
+def read(root, path):
+    try:
+        return (root / path).read_bytes()
+    except OSError as why:
+        raise Wrong(f"{path}: {why.strerror}") from None
+
+
+def read_bundle(data, path, first, width):
+    entries, at = [], 0
+    for number in range(width):
+        if at + 2 > len(data):
+            raise Wrong(f"{path}: ends before entry {first + number}")
+        (length,) = struct.unpack_from(">H", data, at)
+        entry = data[at + 2 : at + 2 + length]
+        if len(entry) != length:
+            raise Wrong(f"{path}: ends within entry {first + number}")
+        entries.append(entry)
+        at += 2 + length
+    if at != len(data):
+        raise Wrong(f"{path}: {len(data) - at} bytes follow entry {first + width - 1}")
+    return entries
+
+
+def tiles(count):
+    """Index and width of the tiles that hold `count` items."""
+    for index in range((count + WIDTH - 1) // WIDTH):
+        yield index, min(WIDTH, count - index * WIDTH)
+
+
+def check_hash_tile(data, path, want, level, index):
+    if data == b"".join(want):
+        return
+    for number, item in enumerate(want):
+        if data[number * 32 : number * 32 + 32] != item:
+            first = (index * WIDTH + number) * WIDTH**level
+            last = first + WIDTH**level - 1
+            where = f"entry {first}" if level == 0 else f"entries {first} to {last}"
+            raise Wrong(f"{path}: the hash of {where} is not that of the entry bundles")
+    raise Wrong(f"{path}: {len(data) - 32 * len(want)} bytes too many")
+
+
+def verify(root, vkey):
+    size, want_root = read_checkpoint(root / "checkpoint", vkey)
+    explained, leaves, raw = {"checkpoint"}, [], {}
+    for index, width in tiles(size):
+        path = tile_path("entries", index, width)
+        entries = read_bundle(read(root, path), path, index * WIDTH, width)
+        leaves += map(leaf_hash, entries)
+        raw[index] = entries
+        explained.add(path)
+        if index % 64 == 63 and sys.stderr.isatty():
+            print(f"\r{len(leaves)} of {size} entries", end="", file=sys.stderr)
+    level, row, rows = 0, leaves, []
+    while row:
+        rows.append(row)
+        for index, width in tiles(len(row)):
+            path = tile_path(level, index, width)
+            want = row[index * WIDTH : index * WIDTH + width]
+            check_hash_tile(read(root, path), path, want, level, index)
+            explained.add(path)
+        level += 1
+        row = [subtree(row[at : at + WIDTH]) for at in range(0, len(row) - WIDTH + 1, WIDTH)]
+    if subtree(leaves) != want_root:
+        raise Wrong("checkpoint: the root is not that of the entries")
+    check_rest(root, explained, rows, raw)
+    return size, want_root
+
+
+def check_rest(root, explained, rows, raw):
+    """Older partial tiles must be beginnings of the newer ones; nothing else may lie there."""
+    for file in sorted(root.rglob("*")):
+        path = file.relative_to(root).as_posix()
+        if file.is_dir() or path in explained:
+            continue
+        match = re.fullmatch(r"tile/(entries|\d+)/((?:x\d{3}/)*\d{3})\.p/(\d+)", path)
+        if not match:
+            raise Wrong(f"{path}: no file of this log")
+        index = int(match[2].replace("x", "").replace("/", ""))
+        width = int(match[3])
+        if tile_path(match[1], index, width) != path or not 0 < width < WIDTH:
+            raise Wrong(f"{path}: no file of this log")
+        data = file.read_bytes()
+        if match[1] == "entries":
+            want = raw.get(index, [])[:width]
+            if len(want) < width:
+                raise Wrong(f"{path}: reaches beyond the checkpoint")
+            for number, entry in enumerate(read_bundle(data, path, index * WIDTH, width)):
+                if entry != want[number]:
+                    raise Wrong(f"{path}: entry {index * WIDTH + number} differs from the log's")
+        else:
+            level = int(match[1])
+            row = rows[level] if level < len(rows) else []
+            want = row[index * WIDTH : index * WIDTH + width]
+            if len(want) < width:
+                raise Wrong(f"{path}: reaches beyond the checkpoint")
+            check_hash_tile(data, path, want, level, index)
+
+
+def main(arguments):
+    as_json = "--json" in arguments
+    arguments = [argument for argument in arguments if argument != "--json"]
+    if len(arguments) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        size, root = verify(Path(arguments[0]), read_vkey(arguments[1]))
+    except Wrong as wrong:
+        print(json.dumps({"ok": False, "why": str(wrong)}) if as_json else f"NOT verified: {wrong}")
+        return 1
+    text = base64.b64encode(root).decode()
+    if as_json:
+        print(json.dumps({"ok": True, "size": size, "root": text}))
+    else:
+        print(f"verified {size} entries, root {text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
