@@ -36,11 +36,12 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let paths = tracked(root)?;
     let texts: Vec<Text> = paths.iter().filter_map(|path| read(root, path)).collect();
     let rules = layers::Rules::parse(&find(&texts, "xtask/layers.toml")?.text)?;
+    let tree = links::Checkout(root);
     let mut findings = layers::check(&rules, &texts)?;
     for text in &texts {
         findings.extend(source::check(text, rules.assertion_callers()));
         findings.extend(traces::check(text, root));
-        findings.extend(links::check(text, &|path| root.join(path).exists()));
+        findings.extend(links::check(text, &tree));
     }
     if findings.is_empty() {
         say(&format!("tidy: {} files, nothing to say", texts.len()));
