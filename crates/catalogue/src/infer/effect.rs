@@ -1,0 +1,340 @@
+//! What calling a tool does: the verb in its name, raised by arguments and description.
+//!
+//! | a name that | is | for example |
+//! |---|---|---|
+//! | holds plain verbs | the gravest of them | `find_and_replace`: write |
+//! | starts with a word that is verb and noun | what that verb says | `post_comment`: send |
+//! | … and ends with a plain read | a read | `comment_get` |
+//! | holds a read verb that could be a noun, after words that are no nouns we know | unknown | `rebuild_index_list` |
+//! | makes a thing that leaves | a send | `create_comment`, not `create_draft` |
+//! | ends with what one looks at | a read | `git_status` |
+//! | none of these | unknown: execute, assumed | `frobnicate` |
+//!
+//! A verb counts in its base form only: `get_sent_emails` and `list_updates` send and update nothing.
+
+use remit_model::Effect;
+use remit_model::tool::{Known, Origin};
+
+use super::vocabulary as v;
+use super::{Evidence, inferred, known, raise};
+
+/// The effect by everything but annotations and configuration.
+pub(super) fn infer(evidence: &Evidence) -> Known<Effect> {
+    let mut effect = by_name(evidence);
+    by_arguments(evidence, &mut effect);
+    by_description(evidence, &mut effect);
+    effect
+}
+
+/// How sure one is that a word is a verb.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Plain,
+    Noun,
+}
+
+fn lookup(table: &[(Effect, &[&str])], word: &str) -> Option<Effect> {
+    table.iter().find(|(_, words)| words.contains(&word)).map(|(effect, _)| *effect)
+}
+
+fn verb(word: &str) -> Option<(Effect, Verb)> {
+    lookup(v::VERBS, word)
+        .map(|effect| (effect, Verb::Plain))
+        .or_else(|| lookup(v::NOUN_VERBS, word).map(|effect| (effect, Verb::Noun)))
+}
+
+fn says(word: &str) -> Origin {
+    inferred(format!("the name says `{word}`"))
+}
+
+fn by_name(evidence: &Evidence) -> Known<Effect> {
+    let mut effect = match main_verb(evidence) {
+        Some((value, word)) => known(value, says(word)),
+        None => no_verb(evidence),
+    };
+    for word in &evidence.name {
+        if let Some(graver) = lookup(v::VERBS, word) {
+            raise(&mut effect, graver, || says(word));
+        }
+    }
+    if effect.value == Effect::Write
+        && evidence.named(v::KEPT).is_none()
+        && let Some(thing) = evidence.named(v::LEAVING)
+    {
+        effect = known(Effect::Send, says(thing));
+    }
+    effect
+}
+
+/// The first word that is a verb, if it can be believed.
+fn main_verb(evidence: &Evidence) -> Option<(Effect, &str)> {
+    let name = &evidence.name;
+    let (at, word, (effect, sure)) = name
+        .iter()
+        .enumerate()
+        .find_map(|(at, word)| verb(word).map(|found| (at, word.as_str(), found)))?;
+    let last = name.last().map(String::as_str).unwrap_or_default();
+    let read_last = at + 1 < name.len() && lookup(v::VERBS, last) == Some(Effect::Read);
+    match (effect, sure) {
+        (Effect::Read, Verb::Plain) => Some((effect, word)),
+        (Effect::Read, Verb::Noun) => {
+            let before = name.iter().take(at);
+            let trusted = before
+                .into_iter()
+                .all(|word| v::DOMAINS.contains(&word.as_str()) || evidence.server.contains(word));
+            trusted.then(|| disguised(evidence, at).unwrap_or((effect, word)))
+        }
+        (_, Verb::Noun) if read_last => Some((Effect::Read, last)),
+        _ => Some((effect, word)),
+    }
+}
+
+/// `list_update`: the list is updated.
+fn disguised(evidence: &Evidence, at: usize) -> Option<(Effect, &str)> {
+    let last = evidence.name.last().filter(|_| at + 1 < evidence.name.len())?;
+    let (effect, _) = verb(last)?;
+    (effect > Effect::Read).then_some((effect, last.as_str()))
+}
+
+fn no_verb(evidence: &Evidence) -> Known<Effect> {
+    let name = &evidence.name;
+    if let Some(first) = name.first()
+        && let Some(effect) = lookup(v::LAST_RESORT, first)
+        && name.len() > 1
+    {
+        return known(effect, says(first));
+    }
+    if let Some((last, before)) = name.split_last()
+        && v::VIEWS.contains(&last.as_str())
+        && before
+            .iter()
+            .all(|word| v::DOMAINS.contains(&word.as_str()) || evidence.server.contains(word))
+    {
+        return known(Effect::Read, says(last));
+    }
+    known(Effect::Execute, Origin::Assumed)
+}
+
+fn by_arguments(evidence: &Evidence, effect: &mut Known<Effect>) {
+    let mut carries = None;
+    for (name, leaf) in evidence.arguments() {
+        let text = leaf.any_type || leaf.types.contains("string") || leaf.types.contains("array");
+        let argument = || inferred(format!("the argument `{name}`"));
+        if text && leaf.free {
+            let agreed = || {
+                evidence.described(v::CODE_PHRASES).is_some()
+                    || v::CODE_PHRASES.iter().any(|p| leaf.description.contains(&format!(" {p} ")))
+            };
+            if v::CODE.contains(&name.as_str())
+                || (v::MAYBE_CODE.contains(&name.as_str()) && agreed())
+            {
+                raise(effect, Effect::Execute, argument);
+            }
+        }
+        if effect.value == Effect::Write && v::RECIPIENTS.contains(&name.as_str()) {
+            raise(effect, Effect::Send, argument);
+        }
+        if v::BODIES.contains(&name.as_str()) {
+            carries = carries.or(Some(name));
+        }
+    }
+    if let Some(name) = carries
+        && effect.value == Effect::Read
+        && evidence.has_argument(&["url", "uri", "endpoint"])
+    {
+        let rule = format!("the argument `{name}` goes to a URL");
+        raise(effect, Effect::Send, || inferred(rule));
+    }
+}
+
+fn by_description(evidence: &Evidence, effect: &mut Known<Effect>) {
+    let mut check = |phrases: &[&'static str], value| {
+        if let Some(phrase) = evidence.described(phrases) {
+            raise(effect, value, || inferred(format!("the description says `{phrase}`")));
+        }
+        effect.value
+    };
+    check(v::SAYS_SENDS, Effect::Send);
+    check(v::SAYS_EXECUTES, Effect::Execute);
+    let now = check(v::SAYS_DESTROYS, Effect::Destroy);
+    if now == Effect::Write {
+        check(v::SAYS_WRITES_LEAVE, Effect::Send);
+        check(v::SAYS_WRITES_DESTROY, Effect::Destroy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::definition::Definition;
+    use crate::infer::infer;
+    use crate::overrides::Overrides;
+
+    fn effect(name: &str, server: &str) -> String {
+        let text = format!(r#"{{"name":"{name}","inputSchema":{{"type":"object"}}}}"#);
+        let profile = infer(&Definition::parse(&text).unwrap(), server, &Overrides::default());
+        serde_json::to_value(profile.effect.value).unwrap().as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn names_in_every_spelling_and_order() {
+        for (expected, names) in [
+            (
+                "read",
+                &[
+                    "get_user",
+                    "listFiles",
+                    "search-issues",
+                    "issue_read",
+                    "pull_request_read",
+                    "git_status",
+                    "git_log",
+                    "web_search",
+                    "get_post",
+                    "get_sent_emails",
+                    "list_updates",
+                    "list_releases",
+                    "comment_get",
+                    "email_search",
+                    "fetchPage",
+                    "docs.search",
+                    "is_valid",
+                    "find_user",
+                    "describe_table",
+                    "log_search",
+                ][..],
+            ),
+            (
+                "write",
+                &[
+                    "create_issue",
+                    "updateUser",
+                    "set-status",
+                    "move_file",
+                    "rename",
+                    "edit_message_draft",
+                    "create_draft_email",
+                    "get_or_create_user",
+                    "list_update",
+                    "find_and_replace",
+                    "issue_write",
+                    "add_label",
+                    "git_commit",
+                ],
+            ),
+            (
+                "send",
+                &[
+                    "send_email",
+                    "post_message",
+                    "reply-to-thread",
+                    "publishPost",
+                    "transfer",
+                    "transfer_money",
+                    "pay_invoice",
+                    "inviteUser",
+                    "share_file",
+                    "create_comment",
+                    "add_comment",
+                    "schedule_transaction",
+                    "push_files",
+                    "git_push",
+                    "upload",
+                    "email_user",
+                    "post_status",
+                    "update_list_and_notify",
+                ],
+            ),
+            (
+                "execute",
+                &[
+                    "run_command",
+                    "executeSql",
+                    "eval",
+                    "sql_query",
+                    "shell",
+                    "install_package",
+                    "frobnicate",
+                    "approve_view",
+                    "rebuild_list",
+                    "do",
+                    "x",
+                    "obliterate_logs",
+                ],
+            ),
+            (
+                "destroy",
+                &[
+                    "delete_file",
+                    "removeUser",
+                    "drop_table",
+                    "purge",
+                    "reset",
+                    "cancel_event",
+                    "list_delete",
+                    "queue_clear",
+                    "git_reset",
+                    "get_and_delete",
+                ],
+            ),
+        ] {
+            for name in names {
+                assert_eq!(effect(name, "srv"), expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_servers_own_name_is_no_word_of_the_tool() {
+        assert_eq!(effect("acme_list_orders", "acme"), "read");
+        assert_eq!(effect("acme_list_orders", "other"), "execute");
+        assert_eq!(effect("post", "post"), "send");
+    }
+
+    #[test]
+    fn arguments_and_description_raise() {
+        let with = |name: &str, description: &str, properties: &str| {
+            let text = format!(
+                r#"{{"name":"{name}","description":"{description}",
+                "inputSchema":{{"type":"object","properties":{{{properties}}}}}}}"#
+            );
+            let profile = infer(&Definition::parse(&text).unwrap(), "srv", &Overrides::default());
+            format!("{:?} {}", profile.effect.value, profile.effect.origin)
+        };
+        let text = |name: &str| format!(r#""{name}":{{"type":"string"}}"#);
+        for (name, description, argument, expected) in [
+            ("get_rows", "", "sql", "Execute inferred: the argument `sql`"),
+            ("list_rows", "Executes a query.", "query", "Execute inferred: the argument `query`"),
+            ("list_rows", "Lists rows.", "query", "Read inferred: the name says `list`"),
+            ("create_event", "", "attendees", "Send inferred: the argument `attendees`"),
+            (
+                "create_event",
+                "Also notifies all guests.",
+                "x",
+                "Send inferred: the description says `notifies`",
+            ),
+            (
+                "create_event",
+                "Never notifies anyone.",
+                "x",
+                "Write inferred: the name says `create`",
+            ),
+            (
+                "update_row",
+                "Cannot be undone.",
+                "x",
+                "Destroy inferred: the description says `cannot be undone`",
+            ),
+            (
+                "get_row",
+                "Gets and permanently deletes a row.",
+                "x",
+                "Destroy inferred: the description says `permanently deletes`",
+            ),
+        ] {
+            assert_eq!(with(name, description, &text(argument)), expected);
+        }
+        let both = format!("{},{}", text("url"), text("body"));
+        assert!(with("fetch", "", &both).starts_with("Send"));
+        assert!(with("fetch", "", &text("url")).starts_with("Read"));
+    }
+}

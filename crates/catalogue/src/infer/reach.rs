@@ -1,0 +1,155 @@
+//! How far an effect reaches, who could have written what comes back, and how sensitive that is.
+
+use remit_model::tool::{Known, Origin, Trust};
+use remit_model::{Confidentiality, Effect, Reach};
+
+use super::vocabulary as v;
+use super::{Evidence, inferred, known, raise};
+
+/// Arguments that name a place outside.
+const PLACES: &[&str] =
+    &["url", "urls", "uri", "uris", "href", "endpoint", "host", "hostname", "domain"];
+
+/// A sign that outsiders are involved.
+fn outside(evidence: &Evidence) -> Option<Origin> {
+    if let Some(word) = evidence.named(v::OUTSIDE) {
+        return Some(inferred(format!("the name says `{word}`")));
+    }
+    if let Some(phrase) = evidence.described(v::SAYS_OUTSIDE) {
+        return Some(inferred(format!("the description says `{phrase}`")));
+    }
+    evidence
+        .arguments()
+        .find(|(name, leaf)| {
+            PLACES.contains(&name.as_str()) || matches!(leaf.format.as_str(), "uri" | "url" | "iri")
+        })
+        .map(|(name, _)| inferred(format!("the argument `{name}`")))
+}
+
+/// The reach by everything but annotations and configuration.
+pub(super) fn infer(evidence: &Evidence, effect: Effect) -> Known<Reach> {
+    let word = |list: &[&str]| {
+        evidence
+            .named(list)
+            .or_else(|| evidence.server.iter().map(String::as_str).find(|word| list.contains(word)))
+    };
+    let mut reach = if let Some(word) = word(v::LOCAL) {
+        known(Reach::Local, inferred(format!("the name says `{word}`")))
+    } else if let Some(word) = word(v::INTERNAL) {
+        known(Reach::Internal, inferred(format!("the name says `{word}`")))
+    } else {
+        known(Reach::External, Origin::Assumed)
+    };
+    if effect == Effect::Send {
+        raise(&mut reach, Reach::External, || inferred("what is sent leaves"));
+    }
+    if let Some(origin) = outside(evidence) {
+        raise(&mut reach, Reach::External, || origin);
+    }
+    reach
+}
+
+/// Whether an outsider could have written what comes back.
+pub(super) fn returns(evidence: &Evidence, effect: Effect) -> Known<Trust> {
+    if let Some(origin) = outside(evidence) {
+        return known(Trust::Untrusted, origin);
+    }
+    let verb = evidence.name.first().map(String::as_str).unwrap_or_default();
+    let mut object = evidence
+        .name
+        .iter()
+        .map(String::as_str)
+        .filter(|word| *word == verb && v::OWN_STATE.contains(word) || *word != verb)
+        .filter(|word| !v::FILLERS.contains(word) || v::OWN_STATE.contains(word));
+    match object.next() {
+        Some(first)
+            if effect == Effect::Read
+                && v::OWN_STATE.contains(&first)
+                && object.all(|word| v::OWN_STATE.contains(&word)) =>
+        {
+            known(Trust::Trusted, inferred(format!("`{first}` is the system's own state")))
+        }
+        _ => known(Trust::Untrusted, Origin::Assumed),
+    }
+}
+
+/// How sensitive what comes back is.
+pub(super) fn sensitivity(evidence: &Evidence, effect: Effect) -> Known<Confidentiality> {
+    let mut sensitivity = known(Confidentiality::Internal, Origin::Assumed);
+    // `update_password` is given a secret; it does not return one.
+    let returns =
+        matches!(effect, Effect::Read | Effect::Execute) || evidence.named(v::MINTING).is_some();
+    if !returns {
+        return sensitivity;
+    }
+    if let Some(word) = evidence.named(v::CONFIDENTIAL) {
+        let rule = || inferred(format!("the name says `{word}`"));
+        raise(&mut sensitivity, Confidentiality::Confidential, rule);
+    }
+    let pair = evidence.name.windows(2).find_map(|pair| match pair {
+        [a, b] => v::RESTRICTED_PAIRS.iter().find(|(x, y)| a == x && b == y),
+        _ => None,
+    });
+    if let Some(word) = evidence.named(v::RESTRICTED) {
+        let rule = || inferred(format!("the name says `{word}`"));
+        raise(&mut sensitivity, Confidentiality::Restricted, rule);
+    } else if let Some((first, second)) = pair {
+        let rule = || inferred(format!("the name says `{first} {second}`"));
+        raise(&mut sensitivity, Confidentiality::Restricted, rule);
+    } else if let Some(phrase) = evidence.described(v::SAYS_RESTRICTED) {
+        let rule = || inferred(format!("the description says `{phrase}`"));
+        raise(&mut sensitivity, Confidentiality::Restricted, rule);
+    }
+    sensitivity
+}
+
+#[cfg(test)]
+mod tests {
+    use remit_model::Profile;
+
+    use crate::definition::Definition;
+    use crate::infer::infer;
+    use crate::overrides::Overrides;
+
+    fn profile(name: &str, description: &str, server: &str) -> Profile {
+        let text = format!(
+            r#"{{"name":"{name}","description":"{description}","inputSchema":{{"type":"object"}}}}"#
+        );
+        infer(&Definition::parse(&text).unwrap(), server, &Overrides::default())
+    }
+
+    #[test]
+    fn reach_returns_and_sensitivity() {
+        for (name, description, server, expected) in [
+            ("read_file", "", "x", "Local Untrusted Internal"),
+            ("read_file", "Reads from the cloud drive.", "x", "External Untrusted Internal"),
+            ("share_file", "", "x", "External Untrusted Internal"),
+            ("search_nodes", "", "memory", "Local Untrusted Internal"),
+            ("describe_table", "", "x", "Internal Untrusted Internal"),
+            ("get_balance", "", "x", "External Trusted Internal"),
+            ("get_current_day", "", "x", "External Trusted Internal"),
+            ("get_day_calendar_events", "", "x", "External Untrusted Internal"),
+            ("update_balance", "", "x", "External Untrusted Internal"),
+            ("get_time", "Fetches it from the internet.", "x", "External Untrusted Internal"),
+            ("ping", "", "x", "External Trusted Internal"),
+            ("get", "", "x", "External Untrusted Internal"),
+            ("get_secret", "", "x", "External Untrusted Restricted"),
+            ("list_api_keys", "", "x", "External Untrusted Restricted"),
+            ("create_api_key", "", "x", "External Untrusted Restricted"),
+            ("update_password", "", "x", "External Untrusted Internal"),
+            (
+                "get_config",
+                "Returns all environment variables.",
+                "x",
+                "External Untrusted Restricted",
+            ),
+            ("get_config", "Never returns credentials.", "x", "External Untrusted Internal"),
+            ("list_salaries", "", "x", "External Untrusted Confidential"),
+        ] {
+            let p = profile(name, description, server);
+            let got =
+                format!("{:?} {:?} {:?}", p.reach.value, p.returns.value, p.sensitivity.value);
+            assert_eq!(got, expected, "{name}: {description}");
+        }
+    }
+}

@@ -1,0 +1,537 @@
+//! The words that the rules know. Lists of English words as they stand in tool names; no product,
+//! server or tool is named.
+//!
+//! A word that is in no list raises what is assumed, so a missing word costs an approval and a wrong
+//! one may cost more: only add a word to a list that lowers (reads, writes, own state, local, content)
+//! when it can mean nothing worse.
+
+use remit_model::Effect;
+
+/// Verbs that are nothing but verbs, wherever they stand in a name.
+pub(super) const VERBS: &[(Effect, &[&str])] = &[
+    (
+        Effect::Read,
+        &[
+            "get",
+            "read",
+            "fetch",
+            "describe",
+            "retrieve",
+            "find",
+            "lookup",
+            "show",
+            "inspect",
+            "explain",
+            "summarize",
+            "summarise",
+            "analyze",
+            "analyse",
+            "calculate",
+            "compute",
+            "validate",
+            "verify",
+            "preview",
+            "browse",
+            "examine",
+            "detect",
+            "identify",
+            "discover",
+            "translate",
+            "estimate",
+            "echo",
+            "ping",
+            "whoami",
+            "grep",
+            "cat",
+            "ls",
+            "stat",
+            "is",
+            "has",
+        ],
+    ),
+    (
+        Effect::Write,
+        &[
+            "create",
+            "add",
+            "write",
+            "edit",
+            "modify",
+            "rename",
+            "append",
+            "insert",
+            "put",
+            "save",
+            "replace",
+            "upsert",
+            "make",
+            "mkdir",
+            "touch",
+            "enable",
+            "disable",
+            "toggle",
+            "assign",
+            "unassign",
+            "attach",
+            "detach",
+            "configure",
+            "register",
+            "reschedule",
+            "archive",
+            "unarchive",
+            "restore",
+            "checkout",
+            "unstage",
+            "unpin",
+            "close",
+            "reopen",
+            "subscribe",
+            "unsubscribe",
+            "unfollow",
+            "sync",
+            "increment",
+            "decrement",
+            "complete",
+            "snooze",
+        ],
+    ),
+    (
+        Effect::Send,
+        &[
+            "send",
+            "reply",
+            "publish",
+            "pay",
+            "invite",
+            "upload",
+            "broadcast",
+            "notify",
+            "forward",
+            "submit",
+            "dispatch",
+            "announce",
+            "donate",
+            "buy",
+            "purchase",
+            "respond",
+            "transmit",
+            "remit",
+            "refund",
+        ],
+    ),
+    (
+        Effect::Execute,
+        &["exec", "execute", "eval", "evaluate", "invoke", "spawn", "launch", "install", "deploy"],
+    ),
+    (
+        Effect::Destroy,
+        &[
+            "delete",
+            "remove",
+            "destroy",
+            "purge",
+            "erase",
+            "wipe",
+            "truncate",
+            "uninstall",
+            "revoke",
+            "terminate",
+            "kill",
+            "del",
+            "rm",
+            "unlink",
+            "discard",
+            "shred",
+            "expunge",
+            "prune",
+            "flush",
+            "evict",
+            "ban",
+            "clear",
+            "unpublish",
+            "deprovision",
+            "decommission",
+        ],
+    ),
+];
+
+/// Words that are verbs at the front and nouns elsewhere: `post_comment`, but `get_post`.
+pub(super) const NOUN_VERBS: &[(Effect, &[&str])] = &[
+    (Effect::Read, &["list", "search", "query", "view", "count", "check", "diff", "compare"]),
+    (
+        Effect::Write,
+        &[
+            "update", "set", "patch", "tag", "label", "stage", "commit", "schedule", "book",
+            "draft", "link", "star", "fork", "change", "bookmark", "pin", "import", "move", "copy",
+            "store", "mark", "merge", "lock", "pull", "follow",
+        ],
+    ),
+    (
+        Effect::Send,
+        &["post", "comment", "share", "transfer", "tweet", "push", "wire", "deposit", "withdraw"],
+    ),
+    (
+        Effect::Execute,
+        &["run", "shell", "bash", "command", "script", "terminal", "sql", "start", "trigger"],
+    ),
+    (Effect::Destroy, &["drop", "reset", "cancel", "trash"]),
+];
+
+/// Nouns that are verbs only where a name holds no other: `email_user`, but `email_search`.
+pub(super) const LAST_RESORT: &[(Effect, &[&str])] =
+    &[(Effect::Send, &["email", "mail", "message", "text", "call", "sms", "fax", "order"])];
+
+/// What one looks at, as the last word of a name: `git_status`.
+pub(super) const VIEWS: &[&str] = &[
+    "status", "info", "log", "logs", "tree", "history", "version", "stats", "help", "details",
+    "metadata",
+];
+
+/// Words a name may start with before a word that could be a noun is believed to be its verb.
+pub(super) const DOMAINS: &[&str] = &[
+    "git",
+    "repo",
+    "repository",
+    "issue",
+    "issues",
+    "file",
+    "files",
+    "directory",
+    "folder",
+    "fs",
+    "web",
+    "page",
+    "docs",
+    "doc",
+    "document",
+    "documents",
+    "code",
+    "email",
+    "mail",
+    "calendar",
+    "event",
+    "events",
+    "contact",
+    "contacts",
+    "user",
+    "users",
+    "team",
+    "project",
+    "channel",
+    "db",
+    "database",
+    "table",
+    "memory",
+    "graph",
+    "node",
+    "nodes",
+    "wiki",
+    "knowledge",
+    "branch",
+    "task",
+    "tasks",
+    "log",
+    "system",
+    "server",
+    "account",
+];
+
+/// Things that leave when they are made: `create_comment`, `schedule_transaction`.
+pub(super) const LEAVING: &[&str] = &[
+    "comment",
+    "comments",
+    "reply",
+    "post",
+    "message",
+    "messages",
+    "email",
+    "mail",
+    "sms",
+    "invite",
+    "invitation",
+    "payment",
+    "transfer",
+    "transaction",
+    "tweet",
+    "notification",
+    "announcement",
+    "order",
+    "purchase",
+    "webhook",
+    "refund",
+    "payout",
+];
+
+/// What keeps a thing from leaving.
+pub(super) const KEPT: &[&str] = &["draft", "drafts", "template"];
+
+/// Arguments that hold what is executed, alone.
+pub(super) const CODE: &[&str] = &[
+    "command",
+    "commands",
+    "cmd",
+    "sql",
+    "script",
+    "shell",
+    "bash",
+    "javascript",
+    "python_code",
+    "source_code",
+    "shell_command",
+    "sql_query",
+    "cypher",
+    "program",
+];
+
+/// Arguments that hold what is executed if the description agrees.
+pub(super) const MAYBE_CODE: &[&str] = &["code", "query", "statement", "expression", "function"];
+
+/// When it agrees.
+pub(super) const CODE_PHRASES: &[&str] = &[
+    "execute",
+    "executes",
+    "sql",
+    "sql query",
+    "run code",
+    "runs code",
+    "snippet",
+    "evaluate",
+    "evaluates",
+    "cypher",
+    "javascript",
+    "python code",
+];
+
+/// Arguments that name who receives something, whatever the tool says it does.
+pub(super) const RECIPIENTS: &[&str] = &[
+    "recipient",
+    "recipients",
+    "cc",
+    "bcc",
+    "to_email",
+    "to_address",
+    "participants",
+    "participant",
+    "attendees",
+    "attendee",
+    "invitees",
+    "invitee",
+    "webhook",
+    "webhook_url",
+    "callback_url",
+    "emails",
+    "email_addresses",
+];
+
+/// Arguments that hold what a request carries away.
+pub(super) const BODIES: &[&str] = &["body", "payload", "data", "form", "method", "json"];
+
+/// In a description of any tool.
+pub(super) const SAYS_DESTROYS: &[&str] = &[
+    "permanently delete",
+    "permanently deletes",
+    "permanently remove",
+    "permanently removes",
+    "permanently erases",
+    "irreversibly",
+    "irrevocably",
+];
+
+/// In a description of any tool.
+pub(super) const SAYS_EXECUTES: &[&str] = &[
+    "arbitrary code",
+    "arbitrary command",
+    "arbitrary commands",
+    "arbitrary sql",
+    "shell command",
+    "shell commands",
+    "executes code",
+    "execute code",
+    "executes javascript",
+    "execute javascript",
+    "executes sql",
+    "execute sql",
+    "executes a sql",
+    "execute a sql",
+    "executes python",
+    "execute python",
+];
+
+/// In a description of any tool.
+pub(super) const SAYS_SENDS: &[&str] = &[
+    "sends an email",
+    "send an email",
+    "sends emails",
+    "sends a message",
+    "send a message",
+    "sends money",
+    "will also email",
+    "will be notified",
+    "sends a notification",
+    "sends an invitation",
+    "send an invitation",
+    "sends invitations",
+];
+
+/// In a description of something that writes.
+pub(super) const SAYS_WRITES_LEAVE: &[&str] = &[
+    "sends",
+    "notifies",
+    "notify",
+    "email the",
+    "emails the",
+    "emails all",
+    "publishes",
+    "invites",
+    "posts",
+    "pays",
+    "transfers",
+    "uploads",
+    "publicly",
+    "broadcasts",
+];
+
+/// In a description of something that writes.
+pub(super) const SAYS_WRITES_DESTROY: &[&str] =
+    &["cannot be undone", "can not be undone", "cant be undone", "irreversible", "deletes"];
+
+/// Words that turn a phrase into its opposite, up to three words before it.
+pub(super) const DENIALS: &[&str] =
+    &["not", "never", "no", "without", "doesnt", "dont", "wont", "cannot", "nothing", "neither"];
+
+/// Names of what lies on this machine.
+pub(super) const LOCAL: &[&str] = &[
+    "file",
+    "files",
+    "filesystem",
+    "directory",
+    "directories",
+    "folder",
+    "folders",
+    "fs",
+    "path",
+    "memory",
+    "git",
+    "local",
+    "clipboard",
+    "workspace",
+    "entities",
+    "relations",
+    "observations",
+    "nodes",
+    "graph",
+];
+
+/// Names of what lies within the organisation.
+pub(super) const INTERNAL: &[&str] =
+    &["database", "db", "sql", "table", "tables", "warehouse", "intranet", "ldap"];
+
+/// Names of what lies beyond it, and what moves between.
+pub(super) const OUTSIDE: &[&str] = &[
+    "web", "http", "https", "url", "urls", "internet", "browser", "website", "email", "emails",
+    "mail", "mails", "inbox", "message", "messages", "tweet", "sms", "cloud", "drive", "remote",
+    "online", "push", "pull", "clone", "public", "share", "slack", "webhook", "feed", "api",
+    "site", "page", "download", "upload",
+];
+
+/// In a description.
+pub(super) const SAYS_OUTSIDE: &[&str] = &[
+    "internet",
+    "web page",
+    "web pages",
+    "website",
+    "websites",
+    "the web",
+    "url",
+    "urls",
+    "http",
+    "https",
+    "email",
+    "emails",
+    "cloud",
+    "online",
+    "remote server",
+    "remote repository",
+    "external",
+    "web address",
+    "google drive",
+    "api",
+];
+
+/// What only the system itself can have written; all words of a read's object must be here.
+pub(super) const OWN_STATE: &[&str] = &[
+    "balance", "time", "date", "day", "clock", "timezone", "weekday", "version", "quota", "uptime",
+    "iban", "sum", "ping", "whoami", "health", "limits",
+];
+
+/// Words in between that say nothing about an author.
+pub(super) const FILLERS: &[&str] = &[
+    "current", "my", "own", "the", "account", "bank", "today", "now", "system", "server", "utc",
+    "local", "is", "of",
+];
+
+/// Names of what only named readers see.
+pub(super) const RESTRICTED: &[&str] = &[
+    "secret",
+    "secrets",
+    "credential",
+    "credentials",
+    "password",
+    "passwords",
+    "passphrase",
+    "passwords",
+    "keychain",
+    "vault",
+    "ssn",
+    "env",
+    "environ",
+    "apikey",
+    "token",
+    "tokens",
+];
+
+/// Pairs of words in a name with the same meaning.
+pub(super) const RESTRICTED_PAIRS: &[(&str, &str)] = &[
+    ("api", "key"),
+    ("api", "keys"),
+    ("private", "key"),
+    ("private", "keys"),
+    ("ssh", "key"),
+    ("access", "key"),
+    ("access", "keys"),
+    ("environment", "variables"),
+    ("social", "security"),
+];
+
+/// In a description.
+pub(super) const SAYS_RESTRICTED: &[&str] = &[
+    "environment variables",
+    "credentials",
+    "passwords",
+    "private keys",
+    "api keys",
+    "social security",
+];
+
+/// Names of what only those see who need it.
+pub(super) const CONFIDENTIAL: &[&str] = &[
+    "payroll",
+    "salary",
+    "salaries",
+    "compensation",
+    "medical",
+    "patient",
+    "patients",
+    "diagnosis",
+    "passport",
+    "personnel",
+    "confidential",
+    "tax",
+    "taxes",
+    "payslip",
+    "payslips",
+];
+
+/// Verbs whose answer may hold the secret they make.
+pub(super) const MINTING: &[&str] =
+    &["create", "generate", "rotate", "issue", "mint", "add", "make", "new", "register", "reset"];
