@@ -115,7 +115,7 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_do_not_matter(lines in prop::collection::vec("[a-z]{1,6}", 0..8), cut in 1_usize..7) {
-            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let text = lines.join("\n") + "\n";
             let mut reader = Lines::new(6);
             let mut got = Vec::new();
             for piece in text.as_bytes().chunks(cut) {
