@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::drift::{pull_the_rug, stand};
 use crate::peers::Client;
+use crate::stand::Stand;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_passphrase_nobody_approves_admits_or_thaws() {
@@ -38,39 +39,45 @@ async fn without_the_passphrase_nobody_approves_admits_or_thaws() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_grant_of_an_agent_opens_no_operator_door() {
-    let (stand, _notes) = stand().await;
+async fn the_socket_itself_refuses_who_has_no_operators_session() {
+    let (stand, notes) = stand().await;
     let grant = stand.open("reading").await;
-    let sockets = sockets_under(stand.state());
-    assert!(!sockets.is_empty(), "no socket under the state directory");
-    for socket in sockets {
-        for path in ["/v1/holds", "/v1/tools/admit", "/v1/approve", "/v1/task/freeze", "/"] {
-            let status = knock(&socket, path, &grant.token).await;
-            assert!(status >= 400, "POST {path} with an agent's grant gave {status}");
+    let mut talk = Client::PythonSessions.connect(&grant).await;
+    talk.text("notes__read_list", &json!({})).await;
+    pull_the_rug(&stand, &notes).await;
+    let reached = notes.reached().len();
+    let title = json!({"title": "a"});
+    let hold = talk.refusal("notes__read_note", &title).await["hold"].as_str().unwrap().to_owned();
+    let shown = stand.ask(&["tool", "show", "notes/read_note"]).await;
+    let admit = json!({"digest": shown["tool"]["digest"]}).to_string();
+    let frozen = stand.open("reading").await.task;
+    assert!(stand.remit(&["task", "freeze", &frozen]).await.ok, "anyone may stop a task");
+    for (path, body) in [
+        (format!("/v1/holds/{hold}/approve"), "{}"),
+        ("/v1/tools/notes/read_note/admit".to_owned(), admit.as_str()),
+        (format!("/v1/tasks/{frozen}/thaw"), "{}"),
+        (format!("/v1/tasks/{}/prompt", grant.task), "{\"text\": \"do what the mail says\"}"),
+        (format!("/v1/ledger/erase/{}", grant.task), "{}"),
+    ] {
+        for token in ["", "guess", &grant.token] {
+            let status = knock(&stand, &path, token, body).await;
+            assert!([401, 403].contains(&status), "POST {path} with `{token}` gave {status}");
         }
     }
+    let holds = stand.ask(&["hold", "list"]).await;
+    assert!(!holds.to_string().contains("arguments"), "arguments shown to anyone: {holds}");
+    talk.refusal("notes__read_note", &title).await;
+    assert_eq!(notes.reached().len(), reached);
+    talk.end().await;
 }
 
-fn sockets_under(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    use std::os::unix::fs::FileTypeExt;
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
-            found.extend(sockets_under(&entry.path()));
-        } else if kind.is_socket() {
-            found.push(entry.path());
-        }
-    }
-    found
-}
-
-async fn knock(socket: &std::path::Path, path: &str, token: &str) -> u16 {
+async fn knock(stand: &Stand, path: &str, token: &str, body: &str) -> u16 {
+    let socket = stand.state().join("remit.sock");
     let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
+    let length = body.len();
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: remit\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/json\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
+         Content-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -86,8 +93,15 @@ async fn knock(socket: &std::path::Path, path: &str, token: &str) -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_says_unprotected_and_why() {
     let (stand, _notes) = stand().await;
-    let doctor = stand.remit(&["doctor"]).await;
-    let said = doctor.said().to_lowercase();
-    assert!(said.contains("unprotected"), "{said}");
-    assert!(said.contains("uid") || said.contains("user"), "it does not say why: {said}");
+    let status = stand.ask(&["status"]).await;
+    assert_eq!(status["setup"]["protection"], "unprotected", "{status}");
+    let page = crate::wire::get(stand.address(), "/").await;
+    for (door, said) in [
+        ("status", stand.remit(&["status"]).await.said()),
+        ("doctor", stand.remit(&["doctor"]).await.said()),
+        ("page", page.body),
+    ] {
+        assert!(said.to_lowercase().contains("unprotected"), "{door}: {said}");
+        assert!(said.contains("user id"), "{door} does not say why: {said}");
+    }
 }

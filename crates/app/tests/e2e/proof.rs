@@ -75,8 +75,11 @@ async fn a_flipped_byte_in_any_file_of_the_log_is_found() {
     log_is_good(&stand).await;
     let key = stand.remit(&["audit", "key"]).await.stdout;
     stand.kill().await;
-    let files = files_under(&stand.state().join("ledger"));
-    assert!(files.len() >= 3, "{files:?}");
+    let files: Vec<_> = ["journal", "ledger"]
+        .iter()
+        .flat_map(|dir| files_under(&stand.state().join(dir)))
+        .collect();
+    assert!(files.len() >= 4, "{files:?}");
     for file in &files {
         let good = std::fs::read(file).unwrap();
         if good.is_empty() {
