@@ -1,0 +1,84 @@
+//! The claims of a grant, both ways: RFC 9068 section 2.2, and `task`.
+
+use remit_model::{AgentName, TaskId, Timestamp, Value};
+use serde::Serialize;
+
+use crate::verify::SKEW;
+use crate::{Grant, MAX_LIFETIME, Realm, TokenError};
+
+/// Every claim a grant has; one more or one less and it is not a grant.
+const NAMES: [&str; 8] = ["aud", "client_id", "exp", "iat", "iss", "jti", "sub", "task"];
+
+/// Characters a `jti` may have.
+const MAX_ID: usize = 64;
+
+/// What is signed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Claims<'a> {
+    pub(crate) iss: &'a str,
+    pub(crate) aud: &'a str,
+    pub(crate) sub: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) task: &'a str,
+    pub(crate) iat: u64,
+    pub(crate) exp: u64,
+    pub(crate) jti: &'a str,
+}
+
+/// The grant that signed `claims` make, at `now`.
+///
+/// Errors: a claim is missing, foreign, of the wrong form, or not of `realm`; or the time is not
+/// within the token's.
+pub(crate) fn read(claims: &Value, realm: &Realm, now: Timestamp) -> Result<Grant, TokenError> {
+    let Value::Record(members) = claims else {
+        return Err(TokenError::Malformed("its second part is not a JSON object"));
+    };
+    if members.keys().any(|name| !NAMES.contains(&name.as_str())) {
+        return Err(TokenError::ForeignClaim);
+    }
+    let text = |name| claims.member(name).and_then(Value::as_text).ok_or(TokenError::Claim(name));
+    if text("iss")? != realm.issuer() {
+        return Err(TokenError::Issuer);
+    }
+    if text("aud")? != realm.audience() {
+        return Err(TokenError::Audience);
+    }
+    let expires = times(claims, now)?;
+    let agent: AgentName =
+        text("client_id")?.parse().map_err(|_| TokenError::Claim("client_id"))?;
+    let task: TaskId = text("task")?.parse().map_err(|_| TokenError::Claim("task"))?;
+    let subject = realm.subject(&agent, &task);
+    if text("sub")? != subject {
+        return Err(TokenError::Claim("sub"));
+    }
+    let id = text("jti")?;
+    if id.is_empty() || id.len() > MAX_ID {
+        return Err(TokenError::Claim("jti"));
+    }
+    Ok(Grant { task, agent, subject, expires, id: id.to_owned() })
+}
+
+fn times(claims: &Value, now: Timestamp) -> Result<Timestamp, TokenError> {
+    let seconds = |name| match claims.member(name) {
+        Some(Value::Number(text)) => text.parse::<u64>().map_err(|_| TokenError::Claim(name)),
+        _ => Err(TokenError::Claim(name)),
+    };
+    let (made, expires) = (seconds("iat")?, seconds("exp")?);
+    if expires <= made || expires - made > MAX_LIFETIME.as_secs() {
+        return Err(TokenError::Claim("exp"));
+    }
+    let (made, expires) = (Timestamp::from_secs(made), Timestamp::from_secs(expires));
+    if made > now.after(SKEW) {
+        return Err(TokenError::Future { at: made });
+    }
+    if ran_out(expires, now) {
+        return Err(TokenError::Expired { at: expires });
+    }
+    Ok(expires)
+}
+
+/// Whether a token that expires at `expires` is no longer accepted at `now` (RFC 7519 section
+/// 4.1.4: "on or after", with the leeway it allows).
+pub(crate) fn ran_out(expires: Timestamp, now: Timestamp) -> bool {
+    now >= expires.after(SKEW)
+}

@@ -1,0 +1,344 @@
+#![cfg(test)]
+//! Tokens an attacker would send. Each test forges one thing, with the real key where the attack
+//! assumes that, and says which check must stop it.
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use remit_model::agent::AttestationMethod;
+use remit_model::task::Charter;
+use remit_model::{Attestation, Entropy, Remit, Timestamp};
+use remit_token::{CACHE_BOUND, MAX_TOKEN, Minter, Realm, TokenError, Verifier};
+use serde_json::{Value, json};
+
+const NOW: Timestamp = Timestamp(1_795_471_200_123);
+
+struct Bytes(u8);
+
+impl Entropy for Bytes {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(self.0);
+    }
+}
+
+/// A P-256 key in PKCS#8 (RFC 5915 inside RFC 5208) with `byte` repeated as its secret.
+fn pkcs8(byte: u8) -> Vec<u8> {
+    let prefix = "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420";
+    let mut der = data_encoding::HEXLOWER.decode(prefix.as_bytes()).unwrap();
+    der.extend_from_slice(&[byte; 32]);
+    der
+}
+
+fn realm() -> Realm {
+    Realm::new("https://remit.example", "https://remit.example/mcp", "example.org").unwrap()
+}
+
+fn minter() -> Minter {
+    Minter::new(&pkcs8(7), realm()).unwrap()
+}
+
+fn verifier() -> Verifier {
+    minter().verifier()
+}
+
+fn charter() -> Charter {
+    Charter {
+        id: "tsk_00000000000000000000000000".parse().unwrap(),
+        agent: "bot".parse().unwrap(),
+        template: "t".into(),
+        purpose: "p".into(),
+        remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
+        attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
+        opened: NOW,
+    }
+}
+
+fn token() -> String {
+    minter().mint(&charter(), Duration::from_mins(5), NOW, &Bytes(1)).unwrap().0
+}
+
+fn header() -> Value {
+    json!({"typ": "at+jwt", "alg": "ES256", "kid": minter().kid()})
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": "https://remit.example", "aud": "https://remit.example/mcp",
+        "sub": "spiffe://example.org/agent/bot/task/tsk_00000000000000000000000000",
+        "client_id": "bot", "task": "tsk_00000000000000000000000000",
+        "iat": NOW.as_secs(), "exp": NOW.as_secs() + 300, "jti": "01",
+    })
+}
+
+/// `header` and `claims` (JSON texts, possibly strange ones) under a good signature by our key.
+fn sign(header: &str, claims: &str) -> String {
+    let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+    let message = format!("{}.{}", encode(header), encode(claims));
+    let key = EncodingKey::from_ec_der(&pkcs8(7));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::ES256).unwrap();
+    format!("{message}.{signature}")
+}
+
+fn with(mut object: Value, name: &str, value: Value) -> String {
+    object[name] = value;
+    object.to_string()
+}
+
+fn without(mut object: Value, name: &str) -> String {
+    object.as_object_mut().unwrap().remove(name);
+    object.to_string()
+}
+
+fn refused(token: &str) -> TokenError {
+    let error = verifier().verify(token, NOW).unwrap_err();
+    assert_eq!(verifier().verify_cached(token, NOW).unwrap_err(), error);
+    let text = error.to_string();
+    for part in token.split('.').filter(|part| part.len() > 8) {
+        assert!(!text.contains(part), "the error repeats the token: {text}");
+    }
+    error
+}
+
+#[test]
+fn what_was_minted_verifies_and_says_what_the_charter_said() {
+    let (token, minted) =
+        minter().mint(&charter(), Duration::from_mins(5), NOW, &Bytes(1)).unwrap();
+    let grant = verifier().verify(&token, NOW).unwrap();
+    assert_eq!(grant, minted);
+    assert_eq!(grant.task, charter().id);
+    assert_eq!(grant.subject, claims()["sub"].as_str().unwrap());
+    assert_eq!(grant.expires, Timestamp::from_secs(NOW.as_secs() + 300));
+    assert_eq!(grant.id, "01".repeat(16));
+    // The forger of this file makes good tokens too, so that its refusals mean something.
+    assert!(verifier().verify(&sign(&header().to_string(), &claims().to_string()), NOW).is_ok());
+    let long = with(header(), "typ", json!("application/at+jwt"));
+    assert!(verifier().verify(&sign(&long, &claims().to_string()), NOW).is_ok());
+}
+
+#[test]
+fn the_published_key_verifies_elsewhere() {
+    let set: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&minter().jwks()).unwrap();
+    let jwk = set.find(minter().kid()).unwrap();
+    let key = jsonwebtoken::DecodingKey::from_jwk(jwk).unwrap();
+    let token = token();
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let verify = |message: &str| {
+        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, Algorithm::ES256).unwrap()
+    };
+    assert!(verify(message));
+    assert!(!verify(&message.replace("ey", "ez")));
+    assert!(!minter().jwks().contains("\"d\""), "the private part is not published");
+}
+
+#[test]
+fn no_algorithm_and_other_algorithms() {
+    for alg in ["none", "None", "HS256", "RS256", "ES384", "EdDSA", "es256", ""] {
+        let forged = sign(&with(header(), "alg", json!(alg)), &claims().to_string());
+        assert_eq!(refused(&forged), TokenError::Algorithm, "{alg}");
+    }
+    let unsigned = with(header(), "alg", json!("none"));
+    let bare = sign(&unsigned, &claims().to_string());
+    let bare = format!("{}.", bare.rsplit_once('.').unwrap().0);
+    assert_eq!(refused(&bare), TokenError::Algorithm);
+    assert_eq!(refused(&sign(&without(header(), "alg"), "{}")), TokenError::Algorithm);
+}
+
+#[test]
+fn the_public_key_as_an_hmac_secret() {
+    let jwks: Value = serde_json::from_str(&minter().jwks()).unwrap();
+    let coordinate = |name: &str| {
+        BASE64URL_NOPAD.decode(jwks["keys"][0][name].as_str().unwrap().as_bytes()).unwrap()
+    };
+    let public = [vec![4], coordinate("x"), coordinate("y")].concat();
+    let hmac = |header: &Value| {
+        let encode = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        let message = format!("{}.{}", encode(header), encode(&claims()));
+        let key = EncodingKey::from_secret(&public);
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256);
+        format!("{message}.{}", signature.unwrap())
+    };
+    let mut header = header();
+    assert_eq!(refused(&hmac(&header)), TokenError::Signature);
+    header["alg"] = json!("HS256");
+    assert_eq!(refused(&hmac(&header)), TokenError::Algorithm);
+}
+
+#[test]
+fn other_kinds_of_token() {
+    for typ in ["JWT", "jwt", "AT+JWT", "dpop+jwt", "at+jwt ", "id+jwt", ""] {
+        let forged = sign(&with(header(), "typ", json!(typ)), &claims().to_string());
+        assert_eq!(refused(&forged), TokenError::Type, "{typ}");
+    }
+    assert_eq!(refused(&sign(&without(header(), "typ"), "{}")), TokenError::Type);
+}
+
+#[test]
+fn another_key() {
+    let other = Minter::new(&pkcs8(8), realm()).unwrap();
+    let (foreign, _) = other.mint(&charter(), Duration::from_mins(5), NOW, &Bytes(1)).unwrap();
+    assert_eq!(refused(&foreign), TokenError::Key);
+    let (_, rest) = foreign.split_once('.').unwrap();
+    let relabelled = format!("{}.{rest}", token().split_once('.').unwrap().0);
+    assert_eq!(refused(&relabelled), TokenError::Signature);
+    assert_eq!(refused(&sign(&without(header(), "kid"), "{}")), TokenError::Key);
+    let path = with(header(), "kid", json!("../../dev/null"));
+    assert_eq!(refused(&sign(&path, &claims().to_string())), TokenError::Key);
+}
+
+#[test]
+fn a_token_that_brings_its_own_key() {
+    let other = Minter::new(&pkcs8(8), realm()).unwrap();
+    let jwks: Value = serde_json::from_str(&other.jwks()).unwrap();
+    for (name, value) in [
+        ("jwk", jwks["keys"][0].clone()),
+        ("jku", json!("https://evil.example/jwks")),
+        ("x5u", json!("https://evil.example/cert")),
+        ("x5c", json!(["MII"])),
+        ("x5t#S256", json!("x")),
+        ("crit", json!(["exp"])),
+        ("b64", json!(false)),
+        ("cty", json!("JWT")),
+    ] {
+        let error = refused(&sign(&with(header(), name, value), &claims().to_string()));
+        assert!(matches!(error, TokenError::Header(_)), "{name}: {error}");
+        assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+    }
+    let odd = sign(&with(header(), "anything", json!(1)), &claims().to_string());
+    assert_eq!(refused(&odd), TokenError::Header("an unknown member"));
+}
+
+#[test]
+fn too_late_and_too_early() {
+    let token = token();
+    let expires = NOW.as_secs() + 300;
+    let at = |secs| verifier().verify(&token, Timestamp::from_secs(secs));
+    assert!(at(expires + 4).is_ok(), "within the skew");
+    assert_eq!(at(expires + 5), Err(TokenError::Expired { at: Timestamp::from_secs(expires) }));
+    assert!(at(NOW.as_secs() - 5).is_ok(), "within the skew");
+    let made = Timestamp::from_secs(NOW.as_secs());
+    assert_eq!(at(NOW.as_secs() - 6), Err(TokenError::Future { at: made }));
+    let ever = sign(&header().to_string(), &with(claims(), "exp", json!(u64::MAX)));
+    assert_eq!(refused(&ever), TokenError::Claim("exp"));
+    let backwards = sign(&header().to_string(), &with(claims(), "exp", json!(NOW.as_secs())));
+    assert_eq!(refused(&backwards), TokenError::Claim("exp"));
+}
+
+#[test]
+fn for_somebody_else_or_by_somebody_else() {
+    let claim = |name: &str, value: Value| {
+        refused(&sign(&header().to_string(), &with(claims(), name, value)))
+    };
+    assert_eq!(claim("aud", json!("https://other.example")), TokenError::Audience);
+    assert_eq!(claim("aud", json!("https://remit.example/mcp/")), TokenError::Audience);
+    let list = json!(["https://remit.example/mcp", "https://other.example"]);
+    assert_eq!(claim("aud", list), TokenError::Claim("aud"));
+    assert_eq!(claim("iss", json!("https://remit.example/")), TokenError::Issuer);
+    assert_eq!(claim("sub", json!("spiffe://example.org/agent/root")), TokenError::Claim("sub"));
+    assert_eq!(claim("client_id", json!("boss")), TokenError::Claim("sub"));
+    assert_eq!(claim("client_id", json!("../boss")), TokenError::Claim("client_id"));
+    assert_eq!(claim("task", json!("tsk_1")), TokenError::Claim("task"));
+    assert_eq!(claim("jti", json!("")), TokenError::Claim("jti"));
+    assert_eq!(claim("jti", json!("x".repeat(65))), TokenError::Claim("jti"));
+}
+
+#[test]
+fn missing_foreign_and_mistyped_claims() {
+    for name in ["iss", "aud", "sub", "client_id", "task", "iat", "exp", "jti"] {
+        let error = refused(&sign(&header().to_string(), &without(claims(), name)));
+        assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+        let error = refused(&sign(&header().to_string(), &with(claims(), name, json!([1]))));
+        assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+    }
+    for number in [json!("1795471500"), json!(1_795_471_500.5), json!(-1), json!(1e10)] {
+        let error = refused(&sign(&header().to_string(), &with(claims(), "exp", number)));
+        assert_eq!(error, TokenError::Claim("exp"));
+    }
+    let bound = with(claims(), "cnf", json!({"jkt": "x"}));
+    assert_eq!(refused(&sign(&header().to_string(), &bound)), TokenError::ForeignClaim);
+}
+
+#[test]
+fn a_payload_changed_after_signing() {
+    let token = token();
+    let parts: Vec<_> = token.split('.').collect();
+    let other = claims().to_string().replace("bot", "boss");
+    let swapped = BASE64URL_NOPAD.encode(other.as_bytes());
+    let forged = format!("{}.{swapped}.{}", parts[0], parts[2]);
+    assert_eq!(refused(&forged), TokenError::Signature);
+    let mut raw = BASE64URL_NOPAD.decode(parts[2].as_bytes()).unwrap();
+    raw[40] ^= 1;
+    let forged = format!("{}.{}.{}", parts[0], parts[1], BASE64URL_NOPAD.encode(&raw));
+    assert_eq!(refused(&forged), TokenError::Signature);
+    let zero = format!("{}.{}.{}", parts[0], parts[1], BASE64URL_NOPAD.encode(&[0; 64]));
+    assert_eq!(refused(&zero), TokenError::Signature);
+}
+
+#[test]
+fn names_that_stand_twice() {
+    let twice = claims().to_string().replacen('{', "{\"task\":\"tsk_other\",", 1);
+    assert!(matches!(refused(&sign(&header().to_string(), &twice)), TokenError::Malformed(_)));
+    let twice = header().to_string().replacen('{', "{\"alg\":\"none\",", 1);
+    let forged = sign(&twice, &claims().to_string());
+    assert!(matches!(refused(&forged), TokenError::Malformed(_)));
+}
+
+#[test]
+fn what_is_no_token_at_all() {
+    let token = token();
+    let parts: Vec<_> = token.split('.').collect();
+    let padded = format!("{}=.{}.{}", parts[0], parts[1], parts[2]);
+    let five = format!("{token}.{}.{}", parts[1], parts[2]);
+    let deep = "[".repeat(3000);
+    let deep = sign(&header().to_string(), &deep);
+    for bad in ["", ".", "..", "a.b", "a.b.c", "ü.ü.ü", padded.as_str(), five.as_str(), &deep] {
+        assert!(matches!(refused(bad), TokenError::Malformed(_)), "{bad}");
+    }
+    let short = format!("{}.{}.AAAA", parts[0], parts[1]);
+    assert_eq!(refused(&short), TokenError::Signature);
+    let array = sign("[1]", "{}");
+    assert!(matches!(refused(&array), TokenError::Malformed(_)));
+}
+
+#[test]
+fn huge() {
+    let fill = with(claims(), "jti", json!("x".repeat(MAX_TOKEN)));
+    let huge = sign(&header().to_string(), &fill);
+    assert_eq!(refused(&huge), TokenError::TooLarge { got: huge.len() });
+}
+
+#[test]
+fn a_remembered_token_still_runs_out() {
+    let verifier = verifier();
+    let token = token();
+    assert!(verifier.verify_cached(&token, NOW).is_ok());
+    assert!(format!("{verifier:?}").contains(&format!("Cache(1 of {CACHE_BOUND})")));
+    assert!(verifier.verify_cached(&token, NOW).is_ok());
+    let late = NOW.after(Duration::from_secs(306));
+    assert!(matches!(verifier.verify_cached(&token, late), Err(TokenError::Expired { .. })));
+}
+
+#[test]
+fn a_grant_never_outlives_its_task() {
+    let mut charter = charter();
+    charter.remit.deadline = NOW.after(Duration::from_secs(20));
+    let mint =
+        |charter: &Charter, secs| minter().mint(charter, Duration::from_secs(secs), NOW, &Bytes(1));
+    assert_eq!(mint(&charter, 300).unwrap().1.expires.as_secs(), NOW.as_secs() + 20);
+    charter.remit.deadline = NOW;
+    assert_eq!(mint(&charter, 300).unwrap_err(), TokenError::TaskEnded { deadline: NOW });
+    for secs in [0, 3601] {
+        assert_eq!(mint(&charter, secs).unwrap_err(), TokenError::Lifetime { asked: secs });
+    }
+}
+
+#[test]
+fn a_minter_prints_nothing_secret_and_takes_only_its_kind_of_key() {
+    let text = format!("{:?}", minter());
+    assert!(text.contains("https://remit.example") && text.contains(minter().kid()), "{text}");
+    assert!(!text.contains("[7,") && !text.contains("7, 7") && !text.contains("0707"), "{text}");
+    for bad in [&b"nonsense"[..], &pkcs8(7)[..40], &[]] {
+        let error = Minter::new(bad, realm()).unwrap_err();
+        assert!(matches!(error, TokenError::Secret(_)), "{error}");
+    }
+}
