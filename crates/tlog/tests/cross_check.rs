@@ -163,7 +163,7 @@ fn we_verify_their_notes() {
     let signer =
         StandardSigner::new(&format!("PRIVATE+KEY+log.example/remit+{id}+{secret}")).unwrap();
     let mut theirs = signed_note::Note::new(b"some text\n", &[]).unwrap();
-    theirs.add_sigs(&[&signer as &dyn Signer]).unwrap();
+    theirs.add_sigs(&[&cosigner as &dyn Signer]).unwrap();
     let note = Note::parse(&theirs.to_bytes()).unwrap();
     assert_eq!(note.verify(&[ours.verifier().clone()]).unwrap().0, "some text\n");
     assert_eq!(note, Note::sign("some text\n", &[&ours]).unwrap(), "Ed25519 is deterministic");
