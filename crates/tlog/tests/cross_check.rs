@@ -143,8 +143,8 @@ fn they_verify_our_notes_and_checkpoints() {
     let checkpoint = Checkpoint::new("log.example/remit", 1042, Hash::leaf(b"x"));
     let note = checkpoint.sign(&key).unwrap();
     let theirs = signed_note::Note::from_bytes(note.to_string().as_bytes()).unwrap();
-    let verifier = StandardVerifier::new(&key.verifier().to_string()).unwrap();
-    let (verified, _) = theirs.verify(&VerifierList::new(vec![Box::new(verifier)])).unwrap();
+    let known = StandardVerifier::new(&key.verifier().to_string()).unwrap();
+    let (verified, _) = theirs.verify(&VerifierList::new(vec![Box::new(known)])).unwrap();
     assert_eq!(verified.len(), 1);
     assert_eq!(theirs.to_bytes(), note.to_string().as_bytes());
     let body = tlog_tiles::Checkpoint::from_bytes(theirs.text()).unwrap();
@@ -163,7 +163,7 @@ fn we_verify_their_notes() {
     let signer =
         StandardSigner::new(&format!("PRIVATE+KEY+log.example/remit+{id}+{secret}")).unwrap();
     let mut theirs = signed_note::Note::new(b"some text\n", &[]).unwrap();
-    theirs.add_sigs(&[&cosigner as &dyn Signer]).unwrap();
+    theirs.add_sigs(&[&signer as &dyn Signer]).unwrap();
     let note = Note::parse(&theirs.to_bytes()).unwrap();
     assert_eq!(note.verify(&[ours.verifier().clone()]).unwrap().0, "some text\n");
     assert_eq!(note, Note::sign("some text\n", &[&ours]).unwrap(), "Ed25519 is deterministic");
