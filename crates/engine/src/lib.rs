@@ -1,1 +1,193 @@
-//! Placeholder.
+//! The verbs: one file for each thing Remit does.
+//!
+//! [`call`] is the walk of a governed call; everything else exists so that its answer is right:
+//! tasks are [`open`]ed, [`contain`]ed and [`approve`]d, the catalogue is [`discover`]ed, the
+//! policy set [`reload`]ed, and after a crash all of it is [`recover`]ed from the ledger.
+//!
+//! *Absences:* no verb knows an adapter or a wire format; a surface parses, calls one verb and
+//! renders. No lock is held across a wait.
+
+pub mod approve;
+pub mod call;
+pub mod cell;
+pub mod contain;
+pub mod counters;
+pub mod discover;
+mod draft;
+pub mod erase;
+mod frame;
+pub mod list;
+pub mod open;
+pub mod prompt;
+pub mod recover;
+pub mod reload;
+pub mod settings;
+pub mod world;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
+use remit_model::{Agent, Attestation, Clock, Door, Entropy, HoldId, ServerName, TaskId};
+use remit_ports::{BodyKeys, Discovery, Ledger, Store, Upstream};
+use remit_token::{Minter, TokenError, Verifier};
+use tokio::sync::broadcast;
+
+pub use crate::cell::TaskCell;
+pub use crate::counters::Counters;
+pub use crate::settings::{Settings, Template};
+pub use crate::world::World;
+
+/// What the engine needs from outside.
+#[derive(Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The log.
+    pub ledger: Arc<dyn Ledger>,
+    /// The keys of record bodies.
+    pub keys: Arc<dyn BodyKeys>,
+    /// The projection.
+    pub store: Arc<dyn Store>,
+    /// The tool servers.
+    pub upstream: Arc<dyn Upstream>,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ports")
+    }
+}
+
+/// A caller that proved to hold a grant for a task.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The agent.
+    pub agent: Arc<Agent>,
+    /// The task.
+    pub task: TaskId,
+    /// How the grant's holder proved to be the agent.
+    pub attestation: Attestation,
+    /// How it came in.
+    pub door: Door,
+}
+
+/// What changed, for open streams and views.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The tools of a server, or what may be done with them.
+    Tools,
+    /// A task's state.
+    Task(TaskId),
+}
+
+/// Everything the verbs share. Each field says who writes it.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) ports: Ports,
+    pub(crate) minter: Minter,
+    pub(crate) verifier: Verifier,
+    /// Written by `reload`; read at each call.
+    pub(crate) settings: ArcSwap<Settings>,
+    /// Written by `discover` and `reload` while they hold `world_writer`; read at each call.
+    pub(crate) world: ArcSwap<World>,
+    pub(crate) world_writer: tokio::sync::Mutex<()>,
+    /// What each server offers. Written by `discover`.
+    pub(crate) offers: ArcSwap<BTreeMap<ServerName, Arc<Discovery>>>,
+    /// The tasks that are not closed, and those closed since the start. Written by `open` and
+    /// `recover`; each cell has its own lock.
+    pub(crate) tasks: RwLock<BTreeMap<TaskId, Arc<TaskCell>>>,
+    /// Held calls and the index of the record that holds them. Written by `call` and `approve`.
+    pub(crate) holds: Mutex<BTreeMap<HoldId, Held>>,
+    /// Permits on record whose outcome is not. Written by `call`.
+    pub(crate) open_calls: Mutex<BTreeMap<u64, TaskId>>,
+    /// Written wherever something is worth counting.
+    pub counters: Counters,
+    pub(crate) changes: broadcast::Sender<Change>,
+}
+
+/// A held call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The task it was made in.
+    pub task: TaskId,
+    /// The index of the record that holds it.
+    pub index: u64,
+}
+
+impl Engine {
+    /// Proves a grant: the token's signature, type, audience and times. What can change while it
+    /// lives (the task's state) is checked at every call.
+    ///
+    /// Errors: the token is not a grant of ours, or it has run out.
+    pub fn authenticate(&self, token: &str, door: Door) -> Result<Caller, TokenError> {
+        let now = self.ports.clock.now();
+        let grant = self.verifier.verify_cached(token, now)?;
+        self.caller(&grant.task, door).ok_or(TokenError::UnknownTask)
+    }
+
+    /// The caller that works on `task`; `None` if there is no such task or its agent is no longer
+    /// registered. For surfaces that authenticated the caller by other means.
+    pub fn caller(&self, task: &TaskId, door: Door) -> Option<Caller> {
+        let cell = self.cell(task)?;
+        let charter = Arc::clone(&cell.lock().charter);
+        let agent = self.settings.load().agents.get(&charter.agent).cloned()?;
+        let attestation = charter.attestation.clone();
+        Some(Caller { agent, task: task.clone(), attestation, door })
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Policy set and catalogue in force.
+    pub fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// The outside.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// The token minter, for its public keys.
+    pub fn minter(&self) -> &Minter {
+        &self.minter
+    }
+
+    /// The current time.
+    pub fn now(&self) -> remit_model::Timestamp {
+        self.ports.clock.now()
+    }
+
+    /// What changes from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// One task.
+    pub fn cell(&self, task: &TaskId) -> Option<Arc<TaskCell>> {
+        self.tasks.read().unwrap_or_else(PoisonError::into_inner).get(task).cloned()
+    }
+
+    /// All tasks in memory.
+    pub fn cells(&self) -> Vec<Arc<TaskCell>> {
+        self.tasks.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub(crate) fn held(&self) -> MutexGuard<'_, BTreeMap<HoldId, Held>> {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn calls_open(&self) -> MutexGuard<'_, BTreeMap<u64, TaskId>> {
+        self.open_calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn announce(&self, change: Change) {
+        // Nobody listening is not an error.
+        drop(self.changes.send(change));
+    }
+}

@@ -1,1 +1,77 @@
-//! Placeholder.
+//! The operator's door: tasks, tools, holds, the log and the state of the whole, as JSON over HTTP.
+//!
+//! It is served on the state directory's Unix socket, where the kernel names the peer. A peer may
+//! look at states, open tasks that its own user may open, and *stop* things; whatever widens
+//! (approve, admit, thaw, read bodies, erase) needs an [`Operator`](auth::Operator): a session
+//! made with the passphrase, or a peer under another user id that the configuration names.
+//!
+//! *Absences:* no rule lives here; each handler parses, calls one verb and renders.
+
+pub mod auth;
+mod error;
+mod holds;
+mod ledger;
+pub mod metrics;
+mod status;
+mod tasks;
+mod tools;
+pub mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use remit_engine::Engine;
+
+pub use crate::auth::{Authority, Passphrases, Peer, Sessions};
+pub use crate::error::Failure;
+
+/// What every handler needs.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The verbs.
+    pub engine: Arc<Engine>,
+    /// Who may act as operator.
+    pub authority: Arc<Authority>,
+    /// Where clients find the MCP endpoint.
+    pub endpoint: String,
+    /// How the server is set up, for its status.
+    pub setup: wire::Setup,
+}
+
+/// The operator API for the Unix socket. Every request must carry a [`Peer`] as connect info.
+pub fn router(door: Door) -> Router {
+    Router::new()
+        .route("/v1/login", post(auth::login))
+        .route("/v1/status", get(status::json))
+        .route("/v1/tasks", get(tasks::list).post(tasks::open))
+        .route("/v1/tasks/{task}", get(tasks::show))
+        .route("/v1/tasks/{task}/freeze", post(tasks::freeze))
+        .route("/v1/tasks/{task}/thaw", post(tasks::thaw))
+        .route("/v1/tasks/{task}/close", post(tasks::close))
+        .route("/v1/tasks/{task}/grant", post(tasks::grant))
+        .route("/v1/tasks/{task}/prompt", post(tasks::prompt))
+        .route("/v1/tools", get(tools::list))
+        .route("/v1/tools/{server}/{tool}", get(tools::show))
+        .route("/v1/tools/{server}/{tool}/admit", post(tools::admit))
+        .route("/v1/tools/{server}/{tool}/withdraw", post(tools::withdraw))
+        .route("/v1/holds", get(holds::list))
+        .route("/v1/holds/{hold}", get(holds::show))
+        .route("/v1/holds/{hold}/approve", post(holds::approve))
+        .route("/v1/holds/{hold}/deny", post(holds::deny))
+        .route("/v1/ledger/entries/{index}", get(ledger::show))
+        .route("/v1/ledger/export", get(ledger::export))
+        .route("/v1/ledger/proofs/{index}", get(ledger::prove))
+        .route("/v1/ledger/erase/{task}", post(ledger::erase))
+        .with_state(door)
+}
+
+/// What anyone who reaches the listener may see: health, counters, and whether it is protected.
+pub fn public(door: Door) -> Router {
+    Router::new()
+        .route("/", get(status::page))
+        .route("/healthz", get(status::health))
+        .route("/readyz", get(status::ready))
+        .route("/metrics", get(metrics::text))
+        .with_state(door)
+}

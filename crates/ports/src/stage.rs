@@ -308,6 +308,11 @@ impl Done {
 // === impl Settled ===
 
 impl Settled {
+    /// What became of it.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
     /// Takes it apart for the reply: what was asked, what became of it, what was answered.
     pub fn into_parts(self) -> (Arc<Question>, Outcome, Option<Reply>) {
         (self.question, self.outcome, self.reply)

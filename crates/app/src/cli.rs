@@ -1,0 +1,300 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runtime identity governance for autonomous agents.
+///
+/// Remit stands between MCP clients and MCP servers. Each call of an agent is decided by policy
+/// within one task's remit, recorded durably before it is sent, and answered in words a model and
+/// a person can act on.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = "\
+Start here:
+  remit demo                     a complete story, without network, in under a minute
+  remit init                     make a state directory, keys and a commented configuration
+  remit serve                    run it
+  remit mcp --template default   the command for an MCP client's configuration")]
+pub(crate) struct Cli {
+    /// The state directory [default: $REMIT_STATE, else ~/.local/state/remit]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Print one JSON document instead of words
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Read the operator's passphrase from this file instead of asking on the terminal
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tell the whole story on four small servers, then stay up for your own client
+    Demo(Demo),
+    /// Make a state directory: keys, passphrase, a commented configuration, starter policies
+    Init(Init),
+    /// Run Remit: gateway, ledger and operator's door
+    Serve(Serve),
+    /// Be an MCP server on standard input and output, for a client's configuration
+    Mcp(Mcp),
+    /// How the running Remit is
+    Status,
+    /// Look for what is wrong or could be better
+    Doctor,
+    /// Open, look at, stop and end tasks
+    #[command(subcommand)]
+    Task(Task),
+    /// Look at tools; admit or withdraw them
+    #[command(subcommand)]
+    Tool(Tool),
+    /// Look at calls that wait for a person
+    #[command(subcommand)]
+    Hold(Hold),
+    /// Let a held call pass once
+    Approve(HoldId),
+    /// Answer a held call with no
+    Deny(HoldId),
+    /// Check and test policies
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Verify, prove, read and erase what was recorded
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// One of the demo's servers, on standard input and output
+    #[command(hide = true)]
+    DemoServer(DemoServer),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Tell it without pauses and exit
+    #[arg(long)]
+    pub(crate) fast: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoServer {
+    /// mail, files, payments or web
+    pub(crate) kind: String,
+    /// The folder of the file server
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// The file that makes the web server change its tool
+    #[arg(long)]
+    pub(crate) drift: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Take the servers of an MCP client's configuration (`mcpServers` JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) import: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration file [default: remit.toml in the state directory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mcp {
+    /// The template of the task that is opened for this run
+    #[arg(long)]
+    pub(crate) template: String,
+    /// What the task is for [default: the template's purpose]
+    #[arg(long)]
+    pub(crate) purpose: Option<String>,
+    /// The agent, where the template may be opened by more than one
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Only this server, with its tools' own names
+    #[arg(long)]
+    pub(crate) server: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Open a task and print its grant
+    Open(TaskOpen),
+    /// List the tasks
+    List,
+    /// Show one task
+    Show {
+        /// The task
+        task: String,
+    },
+    /// Print a further grant for an open task
+    Grant {
+        /// The task
+        task: String,
+    },
+    /// Stop a task at once; `thaw` lets it go on
+    Freeze {
+        /// The task
+        task: String,
+    },
+    /// Let a frozen task go on (operator)
+    Thaw {
+        /// The task
+        task: String,
+    },
+    /// End a task: its grant, approvals and processes end with it
+    Close {
+        /// The task
+        task: String,
+    },
+    /// Record what a person says to the agent (operator)
+    Prompt {
+        /// The task
+        task: String,
+        /// What they say
+        text: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskOpen {
+    /// The template
+    #[arg(long)]
+    pub(crate) template: String,
+    /// What the task is for [default: the template's purpose]
+    #[arg(long)]
+    pub(crate) purpose: Option<String>,
+    /// The agent, where the template may be opened by more than one
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Only these tools, e.g. `mail/read_*`; may be given more than once
+    #[arg(long = "tool", value_name = "PATTERN")]
+    pub(crate) tools: Vec<String>,
+    /// At most this many calls
+    #[arg(long)]
+    pub(crate) calls: Option<u64>,
+    /// At most this many calls with an effect
+    #[arg(long)]
+    pub(crate) effects: Option<u64>,
+    /// At most this long, e.g. `30m`
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) lasts: Option<humantime::Duration>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tool {
+    /// List the tools with what is known of them
+    List,
+    /// Show one tool: where each part of its profile comes from, and what changed
+    Show {
+        /// `server/tool`
+        tool: String,
+    },
+    /// Admit a quarantined or withdrawn tool as it is now (operator)
+    Admit {
+        /// `server/tool`
+        tool: String,
+        /// The digest you looked at [default: the current one]
+        #[arg(long)]
+        digest: Option<String>,
+    },
+    /// Withdraw a tool (operator)
+    Withdraw {
+        /// `server/tool`
+        tool: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hold {
+    /// List the calls that wait
+    List,
+    /// Show one; its arguments only to an operator
+    Show(HoldId),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HoldId {
+    /// The hold's id, `hld_…`
+    pub(crate) hold: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Parse and validate policy files against the schema of the known tools
+    Check {
+        /// A folder of `.cedar` files [default: the configured one]
+        dir: Option<PathBuf>,
+        /// Print the schema
+        #[arg(long)]
+        schema: bool,
+    },
+    /// Run cases from files against policy files
+    Test {
+        /// A folder of case files [default: `cases` beside the policies]
+        cases: Option<PathBuf>,
+        /// The folder of `.cedar` files [default: the configured one]
+        #[arg(long)]
+        policies: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Print the log's verifier key
+    Key,
+    /// Verify the whole log: signatures, hashes, order, bodies
+    Verify(AuditPlace),
+    /// Print a proof that entry N is in the log; it stands alone
+    Prove {
+        /// The entry's index
+        index: u64,
+    },
+    /// Show one entry; with its body to an operator (`--bodies`)
+    Show {
+        /// The entry's index
+        index: u64,
+        /// Show what it says, too (operator)
+        #[arg(long)]
+        bodies: bool,
+    },
+    /// Follow the log
+    Tail {
+        /// Start this many entries before the end
+        #[arg(short = 'n', long, default_value_t = 10)]
+        lines: u64,
+        /// Do not wait for more
+        #[arg(long)]
+        once: bool,
+    },
+    /// Print the log as JSON lines
+    Export {
+        /// The format; `jsonl` is the only one so far
+        #[arg(long, default_value = "jsonl", value_parser = ["jsonl"])]
+        format: String,
+        /// The first entry
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Print what the records say, too (operator)
+        #[arg(long)]
+        bodies: bool,
+    },
+    /// Destroy what the records of a closed task say; proofs stay valid (operator)
+    Erase {
+        /// The task
+        task: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditPlace {
+    /// A verifier key from elsewhere [default: the state directory's own]
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+}

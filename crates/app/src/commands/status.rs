@@ -1,0 +1,60 @@
+//! `remit status`
+
+use remit_operator::wire::Status;
+
+use super::Context;
+use crate::fail::Fail;
+use crate::out::{Out, table};
+
+/// Shows how the running Remit is.
+pub(crate) async fn run(context: &Context, out: &mut Out) -> Result<(), Fail> {
+    let status: Status = context.client().get("/v1/status").await?;
+    out.say(&status, words)
+}
+
+fn words(status: &Status) -> String {
+    let counts = |counts: &std::collections::BTreeMap<String, usize>| {
+        let parts: Vec<_> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
+        if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+    };
+    let mut lines = vec![
+        format!("remit {}  {}", status.setup.version, status.setup.protection.to_uppercase()),
+        format!("  {}", status.setup.protection_why),
+        format!("endpoint  {}", status.endpoint),
+        format!("state     {}", status.setup.state),
+        format!("config    {}", status.setup.config),
+        format!(
+            "ledger    {} entries, {} under a signed checkpoint, origin {}",
+            status.entries, status.published, status.origin
+        ),
+        format!("tasks     {}", counts(&status.tasks)),
+        format!("tools     {}", counts(&status.tools)),
+        format!("holds     {} waiting", status.holds),
+        format!("policy    {}", status.policy.get(..12).unwrap_or_default()),
+    ];
+    if let Some(why) = &status.refusing {
+        lines.push(format!("REFUSING  every permit: {why}"));
+    }
+    if let Some(why) = &status.policy_refused {
+        lines.push(format!("POLICY    the last change was refused, the old set is in force:\n{why}"));
+    }
+    let rows: Vec<Vec<String>> = status
+        .servers
+        .iter()
+        .map(|server| {
+            vec![
+                server.name.clone(),
+                server.transport.clone(),
+                server.alive.to_string(),
+                server.restarts.to_string(),
+                server.revision.clone().unwrap_or_default(),
+                server.last_error.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        lines.push(String::new());
+        lines.push(table(&["SERVER", "TRANSPORT", "ALIVE", "RESTARTS", "REVISION", "LAST ERROR"], &rows));
+    }
+    lines.join("\n")
+}

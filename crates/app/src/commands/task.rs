@@ -1,0 +1,157 @@
+//! `remit task …`
+
+use remit_model::{Integrity, Sources};
+use remit_operator::wire::{self, Granted, Stopped};
+use serde_json::json;
+
+use super::{Context, moment};
+use crate::cli;
+use crate::fail::Fail;
+use crate::out::{Out, table};
+
+/// Runs one of the task commands.
+pub(crate) async fn run(context: &Context, args: cli::Task, out: &mut Out) -> Result<(), Fail> {
+    match args {
+        cli::Task::Open(open) => self::open(context, open, out).await,
+        cli::Task::List => list(context, out).await,
+        cli::Task::Show { task } => {
+            let shown: wire::Task = context.client().get(&format!("/v1/tasks/{task}")).await?;
+            out.say(&shown, show)
+        }
+        cli::Task::Grant { task } => {
+            let mut client = context.client();
+            client.log_in_if_given().await?;
+            let granted: Granted =
+                client.post(&format!("/v1/tasks/{task}/grant"), &json!({})).await?;
+            out.say(&granted, words)
+        }
+        cli::Task::Freeze { task } => stop(context, &task, "freeze", out).await,
+        cli::Task::Close { task } => stop(context, &task, "close", out).await,
+        cli::Task::Thaw { task } => {
+            let client = context.operator().await?;
+            let stopped: Stopped =
+                client.post(&format!("/v1/tasks/{task}/thaw"), &json!({})).await?;
+            out.say(&stopped, |stopped| format!("{} is {}", stopped.task, stopped.state))
+        }
+        cli::Task::Prompt { task, text } => {
+            let client = context.operator().await?;
+            let path = format!("/v1/tasks/{task}/prompt");
+            let recorded: wire::Recorded = client.post(&path, &wire::Prompt { text }).await?;
+            out.say(&recorded, |recorded| format!("recorded as entry {}", recorded.index))
+        }
+    }
+}
+
+async fn open(context: &Context, args: cli::TaskOpen, out: &mut Out) -> Result<(), Fail> {
+    let mut client = context.client();
+    client.log_in_if_given().await?;
+    let mut proposal = json!({ "template": args.template });
+    let mut put = |name: &str, value: serde_json::Value| {
+        if let Some(members) = proposal.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
+    };
+    if let Some(purpose) = args.purpose {
+        put("purpose", json!(purpose));
+    }
+    if let Some(agent) = args.agent {
+        put("agent", json!(agent));
+    }
+    if !args.tools.is_empty() {
+        put("tools", args.tools.iter().map(|tool| json!({ "tool": tool })).collect());
+    }
+    if args.calls.is_some() || args.effects.is_some() {
+        put("budget", json!({ "calls": args.calls, "effects": args.effects }));
+    }
+    if let Some(lasts) = args.lasts {
+        put("seconds", json!(lasts.as_secs()));
+    }
+    let granted: Granted = client.post("/v1/tasks", &proposal).await?;
+    out.say(&granted, words)
+}
+
+fn words(granted: &Granted) -> String {
+    format!(
+        "task      {}\nendpoint  {}\ngrant     {}\n\nThe grant is good for {} minutes. Give it to the MCP client as\n  Authorization: Bearer <grant>",
+        granted.task,
+        granted.endpoint,
+        granted.grant,
+        granted.seconds / 60
+    )
+}
+
+async fn list(context: &Context, out: &mut Out) -> Result<(), Fail> {
+    let tasks: Vec<wire::Task> = context.client().get("/v1/tasks").await?;
+    out.say(&tasks, |tasks| {
+        let rows: Vec<Vec<String>> = tasks
+            .iter()
+            .map(|task| {
+                vec![
+                    task.task.to_string(),
+                    task.state.clone(),
+                    task.agent.clone(),
+                    task.template.clone(),
+                    format!("{}/{}", task.spent.calls, task.remit.budget.calls),
+                    moment(task.ends),
+                    task.purpose.chars().take(40).collect(),
+                ]
+            })
+            .collect();
+        if rows.is_empty() {
+            return "no tasks yet; `remit task open` opens one".to_owned();
+        }
+        table(&["TASK", "STATE", "AGENT", "TEMPLATE", "CALLS", "ENDS", "PURPOSE"], &rows)
+    })
+}
+
+fn show(task: &wire::Task) -> String {
+    let integrity = match &task.label.integrity {
+        Integrity::Trusted => "nothing from outside has entered".to_owned(),
+        Integrity::Untrusted(Sources::Many) => "content from many outside sources".to_owned(),
+        Integrity::Untrusted(Sources::Named(names)) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            format!("content from outside, through {}", names.join(", "))
+        }
+    };
+    let budget = task.remit.budget;
+    let mut lines = vec![
+        format!("task      {}  ({})", task.task, task.state),
+        format!("purpose   {}", task.purpose),
+        format!("agent     {}, template {}", task.agent, task.template),
+        format!("tools     {}", task.tools.join(", ")),
+        format!(
+            "used      {} of {} calls, {} of {} effects, {} of {} bytes",
+            task.spent.calls,
+            budget.calls,
+            task.spent.effects,
+            budget.effects,
+            task.spent.bytes,
+            budget.bytes
+        ),
+        format!(
+            "label     {:?}; {integrity}{}",
+            task.label.confidentiality,
+            if task.sealed { "; sealed" } else { "" }
+        ),
+        format!("opened    {}, ends {}", moment(task.opened), moment(task.ends)),
+        format!("in flight {}", task.in_flight),
+    ];
+    if !task.holds.is_empty() {
+        let holds: Vec<_> = task.holds.iter().map(ToString::to_string).collect();
+        lines.push(format!("waiting   {}", holds.join(", ")));
+    }
+    lines.join("\n")
+}
+
+async fn stop(context: &Context, task: &str, verb: &str, out: &mut Out) -> Result<(), Fail> {
+    let stopped: Stopped =
+        context.client().post(&format!("/v1/tasks/{task}/{verb}"), &json!({})).await?;
+    out.say(&stopped, |stopped| {
+        let note = if stopped.recorded {
+            ""
+        } else {
+            "; it took effect, but the ledger could not write it down (see `remit status`)"
+        };
+        format!("{} is {}{note}", stopped.task, stopped.state)
+    })
+}

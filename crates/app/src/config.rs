@@ -1,0 +1,433 @@
+//! The configuration file: one commented TOML file, every member checked, unknown ones refused.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use remit_catalogue::{NamePattern, Overrides, ProfileOverride};
+use remit_engine::{Settings, Template};
+use remit_model::{Agent, AgentName, Budget, Confidentiality, ServerName, ToolPattern, ToolRule};
+use remit_policy::Source;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::Deserialize;
+
+use crate::environment;
+use crate::fail::Fail;
+
+/// What `remit init` writes.
+pub(crate) const COMMENTED: &str = include_str!("remit.toml");
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The folder of policy files, relative to this file; left out: the built-in starter pack.
+    pub(crate) policies: Option<PathBuf>,
+    /// This node's name in the records; left out: the machine's name.
+    pub(crate) node: Option<String>,
+    /// The trust domain of agents' SPIFFE IDs.
+    #[serde(default = "trust_domain")]
+    pub(crate) trust_domain: String,
+    #[serde(default)]
+    pub(crate) listen: Listen,
+    #[serde(default)]
+    pub(crate) operator: Operator,
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    #[serde(default, rename = "agent")]
+    pub(crate) agents: Vec<Agent>,
+    #[serde(default, rename = "approver")]
+    pub(crate) approvers: Vec<Approver>,
+    #[serde(default, rename = "server")]
+    pub(crate) servers: Vec<Server>,
+    #[serde(default, rename = "template")]
+    pub(crate) templates: Vec<TemplateTable>,
+}
+
+fn trust_domain() -> String {
+    "remit.local".to_owned()
+}
+
+/// Where MCP clients connect.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Listen {
+    /// Address and port; beyond loopback only with TLS.
+    pub(crate) address: std::net::SocketAddr,
+    /// Certificate chain, PEM.
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// Private key, PEM.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Further values of `Host` that are served.
+    pub(crate) hosts: Vec<String>,
+    /// Values of `Origin` that are served; a browser page elsewhere is refused.
+    pub(crate) origins: Vec<String>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 7070)),
+            tls_certificate: None,
+            tls_key: None,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+        }
+    }
+}
+
+/// Who is an operator without the passphrase.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Operator {
+    /// User ids; Remit's own is never one.
+    pub(crate) uids: Vec<u32>,
+}
+
+/// Bounds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// The longest a call may take.
+    pub(crate) call: Period,
+    /// How long a grant lives.
+    pub(crate) grant: Period,
+    /// How long an approval waits for its call.
+    pub(crate) approval: Period,
+    /// The largest request, in bytes.
+    pub(crate) request_bytes: usize,
+    /// The largest result, in bytes.
+    pub(crate) result_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            call: Period(Duration::from_mins(2)),
+            grant: Period(Duration::from_mins(15)),
+            approval: Period(Duration::from_mins(15)),
+            request_bytes: 4 * 1024 * 1024,
+            result_bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// A group of people who can approve.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Approver {
+    pub(crate) group: String,
+    /// Names of operators; empty: every operator.
+    #[serde(default)]
+    pub(crate) members: Vec<String>,
+}
+
+/// A tool server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) name: ServerName,
+    /// A program and its arguments: a stdio server.
+    #[serde(default)]
+    pub(crate) command: Vec<String>,
+    /// Its working directory.
+    pub(crate) directory: Option<PathBuf>,
+    /// Its environment, beside a few plain variables such as `PATH`.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+    /// An address: a Streamable HTTP server.
+    pub(crate) url: Option<String>,
+    /// Headers sent with each request.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// One process for all tasks instead of one for each.
+    #[serde(default)]
+    pub(crate) shared: bool,
+    /// The approver group that answers for it.
+    pub(crate) owner: String,
+    /// Believe what its annotations say about harmlessness.
+    #[serde(default)]
+    pub(crate) trust_annotations: bool,
+    /// What is known of its tools, by name pattern.
+    #[serde(default, rename = "tool")]
+    pub(crate) tools: BTreeMap<NamePattern, ProfileOverride>,
+}
+
+/// What somebody allows in advance.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TemplateTable {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) may_open: Vec<AgentName>,
+    pub(crate) purpose: Option<String>,
+    pub(crate) tools: Vec<ToolEntry>,
+    #[serde(default = "internal")]
+    pub(crate) ceiling: Confidentiality,
+    #[serde(default)]
+    pub(crate) budget: Budget,
+    #[serde(default = "hour")]
+    pub(crate) deadline: Period,
+    pub(crate) idle: Option<Period>,
+    #[serde(default)]
+    pub(crate) delegation: u8,
+}
+
+fn internal() -> Confidentiality {
+    Confidentiality::Confidential
+}
+
+fn hour() -> Period {
+    Period(Duration::from_hours(1))
+}
+
+/// A time span such as `90s`, `15m` or `1h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Period(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text).map(Self).map_err(|why| {
+            de::Error::custom(format!("expected a time span like `15m` or `1h`, got `{text}`: {why}"))
+        })
+    }
+}
+
+/// A tool pattern, alone or with constraints on arguments.
+#[derive(Clone, Debug)]
+pub(crate) struct ToolEntry(pub(crate) ToolRule);
+
+impl<'de> Deserialize<'de> for ToolEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = ToolEntry;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a tool pattern like `mail/*`, or { tool = …, arguments = { … } }")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ToolEntry, E> {
+                let pattern: ToolPattern = text.parse().map_err(E::custom)?;
+                Ok(ToolEntry(ToolRule::any_arguments(pattern)))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ToolEntry, A::Error> {
+                ToolRule::deserialize(MapAccessDeserializer::new(map)).map(ToolEntry)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// Errors: it cannot be read, is not TOML of this form, or names what is not there; the text
+    /// has file and line.
+    pub(crate) fn read(path: &Path) -> Result<Self, Fail> {
+        let text = std::fs::read_to_string(path).map_err(|why| {
+            Fail::new(format!("cannot read the configuration {}: {why}", path.display()))
+        })?;
+        Self::parse(&text).map_err(|why| Fail::new(format!("{}: {why}", path.display())))
+    }
+
+    fn parse(text: &str) -> Result<Self, Fail> {
+        let config: Self = toml::from_str(text).map_err(|why| Fail::new(why.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Fail> {
+        unique("agent", self.agents.iter().map(|agent| agent.name.as_str()))?;
+        unique("server", self.servers.iter().map(|server| server.name.as_str()))?;
+        unique("template", self.templates.iter().map(|template| template.name.as_str()))?;
+        unique("approver", self.approvers.iter().map(|approver| approver.group.as_str()))?;
+        for server in &self.servers {
+            if server.command.is_empty() == server.url.is_none() {
+                return Err(Fail::new(format!(
+                    "server `{}` needs either `command` (a program) or `url` (an address)",
+                    server.name
+                )));
+            }
+            if !self.approvers.iter().any(|approver| approver.group == server.owner) {
+                return Err(Fail::new(format!(
+                    "server `{}` is owned by `{}`, which is not an [[approver]] group",
+                    server.name, server.owner
+                )));
+            }
+        }
+        for template in &self.templates {
+            for name in &template.may_open {
+                if !self.agents.iter().any(|agent| agent.name == *name) {
+                    return Err(Fail::new(format!(
+                        "template `{}` may be opened by `{name}`, which is not an [[agent]]",
+                        template.name
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the engine needs of it.
+    pub(crate) fn settings(&self) -> Settings {
+        let agents = self.agents.iter().map(|a| (a.name.clone(), Arc::new(a.clone()))).collect();
+        let templates =
+            self.templates.iter().map(|t| (t.name.clone(), Arc::new(t.template()))).collect();
+        let servers = self.servers.iter().map(|s| (s.name.clone(), s.overrides())).collect();
+        let groups =
+            self.approvers.iter().map(|a| (a.group.clone(), a.members.clone())).collect();
+        Settings {
+            node: self.node(),
+            agents,
+            templates,
+            groups,
+            servers,
+            approval_lifetime: self.limits.approval.0,
+            call_timeout: self.limits.call.0,
+            grant_lifetime: self.limits.grant.0,
+            own_uid: environment::own_uid(),
+        }
+    }
+
+    /// This node's name.
+    pub(crate) fn node(&self) -> String {
+        self.node.clone().unwrap_or_else(environment::host_name)
+    }
+
+    /// The folder of policy files, `None` for the built-in pack.
+    pub(crate) fn policy_dir(&self, config_file: &Path) -> Option<PathBuf> {
+        let base = config_file.parent().unwrap_or(Path::new("."));
+        self.policies.as_ref().map(|dir| base.join(dir))
+    }
+
+    /// The policy files.
+    ///
+    /// Errors: the folder cannot be read or holds no policy.
+    pub(crate) fn policy_sources(&self, config_file: &Path) -> Result<Vec<Source>, Fail> {
+        self.policy_dir(config_file).map_or_else(|| Ok(starter()), |dir| sources_in(&dir))
+    }
+
+    /// Whether agents can run under Remit's own user id, and what that means.
+    pub(crate) fn protection(&self, own_uid: u32) -> (&'static str, String) {
+        let shared: Vec<&str> = self
+            .agents
+            .iter()
+            .filter(|agent| agent.uids.is_empty() || agent.uids.contains(&own_uid))
+            .map(|agent| agent.name.as_str())
+            .collect();
+        if shared.is_empty() {
+            let text = format!("agents run under other user ids than Remit's own ({own_uid})");
+            return ("protected", text);
+        }
+        let text = format!(
+            "agents ({}) can run under Remit's own user id ({own_uid}), so one that turns against \
+             it could read its keys or trace it; run Remit under a user id of its own (see \
+             docs/operating.md for the systemd unit) and give agents theirs with `uids`",
+            shared.join(", ")
+        );
+        ("unprotected", text)
+    }
+}
+
+/// The built-in policies.
+pub(crate) fn starter() -> Vec<Source> {
+    let source = |(path, text): &(&str, &str)| Source {
+        path: (*path).to_owned(),
+        text: (*text).to_owned(),
+    };
+    remit_policy::STARTER.iter().map(source).collect()
+}
+
+/// The `.cedar` files of a folder, by name.
+///
+/// Errors: the folder cannot be read, or holds none: a missing file must not open everything or
+/// close everything unseen.
+pub(crate) fn sources_in(dir: &Path) -> Result<Vec<Source>, Fail> {
+    let unreadable =
+        |why| Fail::new(format!("cannot read the policies in {}: {why}", dir.display()));
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "cedar") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    if paths.is_empty() {
+        return Err(Fail::new(format!("there is no `.cedar` file in {}", dir.display())));
+    }
+    let source = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|why| Fail::new(format!("cannot read {}: {why}", path.display())))?;
+        Ok(Source { path: path.display().to_string(), text })
+    };
+    paths.into_iter().map(source).collect()
+}
+
+impl TemplateTable {
+    fn template(&self) -> Template {
+        Template {
+            name: self.name.clone(),
+            may_open: self.may_open.clone(),
+            purpose: self.purpose.clone(),
+            tools: self.tools.iter().map(|entry| entry.0.clone()).collect(),
+            ceiling: self.ceiling,
+            budget: self.budget,
+            lasts: self.deadline.0,
+            idle: self.idle.map(|idle| idle.0),
+            delegation: self.delegation,
+        }
+    }
+}
+
+impl Server {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            owner: self.owner.clone(),
+            trust_annotations: self.trust_annotations,
+            tools: self.tools.clone(),
+        }
+    }
+}
+
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Fail> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Fail::new(format!("there are two [[{what}]] tables named `{name}`")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(text: &str) -> String {
+        Config::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_commented_configuration_is_valid() {
+        let config = Config::parse(COMMENTED).unwrap();
+        assert_eq!(config.listen.address.port(), 7070);
+        assert!(config.templates.iter().any(|template| template.name == "default"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(why("[listen]\nadress = \"x\"").contains("adress"));
+        assert!(why("[limits]\ncall = \"soon\"").contains("15m"));
+        assert!(why("[[server]]\nname = \"a\"\nowner = \"ops\"").contains("either `command`"));
+        let unowned = "[[server]]\nname = \"a\"\nowner = \"ops\"\nurl = \"http://127.0.0.1:1/mcp\"";
+        assert!(why(unowned).contains("not an [[approver]] group"));
+        let nobody = "[[template]]\nname = \"t\"\nmay_open = [\"bot\"]\ntools = [\"*\"]";
+        assert!(why(nobody).contains("not an [[agent]]"));
+        let pattern = "[[template]]\nname = \"t\"\ntools = [\"mail\"]";
+        assert!(why(pattern).contains("tool pattern"));
+    }
+}

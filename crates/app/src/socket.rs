@@ -1,0 +1,133 @@
+//! The Unix socket: the operator's door, and the door of `remit mcp`.
+//!
+//! The socket is made with mode 0600 unless other user ids may use it; who is at the other end is
+//! what the kernel says, not what the peer says.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::Router;
+use hyper_util::rt::TokioIo;
+use remit_engine::Engine;
+use remit_engine::open::{Opener, Proposal};
+use remit_gateway::Gateway;
+use remit_model::task::CloseReason;
+use remit_model::{Door, ServerName};
+use remit_operator::{Failure, Peer};
+use serde::Deserialize;
+use tokio::net::UnixListener;
+
+use crate::fail::Fail;
+
+/// Where `remit mcp` attaches.
+pub(crate) const ATTACH: &str = "/v1/attach";
+/// The protocol it upgrades to: MCP's stdio transport, one JSON-RPC message a line.
+pub(crate) const PROTOCOL: &str = "mcp-lines";
+
+/// Binds the socket; a stale one is replaced, which is safe because the caller owns the state
+/// directory's lock. Mode 0600, or 0666 where other user ids are served: the kernel still names
+/// each peer, and the directory above decides who gets here.
+pub(crate) fn bind(path: &Path, open_to_others: bool) -> Result<UnixListener, Fail> {
+    use std::os::unix::fs::PermissionsExt;
+    let failed =
+        |why: std::io::Error| Fail::new(format!("cannot listen on {}: {why}", path.display()));
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {}
+        Err(why) => return Err(failed(why)),
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    let mode = if open_to_others { 0o666 } else { 0o600 };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+    Ok(listener)
+}
+
+#[derive(Clone, Debug)]
+struct Attachments {
+    engine: Arc<Engine>,
+    gateway: Arc<Gateway>,
+}
+
+/// The operator's routes and the attach route.
+pub(crate) fn router(door: remit_operator::Door, gateway: Arc<Gateway>) -> Router {
+    let attachments = Attachments { engine: Arc::clone(&door.engine), gateway };
+    remit_operator::router(door)
+        .merge(Router::new().route(ATTACH, post(attach)).with_state(attachments))
+}
+
+/// What `remit mcp` asks for.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    template: String,
+    purpose: Option<String>,
+    agent: Option<String>,
+    server: Option<String>,
+}
+
+impl Wanted {
+    fn read(self) -> Result<(Proposal, Option<ServerName>), Failure> {
+        let agent = self.agent.map(|name| name.parse()).transpose().map_err(Failure::bad)?;
+        let server = self.server.map(|name| name.parse()).transpose().map_err(Failure::bad)?;
+        let proposal = Proposal {
+            template: self.template,
+            purpose: self.purpose,
+            agent,
+            ..Proposal::default()
+        };
+        Ok((proposal, server))
+    }
+}
+
+/// Opens a task for the peer and turns the connection into MCP's stdio transport. The task ends
+/// with the connection.
+async fn attach(
+    State(attachments): State<Attachments>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Query(wanted): Query<Wanted>,
+    mut request: Request,
+) -> Result<Response, Failure> {
+    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    if upgrade != Some(PROTOCOL) {
+        return Err(Failure::bad(format!("expected an upgrade to `{PROTOCOL}`; use `remit mcp`")));
+    }
+    let uid = peer.uid.ok_or_else(|| {
+        Failure::new(StatusCode::UNAUTHORIZED, "the kernel did not say who is calling")
+    })?;
+    let (proposal, server) = wanted.read()?;
+    let (task, _) = attachments.engine.open(&Opener::Peer { uid }, proposal).await?;
+    let caller = attachments
+        .engine
+        .caller(task.id(), Door::McpStdio)
+        .ok_or_else(|| Failure::missing("the task ended before it began"))?;
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        match upgrade.await {
+            Ok(upgraded) => {
+                let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
+                let gateway = attachments.gateway;
+                if let Err(why) =
+                    remit_gateway::serve_lines(gateway, caller, server, reader, writer).await
+                {
+                    tracing::debug!(%why, "a stdio client's connection broke");
+                }
+            }
+            Err(why) => tracing::debug!(%why, "a stdio client left before it was attached"),
+        }
+        // It may have ended by itself.
+        drop(attachments.engine.close(task.id(), CloseReason::Done, "remit mcp"));
+    });
+    let headers = [
+        (header::CONNECTION, HeaderValue::from_static("upgrade")),
+        (header::UPGRADE, HeaderValue::from_static(PROTOCOL)),
+    ];
+    Ok((StatusCode::SWITCHING_PROTOCOLS, headers).into_response())
+}
+
+/// The socket's path in a state directory.
+pub(crate) fn path(state: &Path) -> PathBuf {
+    state.join(crate::client::SOCKET)
+}

@@ -1,0 +1,323 @@
+//! The walk of one governed call: pin, frame, decide, record, arm, send, observe, settle.
+//!
+//! The walk runs in a task of its own: a client that hangs up ends the reply, not the record. A
+//! call that was recorded and then stopped by a moved epoch is asked again from the start, because
+//! nothing of it was sent; every other end is final.
+
+use std::sync::Arc;
+use std::sync::MutexGuard;
+
+use remit_model::task::Event;
+use remit_model::{Call, Class, Digest, HoldId, Question, Refusal, Task, Timestamp, Value};
+use remit_policy::{Hold, Permit, Verdict, decide};
+use remit_ports::{
+    Accepted, Done, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded, Room, Settled,
+    Ticket,
+};
+use tokio_util::sync::DropGuard;
+
+use crate::cell::{CommitError, TaskCell};
+use crate::frame::{Scene, incoming, input, pinned};
+use crate::{Caller, Change, Engine, Held, draft};
+
+/// How often a call is asked again after the epoch moved under it.
+const ATTEMPTS: usize = 3;
+/// How many calls of one task may wait for a person (R13).
+const MAX_HOLDS: usize = 32;
+
+/// A permit that has its place in the log and is not yet durable.
+struct Pending {
+    drafted: Drafted,
+    accepted: Accepted,
+    ticket: Ticket,
+    pins: Pins,
+}
+
+impl Engine {
+    /// Decides `call`, records it, sends it, and settles what became of it.
+    ///
+    /// Errors: the call was not sent, or nobody knows what became of it; the refusal says which.
+    pub async fn call(
+        self: &Arc<Self>,
+        caller: Caller,
+        call: Call,
+        link: Link,
+    ) -> Result<Settled, Refusal> {
+        let engine = Arc::clone(self);
+        let walk = tokio::spawn(async move { engine.walk(&caller, call, link).await });
+        walk.await.unwrap_or_else(|_| {
+            Err(transient(
+                "internal",
+                "the call ended in an internal error",
+                "see the server's log",
+            ))
+        })
+    }
+
+    async fn walk(&self, caller: &Caller, call: Call, link: Link) -> Result<Settled, Refusal> {
+        let cell = self.cell(&caller.task).ok_or_else(unknown_task)?;
+        let input = input(&call)?;
+        for _ in 0..ATTEMPTS {
+            let pending = self.decided(&cell, caller, call.clone(), input.clone())?;
+            cell.enter();
+            let ended = self.carry_out(&cell, pending, link.clone()).await;
+            self.left(&cell);
+            let settled = ended?;
+            if !matches!(settled.outcome(), Outcome::Stopped) || !cell.lock().is_open() {
+                return Ok(settled);
+            }
+        }
+        Err(transient(
+            "moved",
+            "the task's state kept changing while the call was on its way; nothing was sent",
+            "send the call again",
+        ))
+    }
+
+    /// Stages 3 to 6, under the task's lock: what is decided is what is recorded next.
+    fn decided(
+        &self,
+        cell: &TaskCell,
+        caller: &Caller,
+        call: Call,
+        input: Value,
+    ) -> Result<Pending, Refusal> {
+        let world = pinned(&self.world);
+        let settings = self.settings.load();
+        let now = self.now();
+        let mut task = cell.lock();
+        let scene = Scene { world: &world, settings: &settings, caller, task: &task, now };
+        let question = scene.call(call, input);
+        if !task.is_open() {
+            let refusal = not_open(&task);
+            return Err(self.refuse(cell, &mut task, world.pins, &question, refusal));
+        }
+        match decide(&world.snapshot, question) {
+            Verdict::Permit(permit) => self
+                .reserve(cell, &mut task, world.pins, permit)
+                .map_err(|why| self.unrecorded(&why)),
+            Verdict::Hold(hold) => Err(self.hold(cell, &mut task, world.pins, &hold)),
+            Verdict::Deny(denied) => {
+                let refusal = denied.refusal().clone();
+                Err(self.refuse(cell, &mut task, world.pins, denied.question(), refusal))
+            }
+        }
+    }
+
+    fn reserve(
+        &self,
+        cell: &TaskCell,
+        task: &mut MutexGuard<'_, Task>,
+        pins: Pins,
+        permit: Permit,
+    ) -> Result<Pending, CommitError> {
+        let reasons = permit.reasons().iter().map(|reason| reason.policy.clone()).collect();
+        let (drafted, json) = Drafted::new(permit).map_err(|why| {
+            CommitError::Ledger(LedgerError::TooLarge(format!("not expressible: {why}")))
+        })?;
+        let question = drafted.permit().question();
+        let now = question.now;
+        let mut record = draft::question(Kind::Decision, pins, "permit", question, json);
+        record.clear.policies = reasons;
+        record.clear.event = Some(Event::Permitted {
+            cost: remit_policy::cost(question),
+            label: incoming(question),
+            approval: question.approval.is_some().then_some(record.clear.call).flatten(),
+        });
+        record.room = Room::Permit;
+        let ends = task.charter.remit.ends_at(now);
+        let deadline = now.after(self.settings.load().call_timeout).min(ends);
+        let accepted = cell.commit(task, self.ports.ledger.as_ref(), record, now)?;
+        let (epoch, expected) = cell.epoch();
+        self.calls_open().insert(accepted.index(), cell.id().clone());
+        Ok(Pending { drafted, accepted, ticket: Ticket { epoch, expected, deadline }, pins })
+    }
+
+    /// Stages 6 to 10.
+    async fn carry_out(
+        &self,
+        cell: &TaskCell,
+        pending: Pending,
+        link: Link,
+    ) -> Result<Settled, Refusal> {
+        let Pending { drafted, accepted, ticket, pins } = pending;
+        let decision = accepted.index();
+        let recorded: Recorded = match accepted.durable().await {
+            Ok(receipt) => drafted.recorded(receipt).map_err(|why| {
+                transient("ledger", &why.to_string(), "restart the server and verify its ledger")
+            })?,
+            Err(why) => {
+                self.calls_open().remove(&decision);
+                return Err(self.unrecorded(&CommitError::Ledger(why)));
+            }
+        };
+        self.counters.permitted.add();
+        let (link, _ended) = linked(link, cell);
+        let done = self.ports.upstream.send(recorded.arm(ticket), link).await;
+        self.settle(cell, pins, done)
+    }
+
+    fn settle(&self, cell: &TaskCell, pins: Pins, done: Done) -> Result<Settled, Refusal> {
+        self.counters.settled(done.outcome());
+        let record = draft::outcome(pins, &done);
+        let mut task = cell.lock();
+        let decision = done.decision();
+        match cell.commit(&mut task, self.ports.ledger.as_ref(), record, self.now()) {
+            Ok(accepted) => {
+                self.calls_open().remove(&decision);
+                Ok(done.settle(&accepted))
+            }
+            Err(why) => Err(transient(
+                "unsettled",
+                &format!("the call was made but its outcome could not be recorded: {why}"),
+                "do not repeat the call; ask the operator",
+            )),
+        }
+    }
+
+    /// Records a refusal, unless there were too many.
+    fn refuse(
+        &self,
+        cell: &TaskCell,
+        task: &mut MutexGuard<'_, Task>,
+        pins: Pins,
+        question: &Question,
+        refusal: Refusal,
+    ) -> Refusal {
+        self.counters.refused(refusal.class);
+        if !cell.may_record_refusal(question.now) {
+            self.counters.throttled.add();
+            return transient(
+                "throttled",
+                "too many calls of this task were refused in a short time",
+                "stop repeating refused calls; wait ten seconds",
+            );
+        }
+        let record = draft::refusal(pins, question, &refusal);
+        if let Err(why) = cell.commit(task, self.ports.ledger.as_ref(), record, question.now) {
+            tracing::warn!(task = %cell.id(), %why, "a refusal could not be recorded");
+        }
+        refusal
+    }
+
+    /// Parks the call for a person; the same call held already keeps its hold.
+    fn hold(
+        &self,
+        cell: &TaskCell,
+        task: &mut MutexGuard<'_, Task>,
+        pins: Pins,
+        held: &Hold,
+    ) -> Refusal {
+        let question = held.question();
+        let call = question.call().map_or(Digest([0; 32]), |call| call.digest(&question.input));
+        let account = task.account();
+        if let Some((hold, _)) = account.holds.iter().find(|(_, digest)| **digest == call) {
+            return needs_approval(held, hold.clone());
+        }
+        if account.holds.len() >= MAX_HOLDS {
+            let full = transient(
+                "holds",
+                &format!("{MAX_HOLDS} calls of this task already wait for a person"),
+                "wait until some are answered",
+            );
+            return self.refuse(cell, task, pins, question, full);
+        }
+        self.counters.held.add();
+        let hold = HoldId::draw(self.ports.entropy.as_ref());
+        let refusal = needs_approval(held, hold.clone());
+        let mut record = draft::refusal(pins, question, &refusal);
+        record.clear.event = Some(Event::Held { hold: hold.clone(), call });
+        match cell.commit(task, self.ports.ledger.as_ref(), record, question.now) {
+            Ok(accepted) => {
+                let held = Held { task: cell.id().clone(), index: accepted.index() };
+                self.held().insert(hold, held);
+                self.announce(Change::Task(cell.id().clone()));
+                refusal
+            }
+            Err(why) => self.unrecorded(&why),
+        }
+    }
+
+    fn unrecorded(&self, why: &CommitError) -> Refusal {
+        self.counters.transient.add();
+        match why {
+            CommitError::Ledger(LedgerError::TooLarge(_)) => Refusal::one(
+                Class::Structural,
+                "too-large",
+                why.to_string(),
+                "send less in one call",
+            ),
+            CommitError::Ledger(_) | CommitError::State(_) => transient(
+                "ledger",
+                &format!("the decision could not be recorded, so nothing was sent: {why}"),
+                "try again later; the operator sees the cause in `remit status`",
+            ),
+        }
+    }
+
+    fn left(&self, cell: &TaskCell) {
+        if cell.leave() == 0 {
+            self.finish_if_closing(cell);
+        }
+    }
+}
+
+/// The call ends with the client's patience or with the task's stop, whichever is first. The guard
+/// ends the watch.
+fn linked(mut link: Link, cell: &TaskCell) -> (Link, DropGuard) {
+    let stop = cell.stop_token();
+    let both = link.cancelled.child_token();
+    let fire = both.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => fire.cancel(),
+            () = fire.cancelled() => {}
+        }
+    });
+    let guard = both.clone().drop_guard();
+    link.cancelled = both;
+    (link, guard)
+}
+
+fn transient(check: &str, text: &str, remedy: &str) -> Refusal {
+    Refusal::one(Class::Transient, check, text, remedy)
+}
+
+fn unknown_task() -> Refusal {
+    Refusal::one(
+        Class::Structural,
+        "no-task",
+        "the grant's task is not known here",
+        "open a task with `remit task open`",
+    )
+}
+
+fn not_open(task: &Task) -> Refusal {
+    let state = task.state.name();
+    let remedy = match state {
+        "frozen" => "stop working; an operator can resume the task with `remit task thaw`",
+        _ => "stop working; a new task is needed for more",
+    };
+    let reason =
+        task.close_reason().map_or(String::new(), |why| format!(" ({why:?})").to_lowercase());
+    Refusal::one(Class::Structural, "task", format!("the task is {state}{reason}"), remedy)
+}
+
+/// The answer to a held call.
+fn needs_approval(held: &Hold, hold: HoldId) -> Refusal {
+    Refusal {
+        class: Class::NeedsApproval,
+        reasons: held.reasons().to_vec(),
+        remedy: format!(
+            "ask a person of group `{}` to run `remit approve {hold}`, then send the identical \
+             call again",
+            held.group()
+        ),
+        hold: Some(hold),
+    }
+}
+
+/// Whether a task that was used at `now` would still be within its remit.
+pub(crate) fn is_over(task: &Task, now: Timestamp) -> bool {
+    task.charter.remit.ends_at(task.account().last_used) < now
+}

@@ -1,0 +1,149 @@
+//! One task in memory: the fold of its records, behind its own lock.
+//!
+//! Records are appended while the lock is held and [`remit_ports::Ledger::append`] does not wait,
+//! so the order in the log is the order in which the state changed, and sequence numbers have no
+//! gaps.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use remit_model::task::{Event, InvalidTransition};
+use remit_model::{Task, TaskId, Timestamp};
+use remit_ports::{Accepted, Draft, Ledger, LedgerError, Subject};
+use tokio_util::sync::CancellationToken;
+
+/// How many refusals of one task are recorded in each [`REFUSAL_WINDOW`] (R13).
+pub const REFUSALS_PER_WINDOW: u32 = 100;
+/// See [`REFUSALS_PER_WINDOW`].
+pub const REFUSAL_WINDOW: Duration = Duration::from_secs(10);
+
+/// Why a record of a task was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The task's state does not allow it.
+    #[error(transparent)]
+    State(#[from] InvalidTransition),
+    /// The ledger did not take it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// One task.
+#[derive(Debug)]
+pub struct TaskCell {
+    id: TaskId,
+    task: Mutex<Task>,
+    /// Moves with everything that can change an answer already given; compared right before bytes
+    /// are sent. Starts at the task's recorded epoch; policy changes move it too.
+    epoch: Arc<AtomicU64>,
+    /// Fires at a stop; replaced when the task is thawed. Written under the task's lock.
+    stop: Mutex<CancellationToken>,
+    in_flight: AtomicUsize,
+    refusals: Mutex<(Timestamp, u32)>,
+}
+
+impl TaskCell {
+    /// A task as it stands.
+    pub fn new(task: Task) -> Self {
+        Self {
+            id: task.id().clone(),
+            epoch: Arc::new(AtomicU64::new(task.account().epoch)),
+            task: Mutex::new(task),
+            stop: Mutex::new(CancellationToken::new()),
+            in_flight: AtomicUsize::new(0),
+            refusals: Mutex::new((Timestamp(0), 0)),
+        }
+    }
+
+    /// Which task.
+    pub fn id(&self) -> &TaskId {
+        &self.id
+    }
+
+    /// Its state. Never hold this across a wait.
+    pub fn lock(&self) -> MutexGuard<'_, Task> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The epoch as a shared number, and what it is now.
+    pub(crate) fn epoch(&self) -> (Arc<AtomicU64>, u64) {
+        (Arc::clone(&self.epoch), self.epoch.load(Ordering::Acquire))
+    }
+
+    /// Makes every call that is recorded and not yet sent stop.
+    pub(crate) fn move_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Appends a record of this task and applies its event; `guard` is this task's own.
+    ///
+    /// Errors: nothing was recorded and nothing changed.
+    pub(crate) fn commit(
+        &self,
+        guard: &mut MutexGuard<'_, Task>,
+        ledger: &dyn Ledger,
+        mut draft: Draft,
+        at: Timestamp,
+    ) -> Result<Accepted, CommitError> {
+        let event = draft.clear.event.get_or_insert(Event::Noted);
+        let next = Task::clone(guard).apply(event, at).map_err(|refused| refused.1)?;
+        draft.subject = Some(Subject {
+            task: self.id.clone(),
+            sequence: guard.account().sequence,
+            epoch: next.account().epoch,
+        });
+        let accepted = ledger.append(draft)?;
+        self.replace(guard, next);
+        Ok(accepted)
+    }
+
+    /// Replaces the state, moving the shared epoch along.
+    pub(crate) fn replace(&self, guard: &mut MutexGuard<'_, Task>, next: Task) {
+        if next.account().epoch != guard.account().epoch {
+            self.move_epoch();
+        }
+        **guard = next;
+    }
+
+    /// Fires at the next stop.
+    pub(crate) fn stop_token(&self) -> CancellationToken {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops everything that is under way.
+    pub(crate) fn stop(&self) {
+        self.move_epoch();
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+    }
+
+    /// Lets calls start again after a stop.
+    pub(crate) fn restart(&self) {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = CancellationToken::new();
+    }
+
+    /// One more call is under way; the value says how many were.
+    pub(crate) fn enter(&self) -> usize {
+        self.in_flight.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// One call less; the value says how many are left.
+    pub(crate) fn leave(&self) -> usize {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel).saturating_sub(1)
+    }
+
+    /// How many calls are under way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Whether one more refusal may be recorded now.
+    pub(crate) fn may_record_refusal(&self, now: Timestamp) -> bool {
+        let mut window = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(window.0) >= REFUSAL_WINDOW {
+            *window = (now, 0);
+        }
+        window.1 += 1;
+        window.1 <= REFUSALS_PER_WINDOW
+    }
+}

@@ -1,0 +1,164 @@
+//! Stops: freeze, thaw, close, and the ends that come by themselves.
+//!
+//! A stop acts first and is recorded then (promise R2): the epoch moves and open calls are
+//! cancelled before the ledger is asked, and if it cannot write the task stays stopped.
+
+use std::sync::{Arc, PoisonError};
+
+use remit_model::task::{CloseReason, Event};
+use remit_model::{Task, TaskId};
+use remit_ports::{Kind, Room};
+
+use crate::call::is_over;
+use crate::cell::{CommitError, TaskCell};
+use crate::{Change, Engine, draft};
+
+/// Why a task was not stopped or resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainError {
+    /// There is no such task.
+    #[error("no task `{0}` is known; `remit task list` shows those there are")]
+    NoTask(TaskId),
+    /// Its state does not allow it.
+    #[error(transparent)]
+    State(#[from] remit_model::task::InvalidTransition),
+    /// It was not resumed, because that could not be recorded.
+    #[error("nothing was resumed: {0}")]
+    Ledger(remit_ports::LedgerError),
+}
+
+/// Whether a stop, which has taken effect, is also on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recording {
+    /// It is.
+    Recorded,
+    /// It is not; the ledger cannot write.
+    Unrecorded,
+}
+
+impl Engine {
+    /// Stops a task at once; it can be thawed.
+    ///
+    /// Errors: there is no such task, or it is not open.
+    pub fn freeze(&self, task: &TaskId, actor: &str) -> Result<Recording, ContainError> {
+        let cell = self.known(task)?;
+        self.restrict(&cell, Event::Frozen, "frozen", actor)
+    }
+
+    /// Ends a task: it takes no more calls, open ones are cancelled, and it is closed when the
+    /// last has settled.
+    ///
+    /// Errors: there is no such task, or it has ended already.
+    pub fn close(
+        &self,
+        task: &TaskId,
+        reason: CloseReason,
+        actor: &str,
+    ) -> Result<Recording, ContainError> {
+        let cell = self.known(task)?;
+        let recording = self.restrict(&cell, Event::Closing { reason }, "closing", actor)?;
+        if cell.in_flight() == 0 {
+            self.finish_if_closing(&cell);
+        }
+        Ok(recording)
+    }
+
+    /// Lets a frozen task go on.
+    ///
+    /// Errors: there is no such task, it is not frozen, or that cannot be recorded.
+    pub fn thaw(&self, task: &TaskId, actor: &str) -> Result<(), ContainError> {
+        let cell = self.known(task)?;
+        let mut guard = cell.lock();
+        let mut record = draft::note(Kind::Task, self.world().pins, "thawed");
+        record.clear.event = Some(Event::Thawed);
+        record.clear.actor = Some(actor.to_owned());
+        match cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now()) {
+            Ok(_) => {
+                cell.restart();
+                self.announce(Change::Task(task.clone()));
+                Ok(())
+            }
+            Err(CommitError::State(why)) => Err(why.into()),
+            Err(CommitError::Ledger(why)) => Err(ContainError::Ledger(why)),
+        }
+    }
+
+    /// Closes every task whose deadline or idle limit has passed.
+    pub fn expire(&self) {
+        let now = self.now();
+        for cell in self.cells() {
+            let reason = {
+                let task = cell.lock();
+                let ended = task.is_closed() || task.close_reason().is_some();
+                (!ended && is_over(&task, now)).then(|| why_over(&task, now))
+            };
+            if let Some(reason) = reason
+                && let Err(why) = self.close(cell.id(), reason, "remit")
+            {
+                tracing::debug!(task = %cell.id(), %why, "a task ended while it was being closed");
+            }
+        }
+    }
+
+    fn known(&self, task: &TaskId) -> Result<Arc<TaskCell>, ContainError> {
+        self.cell(task).ok_or_else(|| ContainError::NoTask(task.clone()))
+    }
+
+    fn restrict(
+        &self,
+        cell: &TaskCell,
+        event: Event,
+        what: &str,
+        actor: &str,
+    ) -> Result<Recording, ContainError> {
+        let mut guard = cell.lock();
+        let next = Task::clone(&guard).apply(&event, self.now()).map_err(|refused| refused.1)?;
+        cell.stop();
+        let mut record = draft::note(Kind::Restriction, self.world().pins, what);
+        record.clear.event = Some(event);
+        record.clear.actor = Some(actor.to_owned());
+        record.room = Room::Restriction;
+        let recording = match cell.commit(
+            &mut guard,
+            self.ports.ledger.as_ref(),
+            record,
+            self.now(),
+        ) {
+            Ok(_) => Recording::Recorded,
+            Err(why) => {
+                self.counters.unrecorded_stops.add();
+                tracing::error!(task = %cell.id(), %why, "a stop took effect but is not on record");
+                cell.replace(&mut guard, next);
+                Recording::Unrecorded
+            }
+        };
+        drop(guard);
+        self.announce(Change::Task(cell.id().clone()));
+        Ok(recording)
+    }
+
+    pub(crate) fn finish_if_closing(&self, cell: &TaskCell) {
+        let mut guard = cell.lock();
+        if guard.is_closed() || guard.close_reason().is_none() || cell.in_flight() > 0 {
+            return;
+        }
+        let mut record = draft::note(Kind::Task, self.world().pins, "closed");
+        record.clear.event = Some(Event::Closed);
+        record.room = Room::Restriction;
+        if let Err(why) = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now()) {
+            tracing::warn!(task = %cell.id(), %why, "the end of a task is not on record");
+        }
+        self.held().retain(|_, held| held.task != *cell.id());
+        self.ports.upstream.release(cell.id());
+    }
+
+    pub(crate) fn insert(&self, task: Task) {
+        let cell = Arc::new(TaskCell::new(task));
+        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        tasks.insert(cell.id().clone(), cell);
+    }
+}
+
+fn why_over(task: &Task, now: remit_model::Timestamp) -> CloseReason {
+    if task.charter.remit.deadline < now { CloseReason::Deadline } else { CloseReason::Idle }
+}

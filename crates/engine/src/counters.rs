@@ -1,0 +1,71 @@
+//! What is counted, for whoever wants to see it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use remit_model::Class;
+use remit_ports::Outcome;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What is counted since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Calls permitted.
+    pub permitted: Counter,
+    /// Calls held for a person.
+    pub held: Counter,
+    /// Calls refused for what they are.
+    pub structural: Counter,
+    /// Calls refused for the budget.
+    pub budget: Counter,
+    /// Calls refused for now.
+    pub transient: Counter,
+    /// Refusals that were counted and not recorded, because there were too many.
+    pub throttled: Counter,
+    /// Requests without a valid grant.
+    pub unauthenticated: Counter,
+    /// Calls answered by their server.
+    pub answered: Counter,
+    /// Calls that were stopped before they were sent.
+    pub stopped: Counter,
+    /// Calls that could not be sent.
+    pub not_sent: Counter,
+    /// Calls that may have happened or not.
+    pub unknown: Counter,
+    /// Stops that could not be recorded.
+    pub unrecorded_stops: Counter,
+}
+
+impl Counters {
+    pub(crate) fn refused(&self, class: Class) {
+        match class {
+            Class::Structural => self.structural.add(),
+            Class::NeedsApproval => self.held.add(),
+            Class::Budget => self.budget.add(),
+            Class::Transient => self.transient.add(),
+        }
+    }
+
+    pub(crate) fn settled(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Answered { .. } => self.answered.add(),
+            Outcome::Stopped => self.stopped.add(),
+            Outcome::NotSent { .. } => self.not_sent.add(),
+            Outcome::Unknown { .. } | Outcome::Unseen => self.unknown.add(),
+        }
+    }
+}

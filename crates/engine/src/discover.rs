@@ -1,0 +1,135 @@
+//! Keeping the catalogue true: what servers offer, what changed, who admitted it.
+//!
+//! Each change is on record before it takes effect, and the catalogue is the fold over them.
+
+use std::sync::Arc;
+
+use remit_catalogue::{AdmitError, Catalogue, Change as CatalogueChange};
+use remit_model::{Digest, ServerName, ToolId};
+use remit_ports::{Discovery, Kind, LedgerError, UpstreamError};
+
+use crate::approve::Actor;
+use crate::world::World;
+use crate::{Change, Engine, draft};
+
+/// Why the catalogue was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoverError {
+    /// The server could not be asked.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The change could not be recorded.
+    #[error("the catalogue was not changed: {0}")]
+    Ledger(#[from] LedgerError),
+    /// The tool cannot be admitted or withdrawn.
+    #[error(transparent)]
+    Admit(#[from] AdmitError),
+    /// The policies do not fit the tool's definition.
+    #[error("the policies in force would no longer be valid, so nothing was admitted: {0}")]
+    Policy(#[from] remit_policy::LoadError),
+}
+
+impl Engine {
+    /// Asks `server` what it offers and puts what changed on record; gives the number of changes.
+    ///
+    /// Errors: the server cannot be asked, or the changes cannot be recorded; the catalogue then
+    /// stays as it was.
+    pub async fn discover(&self, server: &ServerName) -> Result<usize, DiscoverError> {
+        let offer = self.ports.upstream.discover(server).await?;
+        let settings = self.settings();
+        let Some(overrides) = settings.servers.get(server) else { return Ok(0) };
+        let _writer = self.world_writer.lock().await;
+        let world = self.world();
+        let (catalogue, now) = (&world.catalogue, self.now());
+        let changes = remit_catalogue::observe(catalogue, server, &offer.tools, overrides, now);
+        for rejected in remit_catalogue::rejected(&offer.tools) {
+            tracing::warn!(%server, ?rejected, "a tool definition was rejected");
+        }
+        self.remember_offer(server, offer);
+        self.apply(&world, &changes, None).await?;
+        Ok(changes.len())
+    }
+
+    /// Admits a tool whose definition has the digest that the person saw.
+    ///
+    /// Errors: no such tool, another definition meanwhile, or policies that would not fit it.
+    pub async fn admit_tool(
+        &self,
+        actor: &Actor,
+        tool: &ToolId,
+        seen: Digest,
+    ) -> Result<(), DiscoverError> {
+        let _writer = self.world_writer.lock().await;
+        let world = self.world();
+        let change = remit_catalogue::admit(&world.catalogue, tool, seen, &actor.name, self.now())?;
+        let mut next = Catalogue::clone(&world.catalogue);
+        next.apply(&change);
+        let groups = self.settings.load().group_names();
+        World::compile(Arc::clone(&world.sources), Arc::new(next), &groups)?;
+        self.apply(&world, &[change], Some(actor)).await
+    }
+
+    /// Withdraws a tool: it is neither listed nor called until it is admitted again.
+    ///
+    /// Errors: no such tool, or it cannot be recorded.
+    pub async fn withdraw_tool(&self, actor: &Actor, tool: &ToolId) -> Result<(), DiscoverError> {
+        let _writer = self.world_writer.lock().await;
+        let world = self.world();
+        let change = remit_catalogue::withdraw(&world.catalogue, tool, &actor.name, self.now())?;
+        self.apply(&world, &[change], Some(actor)).await
+    }
+
+    fn remember_offer(&self, server: &ServerName, offer: Discovery) {
+        let mut offers = (*self.offers.load_full()).clone();
+        offers.insert(server.clone(), Arc::new(offer));
+        self.offers.store(Arc::new(offers));
+    }
+
+    /// Records the changes, waits for the last, then puts the new world in force.
+    async fn apply(
+        &self,
+        world: &World,
+        changes: &[CatalogueChange],
+        actor: Option<&Actor>,
+    ) -> Result<(), DiscoverError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut catalogue = Catalogue::clone(&world.catalogue);
+        let mut last = None;
+        for change in changes {
+            let mut record = draft::note(Kind::Catalogue, world.pins, change.name());
+            record.clear.tool = change.tool().map(ToString::to_string);
+            record.clear.actor = actor.map(|actor| actor.name.clone());
+            let json = serde_json::to_string(change).unwrap_or_default();
+            record.body.insert("change".to_owned(), json);
+            last = Some(self.ports.ledger.append(record)?);
+            catalogue.apply(change);
+        }
+        if let Some(accepted) = last {
+            accepted.durable().await?;
+        }
+        self.enforce(world, Arc::new(catalogue));
+        Ok(())
+    }
+
+    /// Puts a catalogue in force. Where the policies no longer compile against its schema the old
+    /// snapshot stays, in which the changed tool's new arguments are unknown, and that is visible.
+    pub(crate) fn enforce(&self, world: &World, catalogue: Arc<Catalogue>) {
+        let groups = self.settings.load().group_names();
+        let sources = Arc::clone(&world.sources);
+        let next = World::compile(sources, Arc::clone(&catalogue), &groups).unwrap_or_else(|why| {
+            tracing::error!(%why, "the policies do not fit the changed tools; the old schema stays");
+            world.with_catalogue(catalogue, why.to_string())
+        });
+        self.replace_world(next);
+    }
+
+    pub(crate) fn replace_world(&self, next: World) {
+        self.world.store(Arc::new(next));
+        for cell in self.cells() {
+            cell.move_epoch();
+        }
+        self.announce(Change::Tools);
+    }
+}

@@ -1,0 +1,81 @@
+//! Records to be, built in one place so that each kind always carries the same fields.
+
+use remit_model::task::Event;
+use remit_model::{Digest, Question, Refusal};
+use remit_ports::{Body, Clear, Done, Draft, Kind, Pins, Room};
+
+/// A record without body.
+pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
+    Draft {
+        kind,
+        subject: None,
+        parents: Vec::new(),
+        pins,
+        clear: Clear { what: what.to_owned(), ..Clear::default() },
+        body: Body::new(),
+        room: Room::Ordinary,
+    }
+}
+
+/// What every record of a question has: `json` is the question's exact text.
+pub(crate) fn question(
+    kind: Kind,
+    pins: Pins,
+    what: &str,
+    question: &Question,
+    json: String,
+) -> Draft {
+    let mut draft = note(kind, pins, what);
+    draft.clear.agent = Some(question.agent.name.to_string());
+    draft.clear.door = Some(question.door);
+    draft.clear.question = Some(Digest::of(json.as_bytes()));
+    if let Some(call) = question.call() {
+        draft.clear.call = Some(call.digest(&question.input));
+        draft.clear.tool = Some(call.scope_name());
+    }
+    draft.body.insert("question".to_owned(), json);
+    draft
+}
+
+/// A refusal or a hold.
+pub(crate) fn refusal(pins: Pins, asked: &Question, refusal: &Refusal) -> Draft {
+    let json = asked.to_json().unwrap_or_default();
+    let what = if refusal.hold.is_some() { "hold" } else { "deny" };
+    let mut draft = question(Kind::Refusal, pins, what, asked, json);
+    draft.clear.class = Some(refusal.class);
+    draft.clear.hold.clone_from(&refusal.hold);
+    draft.clear.policies = refusal.reasons.iter().map(|r| r.policy.clone()).collect();
+    let text = serde_json::to_string(refusal).unwrap_or_default();
+    draft.body.insert("refusal".to_owned(), text);
+    draft
+}
+
+/// What became of a permitted call.
+pub(crate) fn outcome(pins: Pins, done: &Done) -> Draft {
+    let mut draft = note(Kind::Outcome, pins, "outcome");
+    let result = match done.reply() {
+        Some(remit_ports::Reply::Result(raw) | remit_ports::Reply::Error(raw)) => raw.get(),
+        None => "",
+    };
+    draft.parents = vec![done.decision()];
+    draft.clear.agent = Some(done.question().agent.name.to_string());
+    draft.clear.tool = done.question().call().map(remit_model::Call::scope_name);
+    draft.clear.event = Some(Event::Settled { bytes: result.len() as u64 });
+    draft.clear.outcome = Some(done.outcome().clone());
+    if !result.is_empty() {
+        draft.body.insert("result".to_owned(), bounded(result));
+    }
+    draft.room = Room::Outcome;
+    draft
+}
+
+/// The largest result kept whole in a record's body; of a larger one its digest and size.
+const MAX_RESULT: usize = 64 * 1024;
+
+fn bounded(result: &str) -> String {
+    if result.len() <= MAX_RESULT {
+        return result.to_owned();
+    }
+    let digest = Digest::of(result.as_bytes());
+    format!("{{\"bytes\":{},\"sha256\":\"{digest}\"}}", result.len())
+}

@@ -1,0 +1,51 @@
+//! Erasing what a task's records say, without breaking what they prove (promise R10).
+
+use remit_model::TaskId;
+use remit_ports::{KeyError, Kind, LedgerError};
+
+use crate::approve::Actor;
+use crate::{Engine, draft};
+
+/// Why nothing was erased.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// There is no such task in memory or in the log.
+    #[error("no task `{0}` is known")]
+    NoTask(TaskId),
+    /// It has not ended, so its records are still needed.
+    #[error("the task is {0}; close it before its records are erased")]
+    NotClosed(&'static str),
+    /// It could not be recorded.
+    #[error("nothing was erased: {0}")]
+    Ledger(#[from] LedgerError),
+    /// The keyring failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl Engine {
+    /// Destroys the key of a closed task, on record. Its entries stay and stay provable; what
+    /// their bodies said is gone, and their decisions can no longer be derived again.
+    ///
+    /// Errors: nothing was erased.
+    pub async fn erase(&self, actor: &Actor, task: &TaskId) -> Result<(), EraseError> {
+        let cell = self.cell(task).ok_or_else(|| EraseError::NoTask(task.clone()))?;
+        let state = cell.lock().state.name();
+        if !cell.lock().is_closed() {
+            return Err(EraseError::NotClosed(state));
+        }
+        let mut record = draft::note(Kind::Key, self.world().pins, "erased");
+        record.clear.actor = Some(actor.name.clone());
+        let committed = {
+            let mut guard = cell.lock();
+            cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now())
+        };
+        match committed {
+            Ok(accepted) => accepted.durable().await?,
+            Err(crate::cell::CommitError::Ledger(why)) => return Err(why.into()),
+            Err(crate::cell::CommitError::State(_)) => return Err(EraseError::NotClosed(state)),
+        };
+        self.ports.keys.erase(task)?;
+        Ok(())
+    }
+}

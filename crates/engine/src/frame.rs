@@ -1,0 +1,152 @@
+//! Stage 4: from a call to the question about it. Pure.
+
+use std::sync::Arc;
+
+use remit_model::question::{Asked, TaskFacts, ToolFacts};
+use remit_model::{
+    ApprovalFact, Call, Class, Operation, Question, Refusal, Resource, ResourceKind, Task,
+    Timestamp, Tool, Value,
+};
+
+use crate::Caller;
+use crate::settings::Settings;
+use crate::world::World;
+
+/// What a question is framed from.
+pub(crate) struct Scene<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) settings: &'a Settings,
+    pub(crate) caller: &'a Caller,
+    pub(crate) task: &'a Task,
+    pub(crate) now: Timestamp,
+}
+
+impl Scene<'_> {
+    /// The question whether `call` may be made.
+    pub(crate) fn call(&self, call: Call, input: Value) -> Question {
+        let tool = call.tool().and_then(|id| self.world.catalogue.get(&id));
+        let resources = self.resources(&call, tool, &input);
+        let approval = self.approval(&call, &input);
+        Question { resources, approval, ..self.question(Asked::Call(call), tool, input) }
+    }
+
+    /// The question whether `tool` could ever be called.
+    pub(crate) fn list(&self, tool: &Tool) -> Question {
+        self.question(Asked::ListTool(tool.id.clone()), Some(tool), Value::default())
+    }
+
+    /// The question whether the task may be opened.
+    pub(crate) fn open(&self) -> Question {
+        self.question(Asked::OpenTask, None, Value::default())
+    }
+
+    fn question(&self, asked: Asked, tool: Option<&Tool>, input: Value) -> Question {
+        Question {
+            asked,
+            agent: self.caller.agent.as_ref().clone(),
+            attestation: self.caller.attestation.clone(),
+            task: facts(self.task),
+            tool: tool.map(tool_facts),
+            input,
+            resources: vec![server(tool.map_or("remit", |tool| tool.id.server.as_str()))],
+            approval: None,
+            door: self.caller.door,
+            now: self.now,
+        }
+    }
+
+    fn resources(&self, call: &Call, tool: Option<&Tool>, input: &Value) -> Vec<Resource> {
+        match (&call.operation, tool) {
+            (Operation::CallTool { .. }, Some(tool)) => {
+                remit_catalogue::resources(&tool.profile, input, &call.server)
+            }
+            (Operation::ReadResource { uri }, _) => {
+                vec![Resource { kind: ResourceKind::File, id: uri.clone() }]
+            }
+            _ => vec![server(call.server.as_str())],
+        }
+    }
+
+    fn approval(&self, call: &Call, input: &Value) -> Option<ApprovalFact> {
+        let given = self.task.account().approvals.get(&call.digest(input))?;
+        let ends = given.at.after(self.settings.approval_lifetime);
+        (self.now < ends).then(|| given.clone())
+    }
+}
+
+fn server(name: &str) -> Resource {
+    Resource { kind: ResourceKind::Server, id: name.to_owned() }
+}
+
+fn facts(task: &Task) -> TaskFacts {
+    let (charter, account) = (&task.charter, task.account());
+    TaskFacts {
+        id: charter.id.clone(),
+        template: charter.template.clone(),
+        remit: charter.remit.clone(),
+        spent: account.spent,
+        label: account.label.clone(),
+        sealed: account.sealed,
+        epoch: account.epoch,
+        opened: charter.opened,
+        last_used: account.last_used,
+    }
+}
+
+fn tool_facts(tool: &Tool) -> ToolFacts {
+    ToolFacts {
+        digest: tool.digest,
+        profile: tool.profile.clone(),
+        admission: tool.admission.name().to_owned(),
+        owner: tool.owner.clone(),
+    }
+}
+
+/// The arguments of a call, read once.
+///
+/// Errors: they are not one JSON value, name something twice or nest too deep; nothing is lost by
+/// refusing, because no two parsers need agree on what they mean.
+pub(crate) fn input(call: &Call) -> Result<Value, Refusal> {
+    let params = Value::parse(&call.params).map_err(|why| {
+        Refusal::one(
+            Class::Structural,
+            "unreadable",
+            format!("the arguments cannot be read: {why}"),
+            "send the call again with arguments that are plain JSON",
+        )
+    })?;
+    let member = |name: &str| params.member(name).cloned();
+    Ok(match &call.operation {
+        Operation::CallTool { .. } => member("arguments").unwrap_or_default(),
+        Operation::ReadResource { uri } => record([("uri", Value::Text(uri.clone()))]),
+        Operation::GetPrompt { name } => record([
+            ("name", Value::Text(name.clone())),
+            ("arguments", member("arguments").unwrap_or_default()),
+        ]),
+        Operation::Complete { reference } => record([
+            ("reference", Value::Text(reference.clone())),
+            ("argument", member("argument").unwrap_or_default()),
+        ]),
+    })
+}
+
+fn record<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Record(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// The label that a permitted call brings into its task.
+pub(crate) fn incoming(question: &Question) -> remit_model::Label {
+    let Some(call) = question.call() else { return remit_model::Label::default() };
+    match &question.tool {
+        Some(tool) => remit_catalogue::returned_label(&tool.profile, &call.server),
+        None => remit_model::Label {
+            integrity: remit_model::Integrity::untrusted(call.server.as_str()),
+            ..remit_model::Label::default()
+        },
+    }
+}
+
+/// Shares a world's parts for one decision.
+pub(crate) fn pinned(world: &arc_swap::ArcSwap<World>) -> Arc<World> {
+    world.load_full()
+}

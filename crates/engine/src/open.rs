@@ -1,0 +1,214 @@
+//! Opening a task: a template, an agent that may open it, a purpose, and what narrows it.
+
+use std::sync::Arc;
+
+use remit_model::agent::AttestationMethod;
+use remit_model::task::Charter;
+use remit_model::{
+    Agent, AgentName, Attestation, Budget, Class, Door, Refusal, Task, TaskId, ToolRule, ToolScope,
+};
+use remit_policy::{Verdict, decide};
+use remit_ports::{Kind, Subject};
+use serde::Deserialize;
+
+use crate::frame::Scene;
+use crate::{Caller, Change, Engine, Template, draft};
+
+/// Who opens a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opener {
+    /// An authenticated operator.
+    Operator(String),
+    /// A process whose user id the kernel named.
+    Peer {
+        /// The user id.
+        uid: u32,
+    },
+}
+
+/// What is asked for. Everything beside the template can only narrow it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Proposal {
+    /// The template's name.
+    pub template: String,
+    /// The agent; may be left out where only one comes into question.
+    pub agent: Option<AgentName>,
+    /// What the task is for.
+    pub purpose: Option<String>,
+    /// Only these tools.
+    pub tools: Option<Vec<ToolRule>>,
+    /// At most this much.
+    pub budget: Option<Budget>,
+    /// At most this long, in seconds.
+    pub seconds: Option<u64>,
+}
+
+/// How long a purpose may be, in bytes (R13).
+pub const MAX_PURPOSE: usize = 4096;
+
+impl Engine {
+    /// Opens a task on record and mints its first grant.
+    ///
+    /// Errors: no such template, the agent may not open it, the policy says no, or the record
+    /// cannot be made; the refusal says which and what to do.
+    pub async fn open(
+        &self,
+        opener: &Opener,
+        proposal: Proposal,
+    ) -> Result<(Task, String), Refusal> {
+        let settings = self.settings();
+        let template = settings.templates.get(&proposal.template).cloned().ok_or_else(|| {
+            let known: Vec<_> = settings.templates.keys().map(String::as_str).collect();
+            no(
+                "template",
+                format!(
+                    "there is no template `{}`; there are: {}",
+                    proposal.template,
+                    known.join(", ")
+                ),
+            )
+        })?;
+        let agent = self.opening_agent(opener, &template, proposal.agent.as_ref())?;
+        let task = Task::open(self.charter(opener, &template, &agent, proposal)?);
+        self.admit(&task, &agent).await?;
+        let grant = self.grant(&task)?;
+        self.announce(Change::Task(task.id().clone()));
+        Ok((task, grant))
+    }
+
+    /// Mints a further grant for an open task.
+    ///
+    /// Errors: the task is not open, or the token cannot be signed.
+    pub fn grant(&self, task: &Task) -> Result<String, Refusal> {
+        if !task.is_open() {
+            return Err(no("task", format!("the task is {}", task.state.name())));
+        }
+        let lifetime = self.settings.load().grant_lifetime;
+        let entropy = self.ports.entropy.as_ref();
+        let minted = self.minter.mint(&task.charter, lifetime, self.now(), entropy);
+        minted.map(|(token, _)| token).map_err(|why| no("grant", why.to_string()))
+    }
+
+    fn opening_agent(
+        &self,
+        opener: &Opener,
+        template: &Template,
+        wanted: Option<&AgentName>,
+    ) -> Result<Arc<Agent>, Refusal> {
+        let settings = self.settings.load();
+        let fits = |agent: &Agent| match opener {
+            Opener::Operator(_) => true,
+            Opener::Peer { uid } if agent.uids.is_empty() => *uid == settings.own_uid,
+            Opener::Peer { uid } => agent.uids.contains(uid),
+        };
+        let mut fitting = template
+            .may_open
+            .iter()
+            .filter(|name| wanted.is_none_or(|wanted| wanted == *name))
+            .filter_map(|name| settings.agents.get(name))
+            .filter(|agent| fits(agent));
+        match (fitting.next(), fitting.next()) {
+            (Some(agent), None) => Ok(Arc::clone(agent)),
+            (Some(_), Some(_)) => Err(no(
+                "agent",
+                "more than one agent may open this template; name one with --agent",
+            )),
+            (None, _) => Err(no(
+                "agent",
+                format!(
+                    "nobody that this caller proved to be may open template `{}`; its `may_open` names: {}",
+                    template.name,
+                    template.may_open.iter().map(AgentName::as_str).collect::<Vec<_>>().join(", ")
+                ),
+            )),
+        }
+    }
+
+    fn charter(
+        &self,
+        opener: &Opener,
+        template: &Template,
+        agent: &Agent,
+        proposal: Proposal,
+    ) -> Result<Charter, Refusal> {
+        let now = self.now();
+        let mut remit = template.remit(now);
+        if let Some(tools) = proposal.tools {
+            remit.tools = remit.tools.meet(ToolScope::any_of(tools));
+        }
+        if let Some(budget) = proposal.budget {
+            remit.budget = remit.budget.meet(budget);
+        }
+        if let Some(seconds) = proposal.seconds {
+            let ends = now.after(std::time::Duration::from_secs(seconds));
+            remit.deadline = remit.deadline.min(ends);
+        }
+        if remit.tools.is_oversized() {
+            return Err(no("remit", "the tool rules are more than a remit may hold"));
+        }
+        let purpose = proposal.purpose.or_else(|| template.purpose.clone()).ok_or_else(|| {
+            no("purpose", "a purpose is needed: say with --purpose what the task is for")
+        })?;
+        if purpose.len() > MAX_PURPOSE {
+            return Err(no("purpose", format!("the purpose is longer than {MAX_PURPOSE} bytes")));
+        }
+        let method = match opener {
+            Opener::Operator(_) => AttestationMethod::Operator,
+            Opener::Peer { .. } => AttestationMethod::UnixPeer,
+        };
+        Ok(Charter {
+            id: TaskId::draw(self.ports.entropy.as_ref()),
+            agent: agent.name.clone(),
+            template: template.name.clone(),
+            purpose,
+            remit,
+            attestation: Attestation { method, at: now },
+            opened: now,
+        })
+    }
+
+    /// Asks the policy, makes the task's key, records the task and waits until that is durable.
+    async fn admit(&self, task: &Task, agent: &Arc<Agent>) -> Result<(), Refusal> {
+        let (world, settings) = (self.world(), self.settings());
+        let caller = Caller {
+            agent: Arc::clone(agent),
+            task: task.id().clone(),
+            attestation: task.charter.attestation.clone(),
+            door: Door::Internal,
+        };
+        let now = task.charter.opened;
+        let scene = Scene { world: &world, settings: &settings, caller: &caller, task, now };
+        let permit = match decide(&world.snapshot, scene.open()) {
+            Verdict::Permit(permit) => permit,
+            Verdict::Hold(hold) => {
+                return Err(no(
+                    "open",
+                    format!(
+                        "opening this task needs the approval of group `{}`; let a person of it open the task",
+                        hold.group()
+                    ),
+                ));
+            }
+            Verdict::Deny(denied) => return Err(denied.refusal().clone()),
+        };
+        let failed = |why: String| {
+            Refusal::one(Class::Transient, "ledger", why, "see `remit status` for the cause")
+        };
+        self.ports.keys.create(task.id()).map_err(|why| failed(why.to_string()))?;
+        let json = permit.question().to_json().map_err(|why| failed(why.to_string()))?;
+        let mut record = draft::question(Kind::Task, world.pins, "opened", permit.question(), json);
+        let charter = serde_json::to_string(task.charter.as_ref());
+        record.body.insert("charter".to_owned(), charter.map_err(|why| failed(why.to_string()))?);
+        record.subject =
+            Some(Subject { task: task.id().clone(), sequence: 0, epoch: task.account().epoch });
+        let accepted = self.ports.ledger.append(record).map_err(|why| failed(why.to_string()))?;
+        accepted.durable().await.map_err(|why| failed(why.to_string()))?;
+        self.insert(task.clone());
+        Ok(())
+    }
+}
+
+fn no(check: &str, text: impl Into<String>) -> Refusal {
+    Refusal::one(Class::Structural, check, text, "change the request, or ask the operator")
+}

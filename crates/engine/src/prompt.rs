@@ -1,0 +1,54 @@
+//! What a person says to an agent, on a channel that the model cannot write.
+
+use remit_model::TaskId;
+use remit_ports::Kind;
+
+use crate::approve::Actor;
+use crate::cell::CommitError;
+use crate::contain::ContainError;
+use crate::{Engine, draft};
+
+/// How long a prompt may be, in bytes (R13).
+pub const MAX_PROMPT: usize = 32 * 1024;
+
+/// Why a prompt was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// It is longer than [`MAX_PROMPT`].
+    #[error("expected at most {MAX_PROMPT} bytes, got {0}")]
+    TooLong(usize),
+    /// The task is unknown, has ended, or the ledger did not take it.
+    #[error(transparent)]
+    Contain(#[from] ContainError),
+}
+
+impl Engine {
+    /// Records what a person said to the agent within `task`, and waits until that is durable.
+    ///
+    /// Errors: too long, no such task, or it cannot be recorded.
+    pub async fn prompt(
+        &self,
+        actor: &Actor,
+        task: &TaskId,
+        text: &str,
+    ) -> Result<u64, PromptError> {
+        if text.len() > MAX_PROMPT {
+            return Err(PromptError::TooLong(text.len()));
+        }
+        let cell = self.cell(task).ok_or_else(|| ContainError::NoTask(task.clone()))?;
+        let mut record = draft::note(Kind::Prompt, self.world().pins, "prompt");
+        record.clear.actor = Some(actor.name.clone());
+        record.body.insert("prompt".to_owned(), serde_json::Value::from(text).to_string());
+        let committed = {
+            let mut guard = cell.lock();
+            cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now())
+        };
+        let accepted = committed.map_err(|why| match why {
+            CommitError::State(why) => ContainError::State(why),
+            CommitError::Ledger(why) => ContainError::Ledger(why),
+        })?;
+        let index = accepted.index();
+        accepted.durable().await.map_err(ContainError::Ledger)?;
+        Ok(index)
+    }
+}

@@ -1,0 +1,235 @@
+//! Starting: the state is the fold over the ledger, from the projection's position on.
+//!
+//! A permit without an outcome is settled as `unknown` before anything else happens: nobody can
+//! say whether the call was made.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, RwLock};
+
+use arc_swap::ArcSwap;
+use remit_catalogue::{Catalogue, Change as CatalogueChange};
+use remit_model::task::{Charter, Event};
+use remit_model::{HoldId, Task, TaskId};
+use remit_policy::{LoadError, Source};
+use remit_ports::{Kind, LedgerError, Outcome, Projection, Replayed, Room, StoreError};
+use remit_token::Minter;
+use tokio::sync::broadcast;
+
+use crate::cell::TaskCell;
+use crate::world::World;
+use crate::{Counters, Engine, Held, Ports, Settings, draft};
+
+/// Why the engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The policies do not compile, and without policies nothing may start.
+    #[error("the policies cannot be loaded: {0}")]
+    Policy(#[from] LoadError),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The ledger and the projection contradict each other or themselves.
+    #[error("entry {index} does not follow from the entries before it: {why}")]
+    Inconsistent {
+        /// Which entry.
+        index: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The fold.
+#[derive(Default)]
+struct Fold {
+    position: u64,
+    tasks: BTreeMap<TaskId, Task>,
+    catalogue: Catalogue,
+    open_calls: BTreeMap<u64, TaskId>,
+    holds: BTreeMap<HoldId, Held>,
+    broken: Option<StartError>,
+}
+
+impl Fold {
+    fn from_projection(projection: Projection) -> Self {
+        let catalogue = projection.catalogue.as_deref().unwrap_or("{}");
+        let tasks: BTreeMap<_, _> =
+            projection.tasks.into_iter().map(|task| (task.id().clone(), task)).collect();
+        let holds = projection.holds.into_iter().filter_map(|(hold, index)| {
+            let owner = tasks.values().find(|task| task.account().holds.contains_key(&hold))?;
+            Some((hold, Held { task: owner.id().clone(), index }))
+        });
+        Self {
+            position: projection.position,
+            holds: holds.collect(),
+            catalogue: serde_json::from_str(catalogue).unwrap_or_default(),
+            open_calls: projection.open_calls.into_iter().collect(),
+            tasks,
+            broken: None,
+        }
+    }
+
+    fn visit(&mut self, record: Replayed) {
+        let index = record.index;
+        if self.broken.is_none()
+            && let Err(why) = self.step(record)
+        {
+            self.broken = Some(StartError::Inconsistent { index, why });
+        }
+        self.position = index + 1;
+    }
+
+    fn step(&mut self, record: Replayed) -> Result<(), String> {
+        let Replayed { index, entry, body } = record;
+        let field = |name: &str| body.as_ref().and_then(|body| body.get(name));
+        if entry.kind == Kind::Catalogue
+            && let Some(change) = field("change")
+        {
+            let change: CatalogueChange =
+                serde_json::from_str(change).map_err(|why| why.to_string())?;
+            self.catalogue.apply(&change);
+        }
+        let Some(id) = entry.task else { return Ok(()) };
+        if entry.kind == Kind::Task && entry.clear.what == "opened" {
+            // An erased charter belongs to a task that has ended.
+            if let Some(charter) = field("charter") {
+                let charter: Charter =
+                    serde_json::from_str(charter).map_err(|why| why.to_string())?;
+                self.tasks.insert(id, Task::open(charter));
+            }
+            return Ok(());
+        }
+        match entry.kind {
+            Kind::Decision => {
+                self.open_calls.insert(index, id.clone());
+            }
+            Kind::Outcome => {
+                for parent in &entry.parents {
+                    self.open_calls.remove(&parent.index);
+                }
+            }
+            _ => {}
+        }
+        match (&entry.clear.event, &entry.clear.hold) {
+            (Some(Event::Held { hold, .. }), _) => {
+                self.holds.insert(hold.clone(), Held { task: id.clone(), index });
+            }
+            (Some(Event::Approved { hold, .. } | Event::Denied { hold }), _) => {
+                self.holds.remove(hold);
+            }
+            _ => {}
+        }
+        let Some(task) = self.tasks.remove(&id) else { return Ok(()) };
+        let event = entry.clear.event.unwrap_or(Event::Noted);
+        let next = task.apply(&event, entry.wall).map_err(|refused| refused.1.to_string())?;
+        if next.account().sequence != entry.seq + 1 {
+            return Err(format!(
+                "it is number {} of its task; expected {}",
+                entry.seq,
+                next.account().sequence - 1
+            ));
+        }
+        self.tasks.insert(id, next);
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Reads the state back and settles what a crash left open.
+    ///
+    /// Errors: the policies do not compile, or the ledger cannot be read or contradicts itself.
+    pub async fn start(
+        ports: Ports,
+        settings: Settings,
+        sources: Vec<Source>,
+        minter: Minter,
+    ) -> Result<Arc<Self>, StartError> {
+        let fold = replay(&ports)?;
+        let groups = settings.group_names();
+        let catalogue = Arc::new(fold.catalogue);
+        let world = World::compile(Arc::new(sources), catalogue, &groups)?;
+        let cells = fold.tasks.into_values().map(|task| {
+            let cell = TaskCell::new(task);
+            (cell.id().clone(), Arc::new(cell))
+        });
+        let engine = Arc::new(Self {
+            verifier: minter.verifier(),
+            minter,
+            settings: ArcSwap::from_pointee(settings),
+            world: ArcSwap::from_pointee(world),
+            world_writer: tokio::sync::Mutex::new(()),
+            offers: ArcSwap::default(),
+            tasks: RwLock::new(cells.collect()),
+            holds: Mutex::new(fold.holds),
+            open_calls: Mutex::new(fold.open_calls),
+            counters: Counters::default(),
+            changes: broadcast::channel(256).0,
+            ports,
+        });
+        engine.settle_unknown().await?;
+        let record = draft::note(Kind::Policy, engine.world().pins, "in force");
+        engine.ports.ledger.append(record)?.durable().await?;
+        Ok(engine)
+    }
+
+    async fn settle_unknown(&self) -> Result<(), StartError> {
+        let open: Vec<_> = std::mem::take(&mut *self.calls_open()).into_iter().collect();
+        let mut last = None;
+        for (index, task) in open {
+            let mut record = draft::note(Kind::Outcome, self.world().pins, "outcome");
+            record.parents = vec![index];
+            record.clear.event = Some(Event::Settled { bytes: 0 });
+            record.clear.outcome = Some(Outcome::Unknown {
+                why: "remit stopped before the outcome was known".to_owned(),
+            });
+            record.room = Room::Ordinary;
+            let Some(cell) = self.cell(&task) else { continue };
+            let mut guard = cell.lock();
+            let committed = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now());
+            last = Some(
+                committed
+                    .map_err(|why| StartError::Inconsistent { index, why: why.to_string() })?,
+            );
+        }
+        if let Some(accepted) = last {
+            accepted.durable().await?;
+        }
+        for cell in self.cells() {
+            self.finish_if_closing(&cell);
+        }
+        Ok(())
+    }
+
+    /// Writes the projection: everything up to the ledger's durable end. Never on a call's path.
+    ///
+    /// Errors: the store cannot be written; the next start replays more.
+    pub fn project(&self) -> Result<(), StoreError> {
+        let fold = replay(&self.ports)
+            .map_err(|why| StoreError { action: "written", why: why.to_string() })?;
+        self.ports.store.save(&Projection {
+            position: fold.position,
+            tasks: fold.tasks.into_values().collect(),
+            catalogue: serde_json::to_string(&fold.catalogue).ok(),
+            open_calls: fold.open_calls.into_iter().collect(),
+            holds: fold.holds.into_iter().map(|(hold, held)| (hold, held.index)).collect(),
+        })
+    }
+}
+
+/// The newest projection, brought up to the ledger's end.
+fn replay(ports: &Ports) -> Result<Fold, StartError> {
+    let projection = ports.store.load().unwrap_or_else(|why| {
+        tracing::warn!(%why, "the projection is of no use; replaying the whole ledger");
+        None
+    });
+    let mut fold = Fold::from_projection(projection.unwrap_or_default());
+    if fold.position > ports.ledger.status().size {
+        tracing::warn!("the projection is ahead of the ledger; replaying the whole ledger");
+        fold = Fold::default();
+    }
+    let from = fold.position;
+    ports.ledger.replay(from, &mut |record| fold.visit(record))?;
+    match fold.broken.take() {
+        Some(why) => Err(why),
+        None => Ok(fold),
+    }
+}

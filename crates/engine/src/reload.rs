@@ -1,0 +1,54 @@
+//! Changing the policy set and the settings while calls are running.
+//!
+//! A set that does not compile changes nothing but what status shows.
+
+use std::sync::Arc;
+
+use remit_policy::{LoadError, Source};
+use remit_ports::{Kind, LedgerError};
+
+use crate::world::World;
+use crate::{Engine, Settings, draft};
+
+/// Why the policy set in force stayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It does not compile.
+    #[error("{0}")]
+    Load(#[from] LoadError),
+    /// The change could not be recorded.
+    #[error("the policies were not changed: {0}")]
+    Ledger(#[from] LedgerError),
+}
+
+impl Engine {
+    /// Compiles `sources` against the catalogue, records the change, and puts it in force.
+    ///
+    /// Errors: the old set stays in force; the text says where the new one is wrong.
+    pub async fn reload_policies(&self, sources: Vec<Source>) -> Result<(), ReloadError> {
+        let _writer = self.world_writer.lock().await;
+        let world = self.world();
+        let groups = self.settings.load().group_names();
+        let compiled = World::compile(Arc::new(sources), Arc::clone(&world.catalogue), &groups);
+        let next = match compiled {
+            Ok(next) => next,
+            Err(why) => {
+                let mut kept = World::clone(&world);
+                kept.refused = Some(why.to_string());
+                self.world.store(Arc::new(kept));
+                return Err(why.into());
+            }
+        };
+        if next.pins.policy != world.pins.policy {
+            let record = draft::note(Kind::Policy, next.pins, "in force");
+            self.ports.ledger.append(record)?.durable().await?;
+        }
+        self.replace_world(next);
+        Ok(())
+    }
+
+    /// Replaces the settings. Running tasks keep the remit they were opened with.
+    pub fn reload_settings(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+}

@@ -1,0 +1,79 @@
+//! What a person configured, as the engine needs it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use remit_catalogue::Overrides;
+use remit_model::{
+    Agent, AgentName, Budget, Confidentiality, Limit, Remit, ServerName, Timestamp, ToolRule,
+    ToolScope,
+};
+
+/// A task template: what somebody allows in advance.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Its name.
+    pub name: String,
+    /// Which agents may open it by themselves.
+    pub may_open: Vec<AgentName>,
+    /// The purpose if the opener states none.
+    pub purpose: Option<String>,
+    /// Which tools, with which arguments.
+    pub tools: Vec<ToolRule>,
+    /// The most sensitive data that may be read.
+    pub ceiling: Confidentiality,
+    /// How much may be used.
+    pub budget: Budget,
+    /// How long a task may last.
+    pub lasts: Duration,
+    /// After how long without a call it ends.
+    pub idle: Option<Duration>,
+    /// How often it may be handed on.
+    pub delegation: u8,
+}
+
+impl Template {
+    /// The remit of a task opened at `now`.
+    pub fn remit(&self, now: Timestamp) -> Remit {
+        let idle = self.idle.map(|idle| u64::try_from(idle.as_millis()).unwrap_or(u64::MAX));
+        Remit {
+            tools: ToolScope::any_of(self.tools.iter().cloned()),
+            ceiling: self.ceiling,
+            budget: self.budget,
+            deadline: now.after(self.lasts),
+            idle: Limit::from(idle),
+            delegation: self.delegation,
+        }
+    }
+}
+
+/// What a person configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This node's name in the records.
+    pub node: String,
+    /// The registered agents.
+    pub agents: BTreeMap<AgentName, Arc<Agent>>,
+    /// The templates.
+    pub templates: BTreeMap<String, Arc<Template>>,
+    /// Approver group → names of its members.
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// The servers, and what was configured about their tools.
+    pub servers: BTreeMap<ServerName, Overrides>,
+    /// How long an approval waits for its call.
+    pub approval_lifetime: Duration,
+    /// The longest a call may take.
+    pub call_timeout: Duration,
+    /// How long a grant lives.
+    pub grant_lifetime: Duration,
+    /// The user id Remit runs as.
+    pub own_uid: u32,
+}
+
+impl Settings {
+    /// The names of the approver groups, in order.
+    pub fn group_names(&self) -> Vec<String> {
+        self.groups.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,214 @@
+//! Who is at the socket, and whether that is an operator.
+//!
+//! The same user id proves nothing: the agent's harness runs under it too. An operator is
+//! therefore a session made with the passphrase, which no file holds, or a peer under *another*
+//! user id that the configuration names.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::serve::IncomingStream;
+use remit_engine::approve::Actor;
+use remit_model::{Digest, Entropy, Timestamp};
+use tokio::net::UnixListener;
+
+use crate::{Door, Failure, wire};
+
+/// How long an operator's session lasts.
+pub const SESSION: Duration = Duration::from_mins(5);
+/// How many wrong passphrases are looked at in each [`FAILURE_WINDOW`].
+pub const FAILURES_PER_WINDOW: u32 = 5;
+/// See [`FAILURES_PER_WINDOW`].
+pub const FAILURE_WINDOW: Duration = Duration::from_secs(30);
+const MAX_SESSIONS: usize = 64;
+
+/// Checks an operator's passphrase; slow on purpose.
+pub trait Passphrases: Send + Sync {
+    /// Whether it is the right one.
+    fn verify(&self, passphrase: &str) -> bool;
+}
+
+/// The peer of a connection, as the kernel names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its user id; `None` if the kernel did not say, which proves nothing.
+    pub uid: Option<u32>,
+    /// Its process id, for the log only: it may be somebody else's by now.
+    pub pid: Option<i32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let credentials = stream.io().peer_cred().ok();
+        Self {
+            uid: credentials.as_ref().map(tokio::net::unix::UCred::uid),
+            pid: credentials.and_then(|credentials| credentials.pid()),
+        }
+    }
+}
+
+/// Sessions made with the passphrase; only digests of their tokens are kept.
+#[derive(Debug, Default)]
+pub struct Sessions(Mutex<BTreeMap<Digest, Timestamp>>);
+
+/// Who may act as operator.
+pub struct Authority {
+    passphrases: Box<dyn Passphrases>,
+    entropy: Arc<dyn Entropy>,
+    /// User ids that are operators by themselves; never Remit's own.
+    uids: Vec<u32>,
+    own_uid: u32,
+    sessions: Sessions,
+    failures: Mutex<(Timestamp, u32)>,
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("uids", &self.uids).finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Operators are those who know the passphrase, and peers with one of `uids`. `own_uid`, the
+    /// one Remit runs as, is never one of them.
+    pub fn new(
+        passphrases: Box<dyn Passphrases>,
+        entropy: Arc<dyn Entropy>,
+        uids: Vec<u32>,
+        own_uid: u32,
+    ) -> Self {
+        Self {
+            passphrases,
+            entropy,
+            uids,
+            own_uid,
+            sessions: Sessions::default(),
+            failures: Mutex::new((Timestamp(0), 0)),
+        }
+    }
+
+    fn by_uid(&self, peer: Peer) -> Option<Actor> {
+        let uid = peer.uid.filter(|uid| *uid != self.own_uid && self.uids.contains(uid))?;
+        Some(Actor { name: format!("uid:{uid}") })
+    }
+
+    fn by_session(&self, token: &str, now: Timestamp) -> Option<Actor> {
+        let sessions = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Looked up by digest, so the time taken says nothing about the token.
+        let ends = sessions.get(&Digest::of(token.as_bytes()))?;
+        (now < *ends).then(|| Actor { name: "operator".to_owned() })
+    }
+
+    fn may_try(&self, now: Timestamp) -> bool {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(failures.0) >= FAILURE_WINDOW {
+            *failures = (now, 0);
+        }
+        failures.1 < FAILURES_PER_WINDOW
+    }
+
+    fn failed(&self) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
+    }
+
+    fn session(&self, now: Timestamp) -> String {
+        let mut bytes = [0; 32];
+        self.entropy.fill(&mut bytes);
+        let token = data_encoding::BASE64URL_NOPAD.encode(&bytes);
+        let mut sessions = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, ends| now < *ends);
+        while sessions.len() >= MAX_SESSIONS {
+            sessions.pop_first();
+        }
+        sessions.insert(Digest::of(token.as_bytes()), now.after(SESSION));
+        token
+    }
+}
+
+/// An authenticated operator.
+#[derive(Clone, Debug)]
+pub struct Operator(pub Actor);
+
+/// An operator if the caller proved to be one, else just the peer.
+#[derive(Clone, Debug)]
+pub struct Anyone {
+    /// The peer.
+    pub peer: Peer,
+    /// The operator, if it is one.
+    pub operator: Option<Actor>,
+}
+
+impl Anyone {
+    /// What to write into the record.
+    pub fn name(&self) -> String {
+        match (&self.operator, self.peer.uid) {
+            (Some(actor), _) => actor.name.clone(),
+            (None, Some(uid)) => format!("peer:{uid}"),
+            (None, None) => "peer".to_owned(),
+        }
+    }
+}
+
+impl FromRequestParts<Door> for Anyone {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Failure> {
+        let ConnectInfo(peer) = ConnectInfo::<Peer>::from_request_parts(parts, door)
+            .await
+            .map_err(|why| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, why))?;
+        let token = parts
+            .headers
+            .get(axum::http::header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let by_session =
+            token.and_then(|token| door.authority.by_session(token, door.engine.now()));
+        let operator = by_session.or_else(|| door.authority.by_uid(peer));
+        Ok(Self { peer, operator })
+    }
+}
+
+impl FromRequestParts<Door> for Operator {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, Failure> {
+        let anyone = Anyone::from_request_parts(parts, door).await?;
+        anyone.operator.map(Self).ok_or_else(|| {
+            Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "this needs an operator: give the passphrase, or run it under a user id that \
+                 `[operator] uids` names",
+            )
+        })
+    }
+}
+
+/// `POST /v1/login`: a passphrase for a session.
+pub(crate) async fn login(
+    State(door): State<Door>,
+    Json(login): Json<wire::Login>,
+) -> Result<Json<wire::Session>, Failure> {
+    let now = door.engine.now();
+    if !door.authority.may_try(now) {
+        return Err(Failure::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!("too many wrong passphrases; wait {} seconds", FAILURE_WINDOW.as_secs()),
+        ));
+    }
+    let authority = Arc::clone(&door.authority);
+    let checked =
+        tokio::task::spawn_blocking(move || authority.passphrases.verify(&login.passphrase)).await;
+    if checked.unwrap_or(false) {
+        let session = door.authority.session(now);
+        Ok(Json(wire::Session { session, seconds: SESSION.as_secs() }))
+    } else {
+        door.authority.failed();
+        Err(Failure::new(StatusCode::UNAUTHORIZED, "this is not the operator's passphrase"))
+    }
+}

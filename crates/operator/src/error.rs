@@ -1,0 +1,116 @@
+//! Failures as JSON: a status and one sentence.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use remit_engine::approve::ApproveError;
+use remit_engine::contain::ContainError;
+use remit_engine::discover::DiscoverError;
+use remit_engine::erase::EraseError;
+use remit_engine::prompt::PromptError;
+use remit_model::{Class, Refusal};
+use remit_ports::LedgerError;
+
+use crate::wire;
+
+/// A failed request.
+#[derive(Debug)]
+pub struct Failure {
+    status: StatusCode,
+    body: wire::Failure,
+}
+
+impl Failure {
+    /// A failure with `status` that says `error`.
+    pub fn new(status: StatusCode, error: impl ToString) -> Self {
+        Self { status, body: wire::Failure { error: error.to_string(), refusal: None } }
+    }
+
+    /// Nothing of that name.
+    pub fn missing(error: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, error)
+    }
+
+    /// A request that cannot be read.
+    pub fn bad(error: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.class {
+            Class::Transient => StatusCode::SERVICE_UNAVAILABLE,
+            Class::Structural | Class::NeedsApproval | Class::Budget => StatusCode::FORBIDDEN,
+        };
+        let error = refusal.to_string();
+        Self { status, body: wire::Failure { error, refusal: Some(refusal) } }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(why: LedgerError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    }
+}
+
+impl From<ContainError> for Failure {
+    fn from(why: ContainError) -> Self {
+        match why {
+            ContainError::NoTask(_) => Self::missing(why),
+            ContainError::State(_) => Self::new(StatusCode::CONFLICT, why),
+            ContainError::Ledger(why) => why.into(),
+        }
+    }
+}
+
+impl From<PromptError> for Failure {
+    fn from(why: PromptError) -> Self {
+        match why {
+            PromptError::TooLong(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, why),
+            PromptError::Contain(why) => why.into(),
+        }
+    }
+}
+
+impl From<ApproveError> for Failure {
+    fn from(why: ApproveError) -> Self {
+        match why {
+            ApproveError::NoHold(_) => Self::missing(why),
+            ApproveError::NotMember { .. } => Self::new(StatusCode::FORBIDDEN, why),
+            ApproveError::Unreadable(_) | ApproveError::State(_) => {
+                Self::new(StatusCode::CONFLICT, why)
+            }
+            ApproveError::Ledger(why) => why.into(),
+        }
+    }
+}
+
+impl From<DiscoverError> for Failure {
+    fn from(why: DiscoverError) -> Self {
+        match why {
+            DiscoverError::Ledger(why) => why.into(),
+            DiscoverError::Upstream(why) => Self::new(StatusCode::BAD_GATEWAY, why),
+            why @ (DiscoverError::Admit(_) | DiscoverError::Policy(_)) => {
+                Self::new(StatusCode::CONFLICT, why)
+            }
+        }
+    }
+}
+
+impl From<EraseError> for Failure {
+    fn from(why: EraseError) -> Self {
+        match why {
+            EraseError::NoTask(_) => Self::missing(why),
+            EraseError::NotClosed(_) => Self::new(StatusCode::CONFLICT, why),
+            EraseError::Ledger(why) => why.into(),
+            EraseError::Key(why) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, why),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Counters in the OpenMetrics text format, for Prometheus.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::{counter::ConstCounter, gauge::ConstGauge};
+use prometheus_client::registry::Registry;
+
+use crate::Door;
+
+/// `GET /metrics`
+pub(crate) async fn text(State(door): State<Door>) -> impl IntoResponse {
+    let mut text = String::new();
+    if let Err(why) = encode(&mut text, &registry(&door)) {
+        tracing::error!(%why, "the metrics could not be written");
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TaskState {
+    state: String,
+}
+
+fn registry(door: &Door) -> Registry {
+    let mut registry = Registry::with_prefix("remit");
+    let counters = &door.engine.counters;
+    let ledger = door.engine.ports().ledger.status();
+    for (name, help, value) in [
+        ("calls_permitted", "Calls permitted and recorded", counters.permitted.get()),
+        ("calls_held", "Calls held for a person", counters.held.get()),
+        ("calls_refused_structural", "Calls refused for what they are", counters.structural.get()),
+        ("calls_refused_budget", "Calls refused for the budget", counters.budget.get()),
+        ("calls_refused_transient", "Calls refused for now", counters.transient.get()),
+        ("refusals_throttled", "Refusals counted, not recorded", counters.throttled.get()),
+        (
+            "requests_unauthenticated",
+            "Requests without a valid grant",
+            counters.unauthenticated.get(),
+        ),
+        ("calls_answered", "Calls answered by their server", counters.answered.get()),
+        ("calls_stopped", "Calls stopped before they were sent", counters.stopped.get()),
+        ("calls_not_sent", "Calls that could not be sent", counters.not_sent.get()),
+        ("calls_unknown", "Calls that may have happened or not", counters.unknown.get()),
+        ("stops_unrecorded", "Stops that could not be recorded", counters.unrecorded_stops.get()),
+    ] {
+        registry.register(name, help, ConstCounter::new(value));
+    }
+    for (name, help, value) in [
+        ("ledger_entries", "Entries on disk", ledger.size),
+        ("ledger_published", "Entries under the newest signed checkpoint", ledger.published),
+        ("ledger_refusing", "1 while permits are refused", u64::from(ledger.refusing.is_some())),
+        ("holds_waiting", "Calls waiting for a person", door.engine.held_calls().len() as u64),
+    ] {
+        registry.register(name, help, ConstGauge::new(value));
+    }
+    let tasks = Family::<TaskState, prometheus_client::metrics::gauge::Gauge>::default();
+    for cell in door.engine.cells() {
+        let state = cell.lock().state.name().to_owned();
+        tasks.get_or_create(&TaskState { state }).inc();
+    }
+    registry.register("tasks", "Tasks by state", tasks);
+    registry
+}

@@ -1,0 +1,159 @@
+//! Tasks at the operator's door.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use remit_engine::TaskCell;
+use remit_engine::contain::Recording;
+use remit_engine::open::{Opener, Proposal};
+use remit_model::TaskId;
+use remit_model::task::CloseReason;
+
+use crate::auth::{Anyone, Operator};
+use crate::{Door, Failure, wire};
+
+fn id(text: &str) -> Result<TaskId, Failure> {
+    text.parse().map_err(Failure::bad)
+}
+
+fn view(cell: &TaskCell) -> wire::Task {
+    let task = cell.lock();
+    let (charter, account) = (&task.charter, task.account());
+    wire::Task {
+        task: charter.id.clone(),
+        state: task.state.name().to_owned(),
+        reason: task.close_reason(),
+        agent: charter.agent.to_string(),
+        template: charter.template.clone(),
+        purpose: charter.purpose.clone(),
+        tools: charter.remit.tools.headline(),
+        remit: charter.remit.clone(),
+        spent: account.spent,
+        label: account.label.clone(),
+        sealed: account.sealed,
+        opened: charter.opened,
+        ends: charter.remit.ends_at(account.last_used),
+        in_flight: cell.in_flight(),
+        holds: account.holds.keys().cloned().collect(),
+    }
+}
+
+/// `GET /v1/tasks`
+pub(crate) async fn list(State(door): State<Door>) -> Json<Vec<wire::Task>> {
+    let mut tasks: Vec<_> = door.engine.cells().iter().map(|cell| view(cell)).collect();
+    tasks.sort_by_key(|task| task.opened);
+    Json(tasks)
+}
+
+/// `GET /v1/tasks/{task}`
+pub(crate) async fn show(
+    State(door): State<Door>,
+    Path(task): Path<String>,
+) -> Result<Json<wire::Task>, Failure> {
+    let task = id(&task)?;
+    let cell = door.engine.cell(&task);
+    cell.map(|cell| Json(view(&cell)))
+        .ok_or_else(|| Failure::missing(format!("no task `{task}` is known")))
+}
+
+/// Who opens a task: the operator if the caller proved to be one, else the peer.
+fn opener(anyone: &Anyone) -> Result<Opener, Failure> {
+    match (&anyone.operator, anyone.peer.uid) {
+        (Some(actor), _) => Ok(Opener::Operator(actor.name.clone())),
+        (None, Some(uid)) => Ok(Opener::Peer { uid }),
+        (None, None) => {
+            Err(Failure::new(StatusCode::UNAUTHORIZED, "the kernel did not say who is calling"))
+        }
+    }
+}
+
+/// `POST /v1/tasks`
+pub(crate) async fn open(
+    State(door): State<Door>,
+    anyone: Anyone,
+    Json(proposal): Json<Proposal>,
+) -> Result<Json<wire::Granted>, Failure> {
+    let (task, grant) = door.engine.open(&opener(&anyone)?, proposal).await?;
+    Ok(Json(granted(&door, task.id().clone(), grant)))
+}
+
+/// `POST /v1/tasks/{task}/grant`: a further grant, for whoever may have opened the task.
+pub(crate) async fn grant(
+    State(door): State<Door>,
+    anyone: Anyone,
+    Path(task): Path<String>,
+) -> Result<Json<wire::Granted>, Failure> {
+    let task = id(&task)?;
+    let caller = door.engine.caller(&task, remit_model::Door::Internal);
+    let caller = caller.ok_or_else(|| Failure::missing(format!("no task `{task}` is known")))?;
+    let own = door.engine.settings().own_uid;
+    let is_agent = anyone.peer.uid.is_some_and(|uid| match caller.agent.uids.as_slice() {
+        [] => uid == own,
+        uids => uids.contains(&uid),
+    });
+    if anyone.operator.is_none() && !is_agent {
+        let text = "only the agent the task was opened for, or an operator, gets a grant";
+        return Err(Failure::new(StatusCode::FORBIDDEN, text));
+    }
+    let Some(cell) = door.engine.cell(&task) else {
+        return Err(Failure::missing(format!("no task `{task}` is known")));
+    };
+    let open = cell.lock().clone();
+    let grant = door.engine.grant(&open)?;
+    Ok(Json(granted(&door, task, grant)))
+}
+
+fn granted(door: &Door, task: TaskId, grant: String) -> wire::Granted {
+    let seconds = door.engine.settings().grant_lifetime.as_secs();
+    wire::Granted { task, grant, seconds, endpoint: door.endpoint.clone() }
+}
+
+fn stopped(door: &Door, task: TaskId, recording: Recording) -> Json<wire::Stopped> {
+    let state = door.engine.cell(&task).map_or("closed", |cell| cell.lock().state.name());
+    let recorded = recording == Recording::Recorded;
+    Json(wire::Stopped { task, state: state.to_owned(), recorded })
+}
+
+/// `POST /v1/tasks/{task}/freeze`: a stop, open to every peer.
+pub(crate) async fn freeze(
+    State(door): State<Door>,
+    anyone: Anyone,
+    Path(task): Path<String>,
+) -> Result<Json<wire::Stopped>, Failure> {
+    let task = id(&task)?;
+    let recording = door.engine.freeze(&task, &anyone.name())?;
+    Ok(stopped(&door, task, recording))
+}
+
+/// `POST /v1/tasks/{task}/close`: a stop, open to every peer.
+pub(crate) async fn close(
+    State(door): State<Door>,
+    anyone: Anyone,
+    Path(task): Path<String>,
+) -> Result<Json<wire::Stopped>, Failure> {
+    let task = id(&task)?;
+    let recording = door.engine.close(&task, CloseReason::Done, &anyone.name())?;
+    Ok(stopped(&door, task, recording))
+}
+
+/// `POST /v1/tasks/{task}/thaw`
+pub(crate) async fn thaw(
+    State(door): State<Door>,
+    Operator(actor): Operator,
+    Path(task): Path<String>,
+) -> Result<Json<wire::Stopped>, Failure> {
+    let task = id(&task)?;
+    door.engine.thaw(&task, &actor.name)?;
+    Ok(stopped(&door, task, Recording::Recorded))
+}
+
+/// `POST /v1/tasks/{task}/prompt`
+pub(crate) async fn prompt(
+    State(door): State<Door>,
+    Operator(actor): Operator,
+    Path(task): Path<String>,
+    Json(prompt): Json<wire::Prompt>,
+) -> Result<Json<wire::Recorded>, Failure> {
+    let index = door.engine.prompt(&actor, &id(&task)?, &prompt.text).await?;
+    Ok(Json(wire::Recorded { index }))
+}

@@ -1,0 +1,232 @@
+//! The JSON of the operator API, for both ends of the socket.
+
+use remit_model::{HoldId, Label, Refusal, Spent, TaskId, Timestamp, Tool};
+use remit_ports::Entry;
+use serde::{Deserialize, Serialize};
+
+/// Any failed request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// What went wrong, and what to do.
+    pub error: String,
+    /// The refusal, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+}
+
+/// `POST /v1/login`
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Login {
+    /// The operator's passphrase.
+    pub passphrase: String,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Login(…)")
+    }
+}
+
+/// An operator's session.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Session {
+    /// The bearer token.
+    pub session: String,
+    /// How long it lasts.
+    pub seconds: u64,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session(…)")
+    }
+}
+
+/// How the server is set up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// The program's version.
+    pub version: String,
+    /// `protected`, or `unprotected` if agents can run under Remit's own user id.
+    pub protection: String,
+    /// Why, and what to do.
+    pub protection_why: String,
+    /// The state directory.
+    pub state: String,
+    /// The configuration file.
+    pub config: String,
+}
+
+/// `GET /v1/status`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// How the server is set up.
+    pub setup: Setup,
+    /// Where MCP clients connect.
+    pub endpoint: String,
+    /// The log's origin.
+    pub origin: String,
+    /// Entries on disk.
+    pub entries: u64,
+    /// Entries under the newest signed checkpoint.
+    pub published: u64,
+    /// Why permits are refused right now.
+    pub refusing: Option<String>,
+    /// Tasks by state.
+    pub tasks: std::collections::BTreeMap<String, usize>,
+    /// Calls that wait for a person.
+    pub holds: usize,
+    /// Tools by state.
+    pub tools: std::collections::BTreeMap<String, usize>,
+    /// Digest of the policy set in force.
+    pub policy: String,
+    /// What the last refused policy change said.
+    pub policy_refused: Option<String>,
+    /// The servers.
+    pub servers: Vec<Server>,
+}
+
+/// A tool server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Server {
+    /// Its name.
+    pub name: String,
+    /// `stdio` or `http`.
+    pub transport: String,
+    /// Processes or connections alive.
+    pub alive: usize,
+    /// How often it was restarted.
+    pub restarts: u64,
+    /// The protocol revision spoken with it.
+    pub revision: Option<String>,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+    /// Its last lines on standard error.
+    pub stderr: Vec<String>,
+}
+
+/// A task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// Which.
+    pub task: TaskId,
+    /// `open`, `frozen`, `closing` or `closed`.
+    pub state: String,
+    /// Why it ended.
+    pub reason: Option<remit_model::task::CloseReason>,
+    /// The agent.
+    pub agent: String,
+    /// The template.
+    pub template: String,
+    /// What it is for.
+    pub purpose: String,
+    /// What it may use, in words.
+    pub tools: Vec<String>,
+    /// Its remit.
+    pub remit: remit_model::Remit,
+    /// What it has used.
+    pub spent: Spent,
+    /// What has entered it.
+    pub label: Label,
+    /// Whether its remit is sealed.
+    pub sealed: bool,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When it ends by itself.
+    pub ends: Timestamp,
+    /// Calls under way.
+    pub in_flight: usize,
+    /// Its calls that wait for a person.
+    pub holds: Vec<HoldId>,
+}
+
+/// An opened task, or a further grant for one.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Granted {
+    /// Which task.
+    pub task: TaskId,
+    /// The bearer token.
+    pub grant: String,
+    /// How long it lives, in seconds.
+    pub seconds: u64,
+    /// Where MCP clients connect.
+    pub endpoint: String,
+}
+
+impl std::fmt::Debug for Granted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Granted({}, …)", self.task)
+    }
+}
+
+/// Whether a stop, which has taken effect, is on record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Which task.
+    pub task: TaskId,
+    /// Its state now.
+    pub state: String,
+    /// Whether the stop is on record.
+    pub recorded: bool,
+}
+
+/// `POST /v1/tasks/{task}/prompt`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prompt {
+    /// What the person says.
+    pub text: String,
+}
+
+/// The index of a record that was made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The index.
+    pub index: u64,
+}
+
+/// `GET /v1/tools/{server}/{tool}`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ToolDetail {
+    /// The tool.
+    pub tool: Tool,
+    /// The difference to the definition admitted before, if it drifted.
+    pub diff: Option<String>,
+}
+
+/// `POST /v1/tools/{server}/{tool}/admit`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Admit {
+    /// The digest of the definition that the person saw.
+    pub digest: String,
+}
+
+/// A held call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hold {
+    /// Which.
+    pub hold: HoldId,
+    /// Its task.
+    pub task: TaskId,
+    /// The agent.
+    pub agent: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments, canonical; only for operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
+    /// What the caller was told.
+    pub refusal: Refusal,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Its index.
+    pub index: u64,
+    /// The entry.
+    pub entry: Entry,
+    /// Its body, where the key still exists: field → JSON.
+    pub body: Option<std::collections::BTreeMap<String, Box<serde_json::value::RawValue>>>,
+}
