@@ -135,13 +135,13 @@ fn align<'a>(old: &'a [String], new: &'a [String], lines: &mut Vec<Line<'a>>) {
 fn layout(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     match Value::parse(text) {
-        Ok(value) => lay(&value, 0, String::new(), "", &mut lines),
+        Ok(value) => lay(&value, 0, "", "", &mut lines),
         Err(_) => lines.extend(text.lines().map(visible)),
     }
     lines
 }
 
-fn lay(value: &Value, indent: usize, head: String, comma: &str, lines: &mut Vec<String>) {
+fn lay(value: &Value, indent: usize, head: &str, comma: &str, lines: &mut Vec<String>) {
     let pad = "  ".repeat(indent);
     match value {
         Value::Record(members) if !members.is_empty() => {
@@ -149,7 +149,7 @@ fn lay(value: &Value, indent: usize, head: String, comma: &str, lines: &mut Vec<
             for (at, (name, member)) in members.iter().enumerate() {
                 let comma = if at + 1 < members.len() { "," } else { "" };
                 let head = format!("{}: ", visible(&Value::Text(name.clone()).canonical()));
-                lay(member, indent + 1, head, comma, lines);
+                lay(member, indent + 1, &head, comma, lines);
             }
             lines.push(format!("{pad}}}{comma}"));
         }
@@ -157,7 +157,7 @@ fn lay(value: &Value, indent: usize, head: String, comma: &str, lines: &mut Vec<
             lines.push(format!("{pad}{head}["));
             for (at, item) in items.iter().enumerate() {
                 let comma = if at + 1 < items.len() { "," } else { "" };
-                lay(item, indent + 1, String::new(), comma, lines);
+                lay(item, indent + 1, "", comma, lines);
             }
             lines.push(format!("{pad}]{comma}"));
         }

@@ -54,7 +54,7 @@ pub fn infer(definition: &Definition, server: &str, overrides: &Overrides) -> Pr
     let mut effect = effect::infer(&evidence);
     let mut reach = reach::infer(&evidence, effect.value);
     let mut returns = reach::returns(&evidence, effect.value);
-    let sensitivity = reach::sensitivity(&evidence, effect.value);
+    let sensitivity = reach::sensitivity(&evidence, effect::by_name(&evidence).value);
     annotate(definition, &mut effect, &mut reach, &mut returns);
     let mut idempotent = idempotent(definition, effect.value);
     if overrides.trust_annotations {
@@ -124,13 +124,14 @@ impl Evidence {
     }
 }
 
-/// Lower case, letters and digits only, single blanks; `don't` stays one word, `dont`.
+/// Lower case, single blanks, no punctuation; `don't` is one word, `dont`, and so is the name of
+/// another tool, `send_email`.
 fn plain(text: &str) -> String {
     let mut out = String::from(" ");
     for c in text.chars().filter(|c| crate::invisible::kind(*c).is_none()) {
         match c {
             '\'' | '\u{2019}' => {}
-            c if c.is_alphanumeric() => out.extend(c.to_lowercase()),
+            c if c.is_alphanumeric() || c == '_' => out.extend(c.to_lowercase()),
             _ if out.ends_with(' ') => {}
             _ => out.push(' '),
         }
@@ -171,7 +172,9 @@ fn annotate(
     if definition.hint("readOnlyHint") == Some(false) {
         raise(effect, Effect::Write, || annotated("readOnlyHint", false));
     }
-    if definition.hint("destructiveHint") == Some(true) {
+    // What is sent cannot be brought back anyway; calling it *destroy* would only take it out of the
+    // rules about recipients and amounts.
+    if definition.hint("destructiveHint") == Some(true) && effect.value != Effect::Send {
         raise(effect, Effect::Destroy, || annotated("destructiveHint", true));
     }
     if definition.hint("openWorldHint") == Some(true) {

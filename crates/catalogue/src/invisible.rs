@@ -51,7 +51,7 @@ mod tests {
     fn hidden_characters_are_written_out() {
         assert_eq!(
             visible("a\u{200b}b\u{1b}[2J\u{202e}\u{e0041}\u{a0}c\nd é"),
-            concat!("a<U+200B>b<U+001B>[2J<U+202E><U+E0041><U+00A0>c\nd é")
+            "a<U+200B>b<U+001B>[2J<U+202E><U+E0041><U+00A0>c\nd é"
         );
     }
 }

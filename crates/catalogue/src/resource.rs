@@ -29,14 +29,14 @@ const MAX_ID: usize = 1024;
 /// itself if the call names nothing. At most [`MAX_RESOURCES`] + 1.
 pub fn resources(profile: &Profile, input: &Value, server: &ServerName) -> Vec<Resource> {
     let mut found = BTreeSet::new();
-    let mut owners = BTreeMap::new();
-    visit(input, &mut |path, text| note_owner(&mut owners, path, text));
+    let owners = Owners::of(profile, input);
     visit(input, &mut |path, text| {
         let known = argument(profile, path);
-        if found.len() <= MAX_RESOURCES && matches!(known.role, Role::Target | Role::Selector) {
+        let touches = matches!(known.role, Role::Target | Role::Selector) && !owners.stand_at(path);
+        if found.len() <= MAX_RESOURCES && touches {
             match known.kind {
                 Some(ResourceKind::Repository) => {
-                    found.extend(named::repositories(text, owner_of(&owners, path)));
+                    found.extend(named::repositories(text, owners.beside(path)));
                 }
                 Some(kind) => found.extend(of_kind(kind, text)),
                 None => found.extend(by_form(text)),
@@ -79,6 +79,7 @@ fn of_kind(kind: ResourceKind, text: &str) -> Vec<Resource> {
     match kind {
         ResourceKind::Mailbox => named::all(kind, address::addresses(text)),
         ResourceKind::Host => named::from_url(text),
+        ResourceKind::File if host::is_url(text) => named::from_url(text),
         ResourceKind::File => named::files(text),
         ResourceKind::Repository => named::repositories(text, None),
         ResourceKind::Account => named::all(kind, [named::account(text)]),
@@ -94,9 +95,7 @@ fn of_kind(kind: ResourceKind, text: &str) -> Vec<Resource> {
 /// A text whose whole form says what it is: a URL or a mail address.
 fn by_form(text: &str) -> Vec<Resource> {
     let text = text.trim();
-    if text.len() >= 5 && text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("file:"))
-        || host::is_url(text)
-    {
+    if host::is_url(text) {
         return named::from_url(text);
     }
     if address::is_address(text) {
@@ -107,19 +106,41 @@ fn by_form(text: &str) -> Vec<Resource> {
 
 const OWNERS: &[&str] = &["owner", "org", "organization", "organisation", "namespace", "workspace"];
 
-fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('.').unwrap_or(("", path))
-}
+/// Owners that stand in the same object as a repository given without one: part of its name.
+struct Owners(BTreeMap<String, (String, String)>);
 
-fn note_owner(owners: &mut BTreeMap<String, String>, path: &str, text: &str) {
-    let (object, name) = split(path);
-    if OWNERS.contains(&name) && !text.contains('/') {
-        owners.entry(object.to_owned()).or_insert_with(|| text.trim().to_owned());
+impl Owners {
+    fn of(profile: &Profile, input: &Value) -> Self {
+        let mut repositories = BTreeSet::new();
+        let mut owners = BTreeMap::new();
+        visit(input, &mut |path, text| {
+            let (object, name) = split(path);
+            // In a list of objects nobody could tell whose owner is whose.
+            if text.contains(['/', ':']) || path.contains("[]") {
+                return;
+            }
+            if argument(profile, path).kind == Some(ResourceKind::Repository) {
+                repositories.insert(object.to_owned());
+            } else if OWNERS.contains(&name) {
+                let owner = (path.to_owned(), text.trim().to_owned());
+                owners.entry(object.to_owned()).or_insert(owner);
+            }
+        });
+        owners.retain(|object, _| repositories.contains(object));
+        Self(owners)
+    }
+
+    fn stand_at(&self, path: &str) -> bool {
+        self.0.get(split(path).0).is_some_and(|(at, _)| at == path)
+    }
+
+    fn beside(&self, path: &str) -> Option<&str> {
+        self.0.get(split(path).0).map(|(_, owner)| owner.as_str())
     }
 }
 
-fn owner_of<'a>(owners: &'a BTreeMap<String, String>, path: &str) -> Option<&'a str> {
-    owners.get(split(path).0).map(String::as_str)
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('.').unwrap_or(("", path))
 }
 
 #[cfg(test)]
@@ -186,10 +207,18 @@ mod tests {
             ("repo", Role::Target, Some(ResourceKind::Repository)),
             ("owner", Role::Target, Some(ResourceKind::Account)),
         ];
-        assert_eq!(
-            touched(&arguments, r#"{"owner":"Acme","repo":"Web"}"#),
-            ["Repository acme/web", "Account Acme"]
-        );
+        let input = r#"{"owner":"Acme","repo":"Web"}"#;
+        assert_eq!(touched(&arguments, input), ["Repository acme/web"]);
+        assert_eq!(touched(&arguments, r#"{"owner":"Acme"}"#), ["Account Acme"]);
+        let listed = [
+            ("a[].repo", Role::Target, Some(ResourceKind::Repository)),
+            ("a[].owner", Role::Target, Some(ResourceKind::Account)),
+        ];
+        let input = r#"{"a":[{"owner":"Acme","repo":"Web"},{"owner":"Evil","repo":"Web"}]}"#;
+        assert_eq!(touched(&listed, input), ["Repository web", "Account Acme", "Account Evil"]);
+        // A full name beside another owner: both stand.
+        let input = r#"{"owner":"Evil","repo":"Acme/Web"}"#;
+        assert_eq!(touched(&arguments, input), ["Repository acme/web", "Account Evil"]);
     }
 
     #[test]

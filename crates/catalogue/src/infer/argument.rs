@@ -7,7 +7,7 @@
 //! | named like a secret, or of format `password` | secret | – |
 //! | that is only `true` or `false` | flag | – |
 //! | that is only a number, and no identifier | amount | – |
-//! | that holds what an executing tool executes | target | – |
+//! | that holds code, where the tool executes or worse | target | – |
 //! | of a format or named like a thing we know | place | that thing |
 //! | with nothing but listed values | flag | – |
 //! | named like a search, a filter or a page | selector | – |
@@ -254,8 +254,9 @@ impl Context<'_> {
     }
 
     fn is_code(&self, name: &str) -> bool {
-        self.effect == Effect::Execute
-            && (vocabulary::CODE.contains(&name) || vocabulary::MAYBE_CODE.contains(&name))
+        self.effect >= Effect::Execute
+            && (vocabulary::CODE.contains(&name)
+                || vocabulary::MAYBE_CODE.iter().any(|(names, _)| names.contains(&name)))
     }
 
     fn kind(&self, path: &str, name: &[String], leaf: &Leaf) -> Option<(ResourceKind, Origin)> {
@@ -309,12 +310,9 @@ fn is_secret(name: &[String], leaf: &Leaf) -> bool {
         _ => false,
     });
     let reference = name.last().is_some_and(|word| REFERENCES.contains(&word.as_str()));
-    leaf.format == "password"
-        || (has(SECRETS) || key)
-            && !has(NOT_SECRET)
-            && !reference
-            && !leaf.only(&["boolean"])
-            && !(leaf.only(&["number", "integer"]) && has(&["token", "tokens"]))
+    let counts = leaf.only(&["number", "integer"]) && has(&["token", "tokens"]);
+    let spared = has(NOT_SECRET) || reference || counts || leaf.only(&["boolean"]);
+    leaf.format == "password" || ((has(SECRETS) || key) && !spared)
 }
 
 fn kind_by_name(name: &[String]) -> Option<ResourceKind> {

@@ -47,7 +47,8 @@ fn says(word: &str) -> Origin {
     inferred(format!("the name says `{word}`"))
 }
 
-fn by_name(evidence: &Evidence) -> Known<Effect> {
+/// The effect by the name alone.
+pub(super) fn by_name(evidence: &Evidence) -> Known<Effect> {
     let mut effect = match main_verb(evidence) {
         Some((value, word)) => known(value, says(word)),
         None => no_verb(evidence),
@@ -76,7 +77,6 @@ fn main_verb(evidence: &Evidence) -> Option<(Effect, &str)> {
     let last = name.last().map(String::as_str).unwrap_or_default();
     let read_last = at + 1 < name.len() && lookup(v::VERBS, last) == Some(Effect::Read);
     match (effect, sure) {
-        (Effect::Read, Verb::Plain) => Some((effect, word)),
         (Effect::Read, Verb::Noun) => {
             let before = name.iter().take(at);
             let trusted = before
@@ -91,6 +91,7 @@ fn main_verb(evidence: &Evidence) -> Option<(Effect, &str)> {
 
 /// `list_update`: the list is updated.
 fn disguised(evidence: &Evidence, at: usize) -> Option<(Effect, &str)> {
+    evidence.name.get(at).filter(|word| v::OBJECTS.contains(&word.as_str()))?;
     let last = evidence.name.last().filter(|_| at + 1 < evidence.name.len())?;
     let (effect, _) = verb(last)?;
     (effect > Effect::Read).then_some((effect, last.as_str()))
@@ -120,16 +121,8 @@ fn by_arguments(evidence: &Evidence, effect: &mut Known<Effect>) {
     for (name, leaf) in evidence.arguments() {
         let text = leaf.any_type || leaf.types.contains("string") || leaf.types.contains("array");
         let argument = || inferred(format!("the argument `{name}`"));
-        if text && leaf.free {
-            let agreed = || {
-                evidence.described(v::CODE_PHRASES).is_some()
-                    || v::CODE_PHRASES.iter().any(|p| leaf.description.contains(&format!(" {p} ")))
-            };
-            if v::CODE.contains(&name.as_str())
-                || (v::MAYBE_CODE.contains(&name.as_str()) && agreed())
-            {
-                raise(effect, Effect::Execute, argument);
-            }
+        if text && leaf.free && holds_code(evidence, &name, &leaf.description) {
+            raise(effect, Effect::Execute, argument);
         }
         if effect.value == Effect::Write && v::RECIPIENTS.contains(&name.as_str()) {
             raise(effect, Effect::Send, argument);
@@ -145,6 +138,16 @@ fn by_arguments(evidence: &Evidence, effect: &mut Known<Effect>) {
         let rule = format!("the argument `{name}` goes to a URL");
         raise(effect, Effect::Send, || inferred(rule));
     }
+}
+
+/// Whether an argument holds what is executed: by its name alone, or if a description agrees.
+fn holds_code(evidence: &Evidence, name: &str, description: &str) -> bool {
+    let agreed = |phrases: &[&str]| {
+        evidence.described(phrases).is_some()
+            || phrases.iter().any(|phrase| description.contains(&format!(" {phrase} ")))
+    };
+    v::CODE.contains(&name)
+        || v::MAYBE_CODE.iter().any(|(names, phrases)| names.contains(&name) && agreed(phrases))
 }
 
 fn by_description(evidence: &Evidence, effect: &mut Known<Effect>) {
@@ -175,110 +178,44 @@ mod tests {
         serde_json::to_value(profile.effect.value).unwrap().as_str().unwrap().to_owned()
     }
 
+    const NAMES: &[(&str, &str)] = &[
+        (
+            "read",
+            "get_user listFiles search-issues issue_read pull_request_read git_status git_log \
+             web_search get_post get_sent_emails list_updates list_releases comment_get \
+             email_search fetchPage docs.search is_valid find_user describe_table log_search \
+             show_draft acme_get_orders",
+        ),
+        (
+            "write",
+            "create_issue updateUser set-status move_file rename edit_message_draft \
+             create_draft_email get_or_create_user list_update find_and_replace issue_write \
+             add_label git_commit",
+        ),
+        (
+            "send",
+            "send_email post_message reply-to-thread publishPost transfer transfer_money \
+             pay_invoice inviteUser share_file create_comment add_comment schedule_transaction \
+             push_files git_push upload email_user post_status update_list_and_notify book_flight \
+             share_view transfer_check",
+        ),
+        (
+            "execute",
+            "run_command executeSql eval sql_query shell install_package frobnicate approve_view \
+             rebuild_list do x obliterate_logs frob_is_x call_tool acme_list_orders SENDEMAIL",
+        ),
+        (
+            "destroy",
+            "delete_file removeUser drop_table purge reset cancel_event list_delete queue_clear \
+             git_reset get_and_delete search_delete",
+        ),
+    ];
+
     #[test]
     fn names_in_every_spelling_and_order() {
-        for (expected, names) in [
-            (
-                "read",
-                &[
-                    "get_user",
-                    "listFiles",
-                    "search-issues",
-                    "issue_read",
-                    "pull_request_read",
-                    "git_status",
-                    "git_log",
-                    "web_search",
-                    "get_post",
-                    "get_sent_emails",
-                    "list_updates",
-                    "list_releases",
-                    "comment_get",
-                    "email_search",
-                    "fetchPage",
-                    "docs.search",
-                    "is_valid",
-                    "find_user",
-                    "describe_table",
-                    "log_search",
-                ][..],
-            ),
-            (
-                "write",
-                &[
-                    "create_issue",
-                    "updateUser",
-                    "set-status",
-                    "move_file",
-                    "rename",
-                    "edit_message_draft",
-                    "create_draft_email",
-                    "get_or_create_user",
-                    "list_update",
-                    "find_and_replace",
-                    "issue_write",
-                    "add_label",
-                    "git_commit",
-                ],
-            ),
-            (
-                "send",
-                &[
-                    "send_email",
-                    "post_message",
-                    "reply-to-thread",
-                    "publishPost",
-                    "transfer",
-                    "transfer_money",
-                    "pay_invoice",
-                    "inviteUser",
-                    "share_file",
-                    "create_comment",
-                    "add_comment",
-                    "schedule_transaction",
-                    "push_files",
-                    "git_push",
-                    "upload",
-                    "email_user",
-                    "post_status",
-                    "update_list_and_notify",
-                ],
-            ),
-            (
-                "execute",
-                &[
-                    "run_command",
-                    "executeSql",
-                    "eval",
-                    "sql_query",
-                    "shell",
-                    "install_package",
-                    "frobnicate",
-                    "approve_view",
-                    "rebuild_list",
-                    "do",
-                    "x",
-                    "obliterate_logs",
-                ],
-            ),
-            (
-                "destroy",
-                &[
-                    "delete_file",
-                    "removeUser",
-                    "drop_table",
-                    "purge",
-                    "reset",
-                    "cancel_event",
-                    "list_delete",
-                    "queue_clear",
-                    "git_reset",
-                    "get_and_delete",
-                ],
-            ),
-        ] {
-            for name in names {
-                assert_eq!(effect(name, "srv"), expected, "{name}");
+        for (expected, names) in NAMES {
+            for name in names.split_whitespace() {
+                assert_eq!(effect(name, "srv"), *expected, "{name}");
             }
         }
     }
@@ -303,8 +240,14 @@ mod tests {
         let text = |name: &str| format!(r#""{name}":{{"type":"string"}}"#);
         for (name, description, argument, expected) in [
             ("get_rows", "", "sql", "Execute inferred: the argument `sql`"),
-            ("list_rows", "Executes a query.", "query", "Execute inferred: the argument `query`"),
-            ("list_rows", "Lists rows.", "query", "Read inferred: the name says `list`"),
+            ("list_rows", "Runs a SQL query.", "query", "Execute inferred: the argument `query`"),
+            (
+                "list_rows",
+                "Executes a search. Use execute_sql for SQL-like ones.",
+                "x",
+                "Read inferred: the name says `list`",
+            ),
+            ("list_rows", "Executes a search.", "query", "Read inferred: the name says `list`"),
             ("create_event", "", "attendees", "Send inferred: the argument `attendees`"),
             (
                 "create_event",

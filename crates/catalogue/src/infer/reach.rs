@@ -6,9 +6,26 @@ use remit_model::{Confidentiality, Effect, Reach};
 use super::vocabulary as v;
 use super::{Evidence, inferred, known, raise};
 
-/// Arguments that name a place outside.
-const PLACES: &[&str] =
-    &["url", "urls", "uri", "uris", "href", "endpoint", "host", "hostname", "domain"];
+/// Arguments that name a place outside, or something that lies with somebody else.
+const PLACES: &[&str] = &[
+    "url",
+    "urls",
+    "uri",
+    "uris",
+    "href",
+    "endpoint",
+    "host",
+    "hostname",
+    "domain",
+    "repo",
+    "owner",
+    "org",
+    "account_id",
+    "project_id",
+    "file_id",
+    "drive_id",
+    "bucket",
+];
 
 /// A sign that outsiders are involved.
 fn outside(evidence: &Evidence) -> Option<Origin> {
@@ -55,12 +72,9 @@ pub(super) fn returns(evidence: &Evidence, effect: Effect) -> Known<Trust> {
         return known(Trust::Untrusted, origin);
     }
     let verb = evidence.name.first().map(String::as_str).unwrap_or_default();
-    let mut object = evidence
-        .name
-        .iter()
-        .map(String::as_str)
-        .filter(|word| *word == verb && v::OWN_STATE.contains(word) || *word != verb)
-        .filter(|word| !v::FILLERS.contains(word) || v::OWN_STATE.contains(word));
+    let mut object = evidence.name.iter().map(String::as_str).filter(|word| {
+        v::OWN_STATE.contains(word) || !(*word == verb || v::FILLERS.contains(word))
+    });
     match object.next() {
         Some(first)
             if effect == Effect::Read
@@ -73,12 +87,13 @@ pub(super) fn returns(evidence: &Evidence, effect: Effect) -> Known<Trust> {
     }
 }
 
-/// How sensitive what comes back is.
-pub(super) fn sensitivity(evidence: &Evidence, effect: Effect) -> Known<Confidentiality> {
+/// How sensitive what comes back is. `named` is the effect by the name alone: were it the final one,
+/// a description that raises a read to a write would lower this.
+pub(super) fn sensitivity(evidence: &Evidence, named: Effect) -> Known<Confidentiality> {
     let mut sensitivity = known(Confidentiality::Internal, Origin::Assumed);
     // `update_password` is given a secret; it does not return one.
     let returns =
-        matches!(effect, Effect::Read | Effect::Execute) || evidence.named(v::MINTING).is_some();
+        matches!(named, Effect::Read | Effect::Execute) || evidence.named(v::MINTING).is_some();
     if !returns {
         return sensitivity;
     }

@@ -108,7 +108,9 @@ impl<'a> Walk<'a> {
                     any = true;
                 }
                 Some(Value::List(items)) => {
-                    items.iter().for_each(|item| self.node(item, &path, depth + 1, said));
+                    for item in items {
+                        self.node(item, &path, depth + 1, said);
+                    }
                     any = true;
                 }
                 _ => {}

@@ -19,7 +19,6 @@ pub(super) const VERBS: &[(Effect, &[&str])] = &[
             "retrieve",
             "find",
             "lookup",
-            "show",
             "inspect",
             "explain",
             "summarize",
@@ -28,25 +27,11 @@ pub(super) const VERBS: &[(Effect, &[&str])] = &[
             "analyse",
             "calculate",
             "compute",
-            "validate",
-            "verify",
-            "preview",
-            "browse",
             "examine",
             "detect",
             "identify",
             "discover",
-            "translate",
-            "estimate",
-            "echo",
-            "ping",
             "whoami",
-            "grep",
-            "cat",
-            "ls",
-            "stat",
-            "is",
-            "has",
         ],
     ),
     (
@@ -80,7 +65,6 @@ pub(super) const VERBS: &[(Effect, &[&str])] = &[
             "archive",
             "unarchive",
             "restore",
-            "checkout",
             "unstage",
             "unpin",
             "close",
@@ -88,7 +72,6 @@ pub(super) const VERBS: &[(Effect, &[&str])] = &[
             "subscribe",
             "unsubscribe",
             "unfollow",
-            "sync",
             "increment",
             "decrement",
             "complete",
@@ -157,18 +140,48 @@ pub(super) const VERBS: &[(Effect, &[&str])] = &[
 
 /// Words that are verbs at the front and nouns elsewhere: `post_comment`, but `get_post`.
 pub(super) const NOUN_VERBS: &[(Effect, &[&str])] = &[
-    (Effect::Read, &["list", "search", "query", "view", "count", "check", "diff", "compare"]),
+    (
+        Effect::Read,
+        &[
+            "list",
+            "search",
+            "query",
+            "view",
+            "count",
+            "check",
+            "diff",
+            "compare",
+            "show",
+            "preview",
+            "browse",
+            "validate",
+            "verify",
+            "translate",
+            "estimate",
+            "echo",
+            "ping",
+            "grep",
+            "cat",
+            "ls",
+            "stat",
+            "is",
+            "has",
+        ],
+    ),
     (
         Effect::Write,
         &[
-            "update", "set", "patch", "tag", "label", "stage", "commit", "schedule", "book",
-            "draft", "link", "star", "fork", "change", "bookmark", "pin", "import", "move", "copy",
-            "store", "mark", "merge", "lock", "pull", "follow",
+            "update", "set", "patch", "tag", "label", "stage", "commit", "schedule", "draft",
+            "link", "star", "fork", "change", "bookmark", "pin", "import", "move", "copy", "store",
+            "mark", "merge", "lock", "pull", "follow",
         ],
     ),
     (
         Effect::Send,
-        &["post", "comment", "share", "transfer", "tweet", "push", "wire", "deposit", "withdraw"],
+        &[
+            "post", "comment", "share", "transfer", "tweet", "push", "wire", "deposit", "withdraw",
+            "book",
+        ],
     ),
     (
         Effect::Execute,
@@ -179,7 +192,10 @@ pub(super) const NOUN_VERBS: &[(Effect, &[&str])] = &[
 
 /// Nouns that are verbs only where a name holds no other: `email_user`, but `email_search`.
 pub(super) const LAST_RESORT: &[(Effect, &[&str])] =
-    &[(Effect::Send, &["email", "mail", "message", "text", "call", "sms", "fax", "order"])];
+    &[(Effect::Send, &["email", "mail", "message", "text", "sms", "fax", "order"])];
+
+/// Reads that name the object of another verb as easily: `list_delete`.
+pub(super) const OBJECTS: &[&str] = &["list", "query", "search", "view"];
 
 /// What one looks at, as the last word of a name: `git_status`.
 pub(super) const VIEWS: &[&str] = &[
@@ -283,23 +299,21 @@ pub(super) const CODE: &[&str] = &[
     "program",
 ];
 
-/// Arguments that hold what is executed if the description agrees.
-pub(super) const MAYBE_CODE: &[&str] = &["code", "query", "statement", "expression", "function"];
-
-/// When it agrees.
-pub(super) const CODE_PHRASES: &[&str] = &[
-    "execute",
-    "executes",
-    "sql",
-    "sql query",
-    "run code",
-    "runs code",
-    "snippet",
-    "evaluate",
-    "evaluates",
-    "cypher",
-    "javascript",
-    "python code",
+/// Arguments that hold what is executed if a description, theirs or the tool's, agrees.
+pub(super) const MAYBE_CODE: &[(&[&str], &[&str])] = &[
+    (&["query", "statement", "expression"], &["sql", "cypher", "graphql", "javascript"]),
+    (
+        &["code", "function", "expression", "source"],
+        &[
+            "python",
+            "javascript",
+            "snippet",
+            "code to run",
+            "code to execute",
+            "executes",
+            "evaluates",
+        ],
+    ),
 ];
 
 /// Arguments that name who receives something, whatever the tool says it does.
@@ -346,30 +360,22 @@ pub(super) const SAYS_EXECUTES: &[&str] = &[
     "shell command",
     "shell commands",
     "executes code",
-    "execute code",
     "executes javascript",
-    "execute javascript",
     "executes sql",
-    "execute sql",
     "executes a sql",
-    "execute a sql",
     "executes python",
-    "execute python",
 ];
 
 /// In a description of any tool.
 pub(super) const SAYS_SENDS: &[&str] = &[
     "sends an email",
-    "send an email",
     "sends emails",
     "sends a message",
-    "send a message",
     "sends money",
     "will also email",
     "will be notified",
     "sends a notification",
     "sends an invitation",
-    "send an invitation",
     "sends invitations",
 ];
 
@@ -409,17 +415,10 @@ pub(super) const LOCAL: &[&str] = &[
     "folder",
     "folders",
     "fs",
-    "path",
     "memory",
     "git",
     "local",
     "clipboard",
-    "workspace",
-    "entities",
-    "relations",
-    "observations",
-    "nodes",
-    "graph",
 ];
 
 /// Names of what lies within the organisation.
@@ -430,8 +429,8 @@ pub(super) const INTERNAL: &[&str] =
 pub(super) const OUTSIDE: &[&str] = &[
     "web", "http", "https", "url", "urls", "internet", "browser", "website", "email", "emails",
     "mail", "mails", "inbox", "message", "messages", "tweet", "sms", "cloud", "drive", "remote",
-    "online", "push", "pull", "clone", "public", "share", "slack", "webhook", "feed", "api",
-    "site", "page", "download", "upload",
+    "online", "push", "pull", "clone", "public", "share", "webhook", "feed", "api", "site", "page",
+    "download", "upload",
 ];
 
 /// In a description.
@@ -454,7 +453,6 @@ pub(super) const SAYS_OUTSIDE: &[&str] = &[
     "remote repository",
     "external",
     "web address",
-    "google drive",
     "api",
 ];
 
@@ -479,7 +477,6 @@ pub(super) const RESTRICTED: &[&str] = &[
     "password",
     "passwords",
     "passphrase",
-    "passwords",
     "keychain",
     "vault",
     "ssn",

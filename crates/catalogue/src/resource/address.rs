@@ -9,12 +9,15 @@ use super::host::percent_decoded;
 /// Every address in `text`, in lower case; a part without one stands for itself in lower case.
 pub(super) fn addresses(text: &str) -> Vec<String> {
     let text = text.trim();
-    let text = match text.get(..7) {
-        Some(start) if start.eq_ignore_ascii_case("mailto:") => from_mailto(text),
+    let list = match text.split_once(':') {
+        Some((scheme, rest)) if is_mailto(scheme) => from_mailto(rest),
         _ => text.to_owned(),
     };
-    let parts = split_list(&text);
-    parts.iter().map(|part| one(part)).filter(|address| !address.is_empty()).collect()
+    split_list(&list).iter().flat_map(|part| one(part)).filter(|found| !found.is_empty()).collect()
+}
+
+fn is_mailto(scheme: &str) -> bool {
+    scheme.trim().eq_ignore_ascii_case("mailto")
 }
 
 /// Whether the whole text is one plain address.
@@ -27,9 +30,8 @@ pub(super) fn is_address(text: &str) -> bool {
         && domain.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.'))
 }
 
-/// `mailto:a@x?cc=b@x&bcc=c@x` as the list `a@x,b@x,c@x`.
-fn from_mailto(text: &str) -> String {
-    let rest = text.get(7..).unwrap_or_default();
+/// `a@x?cc=b@x&bcc=c@x`, as it follows `mailto:`, as the list `a@x,b@x,c@x`.
+fn from_mailto(rest: &str) -> String {
     let (to, headers) = rest.split_once('?').unwrap_or((rest, ""));
     let mut list = percent_decoded(to);
     for header in headers.split('&') {
@@ -49,7 +51,7 @@ fn split_list(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let (mut quoted, mut angle, mut depth, mut escaped) = (false, false, 0_usize, false);
     // A quote that never closes would hide what follows it.
-    let balanced = text.matches('"').count() % 2 == 0;
+    let balanced = text.matches('"').count().is_multiple_of(2);
     for c in text.chars() {
         let literal = std::mem::take(&mut escaped);
         match c {
@@ -83,18 +85,29 @@ fn split_list(text: &str) -> Vec<String> {
 }
 
 /// The address of one list member: what stands in the last angle brackets, else after a group's
-/// name, else all of it.
-fn one(part: &str) -> String {
+/// name, else all of it. Addresses that stand in the display name are named, too: some readers take
+/// every address they see.
+fn one(part: &str) -> Vec<String> {
     let part = part.trim();
-    let inner = match part.rsplit_once('<') {
-        Some((_, rest)) => rest.split('>').next().unwrap_or(rest),
-        None => part,
+    let (display, inner) = match part.rsplit_once('<') {
+        Some((display, rest)) => (display, rest.split('>').next().unwrap_or(rest)),
+        None => ("", part),
     };
-    let inner = match inner.split_once(':') {
-        Some((label, rest)) if !label.contains(['"', '@', '[']) => rest,
-        _ => inner,
-    };
-    inner.trim().trim_end_matches('.').to_lowercase()
+    let shown = display
+        .split(|c: char| c.is_whitespace() || "\"'<>,;()".contains(c))
+        .filter(|word| is_address(word))
+        .map(str::to_lowercase);
+    let mut found: Vec<String> = shown.collect();
+    match inner.split_once(':') {
+        Some((scheme, rest)) if is_mailto(scheme) => found.extend(addresses(&from_mailto(rest))),
+        Some((label, rest)) if !label.contains(['"', '@', '[']) => found.push(bare(rest)),
+        _ => found.push(bare(inner)),
+    }
+    found
+}
+
+fn bare(address: &str) -> String {
+    address.trim().trim_end_matches('.').to_lowercase()
 }
 
 #[cfg(test)]
@@ -106,7 +119,15 @@ mod tests {
         for (text, expected) in [
             ("A@X.example", &["a@x.example"][..]),
             ("Ann <a@x.example>", &["a@x.example"]),
-            (r#""boss@good.example" <evil@bad.example>"#, &["evil@bad.example"]),
+            (
+                r#""boss@good.example" <evil@bad.example>"#,
+                &["boss@good.example", "evil@bad.example"],
+            ),
+            (r#""x, evil@bad.example" <a@x.example>"#, &["evil@bad.example", "a@x.example"]),
+            (
+                "b@x.example, <mailto:a@x.example?bcc=c@x.example>",
+                &["b@x.example", "a@x.example", "c@x.example"],
+            ),
             (r#""Doe, Ann" <a@x.example>, b@x.example"#, &["a@x.example", "b@x.example"]),
             ("a@x.example;b@x.example", &["a@x.example", "b@x.example"]),
             ("a@x.example\r\nBcc: evil@bad.example", &["a@x.example", "evil@bad.example"]),

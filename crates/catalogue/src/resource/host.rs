@@ -6,7 +6,7 @@
 //! and full-width characters, IPv4 as one number or in hexadecimal), and where RFC 3986 would yield
 //! another host from the same text, both are named.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The text without what URL parsers drop: blanks and control characters at the ends, tabs and line
 /// ends anywhere.
@@ -33,7 +33,9 @@ pub(super) fn is_url(text: &str) -> bool {
     let text = stripped(text);
     !text.contains(' ')
         && scheme(&text).is_some_and(|(scheme, rest)| {
-            is_special(&scheme) || rest.starts_with("//") || scheme == "mailto"
+            is_special(&scheme)
+                || rest.starts_with("//")
+                || matches!(scheme.as_str(), "file" | "mailto")
         })
 }
 
@@ -92,11 +94,20 @@ pub(super) fn split_remote(text: &str) -> Option<(String, String)> {
 fn host_of_authority(text: &str, ends: &[char]) -> String {
     let authority = text.split(|c| ends.contains(&c)).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(v6) => return v6.split(']').next().unwrap_or(v6).to_ascii_lowercase(),
-        None => host.split(':').next().unwrap_or(host),
-    };
-    normal(host)
+    match host.strip_prefix('[') {
+        Some(v6) => ipv6(v6.split(']').next().unwrap_or(v6)),
+        None => normal(host.split(':').next().unwrap_or(host)),
+    }
+}
+
+/// One spelling of an IPv6 address; one that only wraps an IPv4 address is that.
+fn ipv6(text: &str) -> String {
+    match text.parse::<Ipv6Addr>() {
+        Ok(address) => {
+            address.to_ipv4_mapped().map_or_else(|| address.to_string(), |v4| v4.to_string())
+        }
+        Err(_) => text.to_ascii_lowercase(),
+    }
 }
 
 /// One spelling: percent-decoded, full-width characters narrowed, lower case, no trailing dot, IPv4
@@ -149,19 +160,16 @@ pub(super) fn percent_decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
-        let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16));
-        match (first, hex(tail.first()), hex(tail.get(1))) {
-            (b'%', Some(high), Some(low)) => {
-                out.extend(u8::try_from(high * 16 + low));
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            _ => {
-                out.push(*first);
-                rest = tail;
-            }
-        }
+        let decoded = if *first == b'%' { pair(tail) } else { None };
+        out.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+fn pair(bytes: &[u8]) -> Option<u8> {
+    let hex = |at: usize| char::from(*bytes.get(at)?).to_digit(16);
+    u8::try_from(hex(0)? * 16 + hex(1)?).ok()
 }
 
 #[cfg(test)]
@@ -193,7 +201,8 @@ mod tests {
             ("http://0x7f.1/", &["127.0.0.1"]),
             ("http://0177.0.0.1/", &["127.0.0.1"]),
             ("http://1.2.3.4.5/", &["1.2.3.4.5"]),
-            ("http://[::1]:80/", &["::1"]),
+            ("http://[0:0::1]:80/", &["::1"]),
+            ("http://[::FFFF:7f00:1]/", &["127.0.0.1"]),
             ("git@git.example:a/b", &["git.example"]),
             ("data:text/plain,https://good.example", &["data:"]),
             ("custom://Host/x", &["host"]),
