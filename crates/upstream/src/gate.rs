@@ -1,0 +1,96 @@
+//! The last check before a byte is written, and what a call is worth afterwards.
+//!
+//! A recorded call waits in a [`Slot`] while a process is started or a connection opened. The wire
+//! opens the slot's gate immediately before the first byte: that spends the [`Armed`]. Whatever
+//! happens then, [`Slot::finish`] knows whether anything can have been sent.
+
+use std::sync::{Mutex, PoisonError};
+
+use remit_mcp::{Object, Outcome};
+use remit_ports::{Armed, Done, Outbound, Reply};
+use serde_json::value::RawValue;
+
+use crate::wire::Ended;
+
+/// Asked immediately before the first byte of a message.
+pub(crate) trait Gate: Send + Sync {
+    /// Whether the message may be written. May be asked again only if nothing was written.
+    fn open(&self) -> bool;
+}
+
+/// The gate of messages that are Remit's own.
+#[derive(Debug)]
+pub(crate) struct Own;
+
+impl Gate for Own {
+    fn open(&self) -> bool {
+        true
+    }
+}
+
+/// A recorded call on its way.
+#[derive(Debug)]
+pub(crate) struct Slot(Mutex<State>);
+
+#[derive(Debug)]
+enum State {
+    Waiting(Armed),
+    Open(Outbound),
+    Stopped(Done),
+    Over,
+}
+
+impl Slot {
+    pub(crate) fn new(armed: Armed) -> Self {
+        Self(Mutex::new(State::Waiting(armed)))
+    }
+
+    /// Settles what became of the call; `None` only if it was settled before. The gate stays shut
+    /// from here on.
+    pub(crate) fn finish(&self, ended: Ended) -> Option<Done> {
+        let state = std::mem::replace(
+            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+            State::Over,
+        );
+        match state {
+            State::Over => None,
+            State::Stopped(done) => Some(done),
+            State::Waiting(armed) => Some(armed.not_sent(ended.why())),
+            State::Open(outbound) => Some(settle(outbound, ended)),
+        }
+    }
+}
+
+impl Gate for Slot {
+    fn open(&self) -> bool {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = match std::mem::replace(&mut *state, State::Over) {
+            State::Waiting(armed) => match armed.spend() {
+                Ok(outbound) => State::Open(outbound),
+                Err(done) => State::Stopped(done),
+            },
+            other => other,
+        };
+        matches!(*state, State::Open(_))
+    }
+}
+
+fn settle(outbound: Outbound, ended: Ended) -> Done {
+    let (raw, failed, is_error) = match &ended {
+        Ended::Reply(Outcome::Result(result)) => (result.raw().clone(), says_failed(result), false),
+        Ended::Reply(Outcome::Error(error)) => (error.to_raw(), true, true),
+        Ended::Unsent(why) => return outbound.not_sent(why.as_str()),
+        Ended::Http { status, why } if *status < 500 => return outbound.not_sent(why.as_str()),
+        Ended::Http { why, .. } | Ended::Lost(why) => return outbound.unknown(why.as_str()),
+    };
+    match RawValue::from_string(raw.as_str().to_owned()) {
+        Ok(raw) if is_error => outbound.answered(Reply::Error(raw), failed),
+        Ok(raw) => outbound.answered(Reply::Result(raw), failed),
+        Err(_) => outbound.unknown("the server's answer was not JSON"),
+    }
+}
+
+/// Whether a result says that the tool failed.
+fn says_failed(result: &Object) -> bool {
+    result.get("isError").is_some_and(|flag| flag.as_str() == "true")
+}

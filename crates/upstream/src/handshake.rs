@@ -1,0 +1,133 @@
+//! Finding out what a server speaks.
+//!
+//! A server of the stateless era answers `server/discover`; anything else, silence included, means
+//! sessions (2026-07-28 *Versioning: Backward Compatibility*). What was found is remembered, so
+//! that later connections do not ask again.
+
+use std::time::Duration;
+
+use remit_mcp::{Era, Notification, Object, Outcome, Raw, Revision, error, meta, method};
+use remit_ports::Link;
+use serde_json::json;
+
+use crate::outward;
+use crate::wire::{Ask, Ended, Wire};
+
+/// What a server said about itself when a connection was opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Spoken {
+    /// The revision both speak.
+    pub(crate) revision: Revision,
+    /// What it can do; an object.
+    pub(crate) capabilities: Object,
+    /// What it calls itself.
+    pub(crate) server_info: Option<Raw>,
+    /// How it wants to be used: words from outside.
+    pub(crate) instructions: Option<String>,
+}
+
+/// Why nothing could be agreed on.
+#[derive(Debug)]
+pub(crate) enum Disagreement {
+    /// It did not answer.
+    Unreachable(String),
+    /// It answered, but not as the protocol says.
+    Protocol(String),
+}
+
+/// How long things may take, and what is known before.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    /// What an earlier connection found.
+    pub(crate) era: Option<Era>,
+    /// How long silence is waited out.
+    pub(crate) probe: Duration,
+    /// How long the handshake may take.
+    pub(crate) start: Duration,
+    /// Our version.
+    pub(crate) version: &'a str,
+}
+
+/// Agrees with the server at the other end of `wire` for the client `link`.
+pub(crate) async fn shake(
+    wire: &dyn Wire,
+    link: Option<&Link>,
+    plan: Plan<'_>,
+) -> Result<Spoken, Disagreement> {
+    if plan.era != Some(Era::Sessions)
+        && let Some(spoken) = discover(wire, link, plan).await?
+    {
+        return Ok(spoken);
+    }
+    initialize(wire, link, plan).await
+}
+
+/// `Ok(None)`: the server belongs to the session era.
+async fn discover(
+    wire: &dyn Wire,
+    link: Option<&Link>,
+    plan: Plan<'_>,
+) -> Result<Option<Spoken>, Disagreement> {
+    let meta = outward::request_meta(plan.version, link).inject(None);
+    let params = meta::replace(None, Some(meta));
+    let mut ask = Ask::own(method::DISCOVER, params, plan.probe);
+    ask.revision = Some(Revision::LATEST);
+    match wire.ask(ask).await {
+        Ended::Reply(Outcome::Result(result)) => Ok(described(&result)),
+        Ended::Reply(Outcome::Error(refused)) if refused.code == error::UNSUPPORTED_VERSION => {
+            // Should it list revisions with sessions, `initialize` will tell.
+            Ok(None)
+        }
+        Ended::Reply(Outcome::Error(refused)) if refused.is_modern() => {
+            Err(Disagreement::Protocol(refused.message))
+        }
+        Ended::Unsent(why) => Err(Disagreement::Unreachable(why)),
+        Ended::Reply(Outcome::Error(_)) | Ended::Http { .. } | Ended::Lost(_) => Ok(None),
+    }
+}
+
+fn described(result: &Object) -> Option<Spoken> {
+    let supported = result.get("supportedVersions")?.elements()?;
+    let supported: Vec<String> = supported.iter().filter_map(Raw::as_text).collect();
+    let revision = Revision::best_stateless(supported.iter().map(String::as_str))?;
+    Some(Spoken {
+        revision,
+        capabilities: result.object("capabilities").unwrap_or_else(Object::empty),
+        server_info: result.object("_meta").and_then(|meta| meta.get(meta::SERVER_INFO)),
+        instructions: result.text("instructions"),
+    })
+}
+
+async fn initialize(
+    wire: &dyn Wire,
+    link: Option<&Link>,
+    plan: Plan<'_>,
+) -> Result<Spoken, Disagreement> {
+    let params = json!({
+        "protocolVersion": Revision::LATEST_WITH_SESSIONS.as_str(),
+        "capabilities": outward::capabilities(link),
+        "clientInfo": meta::implementation(outward::NAME, plan.version),
+    });
+    let ask = Ask::own(method::INITIALIZE, Some(params.into()), plan.start);
+    let result = match wire.ask(ask).await {
+        Ended::Reply(Outcome::Result(result)) => result,
+        Ended::Reply(Outcome::Error(refused)) => {
+            return Err(Disagreement::Protocol(format!("it refused `initialize`: {}", refused.message)));
+        }
+        other => return Err(Disagreement::Unreachable(other.why())),
+    };
+    let version = result.text("protocolVersion").unwrap_or_default();
+    let revision = Revision::parse(&version).filter(|revision| revision.era() == Era::Sessions);
+    let revision = revision.ok_or_else(|| {
+        Disagreement::Protocol(format!("it answered `initialize` with the revision `{version}`"))
+    })?;
+    if let Ok(initialized) = Raw::parse(&Notification::text(method::INITIALIZED, None)) {
+        wire.tell(initialized).await;
+    }
+    Ok(Spoken {
+        revision,
+        capabilities: result.object("capabilities").unwrap_or_else(Object::empty),
+        server_info: result.get("serverInfo"),
+        instructions: result.text("instructions"),
+    })
+}

@@ -1,0 +1,327 @@
+//! One Streamable HTTP endpoint, in the era its server speaks.
+//!
+//! Stateless: every request is a POST of its own with headers that mirror its body, and closing its
+//! stream cancels it. Sessions: the id that `initialize` returned goes with every request, what the
+//! server says unasked comes on a GET stream, answers to its requests are POSTed. A session that the
+//! server no longer knows is given up; the call that met it was not acted on and is not repeated.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::Full;
+use remit_mcp::{
+    Era, Notification, Outcome, ParamHeaders, Raw, Request, Revision, headers, method,
+};
+use remit_ports::{BoxFuture, Link};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{self, Aside, Shape};
+use super::pool::Pool;
+use crate::config::{HttpServer, Limits};
+use crate::gate::Own;
+use crate::inward::Inward;
+use crate::outward;
+use crate::wire::{Ask, Ended, Wire};
+
+/// How long a message that wants no answer may take.
+const TELL: Duration = Duration::from_secs(10);
+/// The first and the longest wait before a stream of notifications is opened again.
+const RELISTEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The longest session id that is kept.
+const MAX_SESSION_ID: usize = 1024;
+
+/// One endpoint.
+pub(crate) struct Endpoint {
+    me: Weak<Self>,
+    server: HttpServer,
+    pool: Pool,
+    inward: Arc<Inward>,
+    limits: Limits,
+    session: Mutex<Session>,
+    stop: CancellationToken,
+}
+
+/// What `initialize` left behind.
+#[derive(Clone, Debug, Default)]
+struct Session {
+    id: Option<HeaderValue>,
+    revision: Option<Revision>,
+}
+
+type Out = http::Request<Full<Bytes>>;
+
+impl Endpoint {
+    /// The endpoint that `server` configures; connects when first used.
+    ///
+    /// Errors: see [`Pool::new`].
+    pub(crate) fn new(
+        server: &HttpServer,
+        inward: Arc<Inward>,
+        limits: Limits,
+    ) -> Result<Arc<Self>, String> {
+        let pool = Pool::new(&server.uri, Arc::clone(&inward.health))?;
+        Ok(Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            server: server.clone(),
+            pool,
+            inward,
+            limits,
+            session: Mutex::default(),
+            stop: CancellationToken::new(),
+        }))
+    }
+
+    fn session(&self) -> Session {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn exchange(&self, ask: Ask) -> Ended {
+        let place = match self.inward.table.enter(ask.link.clone()) {
+            Ok(place) => place,
+            Err(why) => return Ended::Unsent(why),
+        };
+        let request = match outward::message(place.id, &ask) {
+            Ok(request) => request,
+            Err(why) => return Ended::Unsent(why),
+        };
+        let stateless = ask.revision.is_some_and(|revision| revision.era() == Era::Stateless);
+        let http = if stateless {
+            self.stateless(&request, ask.mirrored.as_deref())
+        } else {
+            self.post(request.raw())
+        };
+        let http = match http {
+            Ok(http) => http,
+            Err(why) => return Ended::Unsent(why),
+        };
+        let cancelled = ask.link.as_ref().map(|link| link.cancelled.clone()).unwrap_or_default();
+        let why = tokio::select! {
+            ended = self.answered(http, &ask, place.id) => return ended,
+            () = cancelled.cancelled() => "the call was cancelled while the server worked on it".to_owned(),
+            () = self.stop.cancelled() => "the connection was closed".to_owned(),
+            () = tokio::time::sleep(ask.within) => {
+                format!("the server gave no answer within {} ms", ask.within.as_millis())
+            }
+        };
+        if !stateless {
+            self.cancel(place.id, &why);
+        }
+        Ended::Lost(why)
+    }
+
+    async fn answered(&self, http: Out, ask: &Ask, id: u64) -> Ended {
+        let (response, connection) = match self.pool.send(http, &*ask.gate).await {
+            Ok(sent) => sent,
+            Err(ended) => return ended,
+        };
+        let (head, body) = response.into_parts();
+        if head.status == StatusCode::NOT_FOUND && self.session().id.is_some() {
+            self.stop.cancel();
+            let why = "the server no longer knows the session; the next call opens another".to_owned();
+            return Ended::Http { status: 404, why };
+        }
+        if head.status != StatusCode::OK {
+            return answer::error(head.status, body, self.limits).await;
+        }
+        let ended = match answer::shape(&head.headers) {
+            Shape::Json => {
+                let ended = answer::json(body, id, self.limits).await;
+                if matches!(ended, Ended::Reply(_)) {
+                    self.pool.give_back(connection);
+                }
+                ended
+            }
+            Shape::Events => {
+                let link = ask.link.clone();
+                answer::events(body, Some(id), self.limits, |aside| self.aside(aside, link.as_ref()))
+                    .await
+            }
+            Shape::Other => Ended::Lost(
+                "the server answered with something else than JSON or an event stream".to_owned(),
+            ),
+        };
+        if let Ended::Reply(outcome) = &ended {
+            self.inward.health.works();
+            if let (method::INITIALIZE, Outcome::Result(result)) = (ask.method.as_str(), outcome) {
+                let id = head.headers.get(headers::SESSION_ID).cloned();
+                let id = id.filter(|id| id.len() <= MAX_SESSION_ID);
+                let revision = result.text("protocolVersion").and_then(|v| Revision::parse(&v));
+                *self.session.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Session { id, revision };
+            }
+        }
+        ended
+    }
+
+    /// Something the server said on a stream that belongs to `link`, or to nobody.
+    fn aside(&self, aside: Aside, link: Option<&Link>) {
+        match aside {
+            Aside::Notification(notification) => self.inward.notification(&notification, link),
+            Aside::Request(request) => {
+                let (me, link) = (Weak::clone(&self.me), link.cloned());
+                tokio::spawn(async move {
+                    let Some(me) = me.upgrade() else { return };
+                    let answer = me.inward.request(&request, link).await;
+                    me.tell(answer).await;
+                });
+            }
+        }
+    }
+
+    fn cancel(&self, id: u64, why: &str) {
+        let params = Raw::from(json!({ "requestId": id, "reason": why }));
+        let message = Raw::parse(&Notification::text(method::CANCELLED, Some(&params)));
+        if let (Some(me), Ok(message)) = (self.me.upgrade(), message) {
+            tokio::spawn(async move { me.tell(message).await });
+        }
+    }
+
+    fn stateless(
+        &self,
+        request: &Request,
+        mirrored: Option<&ParamHeaders>,
+    ) -> Result<Out, String> {
+        let mut http = self.bare(Method::POST, Bytes::from(request.raw().as_str().to_owned()))?;
+        let ours = headers::generate(request, Revision::LATEST, mirrored).map_err(|e| e.message)?;
+        for (name, value) in ours {
+            let name: HeaderName = name.parse().map_err(|_| format!("`{name}` is no header"))?;
+            let value = value.parse().map_err(|_| format!("`{name}` has no usable value"))?;
+            http.headers_mut().insert(name, value);
+        }
+        Ok(http)
+    }
+
+    fn post(&self, message: &Raw) -> Result<Out, String> {
+        let mut http = self.bare(Method::POST, Bytes::from(message.as_str().to_owned()))?;
+        self.add_session(&mut http);
+        Ok(http)
+    }
+
+    fn add_session(&self, http: &mut Out) {
+        let session = self.session();
+        if let Some(id) = session.id {
+            http.headers_mut().insert(HeaderName::from_static(headers::SESSION_ID), id);
+        }
+        if let Some(revision) = session.revision.filter(|r| r.has_version_header()) {
+            let value = HeaderValue::from_static(revision.as_str());
+            http.headers_mut().insert(HeaderName::from_static(headers::PROTOCOL_VERSION), value);
+        }
+    }
+
+    fn bare(&self, method: Method, body: Bytes) -> Result<Out, String> {
+        let uri = &self.server.uri;
+        let host = match (uri.host().unwrap_or_default(), uri.port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            (host, None) => host.to_owned(),
+        };
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let mut http = http::Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, host)
+            .header(USER_AGENT, outward::NAME)
+            .header(ACCEPT, "application/json, text/event-stream")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|e| e.to_string())?;
+        for (name, value) in &self.server.headers {
+            http.headers_mut().insert(name.clone(), value.clone());
+        }
+        Ok(http)
+    }
+
+    /// The GET stream of a session: `true` if it may be opened again.
+    async fn unasked(&self) -> bool {
+        let Ok(mut http) = self.bare(Method::GET, Bytes::new()) else { return false };
+        self.add_session(&mut http);
+        http.headers_mut().remove(CONTENT_TYPE);
+        http.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let Ok((response, _connection)) = self.pool.send(http, &Own).await else { return true };
+        let (head, body) = response.into_parts();
+        if head.status != StatusCode::OK || answer::shape(&head.headers) != Shape::Events {
+            return head.status.is_server_error();
+        }
+        answer::events(body, None, self.limits, |aside| self.aside(aside, None)).await;
+        true
+    }
+
+    /// The subscription at a stateless server: `true` if it may be opened again.
+    async fn subscribed(&self, revision: Revision) -> bool {
+        match self.exchange(crate::listing::subscription(revision)).await {
+            Ended::Reply(Outcome::Error(_)) => false,
+            Ended::Http { status, .. } => status >= 500,
+            _ => true,
+        }
+    }
+}
+
+impl Wire for Endpoint {
+    fn ask(&self, ask: Ask) -> BoxFuture<'_, Ended> {
+        Box::pin(self.exchange(ask))
+    }
+
+    fn tell(&self, message: Raw) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let Ok(http) = self.post(&message) else { return };
+            let told = tokio::time::timeout(TELL, self.pool.send(http, &Own)).await;
+            match told {
+                Ok(Ok((response, _))) if response.status().is_success() => {}
+                Ok(Ok((response, _))) => {
+                    let status = response.status();
+                    self.inward.health.error(&format!("a notification met HTTP status {status}"));
+                }
+                Ok(Err(ended)) => self.inward.health.error(&ended.why()),
+                Err(_) => self.inward.health.error("a notification was not taken in time"),
+            }
+        })
+    }
+
+    fn listen(self: Arc<Self>, revision: Revision) {
+        tokio::spawn(async move {
+            let mut wait = RELISTEN.0;
+            loop {
+                let once = async {
+                    match revision.era() {
+                        Era::Sessions => self.unasked().await,
+                        Era::Stateless => self.subscribed(revision).await,
+                    }
+                };
+                let again = tokio::select! {
+                    again = once => again,
+                    () = self.stop.cancelled() => return,
+                };
+                if !again {
+                    return;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = self.stop.cancelled() => return,
+                }
+                wait = (wait * 2).min(RELISTEN.1);
+            }
+        });
+    }
+
+    fn is_alive(&self) -> bool {
+        !self.stop.is_cancelled()
+    }
+
+    /// Ends the session at the server too, best effort.
+    fn close(&self) {
+        let open = !self.stop.is_cancelled() && self.session().id.is_some();
+        self.stop.cancel();
+        self.inward.table.close("the connection was closed");
+        let (Some(me), true) = (self.me.upgrade(), open) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Ok(mut http) = me.bare(Method::DELETE, Bytes::new()) {
+                me.add_session(&mut http);
+                let _ = tokio::time::timeout(TELL, me.pool.send(http, &Own)).await;
+            }
+        });
+    }
+}

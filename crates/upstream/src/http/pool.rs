@@ -1,0 +1,152 @@
+//! HTTP/1.1 connections to one endpoint.
+//!
+//! Written by hand on hyper's connection API for one reason: a request is handed over only when a
+//! connection stands, the gate is asked after that and before the first byte, and a request is
+//! tried on another connection only where hyper gives it back as never written.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore};
+use tower::ServiceExt as _;
+
+use crate::gate::Gate;
+use crate::health::Health;
+use crate::wire::Ended;
+
+/// How long a connection may take to stand.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long an unused connection is trusted. Servers close theirs after five seconds and more, and
+/// a request written into a closing connection is one whose fate nobody knows.
+const IDLE: Duration = Duration::from_secs(2);
+/// How many unused connections are kept.
+const MAX_IDLE: usize = 16;
+
+/// A connection that carries one request at a time.
+pub(crate) type Connection = SendRequest<Full<Bytes>>;
+
+/// Connections to one endpoint.
+pub(crate) struct Pool {
+    connector: HttpsConnector<HttpConnector>,
+    uri: Uri,
+    health: Arc<Health>,
+    idle: Mutex<Vec<(Connection, u64)>>,
+}
+
+impl Pool {
+    /// No connection yet.
+    ///
+    /// Errors: the certificates of this machine cannot be read.
+    pub(crate) fn new(uri: &Uri, health: Arc<Health>) -> Result<Self, String> {
+        let builder = HttpsConnectorBuilder::new();
+        let builder = if uri.scheme_str() == Some("https") {
+            builder
+                .with_provider_and_native_roots(default_provider())
+                .map_err(|e| format!("the certificates of this machine cannot be read: {e}"))?
+        } else {
+            let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|e| e.to_string())?
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth();
+            builder.with_tls_config(config)
+        };
+        let mut plain = HttpConnector::new();
+        plain.set_nodelay(true);
+        plain.enforce_http(false);
+        plain.set_connect_timeout(Some(CONNECT));
+        let connector = builder.https_or_http().enable_http1().wrap_connector(plain);
+        Ok(Self { connector, uri: uri.clone(), health, idle: Mutex::default() })
+    }
+
+    /// Sends `request` once the gate opens.
+    ///
+    /// Errors: `Unsent` where nothing was written, `Lost` where something may have been.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        gate: &dyn Gate,
+    ) -> Result<(Response<Incoming>, Connection), Ended> {
+        for _ in 0..=MAX_IDLE {
+            let mut connection = self.checkout().await.map_err(Ended::Unsent)?;
+            if !gate.open() {
+                return Err(Ended::Unsent("it was stopped before it was sent".to_owned()));
+            }
+            match connection.try_send_request(request).await {
+                Ok(response) => return Ok((response, connection)),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unwritten) => request = unwritten,
+                    None => {
+                        let why = failed.into_error();
+                        return Err(Ended::Lost(format!("the connection broke: {}", causes(&why))));
+                    }
+                },
+            }
+        }
+        Err(Ended::Unsent("no connection would take the request".to_owned()))
+    }
+
+    /// Takes back a connection whose answer was read to its end.
+    pub(crate) fn give_back(&self, connection: Connection) {
+        let now = self.health.now();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if !connection.is_closed() && idle.len() < MAX_IDLE {
+            idle.push((connection, now));
+        }
+    }
+
+    fn reuse(&self) -> Option<Connection> {
+        let now = self.health.now();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(connection, since)| {
+            !connection.is_closed() && Duration::from_nanos(now.saturating_sub(*since)) < IDLE
+        });
+        let ready = idle.iter().rposition(|(connection, _)| connection.is_ready())?;
+        Some(idle.swap_remove(ready).0)
+    }
+
+    async fn checkout(&self) -> Result<Connection, String> {
+        if let Some(connection) = self.reuse() {
+            return Ok(connection);
+        }
+        let stream = tokio::time::timeout(CONNECT, self.connector.clone().oneshot(self.uri.clone()))
+            .await
+            .map_err(|_| "it did not accept a connection in time".to_owned())?
+            .map_err(|e| format!("no connection: {}", causes(&*e)))?;
+        let (mut sender, driver) =
+            http1::handshake(stream).await.map_err(|e| format!("no connection: {}", causes(&e)))?;
+        tokio::spawn(async move {
+            // The error also reaches whoever waits for the answer.
+            let _ = driver.await;
+        });
+        sender.ready().await.map_err(|e| format!("no connection: {}", causes(&e)))?;
+        Ok(sender)
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! What a server says on its own: notifications, and requests to the client.
+//!
+//! All of it is input from outside. Notifications go to the client whose call they belong to, or
+//! become events. Requests are answered here: `ping` by us, elicitation and roots by the client if
+//! it declared that it can, everything else is refused; sampling always, so that a server cannot
+//! speak through the agent's model.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use remit_mcp::meta::PROGRESS_TOKEN;
+use remit_mcp::{Edit, Notification, Object, Raw, Request, Response, RpcError, method};
+use remit_model::{ServerName, TaskId};
+use remit_ports::{Link, ToClient, UpstreamEvent};
+use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, broadcast, oneshot};
+
+use crate::health::Health;
+use crate::table::Table;
+
+/// How many requests of a server may wait for its client at once.
+const MAX_REQUESTS: usize = 8;
+
+/// Where what servers say goes, besides to clients.
+#[derive(Clone)]
+pub(crate) struct Outlet {
+    /// To whoever wants to know what servers say outside any call.
+    pub(crate) events: broadcast::Sender<UpstreamEvent>,
+    /// The task whose own server announced last that its tools changed.
+    pub(crate) drifted: Arc<Mutex<Option<TaskId>>>,
+    /// How long a client has to answer a server's request.
+    pub(crate) wait: Duration,
+}
+
+/// Judges what one connection's server says on its own.
+pub(crate) struct Inward {
+    /// Which server.
+    pub(crate) server: ServerName,
+    /// The task the connection is for; `None` if shared.
+    pub(crate) task: Option<TaskId>,
+    /// Its requests in flight.
+    pub(crate) table: Arc<Table>,
+    /// How it is doing.
+    pub(crate) health: Arc<Health>,
+    outlet: Outlet,
+    room: Semaphore,
+}
+
+impl Inward {
+    /// For the connection of `task` to `server`.
+    pub(crate) fn new(
+        server: ServerName,
+        task: Option<TaskId>,
+        table: Arc<Table>,
+        health: Arc<Health>,
+        outlet: Outlet,
+    ) -> Self {
+        let room = Semaphore::new(MAX_REQUESTS);
+        Self { server, task, table, health, outlet, room }
+    }
+
+    /// Takes a notification. `via` is the client on whose stream it came, where streams are
+    /// separate.
+    pub(crate) fn notification(&self, notification: &Notification, via: Option<&Link>) {
+        match notification.method() {
+            method::PROGRESS => self.progress(notification),
+            method::MESSAGE | "notifications/elicitation/complete" => {
+                let link = via.cloned().or_else(|| self.table.sole(self.task.is_none()));
+                if let Some(link) = link {
+                    forward(&link, notification.raw());
+                }
+            }
+            method::ACKNOWLEDGED | method::CANCELLED => {}
+            other => {
+                if other == method::TOOLS_CHANGED && self.task.is_some() {
+                    let mut drifted =
+                        self.outlet.drifted.lock().unwrap_or_else(PoisonError::into_inner);
+                    drifted.clone_from(&self.task);
+                }
+                let event = UpstreamEvent {
+                    server: self.server.clone(),
+                    task: self.task.clone(),
+                    method: other.to_owned(),
+                    message: notification.raw().as_str().to_owned(),
+                };
+                // Nobody may be listening yet; that is no error.
+                let _ = self.outlet.events.send(event);
+            }
+        }
+    }
+
+    /// Progress carries our token; the client gets its own back.
+    fn progress(&self, notification: &Notification) {
+        let Some(params) = notification.params() else { return };
+        let token = params.get(PROGRESS_TOKEN).and_then(|raw| raw.as_str().parse().ok());
+        let Some(link) = token.and_then(|token| self.table.link(token)) else { return };
+        let theirs = link.progress_token.as_deref().and_then(|text| Raw::parse(text).ok());
+        let Some(theirs) = theirs else { return };
+        let params = Edit::of(params).set(PROGRESS_TOKEN, theirs).finish();
+        forward(&link, &notification.rewritten(params));
+    }
+
+    /// Answers a request of the server: the text of the response.
+    pub(crate) async fn request(&self, request: &Request, via: Option<Link>) -> Raw {
+        let answer = match request.method() {
+            method::PING => Ok(Object::empty().raw().clone()),
+            method::SAMPLE => Err(refuse("sampling is switched off here")),
+            method::ELICIT | method::ROOTS_LIST => self.ask_client(request, via).await,
+            other => Err(RpcError::method_not_found(other).to_raw()),
+        };
+        let text = match answer {
+            Ok(result) => Response::result_text(request.id(), &result),
+            Err(error) => {
+                format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"error\":{error}}}", request.id())
+            }
+        };
+        // INVARIANT: built from JSON values; should it ever not parse, the server gets nothing.
+        Raw::parse(&text).unwrap_or_else(|_| Object::empty().raw().clone())
+    }
+
+    async fn ask_client(&self, request: &Request, via: Option<Link>) -> Result<Raw, Raw> {
+        let Ok(_room) = self.room.try_acquire() else {
+            return Err(refuse("too many requests to the client are open"));
+        };
+        let link = via.or_else(|| self.table.sole(self.task.is_none()));
+        let Some(link) = link else {
+            return Err(refuse("no single call is open whose client could be asked"));
+        };
+        if !can(&link, request.method()) {
+            return Err(refuse("the client did not declare that it can answer this"));
+        }
+        let (answer, answered) = oneshot::channel();
+        let params = request.params().and_then(|params| boxed(params.raw()));
+        let message = ToClient::Request { method: request.method().to_owned(), params, answer };
+        if link.to_client.try_send(message).is_err() {
+            return Err(refuse("the client cannot be reached"));
+        }
+        let answered = tokio::select! {
+            answered = tokio::time::timeout(self.outlet.wait, answered) => answered,
+            () = link.cancelled.cancelled() => return Err(refuse("the client gave up")),
+        };
+        match answered {
+            Ok(Ok(Ok(result))) => Raw::parse(result.get()).map_err(|_| refuse("no usable answer")),
+            Ok(Ok(Err(error))) => {
+                Err(Raw::parse(error.get()).unwrap_or_else(|_| refuse("the client refused")))
+            }
+            Ok(Err(_)) => Err(refuse("the client refused")),
+            Err(_) => Err(refuse("the client did not answer in time")),
+        }
+    }
+}
+
+/// The error for a request of a server that nobody answers.
+fn refuse(why: &str) -> Raw {
+    RpcError::new(remit_mcp::error::METHOD_NOT_FOUND, why, None).to_raw()
+}
+
+fn can(link: &Link, method: &str) -> bool {
+    let wanted = if method == method::ELICIT { "elicitation" } else { "roots" };
+    let declared = link.capabilities.as_deref().and_then(|text| Raw::parse(text).ok());
+    declared.and_then(|raw| Object::parse(&raw).ok()).is_some_and(|caps| caps.has(wanted))
+}
+
+fn boxed(raw: &Raw) -> Option<Box<RawValue>> {
+    RawValue::from_string(raw.as_str().to_owned()).ok()
+}
+
+/// A client that is slow loses notifications rather than holding up the server.
+fn forward(link: &Link, notification: &Raw) {
+    if let Some(message) = boxed(notification) {
+        let _ = link.to_client.try_send(ToClient::Notification(message));
+    }
+}

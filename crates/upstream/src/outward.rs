@@ -1,0 +1,131 @@
+//! The parameters of a call as a server is to see them: only `_meta` differs from what the client
+//! sent, every other byte is the one that was decided and recorded.
+
+use remit_mcp::meta::{self, RequestMeta};
+use remit_mcp::{Edit, Era, Id, Object, Raw, Request, Revision};
+use remit_ports::Link;
+
+use crate::wire::Ask;
+
+/// The capabilities of clients that servers are told of: what can be carried back to them.
+const CARRIED: [&str; 2] = ["elicitation", "roots"];
+
+/// Our name, as servers are told.
+pub(crate) const NAME: &str = "remit";
+
+/// What a server is told about the client behind us: the capabilities we can carry, nothing else.
+/// Sampling is off: a server must not speak through the agent's model.
+pub(crate) fn capabilities(link: Option<&Link>) -> Raw {
+    let declared = link.and_then(|link| link.capabilities.as_deref());
+    let declared = declared.and_then(|text| Raw::parse(text).ok());
+    let declared = declared.and_then(|raw| Object::parse(&raw).ok());
+    let Some(declared) = declared else { return Object::empty().raw().clone() };
+    let unknown: Vec<_> = declared.names().filter(|name| !CARRIED.contains(name)).collect();
+    unknown.iter().fold(Edit::of(&declared), |edit, name| edit.remove(name)).finish()
+}
+
+/// The metadata of a request to a server of the stateless era.
+pub(crate) fn request_meta(version: &str, link: Option<&Link>) -> RequestMeta {
+    RequestMeta {
+        revision: Revision::LATEST,
+        capabilities: capabilities(link),
+        client_info: Some(meta::implementation(NAME, version)),
+        log_level: None,
+    }
+}
+
+/// `params` for a server of `revision`: the client's progress token is taken out (the wire puts
+/// ours in), the keys of the stateless era are set or stripped.
+pub(crate) fn params(
+    params: Option<&Object>,
+    revision: Revision,
+    version: &str,
+    link: Option<&Link>,
+) -> Option<Raw> {
+    let given = params.and_then(|params| params.object("_meta"));
+    let given = given.map(|meta| Edit::of(&meta).remove(meta::PROGRESS_TOKEN).finish());
+    let given = given.and_then(|raw| Object::parse(&raw).ok());
+    let meta = match revision.era() {
+        Era::Stateless => {
+            let log_level = given.as_ref().and_then(|meta| meta.text(meta::LOG_LEVEL));
+            let ours = RequestMeta { log_level, ..request_meta(version, link) };
+            Some(ours.inject(given.as_ref()))
+        }
+        Era::Sessions => given.filter(|meta| !meta.is_empty()).and_then(|meta| meta::strip(&meta)),
+    };
+    meta::replace(params, meta)
+}
+
+/// The message of `ask` under our `id`, which is also its progress token where the client wants
+/// progress.
+///
+/// Errors: the parameters are no object, in words.
+pub(crate) fn message(id: u64, ask: &Ask) -> Result<Request, String> {
+    let wants_progress = ask.link.as_ref().is_some_and(|link| link.progress_token.is_some());
+    let tokened = if wants_progress { with_token(ask.params.as_ref(), id) } else { None };
+    let params = tokened.as_ref().or(ask.params.as_ref());
+    Request::build(&Id::number(id), &ask.method, params).map_err(|e| e.to_string())
+}
+
+/// `params` asking for progress under our own token.
+fn with_token(params: Option<&Raw>, token: u64) -> Option<Raw> {
+    let params = params.and_then(|raw| Object::parse(raw).ok()).unwrap_or_else(Object::empty);
+    let meta = params.object("_meta").unwrap_or_else(Object::empty);
+    let meta = Edit::of(&meta).set(meta::PROGRESS_TOKEN, Raw::from(token)).finish();
+    meta::replace(Some(&params), Some(meta))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    fn object(text: &str) -> Object {
+        Object::parse(&Raw::parse(text).unwrap()).unwrap()
+    }
+
+    fn link(capabilities: &str) -> Link {
+        let (to_client, _) = mpsc::channel(1);
+        Link {
+            to_client,
+            capabilities: Some(capabilities.to_owned()),
+            progress_token: None,
+            cancelled: CancellationToken::new(),
+        }
+    }
+
+    const CALL: &str = r#"{"name":"x", "arguments" : {"n":1.50},"_meta":{"progressToken":"c","io.modelcontextprotocol/protocolVersion":"2026-07-28","traceparent":"00"}}"#;
+
+    #[test]
+    fn a_session_sees_no_modern_key_and_no_foreign_token() {
+        let sent = params(Some(&object(CALL)), Revision::V2025_11_25, "1", None).unwrap();
+        assert_eq!(
+            sent.as_str(),
+            r#"{"name":"x", "arguments" : {"n":1.50},"_meta":{"traceparent":"00"}}"#
+        );
+        let bare = params(Some(&object(r#"{"name":"x","_meta":{"progressToken":1}}"#)),
+            Revision::V2025_11_25, "1", None);
+        assert_eq!(bare.unwrap().as_str(), r#"{"name":"x"}"#);
+        assert_eq!(params(None, Revision::V2025_11_25, "1", None), None);
+    }
+
+    #[test]
+    fn a_stateless_server_hears_of_us_and_of_what_we_can_carry() {
+        let link = link(r#"{"sampling":{},"elicitation":{"form":{}},"experimental":{"x":1}}"#);
+        let sent = params(Some(&object(CALL)), Revision::LATEST, "7", Some(&link)).unwrap();
+        let sent = object(sent.as_str());
+        assert_eq!(sent.get("arguments").unwrap().as_str(), "{\"n\":1.50}");
+        let meta = RequestMeta::read(Some(&sent)).unwrap().unwrap();
+        assert_eq!(meta.capabilities.as_str(), r#"{"elicitation":{"form":{}}}"#);
+        assert_eq!(meta.client_info, Some(meta::implementation("remit", "7")));
+        assert!(!sent.object("_meta").unwrap().has("progressToken"));
+    }
+
+    #[test]
+    fn progress_is_asked_for_under_our_token() {
+        let sent = with_token(Some(&Raw::parse(r#"{"a":1}"#).unwrap()), 9).unwrap();
+        assert_eq!(sent.as_str(), r#"{"a":1,"_meta":{"progressToken":9}}"#);
+    }
+}

@@ -1,0 +1,484 @@
+//! The configured servers, and which connection a call takes.
+//!
+//! A server that is not `shared` gets a connection for each task, so that tasks cannot meet in its
+//! memory, and the connection ends with its task. Asking what a server offers is Remit's own act and
+//! takes a connection of its own, except right after a task's server announced a change: then that
+//! one is asked, because it is the one that changed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use remit_mcp::{Era, Object, ParamHeaders, Raw, Revision};
+use remit_model::{Call, Clock, Digest, Operation, ServerName, TaskId};
+use remit_ports::{
+    Armed, BoxFuture, Discovery, Done, Link, ServerStatus, Upstream, UpstreamError, UpstreamEvent,
+};
+use tokio::sync::broadcast;
+
+use crate::config::{Base, ServerConfig, Transport};
+use crate::connection::{Connection, Key};
+use crate::gate::Slot;
+use crate::handshake::{self, Disagreement, Plan, Spoken};
+use crate::health::Health;
+use crate::http::Endpoint;
+use crate::inward::{Inward, Outlet};
+use crate::listing;
+use crate::outward;
+use crate::stdio::{self, Executables, Pipe};
+use crate::table::Table;
+use crate::wire::{Ask, Ended, Wire};
+
+/// How many events may wait for a slow reader before it loses the oldest.
+const EVENTS: usize = 256;
+
+/// The configured servers.
+pub struct Servers {
+    base: Arc<Base>,
+    clock: Arc<dyn Clock>,
+    servers: BTreeMap<ServerName, Arc<Server>>,
+    connections: Mutex<BTreeMap<Key, Arc<Cell>>>,
+    executables: Arc<Executables>,
+    events: broadcast::Sender<UpstreamEvent>,
+}
+
+/// One place for a connection; whoever holds it is the one who opens it.
+type Cell = tokio::sync::Mutex<Option<Arc<Connection>>>;
+
+/// What is known of one server.
+struct Server {
+    config: ServerConfig,
+    health: Arc<Health>,
+    learnt: Mutex<Learnt>,
+    /// The task whose own server announced last that its tools changed.
+    drifted: Arc<Mutex<Option<TaskId>>>,
+}
+
+/// What was learnt by talking to it.
+#[derive(Debug, Default)]
+struct Learnt {
+    spoken: Option<Revision>,
+    pinned: Option<Digest>,
+    mirrored: BTreeMap<String, Arc<ParamHeaders>>,
+}
+
+impl Server {
+    fn learnt<T>(&self, read: impl FnOnce(&mut Learnt) -> T) -> T {
+        read(&mut self.learnt.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Servers {
+    /// Takes up the configuration. Nothing is started before it is needed.
+    pub fn new(
+        servers: BTreeMap<ServerName, ServerConfig>,
+        base: Base,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (events, _) = broadcast::channel(EVENTS);
+        let server = |config: ServerConfig| {
+            let secrets = match &config.transport {
+                Transport::Stdio(stdio) => stdio.secrets(),
+                Transport::Http(_) => Vec::new(),
+            };
+            let health = Arc::new(Health::new(Arc::clone(&clock), secrets));
+            Arc::new(Server {
+                config,
+                health,
+                learnt: Mutex::default(),
+                drifted: Arc::default(),
+            })
+        };
+        Self {
+            servers: servers.into_iter().map(|(name, config)| (name, server(config))).collect(),
+            base: Arc::new(base),
+            connections: Mutex::default(),
+            executables: Arc::default(),
+            events,
+            clock,
+        }
+    }
+
+    fn server(&self, name: &ServerName) -> Result<&Arc<Server>, UpstreamError> {
+        self.servers.get(name).ok_or_else(|| UpstreamError::Unknown(name.clone()))
+    }
+
+    /// The connection `key`, opened if there is none or the old one ended.
+    async fn connection(
+        &self,
+        key: &Key,
+        link: Option<&Link>,
+    ) -> Result<Arc<Connection>, UpstreamError> {
+        let server = self.server(&key.0)?;
+        let cell = self.cell(key)?;
+        let mut held = cell.lock().await;
+        if let Some(connection) = held.as_ref().filter(|c| c.wire.is_alive()) {
+            return Ok(Arc::clone(connection));
+        }
+        *held = None;
+        let opened = self.open(key, server, link).await;
+        if let Err(error) = &opened {
+            server.health.error(&error.to_string());
+        }
+        let connection = Arc::new(opened?);
+        listing::listen(&connection);
+        *held = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    /// The place of `key`; places whose connection ended make room for new ones.
+    fn cell(&self, key: &Key) -> Result<Arc<Cell>, UpstreamError> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = connections.get(key) {
+            return Ok(Arc::clone(cell));
+        }
+        let max = self.base.limits.connections;
+        if connections.len() >= max {
+            connections.retain(|_, cell| {
+                cell.try_lock().map_or(true, |c| c.as_ref().is_some_and(|c| c.wire.is_alive()))
+            });
+        }
+        if connections.len() >= max {
+            let why = format!("{max} connections are open already; close tasks that are done");
+            return Err(UpstreamError::Unreachable { server: key.0.clone(), why });
+        }
+        Ok(Arc::clone(connections.entry(key.clone()).or_default()))
+    }
+
+    async fn open(
+        &self,
+        key: &Key,
+        server: &Arc<Server>,
+        link: Option<&Link>,
+    ) -> Result<Connection, UpstreamError> {
+        let known = server.learnt(|learnt| learnt.spoken.map(Revision::era));
+        let first = self.attempt(key, server, link, known).await;
+        match first {
+            // A server of the session era may end when it is asked something it does not know.
+            Err((_, true)) if known.is_none() => {
+                self.attempt(key, server, link, Some(Era::Sessions)).await.map_err(|(e, _)| e)
+            }
+            other => other.map_err(|(error, _)| error),
+        }
+    }
+
+    /// Opens a connection and shakes hands. An error says whether the server ended meanwhile.
+    async fn attempt(
+        &self,
+        key: &Key,
+        server: &Arc<Server>,
+        link: Option<&Link>,
+        era: Option<Era>,
+    ) -> Result<Connection, (UpstreamError, bool)> {
+        let limits = self.base.limits;
+        let table = Arc::new(Table::new(limits.in_flight));
+        let inward = Arc::new(Inward::new(
+            key.0.clone(),
+            key.1.clone(),
+            Arc::clone(&table),
+            Arc::clone(&server.health),
+            Outlet {
+                events: self.events.clone(),
+                drifted: Arc::clone(&server.drifted),
+                wait: limits.client_answer,
+            },
+        ));
+        let wire = self.wire(key, server, inward).await.map_err(|error| (error, false))?;
+        let plan =
+            Plan { era, probe: limits.probe, start: limits.start, version: &self.base.version };
+        let link = link.filter(|_| key.1.is_some());
+        match handshake::shake(&*wire, link, plan).await {
+            Ok(spoken) => {
+                server.learnt(|learnt| learnt.spoken = Some(spoken.revision));
+                Ok(self.joined(key, wire, spoken, table))
+            }
+            Err(disagreement) => {
+                let ended = !wire.is_alive();
+                wire.close();
+                server.health.failed();
+                let server = key.0.clone();
+                Err(match disagreement {
+                    Disagreement::Unreachable(why) => {
+                        (UpstreamError::Unreachable { server, why }, ended)
+                    }
+                    Disagreement::Protocol(why) => (UpstreamError::Protocol { server, why }, ended),
+                })
+            }
+        }
+    }
+
+    fn joined(
+        &self,
+        key: &Key,
+        wire: Arc<dyn Wire>,
+        spoken: Spoken,
+        table: Arc<Table>,
+    ) -> Connection {
+        let version = self.base.version.clone();
+        Connection { server: key.0.clone(), wire, spoken, table, version }
+    }
+
+    async fn wire(
+        &self,
+        key: &Key,
+        server: &Arc<Server>,
+        inward: Arc<Inward>,
+    ) -> Result<Arc<dyn Wire>, UpstreamError> {
+        let limits = self.base.limits;
+        let unreachable = |why| UpstreamError::Unreachable { server: key.0.clone(), why };
+        let wait = server.health.wait();
+        if wait > limits.grace {
+            let why = format!("it failed to start; the next attempt is in {} s", wait.as_secs() + 1);
+            return Err(unreachable(why));
+        }
+        tokio::time::sleep(wait).await;
+        match &server.config.transport {
+            Transport::Http(http) => {
+                let endpoint = Endpoint::new(http, inward, limits).map_err(unreachable)?;
+                Ok(endpoint)
+            }
+            Transport::Stdio(config) => {
+                let found = self.admitted(&key.0, server).await?;
+                let process = stdio::start(config, &found.path, &self.base).map_err(|why| {
+                    server.health.failed();
+                    unreachable(why)
+                })?;
+                Ok(Pipe::open(process, inward, limits))
+            }
+        }
+    }
+
+    /// The executable of a stdio server, if it is the pinned one. Where none is pinned yet, the one
+    /// that is found is pinned from now on.
+    async fn admitted(
+        &self,
+        name: &ServerName,
+        server: &Arc<Server>,
+    ) -> Result<stdio::Found, UpstreamError> {
+        let unreachable = |why| UpstreamError::Unreachable { server: name.clone(), why };
+        let (executables, of) = (Arc::clone(&self.executables), Arc::clone(server));
+        let search = self.base.environment.get("PATH").cloned().unwrap_or_default();
+        let found = tokio::task::spawn_blocking(move || match &of.config.transport {
+            Transport::Stdio(config) => executables.find(config, &search),
+            Transport::Http(_) => Err("an HTTP server has no executable".to_owned()),
+        });
+        let found = found.await.map_err(|e| unreachable(e.to_string()))?.map_err(unreachable)?;
+        let pinned = server.learnt(|learnt| *learnt.pinned.get_or_insert(found.digest));
+        if pinned == found.digest {
+            return Ok(found);
+        }
+        Err(UpstreamError::ExecutableChanged { server: name.clone(), pinned, found: found.digest })
+    }
+
+    /// The connection a call takes.
+    fn key(&self, call: &Call, task: &TaskId) -> Key {
+        let server = self.servers.get(&call.server);
+        // A stateless endpoint keeps nothing between requests, so tasks cannot meet there.
+        let stateless = server.is_some_and(|server| {
+            matches!(server.config.transport, Transport::Http(_))
+                && server.learnt(|l| l.spoken.map(Revision::era)) == Some(Era::Stateless)
+        });
+        let shared = stateless || server.is_none_or(|server| server.config.shared);
+        (call.server.clone(), (!shared).then(|| task.clone()))
+    }
+
+    /// Carries `call` to its server. `gate` is opened immediately before the first byte.
+    pub(crate) async fn carry(
+        &self,
+        (call, task): (&Call, &TaskId),
+        link: Link,
+        gate: Arc<dyn crate::gate::Gate>,
+        within: Duration,
+    ) -> Ended {
+        let key = self.key(call, task);
+        let connection = tokio::select! {
+            connection = self.connection(&key, Some(&link)) => connection,
+            () = link.cancelled.cancelled() => return Ended::Unsent("the call was cancelled".to_owned()),
+            () = tokio::time::sleep(within) => {
+                return Ended::Unsent("the server was not ready in time".to_owned());
+            }
+        };
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(error) => return Ended::Unsent(error.to_string()),
+        };
+        let Some(given) = Connection::object(&call.params) else {
+            return Ended::Unsent("the parameters are no JSON object".to_owned());
+        };
+        let revision = connection.spoken.revision;
+        let params = outward::params(Some(&given), revision, &self.base.version, Some(&link));
+        let ask = Ask {
+            method: call.method.clone(),
+            params,
+            revision: Some(revision),
+            mirrored: self.mirrored(call),
+            link: Some(link),
+            gate,
+            within,
+        };
+        connection.wire.ask(ask).await
+    }
+
+    fn mirrored(&self, call: &Call) -> Option<Arc<ParamHeaders>> {
+        let Operation::CallTool { name } = &call.operation else { return None };
+        let server = self.servers.get(&call.server)?;
+        server.learnt(|learnt| learnt.mirrored.get(name).map(Arc::clone))
+    }
+
+    async fn offered(&self, name: &ServerName) -> Result<Discovery, UpstreamError> {
+        let server = self.server(name)?;
+        let limits = self.base.limits;
+        let drifted = server.drifted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let live = drifted.and_then(|task| self.live(&(name.clone(), Some(task))));
+        let own = match live {
+            Some(connection) => connection,
+            None => self.connection(&(name.clone(), None), None).await?,
+        };
+        let listed = listing::list(&own, limits).await;
+        let throwaway = matches!(server.config.transport, Transport::Stdio(_))
+            && !server.config.shared
+            && own.table.len() == 0;
+        if throwaway {
+            self.forget(&(name.clone(), None));
+        }
+        let mut offer = listed.map_err(|why| {
+            server.health.error(&why);
+            UpstreamError::Protocol { server: name.clone(), why }
+        })?;
+        offer.executable = server.learnt(|learnt| learnt.pinned);
+        if matches!(server.config.transport, Transport::Http(_)) {
+            learn_mirrored(name, server, &mut offer);
+        }
+        Ok(offer)
+    }
+
+    /// The connection `key` if it is open and nobody is opening it.
+    fn live(&self, key: &Key) -> Option<Arc<Connection>> {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = connections.get(key)?.try_lock().ok()?;
+        held.as_ref().filter(|connection| connection.wire.is_alive()).map(Arc::clone)
+    }
+
+    fn forget(&self, key: &Key) {
+        let cell =
+            self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let Some(cell) = cell else { return };
+        match cell.try_lock() {
+            Ok(held) => {
+                if let Some(connection) = held.as_ref() {
+                    connection.wire.close();
+                }
+            }
+            // It is being opened: whoever opens it holds the last reference and drops it.
+            Err(_) => {}
+        };
+    }
+}
+
+/// Remembers what each tool wants mirrored into headers, and leaves out tools whose declarations
+/// are invalid, as a client over HTTP must (2026-07-28 *Custom Headers from Tool Parameters*).
+fn learn_mirrored(name: &ServerName, server: &Server, offer: &mut Discovery) {
+    let mut mirrored = BTreeMap::new();
+    offer.tools.retain(|text| {
+        let tool = Raw::parse(text).ok().and_then(|raw| Object::parse(&raw).ok());
+        let Some(tool) = tool else { return true };
+        let title = tool.text("name").unwrap_or_default();
+        let Some(schema) = tool.get("inputSchema") else { return true };
+        match ParamHeaders::of_schema(&schema) {
+            Ok(found) if found.is_empty() => true,
+            Ok(found) => {
+                mirrored.insert(title, Arc::new(found));
+                true
+            }
+            Err(why) => {
+                tracing::warn!(server = %name, tool = title, %why, "a tool is left out");
+                server.health.error(&format!("tool `{title}` is left out: {why}"));
+                false
+            }
+        }
+    });
+    server.learnt(|learnt| learnt.mirrored = mirrored);
+}
+
+impl Upstream for Servers {
+    fn send(&self, armed: Armed, link: Link) -> BoxFuture<'_, Done> {
+        Box::pin(async move {
+            let Some(call) = armed.call().cloned() else {
+                return armed.not_sent("the question is not a call");
+            };
+            let task = armed.task().clone();
+            let within = armed.deadline().since(self.clock.now());
+            let slot = Arc::new(Slot::new(armed));
+            let gate: Arc<Slot> = Arc::clone(&slot);
+            let ended = self.carry((&call, &task), link, gate, within).await;
+            match slot.finish(ended) {
+                Some(done) => done,
+                // INVARIANT: a slot is finished once, here; it yields its call exactly then.
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn discover<'a>(
+        &'a self,
+        server: &'a ServerName,
+    ) -> BoxFuture<'a, Result<Discovery, UpstreamError>> {
+        Box::pin(self.offered(server))
+    }
+
+    fn pin(&self, server: &ServerName, executable: Digest) {
+        if let Some(server) = self.servers.get(server) {
+            server.learnt(|learnt| learnt.pinned = Some(executable));
+        }
+    }
+
+    fn release(&self, task: &TaskId) {
+        let ended: Vec<Key> = {
+            let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            connections.keys().filter(|(_, of)| of.as_ref() == Some(task)).cloned().collect()
+        };
+        for key in &ended {
+            self.forget(key);
+        }
+    }
+
+    fn events(&self) -> broadcast::Receiver<UpstreamEvent> {
+        self.events.subscribe()
+    }
+
+    fn status(&self) -> Vec<ServerStatus> {
+        self.servers.iter().map(|(name, server)| self.report(name, server)).collect()
+    }
+}
+
+impl Servers {
+    fn report(&self, name: &ServerName, server: &Server) -> ServerStatus {
+        let alive = {
+            let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_server = connections.iter().filter(|((of, _), _)| of == name);
+            // A place that is held is one that is being opened.
+            let is_alive = |cell: &Arc<Cell>| {
+                cell.try_lock().map_or(true, |c| c.as_ref().is_some_and(|c| c.wire.is_alive()))
+            };
+            of_server.filter(|(_, cell)| is_alive(cell)).count()
+        };
+        let (restarts, last_error, stderr) = server.health.report();
+        ServerStatus {
+            server: name.clone(),
+            transport: server.config.transport.name(),
+            alive,
+            restarts,
+            revision: server.learnt(|learnt| learnt.spoken.map(|r| r.to_string())),
+            last_error,
+            stderr,
+        }
+    }
+}
+
+/// Names the servers, nothing of their configuration.
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Servers").field("servers", &self.servers.keys()).finish_non_exhaustive()
+    }
+}
