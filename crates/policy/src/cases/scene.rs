@@ -1,0 +1,247 @@
+//! The question of a case: defaults for everything the case does not speak about.
+
+use std::collections::BTreeSet;
+
+use remit_model::agent::{AttestationMethod, Autonomy};
+use remit_model::label::MAX_SOURCES;
+use remit_model::question::{Asked, TaskFacts, ToolFacts};
+use remit_model::{
+    Agent, ApprovalFact, Attestation, Budget, Call, Confidentiality, Door, Integrity, Label, Limit,
+    Operation, Question, Remit, Resource, ResourceKind, Sources, Spent, Timestamp, Tool, ToolRule,
+    ToolScope, Value,
+};
+use serde::Deserialize;
+
+use super::tools::{id, touched};
+
+/// The moment every case happens at unless it says otherwise, 2026-11-23T22:00:00Z.
+const NOW: u64 = 1_795_471_200_000;
+
+/// The question of a case: exactly one of the things that can be asked, and what surrounds it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Scene {
+    /// What is asked.
+    #[serde(flatten)]
+    pub asks: Asks,
+    /// The arguments of a call.
+    #[serde(default)]
+    pub arguments: toml::Table,
+    /// What is touched, as `Kind:id`; absent: what the arguments name, else the server.
+    pub resources: Option<Vec<String>>,
+    /// The agent; absent: a supervised one called `bot`.
+    pub agent: Option<Agent>,
+    /// The task.
+    #[serde(default)]
+    pub task: TaskCase,
+    /// The group that approved this call.
+    pub approved_by: Option<String>,
+    /// Milliseconds since the Unix epoch.
+    pub now: Option<u64>,
+}
+
+/// What is asked; exactly one.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Asks {
+    /// Call this tool, `server/tool`.
+    pub call: Option<String>,
+    /// List this tool, `server/tool`.
+    pub list: Option<String>,
+    /// Read this resource, `server` and URI with a blank between.
+    pub read: Option<String>,
+    /// Get this prompt, `server/prompt`.
+    pub prompt: Option<String>,
+    /// Complete an argument of this prompt, `server/prompt`.
+    pub complete: Option<String>,
+    /// Something about the task: `open` or `continue`.
+    pub ask: Option<String>,
+}
+
+/// The task of a case.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskCase {
+    /// The template.
+    pub template: String,
+    /// Servers whose untrusted content has entered; more than a label names: many.
+    pub untrusted: BTreeSet<String>,
+    /// The most sensitive data that has entered.
+    pub confidentiality: Confidentiality,
+    /// Marks on what has entered.
+    pub tags: BTreeSet<String>,
+    /// The remit's tools; absent: all.
+    pub tools: Option<Vec<ToolRule>>,
+    /// The remit's data ceiling; absent: restricted.
+    pub ceiling: Option<Confidentiality>,
+    /// The remit's budget.
+    pub budget: Budget,
+    /// What is used of it.
+    pub calls: u64,
+    /// What is used of it.
+    pub effects: u64,
+    /// What is used of it.
+    pub bytes: u64,
+    /// The remit's deadline, milliseconds since the Unix epoch.
+    pub deadline: Option<u64>,
+    /// The remit's idle limit, milliseconds.
+    pub idle: Option<u64>,
+    /// Milliseconds since the task was last used.
+    pub unused: u64,
+}
+
+impl Scene {
+    /// The question in full.
+    ///
+    /// Errors: nothing or more than one thing is asked, or something named does not exist.
+    pub(crate) fn question(&self, tools: &[Tool]) -> Result<Question, String> {
+        let now = Timestamp(self.now.unwrap_or(NOW));
+        let arguments = serde_json::to_string(&self.arguments).map_err(|why| why.to_string())?;
+        let input = Value::parse(&arguments).map_err(|why| why.to_string())?;
+        let (asked, tool, default) = self.asked(tools, &input, &arguments)?;
+        let resources = match &self.resources {
+            Some(texts) => texts.iter().map(|t| resource(t)).collect::<Result<_, _>>()?,
+            None => default,
+        };
+        let approval = self.approved_by.as_ref().map(|group| ApprovalFact {
+            group: group.clone(),
+            by: "case".to_owned(),
+            at: now,
+        });
+        Ok(Question {
+            asked,
+            agent: self.agent.clone().map_or_else(agent, Ok)?,
+            attestation: Attestation { method: AttestationMethod::UnixPeer, at: now },
+            task: self.task.facts(now)?,
+            tool: tool.map(|tool| ToolFacts {
+                digest: tool.digest,
+                profile: tool.profile.clone(),
+                admission: tool.admission.name().to_owned(),
+                owner: tool.owner.clone(),
+            }),
+            input,
+            resources,
+            approval,
+            door: Door::McpHttp,
+            now,
+        })
+    }
+
+    fn asked<'t>(
+        &self,
+        tools: &'t [Tool],
+        input: &Value,
+        params: &str,
+    ) -> Result<(Asked, Option<&'t Tool>, Vec<Resource>), String> {
+        let find = |text: &str| id(text).map(|id| (tools.iter().find(|tool| tool.id == id), id));
+        let call = |server, operation, method: &str| {
+            Asked::Call(Call {
+                server,
+                operation,
+                method: method.to_owned(),
+                params: params.into(),
+            })
+        };
+        let Asks { call: tool, list, read, prompt, complete, ask } = &self.asks;
+        match (tool, list, read, prompt, complete, ask.as_deref()) {
+            (Some(text), None, None, None, None, None) => {
+                let (tool, id) = find(text)?;
+                let fallback = || vec![server(id.server.as_str())];
+                let resources = tool.map_or_else(fallback, |tool| touched(tool, input));
+                let operation = Operation::CallTool { name: id.name };
+                Ok((call(id.server, operation, "tools/call"), tool, resources))
+            }
+            (None, Some(text), None, None, None, None) => {
+                let (tool, id) = find(text)?;
+                let resources = vec![server(id.server.as_str())];
+                Ok((Asked::ListTool(id), tool, resources))
+            }
+            (None, None, Some(text), None, None, None) => {
+                let (name, uri) = text
+                    .split_once(' ')
+                    .ok_or_else(|| format!("expected a server and a URI, got `{text}`"))?;
+                let uri = uri.to_owned();
+                let resources = vec![Resource { kind: ResourceKind::File, id: uri.clone() }];
+                let name = name.parse().map_err(|why| format!("{why}"))?;
+                let operation = Operation::ReadResource { uri };
+                Ok((call(name, operation, "resources/read"), None, resources))
+            }
+            (None, None, None, Some(text), None, None) => {
+                let id = id(text)?;
+                let resources = vec![server(id.server.as_str())];
+                let operation = Operation::GetPrompt { name: id.name };
+                Ok((call(id.server, operation, "prompts/get"), None, resources))
+            }
+            (None, None, None, None, Some(text), None) => {
+                let id = id(text)?;
+                let resources = vec![server(id.server.as_str())];
+                let operation = Operation::Complete { reference: id.name };
+                Ok((call(id.server, operation, "completion/complete"), None, resources))
+            }
+            (None, None, None, None, None, Some("open")) => {
+                Ok((Asked::OpenTask, None, vec![server("remit")]))
+            }
+            (None, None, None, None, None, Some("continue")) => {
+                Ok((Asked::ContinueTask, None, vec![server("remit")]))
+            }
+            _ => Err("expected exactly one of `call`, `list`, `read`, `prompt`, `complete`, \
+                      `ask = \"open\"` and `ask = \"continue\"`"
+                .to_owned()),
+        }
+    }
+}
+
+impl TaskCase {
+    fn facts(&self, now: Timestamp) -> Result<TaskFacts, String> {
+        let integrity = match self.untrusted.len() {
+            0 => Integrity::Trusted,
+            n if n > MAX_SOURCES => Integrity::Untrusted(Sources::Many),
+            _ => Integrity::Untrusted(Sources::Named(self.untrusted.clone())),
+        };
+        let last_used = Timestamp(now.0.saturating_sub(self.unused));
+        Ok(TaskFacts {
+            id: "tsk_00000000000000000000000000".parse().map_err(|why| format!("{why}"))?,
+            template: self.template.clone(),
+            remit: Remit {
+                tools: self.tools.clone().map_or_else(ToolScope::default, ToolScope::any_of),
+                ceiling: self.ceiling.unwrap_or(Confidentiality::Restricted),
+                budget: self.budget,
+                deadline: Timestamp(self.deadline.unwrap_or(u64::MAX)),
+                idle: Limit::from(self.idle),
+                ..Remit::default()
+            },
+            spent: Spent { calls: self.calls, effects: self.effects, bytes: self.bytes },
+            sealed: integrity.is_untrusted(),
+            label: Label {
+                confidentiality: self.confidentiality,
+                integrity,
+                tags: self.tags.clone(),
+            },
+            epoch: 0,
+            opened: last_used,
+            last_used,
+        })
+    }
+}
+
+fn agent() -> Result<Agent, String> {
+    Ok(Agent {
+        name: "bot".parse().map_err(|why| format!("{why}"))?,
+        owner: "team".to_owned(),
+        purpose: String::new(),
+        autonomy: Autonomy::Supervised,
+        zone: None,
+        uids: Vec::new(),
+    })
+}
+
+fn server(name: &str) -> Resource {
+    Resource { kind: ResourceKind::Server, id: name.to_owned() }
+}
+
+fn resource(text: &str) -> Result<Resource, String> {
+    let kinds = ResourceKind::ALL;
+    let found = text.split_once(':').and_then(|(kind, id)| {
+        let kind = kinds.into_iter().find(|known| known.entity_type() == kind)?;
+        Some(Resource { kind, id: id.to_owned() })
+    });
+    found.ok_or_else(|| format!("expected a resource such as `Mailbox:a@b.example`, got `{text}`"))
+}

@@ -1,0 +1,208 @@
+//! The entities of a request: the agent, the action with its groups, and what is touched.
+//!
+//! An action's groups come from the question, not from the catalogue as it stands now, so that a
+//! recorded question can be decided again after the catalogue has moved on.
+
+use cedar_policy::{Entity, EntityUid, RestrictedExpression};
+use remit_model::agent::Autonomy;
+use remit_model::question::{Asked, Call};
+use remit_model::{Operation, Question, Resource, ResourceKind};
+
+use crate::names::{Names, TOOLS, uid};
+use crate::schema::{effect_group, reach_group, server_group};
+
+/// One corner of a request: an entity and everything it is in.
+#[derive(Clone, Debug)]
+pub(crate) struct Corner {
+    pub(crate) uid: EntityUid,
+    pub(crate) ancestors: Vec<EntityUid>,
+}
+
+type Attribute = (String, RestrictedExpression);
+
+impl Corner {
+    fn new(uid: EntityUid, ancestors: Vec<EntityUid>) -> Self {
+        Self { uid, ancestors }
+    }
+
+    fn entity(&self, attributes: Vec<Attribute>) -> Result<Entity, String> {
+        Entity::new(
+            self.uid.clone(),
+            attributes.into_iter().collect(),
+            self.ancestors.iter().cloned().collect(),
+        )
+        .map_err(|why| why.to_string())
+    }
+}
+
+/// The agent that asks.
+pub(crate) fn principal(names: &Names, question: &Question) -> Result<(Corner, Entity), String> {
+    let agent = &question.agent;
+    let team = uid(&names.team, &agent.owner);
+    let zone = agent.zone.as_ref().map(|zone| uid(&names.zone, zone));
+    let corner = Corner::new(
+        uid(&names.agent, agent.name.as_str()),
+        std::iter::once(team).chain(zone.clone()).collect(),
+    );
+    let autonomy = match agent.autonomy {
+        Autonomy::Supervised => "supervised",
+        Autonomy::SelfStarting => "self-starting",
+    };
+    let mut attributes = vec![
+        attribute("name", agent.name.as_str()),
+        attribute("owner", &agent.owner),
+        attribute("autonomy", autonomy),
+    ];
+    attributes.extend(zone.map(|zone| entity("zone", zone)));
+    let made = corner.entity(attributes)?;
+    Ok((corner, made))
+}
+
+/// What is asked for, in the groups of the tool's effect, reach and server.
+pub(crate) fn action(names: &Names, question: &Question) -> Result<(Corner, Entity), String> {
+    let action = |id: &str| uid(&names.action, id);
+    let corner = match &question.asked {
+        Asked::Call(Call { operation: Operation::CallTool { name }, server, .. }) => {
+            let mut groups = vec![action(TOOLS), action(&server_group(server.as_str()))];
+            if let Some(tool) = &question.tool {
+                groups.push(action(effect_group(tool.profile.effect.value)));
+                groups.push(action(reach_group(tool.profile.reach.value)));
+            }
+            Corner::new(action(&format!("{server}/{name}")), groups)
+        }
+        Asked::Call(call) => Corner::new(action(operation(&call.operation)), Vec::new()),
+        Asked::ListTool(_) => Corner::new(action("listTool"), Vec::new()),
+        Asked::OpenTask => Corner::new(action("openTask"), Vec::new()),
+        Asked::ContinueTask => Corner::new(action("continueTask"), Vec::new()),
+    };
+    let made = corner.entity(Vec::new())?;
+    Ok((corner, made))
+}
+
+/// Everything that is touched; for questions about the task itself, the task.
+pub(crate) fn resources(
+    names: &Names,
+    question: &Question,
+) -> Result<(Vec<Corner>, Vec<Entity>), String> {
+    let server_of = |name: &str| {
+        let corner = Corner::new(uid(names.kind(ResourceKind::Server), name), Vec::new());
+        corner.entity(vec![attribute("name", name)]).map(|made| (corner, made))
+    };
+    match &question.asked {
+        Asked::OpenTask | Asked::ContinueTask => {
+            let task = &question.task;
+            let corner = Corner::new(uid(&names.task, task.id.as_str()), Vec::new());
+            let made = corner.entity(vec![attribute("template", &task.template)])?;
+            Ok((vec![corner], vec![made]))
+        }
+        Asked::ListTool(tool) => {
+            let (corner, made) = server_of(tool.server.as_str())?;
+            Ok((vec![corner], vec![made]))
+        }
+        Asked::Call(call) => {
+            let (server, made) = server_of(call.server.as_str())?;
+            let (mut corners, mut all) = (Vec::new(), vec![made]);
+            for resource in &question.resources {
+                let (corner, made) = touched(names, resource, &server)?;
+                if corner.uid != server.uid && !corners.iter().any(|c: &Corner| c.uid == corner.uid)
+                {
+                    all.push(made);
+                }
+                corners.push(corner);
+            }
+            Ok((corners, all))
+        }
+    }
+}
+
+fn touched(
+    names: &Names,
+    resource: &Resource,
+    server: &Corner,
+) -> Result<(Corner, Entity), String> {
+    let id = resource.id.as_str();
+    let this = uid(names.kind(resource.kind), id);
+    if resource.kind == ResourceKind::Server {
+        let corner = Corner::new(this, Vec::new());
+        let made = corner.entity(vec![attribute("name", id)])?;
+        return Ok((corner, made));
+    }
+    let corner = Corner::new(this, vec![server.uid.clone()]);
+    let mut attributes = vec![attribute("value", id), entity("server", server.uid.clone())];
+    match resource.kind {
+        ResourceKind::Mailbox => {
+            let domain = id.rsplit_once('@').map_or("", |(_, domain)| domain);
+            attributes.push(attribute("domain", &domain.to_ascii_lowercase()));
+        }
+        ResourceKind::Host => attributes.push(attribute("name", without_port(id))),
+        ResourceKind::File => {
+            let traverses = RestrictedExpression::new_bool(traverses(id));
+            attributes.push(("traverses".to_owned(), traverses));
+        }
+        _ => {}
+    }
+    let made = corner.entity(attributes)?;
+    Ok((corner, made))
+}
+
+/// The action of a call that is not of a tool.
+fn operation(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::CallTool { .. } => TOOLS,
+        Operation::ReadResource { .. } => "readResource",
+        Operation::GetPrompt { .. } => "getPrompt",
+        Operation::Complete { .. } => "complete",
+    }
+}
+
+/// Whether a path holds a `..` segment under any separator or escape that servers are known to
+/// resolve, so that it may name another place than it says.
+fn traverses(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let plain = lower.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    plain.split(['/', '\\']).any(|segment| segment == "..")
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|b| b.is_ascii_digit())
+                && (!name.contains(':') || name.ends_with(']')) =>
+        {
+            name
+        }
+        _ => host,
+    }
+}
+
+fn attribute(name: &str, value: &str) -> Attribute {
+    (name.to_owned(), RestrictedExpression::new_string(value.to_owned()))
+}
+
+fn entity(name: &str, value: EntityUid) -> Attribute {
+    (name.to_owned(), RestrictedExpression::new_entity_uid(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_climb_are_seen() {
+        for path in ["..", "/a/../b", "a\\..\\b", "/a/%2e%2E/b", "a%2f..%2fb", "file:///a/.."] {
+            assert!(traverses(path), "{path}");
+        }
+        for path in ["/a/b", "/a/..b", "a...b", "/.../x", "./a"] {
+            assert!(!traverses(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn hosts_lose_their_port_only() {
+        for (host, name) in
+            [("a.example:8443", "a.example"), ("[::1]:80", "[::1]"), ("::1", "::1"), ("a", "a")]
+        {
+            assert_eq!(without_port(host), name);
+        }
+    }
+}

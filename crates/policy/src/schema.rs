@@ -1,0 +1,303 @@
+//! The Cedar schema of a catalogue of tools.
+//!
+//! Entity types, action groups and the context are fixed; each tool adds one action with its typed
+//! input. The text form is generated, not written by hand, so names from outside are escaped by
+//! Cedar's own printer. One more action, [`ANY`], belongs to every group and touches every kind of
+//! resource: it lets a rule about groups validate before the first tool is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedar_policy::{Schema, SchemaFragment};
+use remit_model::tool::Admission;
+use remit_model::{Effect, Reach, ResourceKind, Tool, ToolId};
+use serde_json::{Map, Value, json};
+
+use crate::names::{NAMESPACE, TOOLS};
+use crate::shape::Attributes;
+
+/// How many tools a catalogue may have (R13).
+pub(crate) const MAX_TOOLS: usize = 4096;
+
+/// The action that stands for tools not known yet; no server can have this name.
+const ANY: &str = "@any/tool";
+
+const EFFECTS: [Effect; 5] =
+    [Effect::Read, Effect::Write, Effect::Send, Effect::Execute, Effect::Destroy];
+const REACHES: [Reach; 3] = [Reach::Local, Reach::Internal, Reach::External];
+
+/// A compiled schema.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) schema: Schema,
+    pub(crate) text: String,
+    pub(crate) inputs: BTreeMap<ToolId, Attributes>,
+}
+
+/// The schema of `tools` and approver `groups`.
+///
+/// Errors: too many tools, or a schema that Cedar refuses; in words.
+pub(crate) fn compile(tools: &[Tool], groups: &BTreeSet<String>) -> Result<Compiled, String> {
+    if tools.len() > MAX_TOOLS {
+        return Err(format!("expected at most {MAX_TOOLS} tools, got {}", tools.len()));
+    }
+    let inputs: BTreeMap<ToolId, Attributes> =
+        tools.iter().map(|tool| (tool.id.clone(), visible_input(tool))).collect();
+    let document = json!({
+        NAMESPACE: {
+            "commonTypes": common_types(),
+            "entityTypes": entity_types(groups),
+            "actions": actions(tools, &inputs),
+        }
+    });
+    let fragment = SchemaFragment::from_json_value(document).map_err(|why| why.to_string())?;
+    let text = fragment.to_cedarschema().map_err(|why| why.to_string())?;
+    let schema = Schema::from_schema_fragments([fragment]).map_err(|why| why.to_string())?;
+    Ok(Compiled { schema, text, inputs })
+}
+
+/// What policies see of a tool's input. A tool in quarantine keeps the definition it was admitted
+/// with, so that a change at a server cannot invalidate the policies in force.
+fn visible_input(tool: &Tool) -> Attributes {
+    match &tool.admission {
+        Admission::Quarantined { before: Some(before), .. } => Attributes::of_definition(before),
+        _ => Attributes::of_definition(&tool.definition),
+    }
+}
+
+/// The group of an effect.
+pub(crate) fn effect_group(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Read => "effect:read",
+        Effect::Write => "effect:write",
+        Effect::Send => "effect:send",
+        Effect::Execute => "effect:execute",
+        Effect::Destroy => "effect:destroy",
+    }
+}
+
+/// The group of a reach.
+pub(crate) fn reach_group(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Local => "reach:local",
+        Reach::Internal => "reach:internal",
+        Reach::External => "reach:external",
+    }
+}
+
+/// The group of a server.
+pub(crate) fn server_group(server: &str) -> String {
+    format!("server:{server}")
+}
+
+fn common_types() -> Value {
+    json!({
+        "Label": record(&[("integrity", text()), ("confidentiality", long())]),
+        "Flow": record(&[
+            ("target", common("Label")),
+            ("content", common("Label")),
+            ("selector", common("Label")),
+            ("amount", common("Label")),
+            ("secret", common("Label")),
+        ]),
+        "TaskFacts": record(&[
+            ("id", text()),
+            ("template", text()),
+            ("sealed", flag()),
+            ("integrity", text()),
+            ("confidentiality", long()),
+            ("confidentiality_name", text()),
+            ("sources", texts()),
+            ("tags", texts()),
+            ("opened", datetime()),
+            ("deadline", datetime()),
+            ("calls", long()),
+            ("effects", long()),
+            ("bytes", long()),
+            ("ceiling", long()),
+            ("delegation", long()),
+        ]),
+        "ToolFacts": record(&[
+            ("name", text()),
+            ("server", text()),
+            ("owner", entity("ApproverGroup")),
+            ("effect", text()),
+            ("known", flag()),
+            ("reach", text()),
+            ("sensitivity", long()),
+            ("sensitivity_name", text()),
+            ("returns", text()),
+            ("admission", text()),
+            ("idempotent", flag()),
+        ]),
+        "ApprovalFact": record(&[
+            ("group", entity("ApproverGroup")),
+            ("by", text()),
+            ("at", datetime()),
+        ]),
+        "AttestationFact": record(&[("method", text()), ("at", datetime())]),
+    })
+}
+
+fn entity_types(groups: &BTreeSet<String>) -> Value {
+    let mut types = Map::new();
+    for name in ["Team", "Zone"] {
+        types.insert(name.to_owned(), json!({}));
+    }
+    types.insert("ApproverGroup".to_owned(), json!({ "enum": groups }));
+    types.insert("Task".to_owned(), json!({ "shape": record(&[("template", text())]) }));
+    let agent = record(&[
+        ("name", text()),
+        ("owner", text()),
+        ("autonomy", text()),
+        ("zone", optional(entity("Zone"))),
+    ]);
+    let agent = json!({ "memberOfTypes": ["Zone", "Team"], "shape": agent });
+    types.insert("Agent".to_owned(), agent);
+    for kind in ResourceKind::ALL {
+        let mut shape = vec![("value", text()), ("server", entity("Server"))];
+        match kind {
+            ResourceKind::Server => shape = vec![("name", text())],
+            ResourceKind::Mailbox => shape.push(("domain", text())),
+            ResourceKind::Host => shape.push(("name", text())),
+            ResourceKind::File => shape.push(("traverses", flag())),
+            _ => {}
+        }
+        let parents = if kind == ResourceKind::Server { vec![] } else { vec!["Server"] };
+        let kind_type = json!({ "memberOfTypes": parents, "shape": record(&shape) });
+        types.insert(kind.entity_type().to_owned(), kind_type);
+    }
+    Value::Object(types)
+}
+
+fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
+    let mut actions = Map::new();
+    let mut groups: Vec<String> = vec![TOOLS.to_owned()];
+    groups.extend(EFFECTS.map(|effect| effect_group(effect).to_owned()));
+    groups.extend(REACHES.map(|reach| reach_group(reach).to_owned()));
+    let servers: BTreeSet<&str> = tools.iter().map(|tool| tool.id.server.as_str()).collect();
+    groups.extend(servers.into_iter().map(server_group));
+    for group in &groups {
+        actions.insert(group.clone(), json!({}));
+    }
+    let every = ResourceKind::ALL.map(ResourceKind::entity_type);
+    let none = Attributes::default();
+    actions.insert(ANY.to_owned(), action(&groups, &every, tool_context(&none)));
+    for tool in tools {
+        let parents = [
+            TOOLS.to_owned(),
+            effect_group(tool.profile.effect.value).to_owned(),
+            reach_group(tool.profile.reach.value).to_owned(),
+            server_group(tool.id.server.as_str()),
+        ];
+        let context = tool_context(inputs.get(&tool.id).unwrap_or(&none));
+        actions.insert(tool.id.to_string(), action(&parents, &kinds(tool), context));
+    }
+    for (name, resources, extra) in [
+        ("readResource", every.as_slice(), Some("uri")),
+        ("getPrompt", &["Server"], Some("name")),
+        ("complete", &["Server"], Some("reference")),
+        ("listTool", &["Server"], None),
+        ("openTask", &["Task"], None),
+        ("continueTask", &["Task"], None),
+    ] {
+        let mut context = base_context();
+        match extra {
+            Some(extra) => {
+                context.extend(call_context());
+                context.push(("tool", optional(common("ToolFacts"))));
+                context.push((extra, text()));
+            }
+            None if name == "listTool" => context.push(("tool", common("ToolFacts"))),
+            None => {}
+        }
+        actions.insert(name.to_owned(), action(&[], resources, record(&context)));
+    }
+    Value::Object(actions)
+}
+
+/// The kinds of resource that a tool's arguments can name, URLs and addresses in any of them
+/// included, and its server.
+fn kinds(tool: &Tool) -> Vec<&'static str> {
+    let named = tool.profile.arguments.values().filter_map(|argument| argument.value.kind);
+    let always = [ResourceKind::Server, ResourceKind::Host, ResourceKind::Mailbox];
+    let kinds: BTreeSet<_> = named.chain(always).collect();
+    kinds.into_iter().map(ResourceKind::entity_type).collect()
+}
+
+fn tool_context(input: &Attributes) -> Value {
+    let mut context = base_context();
+    context.extend(call_context());
+    context.push(("tool", common("ToolFacts")));
+    context.push(("input", input.schema()));
+    record(&context)
+}
+
+fn base_context() -> Vec<(&'static str, Value)> {
+    vec![
+        ("task", common("TaskFacts")),
+        ("attestation", common("AttestationFact")),
+        ("door", text()),
+        ("now", datetime()),
+    ]
+}
+
+fn call_context() -> Vec<(&'static str, Value)> {
+    vec![
+        ("flow", common("Flow")),
+        ("approval", optional(common("ApprovalFact"))),
+        ("server", text()),
+    ]
+}
+
+fn action(parents: &[String], resources: &[&str], context: Value) -> Value {
+    let parents: Vec<Value> = parents.iter().map(|id| json!({ "id": id })).collect();
+    json!({
+        "memberOf": parents,
+        "appliesTo": {
+            "principalTypes": ["Agent"],
+            "resourceTypes": resources,
+            "context": context,
+        },
+    })
+}
+
+fn record(members: &[(&str, Value)]) -> Value {
+    let members: Map<String, Value> =
+        members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    json!({ "type": "Record", "attributes": members })
+}
+
+fn text() -> Value {
+    json!({ "type": "String" })
+}
+
+fn texts() -> Value {
+    json!({ "type": "Set", "element": text() })
+}
+
+fn long() -> Value {
+    json!({ "type": "Long" })
+}
+
+fn flag() -> Value {
+    json!({ "type": "Boolean" })
+}
+
+fn datetime() -> Value {
+    json!({ "type": "Extension", "name": "datetime" })
+}
+
+fn entity(name: &str) -> Value {
+    json!({ "type": "Entity", "name": name })
+}
+
+fn common(name: &str) -> Value {
+    json!({ "type": name })
+}
+
+fn optional(mut schema: Value) -> Value {
+    if let Some(members) = schema.as_object_mut() {
+        members.insert("required".to_owned(), json!(false));
+    }
+    schema
+}

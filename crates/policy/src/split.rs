@@ -1,0 +1,100 @@
+//! A policy file as single statements with their positions.
+//!
+//! Cedar ends every policy with `;`, which stands nowhere else but in strings and comments, so a
+//! file can be cut without parsing it: one broken policy does not hide the errors of the next, and
+//! each keeps its own line.
+
+/// One statement: where it starts in the file (bytes), and its text up to and with the `;`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Statement<'a> {
+    pub(crate) start: usize,
+    pub(crate) text: &'a str,
+}
+
+/// Cuts `file`. What follows the last `;` is a statement if it is more than blanks and comments.
+pub(crate) fn statements(file: &str) -> Vec<Statement<'_>> {
+    let bytes = file.as_bytes();
+    let mut found = Vec::new();
+    let (mut at, mut start) = (0, None);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'/' if bytes.get(at + 1) == Some(&b'/') => {
+                at = after_line(bytes, at);
+                continue;
+            }
+            b if b.is_ascii_whitespace() => {}
+            b'"' => {
+                start.get_or_insert(at);
+                at = after_string(bytes, at);
+                continue;
+            }
+            b';' => {
+                let from = start.take().unwrap_or(at);
+                found.extend(statement(file, from, at + 1));
+            }
+            _ => {
+                start.get_or_insert(at);
+            }
+        }
+        at += 1;
+    }
+    if let Some(from) = start {
+        found.extend(statement(file, from, file.len()));
+    }
+    found
+}
+
+/// The line and column (from 1, in characters) of a byte offset.
+pub(crate) fn position(file: &str, offset: usize) -> (usize, usize) {
+    let before = file.get(..offset).unwrap_or(file);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+fn statement(file: &str, from: usize, to: usize) -> Option<Statement<'_>> {
+    Some(Statement { start: from, text: file.get(from..to)?.trim_end() })
+}
+
+fn after_line(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    rest.iter().position(|b| *b == b'\n').map_or(bytes.len(), |n| from + n)
+}
+
+fn after_string(bytes: &[u8], from: usize) -> usize {
+    let mut at = from + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_at_semicolons_that_end_a_policy() {
+        let file = "// a; b\n@id(\"x;\\\";\") // ;\npermit (principal, action, resource);\n\n  forbid(\n// end";
+        let found = statements(file);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].text.starts_with("@id") && found[0].text.ends_with(");"));
+        assert!(found[1].text.starts_with("forbid("));
+        assert_eq!(position(file, found[0].start), (2, 1));
+        assert_eq!(position(file, found[1].start), (5, 3));
+    }
+
+    #[test]
+    fn nothing_is_lost_and_nothing_panics() {
+        for file in ["", "//", "\"", "\"\\", ";", "ä;ö", "permit \"\u{1F600};"] {
+            let found = statements(file);
+            assert!(found.iter().all(|s| file.get(s.start..).unwrap().starts_with(s.text)));
+        }
+        assert_eq!(statements(";").len(), 1);
+        assert!(statements(" // only a comment").is_empty());
+    }
+}
