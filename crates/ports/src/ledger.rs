@@ -87,6 +87,9 @@ pub enum LedgerError {
     /// The record is larger than an entry may be (65,535 bytes) or its body than a body may be.
     #[error("the record is too large: {0}")]
     TooLarge(String),
+    /// The record contradicts the log: a parent that does not exist, or a second outcome.
+    #[error("the record does not fit the log: {0}")]
+    Misplaced(String),
     /// A write or sync failed; nothing more is taken until a restart.
     #[error("the ledger failed and must be restarted: {0}")]
     Failed(String),
