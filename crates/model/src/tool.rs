@@ -142,6 +142,32 @@ pub struct Profile {
     pub undo: Option<String>,
 }
 
+impl Profile {
+    /// What the leaf at `path` of a call's arguments is for.
+    ///
+    /// The profile names the leaves of the *schema*; a call may hold others: a list where the schema
+    /// says string, members of a free-form object, arguments nobody declared. So: the path itself,
+    /// else the nearest profile above it, else the same path without list marks, else a target of no
+    /// known kind, which is the safe side.
+    pub fn argument(&self, path: &str) -> ArgumentProfile {
+        let mut above = Some(path);
+        while let Some(path) = above {
+            if let Some(found) = self.arguments.get(&ArgumentPath::from(path)) {
+                return found.value.clone();
+            }
+            above = match path.strip_suffix("[]") {
+                Some(list) => Some(list),
+                None => path.rsplit_once('.').map(|(above, _)| above),
+            };
+        }
+        let bare = path.replace("[]", "");
+        self.arguments
+            .iter()
+            .find(|(known, _)| known.0.replace("[]", "") == bare)
+            .map_or(ArgumentProfile { role: Role::Target, kind: None }, |(_, k)| k.value.clone())
+    }
+}
+
 /// Whether a tool may be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
@@ -200,4 +226,50 @@ pub struct Tool {
     pub admission: Admission,
     /// The approver group that answers for its server.
     pub owner: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(arguments: &[(&str, Role, Option<ResourceKind>)]) -> Profile {
+        fn known<T>(value: T) -> Known<T> {
+            Known { value, origin: Origin::Assumed }
+        }
+        let argument = |(path, role, kind): &(&str, Role, Option<ResourceKind>)| {
+            ((*path).into(), known(ArgumentProfile { role: *role, kind: *kind }))
+        };
+        Profile {
+            effect: known(Effect::Send),
+            reach: known(Reach::External),
+            sensitivity: known(Confidentiality::Internal),
+            returns: known(Trust::Untrusted),
+            idempotent: known(false),
+            arguments: arguments.iter().map(argument).collect(),
+            undo: None,
+        }
+    }
+
+    #[test]
+    fn leaves_the_schema_does_not_name_take_the_nearest_profile() {
+        let mailbox = Some(ResourceKind::Mailbox);
+        let profile = profile(&[
+            ("to[]", Role::Target, mailbox),
+            ("token", Role::Secret, None),
+            ("fields", Role::Content, None),
+        ]);
+        for (path, role, kind) in [
+            ("to[]", Role::Target, mailbox),
+            ("to", Role::Target, mailbox),
+            ("to[][]", Role::Target, mailbox),
+            ("token[]", Role::Secret, None),
+            ("fields.a.b", Role::Content, None),
+            ("undeclared", Role::Target, None),
+            ("undeclared.token", Role::Target, None),
+            ("", Role::Target, None),
+            ("[]", Role::Target, None),
+        ] {
+            assert_eq!(profile.argument(path), ArgumentProfile { role, kind }, "{path}");
+        }
+    }
 }
