@@ -52,7 +52,7 @@ use crate::words::words;
 pub fn infer(definition: &Definition, server: &str, overrides: &Overrides) -> Profile {
     let evidence = Evidence::gather(definition, server);
     let mut effect = effect::infer(&evidence);
-    let mut reach = reach::infer(&evidence, effect.value);
+    let mut reach = reach::infer(&evidence);
     let mut returns = reach::returns(&evidence, effect.value);
     let sensitivity = reach::sensitivity(&evidence, effect::by_name(&evidence).value);
     annotate(definition, &mut effect, &mut reach, &mut returns);

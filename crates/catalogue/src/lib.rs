@@ -28,7 +28,7 @@ pub use definition::{Definition, DefinitionError, MAX_DEFINITION, MAX_NAME};
 pub use diff::diff;
 pub use flags::flags;
 pub use infer::infer;
-pub use label::{argument, returned_label};
+pub use label::returned_label;
 pub use observe::{CONFIGURATION, MAX_TOOLS, Rejected, observe, rejected};
 pub use overrides::{NamePattern, Overrides, ProfileOverride};
 pub use resource::{MAX_RESOURCES, resources};

@@ -16,8 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use remit_model::{Profile, Resource, ResourceKind, Role, ServerName, Value};
 
-use crate::label::argument;
-
 /// How many resources a call may touch. [`resources`] returns one more where there are more: such
 /// a call is to be refused, not cut short.
 pub const MAX_RESOURCES: usize = 64;
@@ -31,7 +29,7 @@ pub fn resources(profile: &Profile, input: &Value, server: &ServerName) -> Vec<R
     let mut found = BTreeSet::new();
     let owners = Owners::of(profile, input);
     visit(input, &mut |path, text| {
-        let known = argument(profile, path);
+        let known = profile.argument(path);
         let touches = matches!(known.role, Role::Target | Role::Selector) && !owners.stand_at(path);
         if found.len() <= MAX_RESOURCES && touches {
             match known.kind {
@@ -119,7 +117,7 @@ impl Owners {
             if text.contains(['/', ':']) || path.contains("[]") {
                 return;
             }
-            if argument(profile, path).kind == Some(ResourceKind::Repository) {
+            if profile.argument(path).kind == Some(ResourceKind::Repository) {
                 repositories.insert(object.to_owned());
             } else if OWNERS.contains(&name) {
                 let owner = (path.to_owned(), text.trim().to_owned());

@@ -3,7 +3,7 @@
 //! word never lowers a risk, and a person's always has the last word.
 
 use proptest::prelude::*;
-use remit_catalogue::{Definition, Overrides, argument, infer, resources, returned_label};
+use remit_catalogue::{Definition, Overrides, infer, resources, returned_label};
 use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{Confidentiality, Effect, Profile, Reach, Role, Value};
 use serde_json::json;
@@ -214,7 +214,7 @@ proptest! {
             if let Ok(input) = Value::parse(&input.to_string()) {
                 let touched = resources(&profile, &input, &server);
                 prop_assert!((1..=65).contains(&touched.len()));
-                input.leaves(&mut |path, _| { let _ = argument(&profile, path); });
+                input.leaves(&mut |path, _| { let _ = profile.argument(path); });
             }
         }
     }

@@ -26,6 +26,18 @@ pub(super) fn infer(evidence: &Evidence) -> Known<Effect> {
     effect
 }
 
+/// Whether anything says that something leaves, also where the effect is graver than a send.
+pub(super) fn sends(evidence: &Evidence) -> bool {
+    let named = by_name(evidence).value;
+    let writes = named == Effect::Write
+        && (evidence.has_argument(v::RECIPIENTS)
+            || evidence.described(v::SAYS_WRITES_LEAVE).is_some());
+    let carries = named == Effect::Read
+        && evidence.has_argument(v::ADDRESSED)
+        && evidence.has_argument(v::BODIES);
+    named == Effect::Send || writes || carries || evidence.described(v::SAYS_SENDS).is_some()
+}
+
 /// How sure one is that a word is a verb.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
@@ -133,7 +145,7 @@ fn by_arguments(evidence: &Evidence, effect: &mut Known<Effect>) {
     }
     if let Some(name) = carries
         && effect.value == Effect::Read
-        && evidence.has_argument(&["url", "uri", "endpoint"])
+        && evidence.has_argument(v::ADDRESSED)
     {
         let rule = format!("the argument `{name}` goes to a URL");
         raise(effect, Effect::Send, || inferred(rule));

@@ -4,7 +4,7 @@ use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{Confidentiality, Effect, Reach};
 
 use super::vocabulary as v;
-use super::{Evidence, inferred, known, raise};
+use super::{Evidence, effect, inferred, known, raise};
 
 /// Arguments that name a place outside, or something that lies with somebody else.
 const PLACES: &[&str] = &[
@@ -44,7 +44,7 @@ fn outside(evidence: &Evidence) -> Option<Origin> {
 }
 
 /// The reach by everything but annotations and configuration.
-pub(super) fn infer(evidence: &Evidence, effect: Effect) -> Known<Reach> {
+pub(super) fn infer(evidence: &Evidence) -> Known<Reach> {
     let word = |list: &[&str]| {
         evidence
             .named(list)
@@ -55,13 +55,15 @@ pub(super) fn infer(evidence: &Evidence, effect: Effect) -> Known<Reach> {
     } else if let Some(word) = word(v::INTERNAL) {
         known(Reach::Internal, inferred(format!("the name says `{word}`")))
     } else {
-        known(Reach::External, Origin::Assumed)
+        known(Reach::External, outside(evidence).unwrap_or(Origin::Assumed))
     };
-    if effect == Effect::Send {
+    if effect::sends(evidence) {
         raise(&mut reach, Reach::External, || inferred("what is sent leaves"));
     }
-    if let Some(origin) = outside(evidence) {
-        raise(&mut reach, Reach::External, || origin);
+    if reach.value < Reach::External
+        && let Some(origin) = outside(evidence)
+    {
+        reach = known(Reach::External, origin);
     }
     reach
 }

@@ -303,7 +303,7 @@ pub(super) const CODE: &[&str] = &[
 pub(super) const MAYBE_CODE: &[(&[&str], &[&str])] = &[
     (&["query", "statement", "expression"], &["sql", "cypher", "graphql", "javascript"]),
     (
-        &["code", "function", "expression", "source"],
+        &["code", "function", "expression"],
         &[
             "python",
             "javascript",
@@ -336,6 +336,9 @@ pub(super) const RECIPIENTS: &[&str] = &[
     "emails",
     "email_addresses",
 ];
+
+/// Arguments that say where a request goes.
+pub(super) const ADDRESSED: &[&str] = &["url", "uri", "endpoint"];
 
 /// Arguments that hold what a request carries away.
 pub(super) const BODIES: &[&str] = &["body", "payload", "data", "form", "method", "json"];
@@ -382,8 +385,11 @@ pub(super) const SAYS_SENDS: &[&str] = &[
 /// In a description of something that writes.
 pub(super) const SAYS_WRITES_LEAVE: &[&str] = &[
     "sends",
+    "send an email",
     "notifies",
+    "notifying",
     "notify",
+    "email all",
     "email the",
     "emails the",
     "emails all",
