@@ -1,0 +1,161 @@
+//! MCP over Streamable HTTP, both eras on one endpoint.
+//!
+//! The order of the checks is the order of what they cost and of what they may be told: address and
+//! origin (against DNS rebinding), the grant, the media types, the size, the message.
+
+mod accept;
+mod guard;
+mod post;
+mod reply;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::any;
+use http::{Method, Request, StatusCode};
+use remit_engine::Caller;
+use remit_mcp::headers;
+use remit_mcp::revision::{Era, Revision};
+use remit_model::ServerName;
+
+use crate::gateway::Gateway;
+use crate::http::accept::Accepts;
+use crate::http::reply::plain;
+use crate::session::Session;
+
+/// The endpoints `/mcp` (every server of the caller's remit) and `/mcp/{server}` (that one).
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new().route("/mcp", any(common)).route("/mcp/{server}", any(single)).with_state(gateway)
+}
+
+async fn common(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {
+    serve(gateway, None, request).await
+}
+
+async fn single(
+    State(gateway): State<Arc<Gateway>>,
+    Path(server): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    serve(gateway, Some(server), request).await
+}
+
+/// One request that passed the guards.
+#[derive(Debug)]
+struct Visit {
+    gateway: Arc<Gateway>,
+    caller: Caller,
+    server: Option<ServerName>,
+    accepts: Accepts,
+    headers: Vec<(String, String)>,
+}
+
+async fn serve(gateway: Arc<Gateway>, named: Option<String>, request: Request<Body>) -> Response {
+    match visit(gateway, named, &request) {
+        Ok(visit) => match *request.method() {
+            Method::POST => post::serve(visit, request).await,
+            Method::GET => stream::open(&visit),
+            Method::DELETE => delete(&visit),
+            _ => not_allowed(),
+        },
+        Err(refused) => *refused,
+    }
+}
+
+fn visit(
+    gateway: Arc<Gateway>,
+    named: Option<String>,
+    request: &Request<Body>,
+) -> Result<Visit, Box<Response>> {
+    guard::check_address(&gateway.config, request)?;
+    let caller = guard::authenticate(&gateway, request.headers())?;
+    let server = match named {
+        None => None,
+        Some(name) => Some(known_server(&gateway, &name).ok_or_else(|| {
+            Box::new(plain(
+                StatusCode::NOT_FOUND,
+                "no such server; use `/mcp` for all, or `/mcp/<name>` with a configured name",
+            ))
+        })?),
+    };
+    let accepts = Accepts::of(request.headers());
+    let headers = request.headers().iter().map(|(name, value)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    let headers = headers.collect();
+    Ok(Visit { gateway, caller, server, accepts, headers })
+}
+
+fn known_server(gateway: &Gateway, name: &str) -> Option<ServerName> {
+    let name: ServerName = name.parse().ok()?;
+    gateway.engine.settings().servers.contains_key(&name).then_some(name)
+}
+
+impl Visit {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.trim())
+    }
+
+    /// The revision that `MCP-Protocol-Version` names.
+    ///
+    /// Errors: it names none that is spoken here.
+    fn version(&self) -> Result<Option<Revision>, String> {
+        match self.header(headers::PROTOCOL_VERSION) {
+            None => Ok(None),
+            Some(text) => Revision::parse(text).map(Some).ok_or_else(|| text.to_owned()),
+        }
+    }
+
+    fn is_stateless(&self) -> bool {
+        matches!(self.version(), Ok(Some(revision)) if revision.era() == Era::Stateless)
+    }
+
+    /// The session that `Mcp-Session-Id` names.
+    ///
+    /// Errors: the answer if it names none, or one of another task or endpoint.
+    fn session(&self) -> Result<Arc<Session>, Box<Response>> {
+        let id = self.header(headers::SESSION_ID).ok_or_else(|| {
+            Box::new(reply::unaddressed(
+                StatusCode::BAD_REQUEST,
+                "expected `Mcp-Session-Id` as `initialize` gave it, or the request metadata of \
+                 MCP 2026-07-28 in `_meta`",
+            ))
+        })?;
+        let (task, server) = (&self.caller.task, self.server.as_ref());
+        let found = self.gateway.sessions.find(id, task, server, self.gateway.engine.now());
+        found.ok_or_else(|| {
+            Box::new(reply::unaddressed(
+                StatusCode::NOT_FOUND,
+                "the session is unknown or has ended; send `initialize` to open a new one",
+            ))
+        })
+    }
+}
+
+/// Ends a session at its client's wish.
+fn delete(visit: &Visit) -> Response {
+    let id = match visit.header(headers::SESSION_ID) {
+        Some(id) if !visit.is_stateless() => id,
+        _ => return not_allowed(),
+    };
+    match visit.session() {
+        Ok(_) => {
+            visit.gateway.sessions.close(id);
+            reply::empty(StatusCode::NO_CONTENT)
+        }
+        Err(refused) => *refused,
+    }
+}
+
+fn not_allowed() -> Response {
+    let mut response = plain(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "expected POST; GET and DELETE are for clients with a session",
+    );
+    response.headers_mut().insert(http::header::ALLOW, http::HeaderValue::from_static("POST"));
+    response
+}

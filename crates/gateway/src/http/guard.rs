@@ -1,0 +1,203 @@
+//! Who may talk to the endpoint at all: by which name, from which page, with which grant.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use remit_engine::Caller;
+use remit_model::Door;
+use serde_json::json;
+
+use crate::gateway::{Config, Gateway};
+use crate::http::reply::{json_body, plain};
+
+/// How a client gets in.
+const HOW: &str = "open a task with `remit task open` and send its grant as \
+    `Authorization: Bearer <grant>`";
+
+/// Refuses requests that a web page made through a name of its own (DNS rebinding), or from an
+/// origin that is not allowed.
+///
+/// Errors: the answer, status 403.
+pub(crate) fn check_address(config: &Config, request: &Request<Body>) -> Result<(), Box<Response>> {
+    let forbidden = |text: &str| Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok(),
+        (None, _) => request.uri().authority().map(http::uri::Authority::as_str),
+        _ => None,
+    };
+    let Some(host) = host.filter(|host| is_ours(config, host)) else {
+        return forbidden(
+            "the `Host` header does not name this server: use its loopback address, or configure \
+             the name as an allowed host",
+        );
+    };
+    let mut origins = request.headers().get_all(ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => Ok(()),
+        (Some(origin), None)
+            if origin.to_str().is_ok_and(|origin| may_come(config, origin, host)) =>
+        {
+            Ok(())
+        }
+        _ => forbidden(
+            "pages of this `Origin` may not talk to this server: configure it as an allowed origin",
+        ),
+    }
+}
+
+/// Whether `host`, with or without a port, is a loopback name or a configured one.
+fn is_ours(config: &Config, host: &str) -> bool {
+    let name = without_port(host);
+    is_loopback(name)
+        || config
+            .allowed_hosts
+            .iter()
+            .any(|allowed| allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(name))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn is_loopback(name: &str) -> bool {
+    name == "127.0.0.1" || name == "[::1]" || name.eq_ignore_ascii_case("localhost")
+}
+
+/// Whether `origin` is configured, or the server's own on a loopback name.
+fn may_come(config: &Config, origin: &str, host: &str) -> bool {
+    let own = origin.split_once("://").is_some_and(|(scheme, authority)| {
+        matches!(scheme, "http" | "https")
+            && authority.eq_ignore_ascii_case(host)
+            && is_loopback(without_port(host))
+    });
+    own || config.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+}
+
+/// Who the bearer of the grant is. Requests without a valid one are counted and never logged.
+///
+/// Errors: the answer, status 401 (RFC 6750 section 3).
+pub(crate) fn authenticate(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+) -> Result<Caller, Box<Response>> {
+    let challenge = |why: &str| {
+        gateway.engine.counters.unauthenticated.add();
+        Box::new(challenge(why))
+    };
+    let mut given = headers.get_all(AUTHORIZATION).iter();
+    let token = match (given.next(), given.next()) {
+        (Some(value), None) => value.to_str().ok().and_then(bearer),
+        _ => None,
+    };
+    let token = token.ok_or_else(|| challenge("expected one bearer grant, got none"))?;
+    gateway.engine.authenticate(token, Door::McpHttp).map_err(|why| challenge(&why.to_string()))
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+fn challenge(why: &str) -> Response {
+    let body = json!({
+        "error": "invalid_token",
+        "error_description": why,
+        "how": HOW,
+    });
+    let mut response = json_body(StatusCode::UNAUTHORIZED, body.to_string());
+    let quotable = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+    let described: String = format!("{why}; {HOW}").chars().filter(quotable).collect();
+    let header = format!(
+        "Bearer realm=\"remit\", error=\"invalid_token\", error_description=\"{described}\""
+    );
+    if let Ok(header) = HeaderValue::from_str(&header) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, header);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(host: &[&str], origin: Option<&str>) -> Option<u16> {
+        let config = Config {
+            allowed_hosts: vec!["remit.example".to_owned(), "gw.example:8443".to_owned()],
+            allowed_origins: vec!["https://console.example".to_owned()],
+            ..Config::default()
+        };
+        let mut request = Request::builder().uri("/mcp");
+        for host in host {
+            request = request.header(HOST, *host);
+        }
+        if let Some(origin) = origin {
+            request = request.header(ORIGIN, origin);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        check_address(&config, &request).err().map(|response| response.status().as_u16())
+    }
+
+    #[test]
+    fn only_our_own_names_are_served() {
+        for host in [
+            "127.0.0.1:8321",
+            "localhost",
+            "LOCALHOST:1",
+            "[::1]:8321",
+            "remit.example",
+            "remit.example:443",
+            "gw.example:8443",
+        ] {
+            assert_eq!(status(&[host], None), None, "{host}");
+        }
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil:80",
+            "gw.example:1",
+            "127.0.0.1:x",
+            "::1",
+            "",
+        ] {
+            assert_eq!(status(&[host], None), Some(403), "{host}");
+        }
+        assert_eq!(status(&[], None), Some(403));
+        assert_eq!(status(&["localhost", "evil.example"], None), Some(403));
+    }
+
+    #[test]
+    fn only_allowed_pages_are_served() {
+        let at = "127.0.0.1:8321";
+        for origin in ["http://127.0.0.1:8321", "https://console.example"] {
+            assert_eq!(status(&[at], Some(origin)), None, "{origin}");
+        }
+        for origin in
+            ["https://evil.example", "null", "http://127.0.0.1:9", "http://localhost:8321"]
+        {
+            assert_eq!(status(&[at], Some(origin)), Some(403), "{origin}");
+        }
+        assert_eq!(status(&["remit.example"], Some("http://remit.example")), Some(403));
+    }
+
+    #[test]
+    fn the_challenge_is_a_header_whatever_the_reason_says() {
+        let response = challenge("a \"quoted\"\r\nreason — π");
+        let header = response.headers().get(WWW_AUTHENTICATE).unwrap().to_str().unwrap();
+        assert!(header.contains("error_description=\"a quotedreason  ; open a task"), "{header}");
+    }
+
+    #[test]
+    fn reads_bearer_tokens() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        for bad in ["abc", "Bearer", "Bearer ", "Basic abc"] {
+            assert_eq!(bearer(bad), None, "{bad}");
+        }
+    }
+}

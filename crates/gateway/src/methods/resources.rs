@@ -1,0 +1,154 @@
+//! `resources/list`, `resources/templates/list`, `resources/read`, and subscriptions.
+//!
+//! A resource keeps its URI, which has no room for a server's name. Which server is meant follows
+//! from who lists it; where two servers could be meant, neither is asked, because a server could
+//! otherwise take over what another one answers by listing it too.
+
+use std::sync::Arc;
+
+use remit_mcp::{Raw, RpcError, method};
+use remit_model::{Call, Operation, ServerName};
+use remit_ports::Discovery;
+use serde_json::json;
+
+use super::{Context, Plan, call, member};
+use crate::walk::Prepared;
+
+/// What a remit's tool patterns call the resources of a server.
+const RESOURCES: &str = "@resources";
+
+type Offers = Vec<(ServerName, Arc<Discovery>)>;
+
+impl Context<'_> {
+    pub(super) fn list_resources(&self) -> Result<Plan, RpcError> {
+        let items = self.reachable().into_iter().flat_map(|(_, offer)| offer.resources.clone());
+        self.page("resources", &items.collect::<Vec<_>>())
+    }
+
+    pub(super) fn list_templates(&self) -> Result<Plan, RpcError> {
+        let items = self.reachable().into_iter().flat_map(|(_, offer)| offer.templates.clone());
+        self.page("resourceTemplates", &items.collect::<Vec<_>>())
+    }
+
+    pub(super) fn read_resource(&self) -> Result<Plan, RpcError> {
+        let uri = self.text("uri")?;
+        let server = self.owner(&uri)?;
+        Ok(call(self.governed(server, Operation::ReadResource { uri }, None)))
+    }
+
+    pub(super) fn subscribe(&self) -> Result<Plan, RpcError> {
+        let uri = self.text("uri")?;
+        let server = self.owner(&uri)?;
+        let operation = Operation::ReadResource { uri: uri.clone() };
+        let mut prepared = self.governed(server, operation, None);
+        prepared.subscribes = Some(uri);
+        Ok(call(prepared))
+    }
+
+    /// Ends a subscription. The server is not told: it may be shared, and others may still listen.
+    pub(super) fn unsubscribe(&self) -> Result<Plan, RpcError> {
+        let uri = self.text("uri")?;
+        if let Some(session) = &self.peer.session {
+            session.unsubscribe(&uri);
+        }
+        Ok(self.own("{}"))
+    }
+
+    /// The call that subscribes to changes of `uri` on behalf of a stateless client.
+    pub(super) fn subscription(&self, uri: &str) -> Result<Prepared, RpcError> {
+        let call = Call {
+            server: self.owner(uri)?,
+            operation: Operation::ReadResource { uri: uri.to_owned() },
+            method: method::RESOURCES_SUBSCRIBE.to_owned(),
+            params: Raw::from(json!({ "uri": uri })).as_str().into(),
+        };
+        Ok(Prepared { call, form: self.form(), subscribes: None })
+    }
+
+    /// The servers whose resources the caller's remit covers.
+    fn reachable(&self) -> Offers {
+        self.gateway.engine.offers(&self.peer.caller, &self.servers, RESOURCES)
+    }
+
+    /// The server that `uri` belongs to. Where no server in reach has it but one outside does, it
+    /// is that one: the engine refuses the call and records it.
+    pub(super) fn owner(&self, uri: &str) -> Result<ServerName, RpcError> {
+        if let Some(server) = &self.peer.server {
+            return Ok(server.clone());
+        }
+        let everyone = self.gateway.engine.all_offers();
+        let outside = self.servers.iter().filter_map(|server| {
+            everyone.get(server).map(|offer| (server.clone(), Arc::clone(offer)))
+        });
+        let outside: Offers = outside.collect();
+        match owners(&self.reachable(), uri).as_slice() {
+            [one] => Ok(one.clone()),
+            [] => match owners(&outside, uri).as_slice() {
+                [one] => Ok(one.clone()),
+                _ => Err(RpcError::invalid_params(
+                    "no server lists this resource or a template for it; list the resources \
+                     first, or use the endpoint of the one server that has it",
+                )),
+            },
+            several => Err(RpcError::invalid_params(format!(
+                "more than one server has this resource ({}); use the endpoint of the one that \
+                 is meant, e.g. `/mcp/{}`",
+                several.iter().map(ServerName::as_str).collect::<Vec<_>>().join(", "),
+                several.first().map_or("", ServerName::as_str)
+            ))),
+        }
+    }
+}
+
+/// The servers that list `uri`; where none does, those with a template for it.
+fn owners(offers: &[(ServerName, Arc<Discovery>)], uri: &str) -> Vec<ServerName> {
+    let those = |has: &dyn Fn(&Discovery) -> bool| -> Vec<ServerName> {
+        let owners = offers.iter().filter(|(_, offer)| has(offer));
+        owners.map(|(server, _)| server.clone()).collect()
+    };
+    let listed = those(&|offer| {
+        offer.resources.iter().any(|item| member(item, "uri").as_deref() == Some(uri))
+    });
+    if listed.is_empty() {
+        those(&|offer| offer.templates.iter().any(|item| template_covers(item, uri)))
+    } else {
+        listed
+    }
+}
+
+/// Whether `uri` is a template's own text or begins with what stands before its first variable.
+fn template_covers(definition: &str, uri: &str) -> bool {
+    member(definition, "uriTemplate").is_some_and(|template| {
+        let fixed = template.split('{').next().unwrap_or_default();
+        template == uri || (!fixed.is_empty() && uri.starts_with(fixed))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(resources: &[&str], templates: &[&str]) -> Arc<Discovery> {
+        let resources = resources.iter().map(|uri| json!({ "uri": uri }).to_string());
+        let templates = templates.iter().map(|uri| json!({ "uriTemplate": uri }).to_string());
+        Arc::new(Discovery {
+            resources: resources.collect(),
+            templates: templates.collect(),
+            ..Discovery::default()
+        })
+    }
+
+    #[test]
+    fn who_lists_a_resource_owns_it_and_templates_come_second() {
+        let (one, two): (ServerName, ServerName) = ("one".parse().unwrap(), "two".parse().unwrap());
+        let offers = [
+            (one.clone(), offer(&["note://a", "note://both"], &["file:///{path}"])),
+            (two.clone(), offer(&["note://both"], &["note://{name}", "{+uri}"])),
+        ];
+        assert_eq!(owners(&offers, "note://a"), [one.clone()]);
+        assert_eq!(owners(&offers, "note://b"), [two.clone()]);
+        assert_eq!(owners(&offers, "note://both"), [one.clone(), two]);
+        assert_eq!(owners(&offers, "file:///etc/passwd"), [one]);
+        assert!(owners(&offers, "http://elsewhere").is_empty());
+    }
+}

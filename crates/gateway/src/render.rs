@@ -1,0 +1,138 @@
+//! From what the engine says to what the client reads.
+
+use remit_mcp::refusal::{Class as WireClass, Reason as WireReason};
+use remit_mcp::results::{ResultType, for_session, for_stateless};
+use remit_mcp::revision::Era;
+use remit_mcp::{Object, Raw, Refused, RpcError};
+use remit_model::{Class, Refusal};
+use remit_ports::{Outcome, Reply, Settled};
+
+use crate::answer::Answer;
+use crate::gateway::Gateway;
+use crate::peer::Peer;
+
+/// How one request is to be answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Form {
+    /// Who asked.
+    pub(crate) peer: Peer,
+    /// The method.
+    pub(crate) method: String,
+    /// Whether it calls a tool that declares an `outputSchema`.
+    pub(crate) declares_output: bool,
+    /// How long a list may be kept, in milliseconds.
+    pub(crate) ttl_ms: u64,
+}
+
+impl Form {
+    /// The answer to a call that is settled.
+    pub(crate) fn settled(&self, settled: Settled) -> Answer {
+        let (_, outcome, reply) = settled.into_parts();
+        match reply {
+            Some(Reply::Result(result)) => self.relay(result.get()),
+            Some(Reply::Error(error)) => match Raw::parse(error.get()) {
+                Ok(error) => Answer::relayed(error, self.peer.era()),
+                Err(_) => unreadable(),
+            },
+            None => self.refused(&without_reply(&outcome)),
+        }
+    }
+
+    /// The answer that is a refusal.
+    pub(crate) fn refused(&self, refusal: &Refusal) -> Answer {
+        let refused = to_wire(refusal);
+        match refused.answer(&self.method, self.peer.revision, self.declares_output) {
+            Ok(result) => Answer::Result(result),
+            Err(error) => Answer::Error(error),
+        }
+    }
+
+    /// A result of ours, given as the text of a JSON object.
+    pub(crate) fn own(&self, result: &str) -> Answer {
+        match Raw::parse(result).ok().and_then(|raw| Object::parse(&raw).ok()) {
+            Some(result) => self.translated(&result),
+            None => RpcError::internal("the answer could not be written; see the log").into(),
+        }
+    }
+
+    fn relay(&self, result: &str) -> Answer {
+        let Some(result) = Raw::parse(result).ok().and_then(|raw| Object::parse(&raw).ok()) else {
+            return unreadable();
+        };
+        if self.peer.era() == Era::Sessions && ResultType::of(&result) == ResultType::InputRequired
+        {
+            return self.refused(&Refusal::one(
+                Class::Structural,
+                "input-required",
+                "the server wants input before it answers, in a form that this client's protocol \
+                 revision does not have",
+                "give the input as arguments if the tool takes it, or use a client that speaks \
+                 MCP 2026-07-28",
+            ));
+        }
+        self.translated(&result)
+    }
+
+    fn translated(&self, result: &Object) -> Answer {
+        Answer::Result(match self.peer.era() {
+            Era::Stateless => {
+                for_stateless(&self.method, result, self.ttl_ms, &Gateway::server_info())
+            }
+            Era::Sessions => for_session(&self.method, result),
+        })
+    }
+}
+
+fn unreadable() -> Answer {
+    RpcError::internal("the server's answer is not usable: expected an object without duplicates")
+        .into()
+}
+
+/// What to say where no answer came.
+fn without_reply(outcome: &Outcome) -> Refusal {
+    match outcome {
+        Outcome::NotSent { why } => Refusal::one(
+            Class::Transient,
+            "not-sent",
+            format!("nothing was sent, because the server could not be reached: {why}"),
+            "try again later; if it stays like this, tell the operator",
+        ),
+        Outcome::Stopped => Refusal::one(
+            Class::Transient,
+            "stopped",
+            "the task was stopped before the call was sent, so nothing was sent",
+            "stop working; an operator decides how the task goes on",
+        ),
+        Outcome::Unknown { why } => uncertain(why),
+        Outcome::Answered { .. } | Outcome::Unseen => uncertain("no answer was kept"),
+    }
+}
+
+fn uncertain(why: &str) -> Refusal {
+    Refusal::one(
+        Class::Transient,
+        "unknown-outcome",
+        format!("the call was sent but not answered ({why}); it may or may not have happened"),
+        "do not repeat the call before you have looked whether it happened",
+    )
+}
+
+fn to_wire(refusal: &Refusal) -> Refused {
+    let class = match refusal.class {
+        Class::Structural => WireClass::Structural,
+        Class::NeedsApproval => WireClass::NeedsApproval,
+        Class::Budget => WireClass::Budget,
+        Class::Transient => WireClass::Transient,
+    };
+    let reasons = refusal.reasons.iter().map(|reason| WireReason {
+        policy: reason.policy.clone(),
+        text: reason.text.clone(),
+        controls: reason.controls.clone(),
+    });
+    Refused {
+        class,
+        reasons: reasons.collect(),
+        remedy: refusal.remedy.clone(),
+        hold: refusal.hold.as_ref().map(ToString::to_string),
+    }
+}
