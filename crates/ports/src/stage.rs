@@ -206,6 +206,11 @@ impl Armed {
         self.recorded.permit.question().call()
     }
 
+    /// The index of its decision, to name the call where its content must not stand.
+    pub fn decision(&self) -> u64 {
+        self.recorded.index()
+    }
+
     /// The task it is for.
     pub fn task(&self) -> &TaskId {
         &self.recorded.permit.question().task.id

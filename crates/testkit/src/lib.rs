@@ -1,1 +1,23 @@
-//! Placeholder.
+//! One behaving fake per port, and samples of the nouns, for the tests of every crate.
+//!
+//! A fake keeps the promises its port's page demands (order, durability before a receipt, spending
+//! before sending), only in memory, and fails on command. Every write can fail in two ways,
+//! because callers see no difference and recovery must live with both: before anything was kept,
+//! and after ([`Fault`]).
+//!
+//! *Absences:* no mocks: nothing here expects to be called. Only ever a dev-dependency.
+
+mod fault;
+mod keys;
+mod ledger;
+pub mod samples;
+mod store;
+mod time;
+mod upstream;
+
+pub use fault::Fault;
+pub use keys::MemoryKeys;
+pub use ledger::MemoryLedger;
+pub use store::MemoryStore;
+pub use time::{ManualClock, SeededEntropy};
+pub use upstream::{Answer, ScriptedUpstream, Sent};

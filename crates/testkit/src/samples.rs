@@ -1,0 +1,166 @@
+//! Samples of the nouns: valid, small, with public fields to change what a test is about.
+#![expect(clippy::expect_used, reason = "a sample that cannot be made fails the test that asked")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use remit_model::agent::{AttestationMethod, Autonomy};
+use remit_model::question::{Asked, TaskFacts, ToolFacts};
+use remit_model::task::Charter;
+use remit_model::tool::{Known, Origin, Trust};
+use remit_model::{
+    Admission, Agent, AgentName, Attestation, Call, Confidentiality, Digest, Door, Effect, Label,
+    Operation, Profile, Question, Reach, Remit, Resource, ResourceKind, ServerName, Spent, TaskId,
+    Timestamp, Tool, ToolId, Value,
+};
+use remit_policy::{Permit, Snapshot, Source, Verdict};
+
+/// When samples are made: 2026-11-23T22:00:00Z, where [`crate::ManualClock`] starts.
+pub const NOW: Timestamp = Timestamp(1_795_471_200_000);
+
+/// A task id that ends in `n`.
+pub fn task_id(n: u8) -> TaskId {
+    format!("tsk_{n:026}").parse().expect("26 digits are an id")
+}
+
+/// The server `name`.
+pub fn server(name: &str) -> ServerName {
+    name.parse().expect("the test names a server well")
+}
+
+/// The agent `name`.
+pub fn agent_name(name: &str) -> AgentName {
+    name.parse().expect("the test names an agent well")
+}
+
+/// A supervised agent called `bot`.
+pub fn agent() -> Agent {
+    Agent {
+        name: agent_name("bot"),
+        owner: "ops".to_owned(),
+        purpose: "tests".to_owned(),
+        autonomy: Autonomy::Supervised,
+        zone: None,
+        uids: Vec::new(),
+    }
+}
+
+/// Proved by the kernel at [`NOW`].
+pub fn attestation() -> Attestation {
+    Attestation { method: AttestationMethod::UnixPeer, at: NOW }
+}
+
+/// A charter of `bot` for task `n`: everything, for an hour.
+pub fn charter(n: u8) -> Charter {
+    Charter {
+        id: task_id(n),
+        agent: agent_name("bot"),
+        template: "sample".to_owned(),
+        purpose: "answer the mail".to_owned(),
+        remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
+        attestation: attestation(),
+        opened: NOW,
+    }
+}
+
+/// A profile as a person would configure it: local, public, trusted results, no arguments known.
+pub fn profile(effect: Effect) -> Profile {
+    fn known<T>(value: T) -> Known<T> {
+        Known { value, origin: Origin::Configured }
+    }
+    Profile {
+        effect: known(effect),
+        reach: known(Reach::Local),
+        sensitivity: known(Confidentiality::Public),
+        returns: known(Trust::Trusted),
+        idempotent: known(effect == Effect::Read),
+        arguments: BTreeMap::new(),
+        undo: None,
+    }
+}
+
+/// The admitted tool `id` (`server/tool`) whose input is any object.
+pub fn tool(id: &str, effect: Effect) -> Tool {
+    let (at, name) = id.split_once('/').expect("the test names a tool `server/tool`");
+    let definition = format!(
+        r#"{{"name":"{name}","description":"A sample.","inputSchema":{{"type":"object"}}}}"#
+    );
+    let canonical = Value::parse(&definition).expect("the sample is JSON").canonical();
+    Tool {
+        id: ToolId::new(&server(at), name),
+        definition,
+        digest: Digest::of(canonical.as_bytes()),
+        profile: profile(effect),
+        flags: Vec::new(),
+        admission: Admission::Admitted { since: NOW, by: "configuration".to_owned() },
+        owner: "ops".to_owned(),
+    }
+}
+
+/// A `tools/call` of `tool` with these arguments (a JSON object).
+pub fn call(tool: &ToolId, arguments: &str) -> Call {
+    Call {
+        server: tool.server.clone(),
+        operation: Operation::CallTool { name: tool.name.clone() },
+        method: "tools/call".to_owned(),
+        params: format!(r#"{{"name":"{}","arguments":{arguments}}}"#, tool.name).into(),
+    }
+}
+
+/// The question whether task 1 of `bot` may call `tool` with these arguments (a JSON object).
+pub fn question(tool: &Tool, arguments: &str) -> Question {
+    let charter = charter(1);
+    Question {
+        asked: Asked::Call(call(&tool.id, arguments)),
+        agent: agent(),
+        attestation: attestation(),
+        task: TaskFacts {
+            id: charter.id,
+            template: charter.template,
+            remit: charter.remit,
+            spent: Spent::default(),
+            label: Label::default(),
+            sealed: false,
+            epoch: 0,
+            opened: NOW,
+            last_used: NOW,
+        },
+        tool: Some(ToolFacts {
+            digest: tool.digest,
+            profile: tool.profile.clone(),
+            admission: tool.admission.name().to_owned(),
+            owner: tool.owner.clone(),
+        }),
+        input: Value::parse(arguments).expect("the test's arguments are JSON"),
+        resources: vec![Resource { kind: ResourceKind::Server, id: tool.id.server.to_string() }],
+        approval: None,
+        door: Door::McpHttp,
+        now: NOW,
+    }
+}
+
+/// A policy file that permits everything the structural checks let through.
+pub fn permit_all() -> Source {
+    Source {
+        path: "permit-all.cedar".to_owned(),
+        text: "permit (principal, action, resource);\n".to_owned(),
+    }
+}
+
+/// A policy set for `tools`.
+pub fn snapshot(sources: &[Source], tools: &[Tool]) -> Arc<Snapshot> {
+    let snapshot = Snapshot::compile(sources, tools, &[]);
+    Arc::new(snapshot.expect("the test's policies are good"))
+}
+
+/// A permit for a call of `tool` with these arguments, decided by [`permit_all`].
+pub fn permit(tool: &Tool, arguments: &str) -> Permit {
+    let snapshot = snapshot(&[permit_all()], std::slice::from_ref(tool));
+    let verdict = remit_policy::decide(&snapshot, question(tool, arguments));
+    let permit = match verdict {
+        Verdict::Permit(permit) => Ok(permit),
+        other => Err(other),
+    };
+    permit.expect("a call of an admitted tool is permitted by a policy that permits everything")
+}
