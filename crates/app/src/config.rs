@@ -310,6 +310,12 @@ impl Config {
         self.policy_dir(config_file).map_or_else(|| Ok(starter()), |dir| sources_in(&dir))
     }
 
+    /// Whether anyone but Remit's own user comes to the socket.
+    pub(crate) fn serves_other_users(&self, own_uid: u32) -> bool {
+        let agents = self.agents.iter().flat_map(|agent| &agent.uids);
+        agents.chain(&self.operator.uids).any(|uid| *uid != own_uid && *uid != 0)
+    }
+
     /// Whether agents can run under Remit's own user id, and what that means.
     pub(crate) fn protection(&self, own_uid: u32) -> (&'static str, String) {
         let shared: Vec<&str> = self

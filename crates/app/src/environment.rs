@@ -56,6 +56,14 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// The whole environment, for the tool servers' short list of plain variables.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(crate) fn variables() -> std::collections::BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// The default state directory: `$XDG_STATE_HOME/remit`, else `~/.local/state/remit`.
 pub(crate) fn default_state() -> Option<PathBuf> {
     let base = variable("XDG_STATE_HOME")

@@ -57,7 +57,7 @@ pub struct Setting {
 pub fn configuration(command: &[String], directory: &Path, drift: &Flag) -> String {
     let servers: Vec<String> =
         DemoServer::ALL.iter().map(|kind| server(*kind, command, directory, drift)).collect();
-    format!("# What the demo's agent can reach: four small servers.\n{}{TASK}", servers.concat())
+    format!("{PEOPLE}\n# What the demo's agent can reach: four small servers.\n{}{TASK}", servers.concat())
 }
 
 fn server(kind: DemoServer, command: &[String], directory: &Path, drift: &Flag) -> String {
@@ -76,10 +76,24 @@ fn server(kind: DemoServer, command: &[String], directory: &Path, drift: &Flag) 
     )
 }
 
+const PEOPLE: &str = r#"
+# Who answers for the servers, and for the agent.
+[[approver]]
+group = "operators"
+
+[[approver]]
+group = "platform"
+
+[[agent]]
+name = "assistant"
+owner = "operators"
+"#;
+
 const TASK: &str = r#"
 # What one task of it may do, at most.
 [[template]]
 name = "inbox"
+may_open = ["assistant"]
 deadline = "10m"
 budget = { calls = 40, effects = 2, bytes = 1000000 }
 tools = [

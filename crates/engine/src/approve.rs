@@ -159,7 +159,7 @@ impl Engine {
     }
 
     /// The groups whose approval would let the question pass under the policy in force now.
-    fn groups_needed(&self, question: &Question) -> Vec<String> {
+    pub fn groups_needed(&self, question: &Question) -> Vec<String> {
         let world = self.world();
         let passes = |group: &String| {
             let mut asked = question.clone();

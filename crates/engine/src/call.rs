@@ -11,8 +11,8 @@ use remit_model::task::Event;
 use remit_model::{Call, Class, Digest, HoldId, Question, Refusal, Task, Timestamp, Value};
 use remit_policy::{Hold, Permit, Verdict, decide};
 use remit_ports::{
-    Accepted, Done, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded, Room, Settled,
-    Ticket,
+    Accepted, Done, Draft, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded, Room,
+    Settled, Ticket,
 };
 use tokio_util::sync::DropGuard;
 
@@ -31,6 +31,24 @@ struct Pending {
     accepted: Accepted,
     ticket: Ticket,
     pins: Pins,
+}
+
+/// A task under its lock, with what is in force.
+struct Desk<'a> {
+    cell: &'a TaskCell,
+    task: MutexGuard<'a, Task>,
+    pins: Pins,
+}
+
+impl Desk<'_> {
+    fn commit(
+        &mut self,
+        engine: &Engine,
+        record: Draft,
+        now: Timestamp,
+    ) -> Result<Accepted, CommitError> {
+        self.cell.commit(&mut self.task, engine.ports.ledger.as_ref(), record, now)
+    }
 }
 
 impl Engine {
@@ -85,39 +103,33 @@ impl Engine {
         let world = pinned(&self.world);
         let settings = self.settings.load();
         let now = self.now();
-        let mut task = cell.lock();
-        let scene = Scene { world: &world, settings: &settings, caller, task: &task, now };
+        let mut desk = Desk { cell, task: cell.lock(), pins: world.pins };
+        let scene = Scene { world: &world, settings: &settings, caller, task: &desk.task, now };
         let question = scene.call(call, input);
-        if !task.is_open() {
-            let refusal = not_open(&task);
-            return Err(self.refuse(cell, &mut task, world.pins, &question, refusal));
+        if !desk.task.is_open() {
+            let refusal = not_open(&desk.task);
+            return Err(self.refuse(&mut desk, &question, refusal));
         }
         match decide(&world.snapshot, question) {
-            Verdict::Permit(permit) => self
-                .reserve(cell, &mut task, world.pins, permit)
-                .map_err(|why| self.unrecorded(&why)),
-            Verdict::Hold(hold) => Err(self.hold(cell, &mut task, world.pins, &hold)),
+            Verdict::Permit(permit) => {
+                self.reserve(&mut desk, permit).map_err(|why| self.unrecorded(&why))
+            }
+            Verdict::Hold(held) => Err(self.hold(&mut desk, &held)),
             Verdict::Deny(denied) => {
                 let refusal = denied.refusal().clone();
-                Err(self.refuse(cell, &mut task, world.pins, denied.question(), refusal))
+                Err(self.refuse(&mut desk, denied.question(), refusal))
             }
         }
     }
 
-    fn reserve(
-        &self,
-        cell: &TaskCell,
-        task: &mut MutexGuard<'_, Task>,
-        pins: Pins,
-        permit: Permit,
-    ) -> Result<Pending, CommitError> {
+    fn reserve(&self, desk: &mut Desk<'_>, permit: Permit) -> Result<Pending, CommitError> {
         let reasons = permit.reasons().iter().map(|reason| reason.policy.clone()).collect();
         let (drafted, json) = Drafted::new(permit).map_err(|why| {
             CommitError::Ledger(LedgerError::TooLarge(format!("not expressible: {why}")))
         })?;
         let question = drafted.permit().question();
         let now = question.now;
-        let mut record = draft::question(Kind::Decision, pins, "permit", question, json);
+        let mut record = draft::question(Kind::Decision, desk.pins, "permit", question, json);
         record.clear.policies = reasons;
         record.clear.event = Some(Event::Permitted {
             cost: remit_policy::cost(question),
@@ -125,12 +137,13 @@ impl Engine {
             approval: question.approval.is_some().then_some(record.clear.call).flatten(),
         });
         record.room = Room::Permit;
-        let ends = task.charter.remit.ends_at(now);
+        let ends = desk.task.charter.remit.ends_at(now);
         let deadline = now.after(self.settings.load().call_timeout).min(ends);
-        let accepted = cell.commit(task, self.ports.ledger.as_ref(), record, now)?;
-        let (epoch, expected) = cell.epoch();
-        self.calls_open().insert(accepted.index(), cell.id().clone());
-        Ok(Pending { drafted, accepted, ticket: Ticket { epoch, expected, deadline }, pins })
+        let accepted = desk.commit(self, record, now)?;
+        let (epoch, expected) = desk.cell.epoch();
+        self.calls_open().insert(accepted.index(), desk.cell.id().clone());
+        let ticket = Ticket { epoch, expected, deadline };
+        Ok(Pending { drafted, accepted, ticket, pins: desk.pins })
     }
 
     /// Stages 6 to 10.
@@ -176,16 +189,9 @@ impl Engine {
     }
 
     /// Records a refusal, unless there were too many.
-    fn refuse(
-        &self,
-        cell: &TaskCell,
-        task: &mut MutexGuard<'_, Task>,
-        pins: Pins,
-        question: &Question,
-        refusal: Refusal,
-    ) -> Refusal {
+    fn refuse(&self, desk: &mut Desk<'_>, question: &Question, refusal: Refusal) -> Refusal {
         self.counters.refused(refusal.class);
-        if !cell.may_record_refusal(question.now) {
+        if !desk.cell.may_record_refusal(question.now) {
             self.counters.throttled.add();
             return transient(
                 "throttled",
@@ -193,26 +199,21 @@ impl Engine {
                 "stop repeating refused calls; wait ten seconds",
             );
         }
-        let record = draft::refusal(pins, question, &refusal);
-        if let Err(why) = cell.commit(task, self.ports.ledger.as_ref(), record, question.now) {
-            tracing::warn!(task = %cell.id(), %why, "a refusal could not be recorded");
+        let record = draft::refusal(desk.pins, question, &refusal);
+        if let Err(why) = desk.commit(self, record, question.now) {
+            tracing::warn!(task = %desk.cell.id(), %why, "a refusal could not be recorded");
         }
         refusal
     }
 
     /// Parks the call for a person; the same call held already keeps its hold.
-    fn hold(
-        &self,
-        cell: &TaskCell,
-        task: &mut MutexGuard<'_, Task>,
-        pins: Pins,
-        held: &Hold,
-    ) -> Refusal {
+    fn hold(&self, desk: &mut Desk<'_>, held: &Hold) -> Refusal {
         let question = held.question();
         let call = question.call().map_or(Digest([0; 32]), |call| call.digest(&question.input));
-        let account = task.account();
+        let account = desk.task.account();
         if let Some((hold, _)) = account.holds.iter().find(|(_, digest)| **digest == call) {
-            return needs_approval(held, hold.clone());
+            let again = needs_approval(held, hold.clone());
+            return self.refuse(desk, question, again);
         }
         if account.holds.len() >= MAX_HOLDS {
             let full = transient(
@@ -220,18 +221,18 @@ impl Engine {
                 &format!("{MAX_HOLDS} calls of this task already wait for a person"),
                 "wait until some are answered",
             );
-            return self.refuse(cell, task, pins, question, full);
+            return self.refuse(desk, question, full);
         }
         self.counters.held.add();
         let hold = HoldId::draw(self.ports.entropy.as_ref());
         let refusal = needs_approval(held, hold.clone());
-        let mut record = draft::refusal(pins, question, &refusal);
+        let mut record = draft::refusal(desk.pins, question, &refusal);
         record.clear.event = Some(Event::Held { hold: hold.clone(), call });
-        match cell.commit(task, self.ports.ledger.as_ref(), record, question.now) {
+        match desk.commit(self, record, question.now) {
             Ok(accepted) => {
-                let held = Held { task: cell.id().clone(), index: accepted.index() };
-                self.held().insert(hold, held);
-                self.announce(Change::Task(cell.id().clone()));
+                let task = desk.cell.id().clone();
+                self.held().insert(hold, Held { task: task.clone(), index: accepted.index() });
+                self.announce(Change::Task(task));
                 refusal
             }
             Err(why) => self.unrecorded(&why),

@@ -25,7 +25,7 @@ impl Scene<'_> {
     /// The question whether `call` may be made.
     pub(crate) fn call(&self, call: Call, input: Value) -> Question {
         let tool = call.tool().and_then(|id| self.world.catalogue.get(&id));
-        let resources = self.resources(&call, tool, &input);
+        let resources = resources(&call, tool, &input);
         let approval = self.approval(&call, &input);
         Question { resources, approval, ..self.question(Asked::Call(call), tool, input) }
     }
@@ -55,22 +55,23 @@ impl Scene<'_> {
         }
     }
 
-    fn resources(&self, call: &Call, tool: Option<&Tool>, input: &Value) -> Vec<Resource> {
-        match (&call.operation, tool) {
-            (Operation::CallTool { .. }, Some(tool)) => {
-                remit_catalogue::resources(&tool.profile, input, &call.server)
-            }
-            (Operation::ReadResource { uri }, _) => {
-                vec![Resource { kind: ResourceKind::File, id: uri.clone() }]
-            }
-            _ => vec![server(call.server.as_str())],
-        }
-    }
-
     fn approval(&self, call: &Call, input: &Value) -> Option<ApprovalFact> {
         let given = self.task.account().approvals.get(&call.digest(input))?;
         let ends = given.at.after(self.settings.approval_lifetime);
         (self.now < ends).then(|| given.clone())
+    }
+}
+
+/// Everything a call touches.
+fn resources(call: &Call, tool: Option<&Tool>, input: &Value) -> Vec<Resource> {
+    match (&call.operation, tool) {
+        (Operation::CallTool { .. }, Some(tool)) => {
+            remit_catalogue::resources(&tool.profile, input, &call.server)
+        }
+        (Operation::ReadResource { uri }, _) => {
+            vec![Resource { kind: ResourceKind::File, id: uri.clone() }]
+        }
+        _ => vec![server(call.server.as_str())],
     }
 }
 

@@ -33,9 +33,7 @@ impl Engine {
         let next = match compiled {
             Ok(next) => next,
             Err(why) => {
-                let mut kept = World::clone(&world);
-                kept.refused = Some(why.to_string());
-                self.world.store(Arc::new(kept));
+                self.note_refused(why.to_string());
                 return Err(why.into());
             }
         };
@@ -45,6 +43,12 @@ impl Engine {
         }
         self.replace_world(next);
         Ok(())
+    }
+
+    /// Shows in status why what is on disk is not in force.
+    pub fn note_refused(&self, why: String) {
+        let kept = World { refused: Some(why), ..World::clone(&self.world()) };
+        self.world.store(Arc::new(kept));
     }
 
     /// Replaces the settings. Running tasks keep the remit they were opened with.

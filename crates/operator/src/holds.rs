@@ -13,9 +13,12 @@ fn id(text: &str) -> Result<HoldId, Failure> {
 }
 
 /// The exact arguments are for operators only.
-fn view(held: HeldCall, with_arguments: bool) -> wire::Hold {
+fn view(door: &Door, held: HeldCall, with_arguments: bool) -> wire::Hold {
     let question = held.question;
+    let digest = question.call().map(|call| call.digest(&question.input).to_string());
     wire::Hold {
+        digest: digest.unwrap_or_default(),
+        groups: door.engine.groups_needed(&question),
         hold: held.hold,
         task: held.task,
         agent: question.agent.name.to_string(),
@@ -29,7 +32,7 @@ fn view(held: HeldCall, with_arguments: bool) -> wire::Hold {
 /// `GET /v1/holds`
 pub(crate) async fn list(State(door): State<Door>, anyone: Anyone) -> Json<Vec<wire::Hold>> {
     let operator = anyone.operator.is_some();
-    Json(door.engine.held_calls().into_iter().map(|held| view(held, operator)).collect())
+    Json(door.engine.held_calls().into_iter().map(|held| view(&door, held, operator)).collect())
 }
 
 /// `GET /v1/holds/{hold}`
@@ -39,7 +42,7 @@ pub(crate) async fn show(
     Path(hold): Path<String>,
 ) -> Result<Json<wire::Hold>, Failure> {
     let held = door.engine.held_call(&id(&hold)?)?;
-    Ok(Json(view(held, anyone.operator.is_some())))
+    Ok(Json(view(&door, held, anyone.operator.is_some())))
 }
 
 /// `POST /v1/holds/{hold}/approve`
@@ -48,7 +51,7 @@ pub(crate) async fn approve(
     Operator(actor): Operator,
     Path(hold): Path<String>,
 ) -> Result<Json<wire::Hold>, Failure> {
-    Ok(Json(view(door.engine.approve(&actor, &id(&hold)?).await?, true)))
+    Ok(Json(view(&door, door.engine.approve(&actor, &id(&hold)?).await?, true)))
 }
 
 /// `POST /v1/holds/{hold}/deny`
@@ -57,5 +60,5 @@ pub(crate) async fn deny(
     Operator(actor): Operator,
     Path(hold): Path<String>,
 ) -> Result<Json<wire::Hold>, Failure> {
-    Ok(Json(view(door.engine.deny(&actor, &id(&hold)?).await?, true)))
+    Ok(Json(view(&door, door.engine.deny(&actor, &id(&hold)?).await?, true)))
 }

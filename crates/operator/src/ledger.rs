@@ -60,9 +60,7 @@ pub(crate) async fn export(
     tokio::task::spawn_blocking(move || {
         for index in range.from..end {
             let line = match ledger.read(index) {
-                Ok(Some(replayed)) => serde_json::to_string(&record(replayed))
-                    .map(|json| json + "\n")
-                    .map_err(std::io::Error::other),
+                Ok(Some(replayed)) => Ok(record(replayed).flat().to_string() + "\n"),
                 Ok(None) => break,
                 Err(why) => Err(std::io::Error::other(why)),
             };

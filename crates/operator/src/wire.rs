@@ -211,6 +211,10 @@ pub struct Hold {
     pub agent: String,
     /// The tool.
     pub tool: String,
+    /// The digest of the call, which an approval is bound to.
+    pub digest: String,
+    /// The groups whose approval would let it pass.
+    pub groups: Vec<String>,
     /// The arguments, canonical; only for operators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
@@ -229,4 +233,18 @@ pub struct Record {
     pub entry: Entry,
     /// Its body, where the key still exists: field → JSON.
     pub body: Option<std::collections::BTreeMap<String, Box<serde_json::value::RawValue>>>,
+}
+
+impl Record {
+    /// The record as one flat object: the entry's members, `index`, and `body` if there is one.
+    pub fn flat(&self) -> serde_json::Value {
+        let mut flat = serde_json::to_value(&self.entry).unwrap_or_default();
+        if let Some(members) = flat.as_object_mut() {
+            members.insert("index".to_owned(), self.index.into());
+            if let Some(body) = &self.body {
+                members.insert("body".to_owned(), serde_json::to_value(body).unwrap_or_default());
+            }
+        }
+        flat
+    }
 }

@@ -71,11 +71,13 @@ fn show(hold: &Hold) -> String {
         .map(|reason| format!("          {} ({})", reason.text, reason.policy))
         .collect();
     format!(
-        "hold      {}\ntask      {}, agent {}\ncall      {}\narguments {arguments}\nwhy\n{}",
+        "hold      {}\ntask      {}, agent {}\ncall      {}\narguments {arguments}\ndigest    {}\napprovers {}\nwhy\n{}",
         hold.hold,
         hold.task,
         hold.agent,
         hold.tool,
+        hold.digest,
+        hold.groups.join(", "),
         reasons.join("\n")
     )
 }

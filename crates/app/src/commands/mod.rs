@@ -23,6 +23,8 @@ use crate::environment;
 use crate::fail::Fail;
 use crate::out::Out;
 
+pub(crate) use init::make as make_state;
+
 /// What every command knows.
 #[derive(Debug)]
 pub(crate) struct Context {

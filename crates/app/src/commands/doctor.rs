@@ -1,0 +1,117 @@
+//! `remit doctor`: what is wrong, what could be better, and what to do about it.
+
+use std::process::ExitCode;
+
+use remit_operator::wire::Status;
+use serde::Serialize;
+
+use super::Context;
+use crate::config::Config;
+use crate::fail::Fail;
+use crate::out::Out;
+use crate::{environment, serve};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Grade {
+    Good,
+    Note,
+    Bad,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    grade: Grade,
+    what: &'static str,
+    says: String,
+}
+
+/// Looks; exits with 1 if something is wrong.
+pub(crate) async fn run(context: &Context, out: &mut Out) -> Result<ExitCode, Fail> {
+    let mut findings = vec![state(context), configuration(context)];
+    findings.extend(protection(context));
+    match context.client().get::<Status>("/v1/status").await {
+        Ok(status) => findings.extend(running(&status)),
+        Err(why) => findings.push(note("server", why.to_string())),
+    }
+    out.say(&findings, |findings| {
+        let line = |finding: &Finding| {
+            let grade = match finding.grade {
+                Grade::Good => "ok   ",
+                Grade::Note => "note ",
+                Grade::Bad => "WRONG",
+            };
+            format!("{grade}  {:<14} {}", finding.what, finding.says)
+        };
+        findings.iter().map(line).collect::<Vec<_>>().join("\n")
+    })?;
+    let wrong = findings.iter().any(|finding| finding.grade == Grade::Bad);
+    Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn good(what: &'static str, says: impl Into<String>) -> Finding {
+    Finding { grade: Grade::Good, what, says: says.into() }
+}
+
+fn note(what: &'static str, says: impl Into<String>) -> Finding {
+    Finding { grade: Grade::Note, what, says: says.into() }
+}
+
+fn bad(what: &'static str, says: impl Into<String>) -> Finding {
+    Finding { grade: Grade::Bad, what, says: says.into() }
+}
+
+fn state(context: &Context) -> Finding {
+    if serve::is_initialised(&context.state) {
+        good("state", context.state.display().to_string())
+    } else {
+        bad("state", format!("{} is no state directory; run `remit init`", context.state.display()))
+    }
+}
+
+fn configuration(context: &Context) -> Finding {
+    let path = context.config();
+    let read = Config::read(&path)
+        .and_then(|config| config.policy_sources(&path).map(|sources| (config, sources.len())));
+    match read {
+        Ok((config, files)) => good(
+            "configuration",
+            format!("{} servers, {} templates, {files} policy files", config.servers.len(), config.templates.len()),
+        ),
+        Err(why) => bad("configuration", why.to_string()),
+    }
+}
+
+fn protection(context: &Context) -> Option<Finding> {
+    let config = Config::read(&context.config()).ok()?;
+    let (word, why) = config.protection(environment::own_uid());
+    let says = format!("{word}: {why}");
+    Some(if word == "protected" { good("protection", says) } else { note("protection", says) })
+}
+
+fn running(status: &Status) -> Vec<Finding> {
+    let mut findings = vec![good("server", format!("answers; clients connect to {}", status.endpoint))];
+    findings.push(match &status.refusing {
+        None => good("ledger", format!("{} entries, writable", status.entries)),
+        Some(why) => bad("ledger", why.clone()),
+    });
+    if let Some(why) = &status.policy_refused {
+        findings.push(bad("policy", format!("the files on disk are not in force: {why}")));
+    }
+    if let Some(count) = status.tools.get("quarantined") {
+        let says = format!("{count} are quarantined; `remit tool list` names them");
+        findings.push(note("tools", says));
+    }
+    if status.holds > 0 {
+        let says = format!("{} calls wait for a person; `remit hold list`", status.holds);
+        findings.push(note("holds", says));
+    }
+    for server in &status.servers {
+        if let Some(why) = &server.last_error {
+            let stderr = server.stderr.last().map(|line| format!("; it said: {line}"));
+            let says = format!("{}: {why}{}", server.name, stderr.unwrap_or_default());
+            findings.push(bad("tool server", says));
+        }
+    }
+    findings
+}

@@ -1,0 +1,136 @@
+//! `remit init`: a state directory with keys, a passphrase, a commented configuration, policies.
+//!
+//! Run again it changes nothing that is there, so it is safe in a script.
+
+use std::path::Path;
+
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{Context, import};
+use crate::client::read_passphrase;
+use crate::config::{COMMENTED, Config};
+use crate::environment::{self, SystemEntropy};
+use crate::fail::Fail;
+use crate::out::Out;
+use crate::{cli, serve};
+
+/// Makes what is missing, then imports what was asked for.
+pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<(), Fail> {
+    let made = make(context)?;
+    let imported = args.import.as_deref().map(|file| import(context, file)).transpose()?;
+    let names = imported.as_ref().map(|imported| imported.names.clone()).unwrap_or_default();
+    let value = json!({
+        "state": context.state,
+        "config": context.config(),
+        "created": made.is_some(),
+        "passphrase": made.as_ref().and_then(|made| made.shown.as_deref()),
+        "imported": names,
+    });
+    out.say(&value, |_| {
+        let mut lines = Vec::new();
+        match &made {
+            Some(made) => lines.push(created(context, made)),
+            None => lines.push(format!("{} is a state directory already", context.state.display())),
+        }
+        if let Some(imported) = &imported {
+            lines.push(format!("took over: {}", imported.names.join(", ")));
+            if !imported.secrets.is_empty() {
+                lines.push(format!(
+                    "these members look like secrets and stand in the clear in the configuration: {}",
+                    imported.secrets.join(", ")
+                ));
+            }
+        }
+        lines.push(format!(
+            "next: look at {}, then run `remit serve`",
+            context.config().display()
+        ));
+        lines.join("\n")
+    })
+}
+
+/// What a first run made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// The passphrase, if it was generated here; shown this once.
+    shown: Option<Zeroizing<String>>,
+}
+
+fn created(context: &Context, made: &Made) -> String {
+    let passphrase = made.shown.as_ref().map_or_else(
+        || "  operator's passphrase   the one you gave".to_owned(),
+        |passphrase| {
+            format!(
+                "  operator's passphrase   {}\n\n  Keep it: approving and admitting needs it, it is \
+                 shown only now and stored nowhere.",
+                passphrase.as_str()
+            )
+        },
+    );
+    format!("made {}\n{passphrase}\n", context.state.display())
+}
+
+/// Makes the state directory, unless it is there; `None` if it was.
+///
+/// Errors: a file cannot be made or the passphrase cannot be read.
+pub(crate) fn make(context: &Context) -> Result<Option<Made>, Fail> {
+    let state = context.state.as_path();
+    if serve::is_initialised(state) {
+        return Ok(None);
+    }
+    private_dir(state)?;
+    let keys = remit_keys::Keys::create(&state.join("keys"), &SystemEntropy)?;
+    let (passphrase, shown) = match &context.passphrase_file {
+        Some(file) => (read_passphrase(Some(file), "")?, None),
+        None => {
+            let generated = Zeroizing::new(remit_keys::generate_passphrase(&SystemEntropy).to_string());
+            (generated.clone(), Some(generated))
+        }
+    };
+    keys.set_passphrase(&passphrase, &SystemEntropy)?;
+    let config = context.config();
+    if !config.exists() {
+        std::fs::write(&config, COMMENTED)?;
+    }
+    write_policies(&state.join("policies"))?;
+    // Last: its presence says that everything before it is there.
+    serve::write_origin(state, &format!("{}/remit", environment::host_name()), &keys)?;
+    Ok(Some(Made { shown }))
+}
+
+fn private_dir(dir: &Path) -> Result<(), Fail> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .and_then(|()| std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)))
+        .map_err(|why| Fail::new(format!("cannot make {}: {why}", dir.display())))
+}
+
+fn write_policies(dir: &Path) -> Result<(), Fail> {
+    if dir.exists() {
+        return Ok(());
+    }
+    std::fs::create_dir(dir)?;
+    for (name, text) in remit_policy::STARTER {
+        std::fs::write(dir.join(name), text)?;
+    }
+    Ok(())
+}
+
+fn import(context: &Context, file: &Path) -> Result<import::Imported, Fail> {
+    let path = context.config();
+    let config = Config::read(&path)?;
+    let taken: Vec<String> = config.servers.iter().map(|server| server.name.to_string()).collect();
+    let imported = import::read(file, &taken)?;
+    let mut text = std::fs::read_to_string(&path)?;
+    text.push_str(&imported.toml);
+    let beside = path.with_extension("toml.new");
+    std::fs::write(&beside, &text)?;
+    // What was written must be readable before it takes the old file's place.
+    Config::read(&beside)?;
+    std::fs::rename(&beside, &path)?;
+    Ok(imported)
+}

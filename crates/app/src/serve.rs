@@ -1,0 +1,348 @@
+//! `remit serve`: everything in one process, put together here and nowhere else.
+//!
+//! One process owns a state directory: it takes the lock, opens keys, ledger and projection, folds
+//! the state back, and only then listens.
+
+mod files;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use remit_engine::{Engine, Ports};
+use remit_gateway::Gateway;
+use remit_keys::{Keys, StateLock};
+use remit_operator::{Authority, Passphrases, wire};
+use remit_store::FileStore;
+use remit_token::{Minter, Realm};
+use remit_upstream::{Base, HttpServer, ServerConfig, Servers, StdioServer, Transport};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::environment::{self, SystemClock, SystemEntropy};
+use crate::fail::Fail;
+use crate::out::Out;
+use crate::commands::Context;
+use crate::{cli, socket, tls, watch};
+
+pub(crate) use files::{
+    entries, is_initialised, last_catalogue, size, verifier_key, verify, write_origin,
+};
+
+/// A Remit that runs in this process.
+pub(crate) struct Running {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Where MCP clients connect.
+    pub(crate) endpoint: String,
+    engine: Arc<Engine>,
+    served: Served,
+    ledger: Arc<remit_ledger::FileLedger>,
+    _lock: StateLock,
+}
+
+impl Running {
+    /// Stops listening, lets calls settle, publishes the log and writes the projection.
+    pub(crate) async fn stop(mut self) {
+        self.served.stop.cancel();
+        let rest = async { while self.served.tasks.join_next().await.is_some() {} };
+        drop(tokio::time::timeout(std::time::Duration::from_secs(5), rest).await);
+        self.served.tasks.abort_all();
+        let (engine, ledger) = (Arc::clone(&self.engine), Arc::clone(&self.ledger));
+        let written = tokio::task::spawn_blocking(move || {
+            if let Err(why) = ledger.flush() {
+                tracing::warn!(%why, "the log was not published; the next start does it");
+            }
+            if let Err(why) = engine.project() {
+                tracing::warn!(%why, "the next start will take longer");
+            }
+        });
+        drop(written.await);
+    }
+}
+
+/// Serves until a signal ends it.
+pub(crate) async fn run(context: &Context, args: &cli::Serve, out: &mut Out) -> Result<(), Fail> {
+    log_to_stderr();
+    let config = args.config.clone().unwrap_or_else(|| context.config());
+    let running = start(&context.state, &config).await?;
+    let socket = socket::path(&context.state);
+    let ready = serde_json::json!({
+        "event": "ready",
+        "address": running.address.to_string(),
+        "endpoint": running.endpoint,
+        "socket": socket,
+    });
+    out.say(&ready, |_| {
+        format!("remit listens for MCP clients at {}\nand for operators at {}", running.endpoint, socket.display())
+    })?;
+    signalled().await?;
+    running.stop().await;
+    Ok(())
+}
+
+fn log_to_stderr() {
+    let filter = environment::variable("REMIT_LOG").unwrap_or_else(|| "info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_default();
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber in one process is not an error worth ending for.
+    drop(subscriber.try_init());
+}
+
+async fn signalled() -> Result<(), Fail> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Starts everything for `state` under the configuration in `config_file`.
+///
+/// Errors: another process owns the state directory, something in it or in the configuration is
+/// wrong, or it cannot listen; the text says what to do.
+pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, Fail> {
+    if !is_initialised(state) {
+        return Err(Fail::new(format!(
+            "{} is no state directory of Remit: run `remit init` first",
+            state.display()
+        )));
+    }
+    let config = Config::read(config_file)?;
+    let sources = config.policy_sources(config_file)?;
+    let lock = StateLock::acquire(state)?;
+    let listener = listen(&config).await?;
+    let address = listener.local_addr()?;
+    let endpoint = endpoint(&config, address);
+    let keys = Arc::new(Keys::open(&state.join("keys"))?);
+    let parts = Parts::open(state, &config, &keys)?;
+    let ledger = Arc::clone(&parts.ledger);
+    let realm = Realm::new(&endpoint, &endpoint, &config.trust_domain)?;
+    let minter = Minter::new(&keys.token_key()?, realm)?;
+    let engine = Engine::start(parts.ports(), config.settings(), sources, minter).await?;
+    let stop = CancellationToken::new();
+    watch::start(&engine, config_file.to_owned(), &stop);
+    let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
+    let door = door((state, config_file), &config, &engine, &keys, &endpoint);
+    let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
+    let others = config.serves_other_users(environment::own_uid());
+    served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway)))?;
+    let public = remit_gateway::router(gateway).merge(remit_operator::public(door));
+    served.network(&config, listener, public)?;
+    Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
+}
+
+/// The adapters.
+struct Parts {
+    ledger: Arc<remit_ledger::FileLedger>,
+    store: Arc<FileStore>,
+    upstream: Arc<Servers>,
+    keys: Arc<Keys>,
+    clock: Arc<SystemClock>,
+}
+
+impl Parts {
+    fn open(state: &Path, config: &Config, keys: &Arc<Keys>) -> Result<Self, Fail> {
+        let clock = Arc::new(SystemClock::new());
+        let doors = remit_ledger::Doors {
+            clock: Arc::clone(&clock) as _,
+            entropy: Arc::new(SystemEntropy),
+            keys: Arc::clone(keys) as _,
+            files: Arc::new(remit_ledger::files::Disk),
+        };
+        let node = config.node();
+        let signer = keys.log_key(&files::origin(state)?)?;
+        let options = remit_ledger::Config::new(state.to_owned(), &node);
+        let (ledger, report) = remit_ledger::FileLedger::open(options, signer, doors)?;
+        tracing::info!(?report, "the ledger is open");
+        let upstream = Servers::new(servers(config)?, base(config), Arc::clone(&clock) as _);
+        let store = FileStore::open(&state.join("projection.redb"))?;
+        Ok(Self {
+            ledger: Arc::new(ledger),
+            store: Arc::new(store),
+            upstream: Arc::new(upstream),
+            keys: Arc::clone(keys),
+            clock,
+        })
+    }
+
+    fn ports(self) -> Ports {
+        Ports {
+            clock: self.clock,
+            entropy: Arc::new(SystemEntropy),
+            ledger: self.ledger,
+            keys: self.keys,
+            store: self.store,
+            upstream: self.upstream,
+        }
+    }
+}
+
+fn servers(
+    config: &Config,
+) -> Result<std::collections::BTreeMap<remit_model::ServerName, ServerConfig>, Fail> {
+    let server = |server: &crate::config::Server| {
+        let transport = match (server.command.split_first(), &server.url) {
+            (Some((program, args)), _) => Transport::Stdio(StdioServer {
+                program: program.clone(),
+                args: args.to_vec(),
+                env: server.env.clone(),
+                directory: server.directory.clone(),
+            }),
+            (None, url) => {
+                let url = url.as_deref().unwrap_or_default();
+                let http = HttpServer::new(url, &server.headers)
+                    .map_err(|why| Fail::new(format!("server `{}`: {why}", server.name)))?;
+                Transport::Http(http)
+            }
+        };
+        Ok((server.name.clone(), ServerConfig { transport, shared: server.shared }))
+    };
+    config.servers.iter().map(server).collect()
+}
+
+fn base(config: &Config) -> Base {
+    Base {
+        environment: environment::variables(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        limits: remit_upstream::Limits {
+            message: config.limits.result_bytes,
+            ..remit_upstream::Limits::default()
+        },
+    }
+}
+
+/// Binds the network listener.
+///
+/// Errors: the address is taken, or lies beyond loopback without TLS.
+async fn listen(config: &Config) -> Result<TcpListener, Fail> {
+    let address = config.listen.address;
+    if !address.ip().is_loopback() && config.listen.tls_certificate.is_none() {
+        return Err(Fail::new(format!(
+            "refusing to listen on {address} without TLS: grants would cross the network in the \
+             clear; set `tls_certificate` and `tls_key` in [listen], or listen on 127.0.0.1"
+        )));
+    }
+    TcpListener::bind(address)
+        .await
+        .map_err(|why| Fail::new(format!("cannot listen on {address}: {why}")))
+}
+
+fn endpoint(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.listen.tls_certificate.is_some() { "https" } else { "http" };
+    let host = config.listen.hosts.first().cloned().unwrap_or_else(|| address.to_string());
+    format!("{scheme}://{host}/mcp")
+}
+
+fn gateway_config(config: &Config, address: SocketAddr) -> remit_gateway::Config {
+    let port = address.port();
+    let mut hosts: Vec<String> =
+        ["127.0.0.1", "localhost", "[::1]"].iter().map(|host| format!("{host}:{port}")).collect();
+    hosts.push(address.to_string());
+    hosts.extend(config.listen.hosts.iter().cloned());
+    remit_gateway::Config {
+        max_body: config.limits.request_bytes,
+        allowed_hosts: hosts,
+        allowed_origins: config.listen.origins.clone(),
+        ..remit_gateway::Config::default()
+    }
+}
+
+struct Checker(Arc<Keys>);
+
+impl Passphrases for Checker {
+    fn verify(&self, passphrase: &str) -> bool {
+        self.0.verify_passphrase(passphrase)
+    }
+}
+
+fn door(
+    (state, config_file): (&Path, &Path),
+    config: &Config,
+    engine: &Arc<Engine>,
+    keys: &Arc<Keys>,
+    endpoint: &str,
+) -> remit_operator::Door {
+    let own_uid = environment::own_uid();
+    let (protection, why) = config.protection(own_uid);
+    let authority = Authority::new(
+        Box::new(Checker(Arc::clone(keys))),
+        Arc::new(SystemEntropy),
+        config.operator.uids.clone(),
+        own_uid,
+    );
+    remit_operator::Door {
+        engine: Arc::clone(engine),
+        authority: Arc::new(authority),
+        endpoint: endpoint.to_owned(),
+        setup: wire::Setup {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protection: protection.to_owned(),
+            protection_why: why,
+            state: state.display().to_string(),
+            config: config_file.display().to_string(),
+        },
+    }
+}
+
+/// What listens, until it is told to stop.
+struct Served {
+    tasks: tokio::task::JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Served {
+    fn socket(
+        &mut self,
+        state: &Path,
+        open_to_others: bool,
+        router: axum::Router,
+    ) -> Result<(), Fail> {
+        let listener = socket::bind(&socket::path(state), open_to_others)?;
+        let service = router.into_make_service_with_connect_info::<remit_operator::Peer>();
+        let stopped = self.stop.clone().cancelled_owned();
+        self.tasks.spawn(async move {
+            let served = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
+            ended("the operator's socket", served);
+        });
+        Ok(())
+    }
+
+    fn network(
+        &mut self,
+        config: &Config,
+        listener: TcpListener,
+        router: axum::Router,
+    ) -> Result<(), Fail> {
+        let stopped = self.stop.clone().cancelled_owned();
+        match (&config.listen.tls_certificate, &config.listen.tls_key) {
+            (Some(certificate), Some(key)) => {
+                let listener = tls::Listener::new(listener, tls::acceptor(certificate, key)?);
+                self.tasks.spawn(async move {
+                    let served =
+                        axum::serve(listener, router).with_graceful_shutdown(stopped).await;
+                    ended("the TLS listener", served);
+                });
+            }
+            (None, None) => {
+                self.tasks.spawn(async move {
+                    let served =
+                        axum::serve(listener, router).with_graceful_shutdown(stopped).await;
+                    ended("the listener", served);
+                });
+            }
+            _ => return Err(Fail::new("TLS needs both `tls_certificate` and `tls_key`")),
+        }
+        Ok(())
+    }
+}
+
+fn ended(what: &str, served: std::io::Result<()>) {
+    if let Err(why) = served {
+        tracing::error!(%why, "{what} ended");
+    }
+}

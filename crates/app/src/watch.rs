@@ -1,0 +1,142 @@
+//! What Remit does by itself while it runs: end tasks in time, follow its files, ask its servers,
+//! write its projection. Each is a loop of its own that ends with the process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use remit_engine::Engine;
+use remit_model::{Digest, ServerName};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::fail::Fail;
+
+const TICK: Duration = Duration::from_secs(1);
+const PROJECTION: Duration = Duration::from_secs(30);
+/// Between two attempts to ask a server that did not answer, at most.
+const SLOWEST_RETRY: Duration = Duration::from_secs(60);
+
+/// Starts the loops.
+pub(crate) fn start(engine: &Arc<Engine>, config_file: PathBuf, stop: &CancellationToken) {
+    let servers: Vec<ServerName> = engine.settings().servers.keys().cloned().collect();
+    for server in servers {
+        until(stop, ask(Arc::clone(engine), server));
+    }
+    until(stop, expire(Arc::clone(engine)));
+    until(stop, follow_files(Arc::clone(engine), config_file));
+    until(stop, project(Arc::clone(engine)));
+}
+
+fn until(stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = work => {}
+        }
+    });
+}
+
+async fn expire(engine: Arc<Engine>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        engine.expire();
+    }
+}
+
+async fn project(engine: Arc<Engine>) {
+    loop {
+        tokio::time::sleep(PROJECTION).await;
+        let engine = Arc::clone(&engine);
+        let written = tokio::task::spawn_blocking(move || engine.project()).await;
+        if let Ok(Err(why)) = written {
+            tracing::warn!(%why, "the next start will take longer");
+        }
+    }
+}
+
+/// Asks a server what it offers: at the start until it answers, then whenever it says that its
+/// tools changed.
+async fn ask(engine: Arc<Engine>, server: ServerName) {
+    let mut events = engine.ports().upstream.events();
+    let mut wait = TICK;
+    loop {
+        match engine.discover(&server).await {
+            Ok(changes) => {
+                tracing::info!(%server, changes, "asked what it offers");
+                wait = TICK;
+                if !told_to_ask(&mut events, &server).await {
+                    return;
+                }
+            }
+            Err(why) => {
+                tracing::warn!(%server, %why, "could not ask what it offers; trying again");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(SLOWEST_RETRY);
+            }
+        }
+    }
+}
+
+/// Waits for a change of the server's; `false` when there will be no more.
+async fn told_to_ask(
+    events: &mut tokio::sync::broadcast::Receiver<remit_ports::UpstreamEvent>,
+    server: &ServerName,
+) -> bool {
+    loop {
+        match events.recv().await {
+            Ok(event) if event.server == *server && event.method.ends_with("/list_changed") => {
+                return true;
+            }
+            // Having missed some, it may have been one of them.
+            Err(RecvError::Lagged(_)) => return true,
+            Err(RecvError::Closed) => return false,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// What the files say, as one digest; a file that cannot be read counts as its absence.
+fn fingerprint(config_file: &Path) -> Digest {
+    let config = std::fs::read(config_file).unwrap_or_default();
+    let sources = Config::read(config_file)
+        .and_then(|config| config.policy_sources(config_file))
+        .map_or_else(|why| why.to_string(), |sources| format!("{sources:?}"));
+    Digest::of_parts(&[&config, sources.as_bytes()])
+}
+
+async fn follow_files(engine: Arc<Engine>, config_file: PathBuf) {
+    let mut seen = fingerprint(&config_file);
+    loop {
+        tokio::time::sleep(TICK).await;
+        let now = fingerprint(&config_file);
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        match apply(&engine, &config_file).await {
+            Ok(()) => tracing::info!("the changed configuration and policies are in force"),
+            Err(why) => tracing::error!(%why, "nothing was changed"),
+        }
+    }
+}
+
+async fn apply(engine: &Arc<Engine>, config_file: &Path) -> Result<(), Fail> {
+    let config = Config::read(config_file).map_err(|why| refuse(engine, why))?;
+    let sources = config.policy_sources(config_file).map_err(|why| refuse(engine, why))?;
+    let (before, settings) = (engine.settings(), config.settings());
+    if before.servers.keys().ne(settings.servers.keys()) {
+        tracing::warn!("servers were added or removed; that takes effect at the next start");
+    }
+    engine.reload_policies(sources).await?;
+    engine.reload_settings(settings);
+    Ok(())
+}
+
+/// Shows in status why the files on disk are not in force.
+fn refuse(engine: &Engine, why: Fail) -> Fail {
+    engine.note_refused(why.to_string());
+    why
+}

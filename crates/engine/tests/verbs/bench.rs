@@ -1,0 +1,226 @@
+//! A Remit without adapters: the engine on the test kit's fakes, one agent, one template.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use remit_catalogue::Overrides;
+use remit_engine::approve::Actor;
+use remit_engine::open::{Opener, Proposal};
+use remit_engine::{Caller, Engine, Ports, Settings, Template};
+use remit_model::{
+    Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, TaskId, ToolRule,
+};
+use remit_policy::Source;
+use remit_ports::{Discovery, Entry, Kind, Link, Outcome, Settled};
+use remit_testkit::samples::{agent, agent_name, server};
+use remit_testkit::{
+    ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream, SeededEntropy,
+};
+use remit_token::{Minter, Realm};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Reads pass; what has an effect passes with an approval of `operators`.
+pub(crate) const POLICY: &str = r#"
+@id("open") permit (principal, action in [Remit::Action::"openTask", Remit::Action::"continueTask", Remit::Action::"listTool"], resource);
+@id("reads") permit (principal, action in Remit::Action::"effect:read", resource);
+@id("approved") @reason("an effect needs the approval of an operator")
+permit (principal, action in Remit::Action::"tools", resource)
+when { context has approval && context.approval.group == Remit::ApproverGroup::"operators" };
+"#;
+
+/// The definition of a tool, with an annotation that says whether it only reads.
+pub(crate) fn definition(name: &str, description: &str, reads: bool) -> String {
+    format!(
+        r#"{{"name":"{name}","description":"{description}","inputSchema":{{"type":"object","properties":{{"path":{{"type":"string"}}}}}},"annotations":{{"readOnlyHint":{reads}}}}}"#
+    )
+}
+
+/// Everything a test holds.
+pub(crate) struct Bench {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) ledger: Arc<MemoryLedger>,
+    pub(crate) upstream: Arc<ScriptedUpstream>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<MemoryStore>,
+    keys: Arc<MemoryKeys>,
+    budget: Budget,
+}
+
+impl Bench {
+    pub(crate) async fn new() -> Self {
+        Self::with_budget(Budget::default()).await
+    }
+
+    pub(crate) async fn with_budget(budget: Budget) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let keys = Arc::new(MemoryKeys::new());
+        let ledger = Arc::new(MemoryLedger::new(Arc::clone(&clock) as _, Arc::clone(&keys) as _));
+        let upstream = Arc::new(ScriptedUpstream::default());
+        upstream.offer(&server("files"), offer(&["read_file", "write_file", "read_page"]));
+        let store = Arc::new(MemoryStore::new());
+        let engine = start(&clock, &keys, &ledger, (&upstream, &store), budget).await;
+        let bench = Self { engine, ledger, upstream, clock, store, keys, budget };
+        bench.engine.discover(&server("files")).await.unwrap();
+        bench
+    }
+
+    /// The process dies and a new one starts on the same disk.
+    pub(crate) async fn restart(&mut self) {
+        self.ledger.restart();
+        let ends = (&self.upstream, &self.store);
+        self.engine = start(&self.clock, &self.keys, &self.ledger, ends, self.budget).await;
+        self.engine.discover(&server("files")).await.unwrap();
+    }
+
+    pub(crate) async fn task(&self) -> Caller {
+        let proposal = Proposal { template: "work".into(), ..Proposal::default() };
+        let (task, _) = self.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap();
+        self.engine.caller(task.id(), Door::McpHttp).unwrap()
+    }
+
+    pub(crate) async fn call(&self, caller: &Caller, tool: &str) -> Result<Settled, Refusal> {
+        self.call_with(caller, tool, r#"{"path":"a"}"#).await
+    }
+
+    pub(crate) async fn call_with(
+        &self,
+        caller: &Caller,
+        tool: &str,
+        arguments: &str,
+    ) -> Result<Settled, Refusal> {
+        self.engine.call(caller.clone(), call(tool, arguments), link()).await
+    }
+
+    pub(crate) fn operator(&self) -> Actor {
+        Actor { name: "olga".into() }
+    }
+
+    /// The records of `task`, in order.
+    pub(crate) fn records(&self, task: &TaskId) -> Vec<(u64, Entry)> {
+        let entries = self.ledger.entries().into_iter();
+        let own = entries.filter(|entry| entry.entry.task.as_ref() == Some(task));
+        own.map(|entry| (entry.index, entry.entry)).collect()
+    }
+
+    pub(crate) fn kinds(&self, task: &TaskId) -> Vec<Kind> {
+        self.records(task).into_iter().map(|(_, entry)| entry.kind).collect()
+    }
+
+    /// R2 from outside: what was sent has an earlier record, each record was sent at most once,
+    /// each outcome follows its decision, and sequence numbers have no gaps.
+    pub(crate) fn assert_recorded_then_done(&self) {
+        assert_eq!(self.ledger.violations(), Vec::<String>::new());
+        let entries = self.ledger.entries();
+        let mut seen = std::collections::BTreeSet::new();
+        for sent in self.upstream.sent() {
+            let index = usize::try_from(sent.decision).unwrap();
+            assert_eq!(entries[index].entry.kind, Kind::Decision);
+            assert!(seen.insert(sent.decision), "decision {} was sent twice", sent.decision);
+        }
+        let mut next = BTreeMap::<TaskId, u64>::new();
+        for entry in &entries {
+            let Some(task) = &entry.entry.task else { continue };
+            let expected = next.entry(task.clone()).or_default();
+            assert_eq!(entry.entry.seq, *expected, "entry {}", entry.index);
+            *expected += 1;
+            if let Some(Outcome::Answered { .. }) = &entry.entry.clear.outcome {
+                let decision = entry.entry.parents[0].index;
+                assert!(decision < entry.index && seen.contains(&decision));
+            }
+        }
+    }
+}
+
+pub(crate) fn offer(names: &[&str]) -> Discovery {
+    let reads = |name: &str| name.starts_with("read");
+    let tools = names.iter().map(|name| definition(name, "A file.", reads(name))).collect();
+    Discovery { tools, ..Discovery::default() }
+}
+
+pub(crate) fn call(tool: &str, arguments: &str) -> Call {
+    let (at, name) = tool.split_once('/').unwrap();
+    Call {
+        server: server(at),
+        operation: Operation::CallTool { name: name.into() },
+        method: "tools/call".into(),
+        params: format!(r#"{{"name":"{name}","arguments":{arguments}}}"#).into(),
+    }
+}
+
+pub(crate) fn link() -> Link {
+    Link {
+        to_client: mpsc::channel(8).0,
+        capabilities: None,
+        progress_token: None,
+        cancelled: CancellationToken::new(),
+    }
+}
+
+pub(crate) fn policy() -> Source {
+    Source { path: "test.cedar".into(), text: POLICY.into() }
+}
+
+async fn start(
+    clock: &Arc<ManualClock>,
+    keys: &Arc<MemoryKeys>,
+    ledger: &Arc<MemoryLedger>,
+    (upstream, store): (&Arc<ScriptedUpstream>, &Arc<MemoryStore>),
+    budget: Budget,
+) -> Arc<Engine> {
+    let ports = Ports {
+        clock: Arc::clone(clock) as _,
+        entropy: Arc::new(SeededEntropy::new(ledger.entries().len() as u64)),
+        ledger: Arc::clone(ledger) as _,
+        keys: Arc::clone(keys) as _,
+        store: Arc::clone(store) as _,
+        upstream: Arc::clone(upstream) as _,
+    };
+    Engine::start(ports, settings(budget), vec![policy()], minter()).await.unwrap()
+}
+
+fn minter() -> Minter {
+    let key = aws_lc_rs::signature::EcdsaKeyPair::generate_pkcs8(
+        &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        &aws_lc_rs::rand::SystemRandom::new(),
+    )
+    .unwrap();
+    let endpoint = "http://127.0.0.1:7070/mcp";
+    Minter::new(key.as_ref(), Realm::new(endpoint, endpoint, "test").unwrap()).unwrap()
+}
+
+fn settings(budget: Budget) -> Settings {
+    let template = Template {
+        name: "work".into(),
+        may_open: vec![agent_name("bot")],
+        purpose: Some("test".into()),
+        tools: vec![ToolRule::any_arguments("files/*".parse().unwrap())],
+        ceiling: Confidentiality::Confidential,
+        budget,
+        lasts: Duration::from_hours(1),
+        idle: Some(Duration::from_mins(10)),
+        delegation: 0,
+    };
+    let overrides =
+        Overrides { owner: "operators".into(), trust_annotations: true, tools: BTreeMap::new() };
+    Settings {
+        node: "test".into(),
+        agents: BTreeMap::from([(agent_name("bot"), Arc::new(agent()))]),
+        templates: BTreeMap::from([("work".into(), Arc::new(template))]),
+        groups: BTreeMap::from([
+            ("operators".into(), vec![]),
+            ("treasury".into(), vec!["tina".into()]),
+        ]),
+        servers: BTreeMap::from([(server("files"), overrides)]),
+        approval_lifetime: Duration::from_mins(5),
+        call_timeout: Duration::from_mins(1),
+        grant_lifetime: Duration::from_mins(5),
+        own_uid: 7,
+    }
+}
+
+/// At most this many calls.
+pub(crate) fn calls(n: u64) -> Budget {
+    Budget { calls: Limit::at_most(n), ..Budget::default() }
+}

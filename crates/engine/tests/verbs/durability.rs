@@ -1,0 +1,98 @@
+//! The ledger is the commit point: what it cannot write is not permitted, and what it holds is the
+//! state.
+
+use remit_model::Class;
+use remit_model::task::CloseReason;
+use remit_ports::{Kind, Outcome};
+use remit_testkit::Fault;
+
+use crate::bench::Bench;
+
+#[tokio::test]
+async fn a_full_disk_permits_nothing_and_stops_still_work() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.ledger.set_full(true);
+    let refusal = bench.call(&caller, "files/read_file").await.unwrap_err();
+    assert_eq!(refusal.class, Class::Transient);
+    assert!(refusal.to_string().contains("room"), "{refusal}");
+    assert!(bench.upstream.sent().is_empty());
+    bench.engine.freeze(&caller.task, "olga").unwrap();
+    assert_eq!(bench.engine.cell(&caller.task).unwrap().lock().state.name(), "frozen");
+    bench.ledger.set_full(false);
+    bench.engine.thaw(&caller.task, "olga").unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap();
+    bench.assert_recorded_then_done();
+}
+
+#[tokio::test]
+async fn a_failed_write_sends_nothing_whether_it_was_kept_or_not() {
+    for fault in [Fault::Before, Fault::After] {
+        let mut bench = Bench::new().await;
+        let caller = bench.task().await;
+        bench.ledger.fail_next(fault);
+        let refusal = bench.call(&caller, "files/read_file").await.unwrap_err();
+        assert_eq!(refusal.class, Class::Transient);
+        bench.call(&caller, "files/read_file").await.unwrap_err();
+        assert!(bench.upstream.sent().is_empty());
+        bench.restart().await;
+        bench.call(&caller, "files/read_file").await.unwrap();
+        assert_eq!(bench.upstream.sent().len(), 1);
+        bench.assert_recorded_then_done();
+    }
+}
+
+#[tokio::test]
+async fn a_restart_finds_the_state_that_was() {
+    let mut bench = Bench::new().await;
+    let (first, second) = (bench.task().await, bench.task().await);
+    bench.call(&first, "files/read_file").await.unwrap();
+    bench.call(&first, "files/write_file").await.unwrap_err();
+    bench.engine.freeze(&first.task, "olga").unwrap();
+    bench.engine.close(&second.task, CloseReason::Done, "olga").unwrap();
+    for projected in [false, true] {
+        if projected {
+            bench.engine.project().unwrap();
+        }
+        let before: Vec<_> = bench.engine.cells().iter().map(|cell| cell.lock().clone()).collect();
+        let holds: Vec<_> =
+            bench.engine.held_calls().into_iter().map(|held| (held.hold, held.index)).collect();
+        assert_eq!(holds.len(), 1);
+        bench.restart().await;
+        let after: Vec<_> = bench.engine.cells().iter().map(|cell| cell.lock().clone()).collect();
+        assert_eq!(before, after, "projected: {projected}");
+        let again: Vec<_> =
+            bench.engine.held_calls().into_iter().map(|held| (held.hold, held.index)).collect();
+        assert_eq!(holds, again, "projected: {projected}");
+    }
+}
+
+#[tokio::test]
+async fn a_permit_without_an_outcome_is_settled_unknown_at_the_start() {
+    let mut bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.upstream.set_answer_gate(false);
+    let (engine, task) = (bench.engine.clone(), caller.clone());
+    let call = tokio::spawn(async move {
+        engine.call(task, crate::bench::call("files/read_file", "{}"), crate::bench::link()).await
+    });
+    bench.upstream.written(1).await;
+    call.abort();
+    bench.restart().await;
+    let records = bench.records(&caller.task);
+    let (_, last) = records.last().unwrap();
+    assert_eq!(last.kind, Kind::Outcome);
+    assert!(matches!(last.clear.outcome, Some(Outcome::Unknown { .. })));
+    assert_eq!(last.parents[0].index, records[1].0);
+}
+
+#[tokio::test]
+async fn a_lost_projection_costs_time_not_truth() {
+    let mut bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.call(&caller, "files/read_file").await.unwrap();
+    bench.engine.project().unwrap();
+    bench.store.lose();
+    bench.restart().await;
+    assert_eq!(bench.engine.cell(&caller.task).unwrap().lock().account().spent.calls, 1);
+}

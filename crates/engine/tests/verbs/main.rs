@@ -1,0 +1,9 @@
+#![cfg(test)]
+//! The verbs against behaving fakes: each promise as an attack that would succeed if it were broken.
+
+mod approvals;
+mod bench;
+mod containment;
+mod durability;
+mod tools;
+mod walk;
