@@ -35,6 +35,8 @@
 
 mod argument;
 mod effect;
+mod nouns;
+mod places;
 mod reach;
 mod schema;
 mod vocabulary;

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use remit_model::tool::{ArgumentProfile, Known, Origin};
 use remit_model::{ArgumentPath, Effect, ResourceKind, Role};
 
+use super::nouns as n;
 use super::schema::Leaf;
 use super::{Evidence, inferred, known, vocabulary};
 use crate::words::words;
@@ -45,152 +46,6 @@ pub(super) fn last(path: &str) -> Vec<String> {
     words(path.rsplit('.').next().unwrap_or(path))
 }
 
-const SECRETS: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "apikey",
-    "credential",
-    "credentials",
-    "otp",
-    "pin",
-    "cvv",
-    "cvc",
-];
-const SECRET_KEYS: &[&str] =
-    &["api", "private", "access", "secret", "ssh", "encryption", "signing"];
-const NOT_SECRET: &[&str] =
-    &["page", "next", "continuation", "sync", "max", "min", "limit", "count", "start", "cursor"];
-/// After a secret's word these make it the secret's name, not its value.
-const REFERENCES: &[&str] = &["name", "id", "ids", "path", "ref", "version"];
-
-const FILES: &[&str] = &[
-    "file",
-    "files",
-    "filename",
-    "filenames",
-    "filepath",
-    "path",
-    "paths",
-    "dir",
-    "directory",
-    "directories",
-    "folder",
-    "cwd",
-    "attachment",
-    "attachments",
-];
-const FILE_ENDS: &[&str] = &["source", "destination", "src", "dst", "dest", "root"];
-const REPOSITORIES: &[&str] = &["repo", "repos", "repository", "repositories"];
-const HOSTS: &[&str] = &[
-    "url", "urls", "uri", "uris", "href", "link", "links", "host", "hosts", "hostname", "domain",
-    "domains", "endpoint", "webhook", "website", "ip", "callback",
-];
-const MAILBOXES: &[&str] = &[
-    "email",
-    "emails",
-    "mail",
-    "mailbox",
-    "recipient",
-    "recipients",
-    "cc",
-    "bcc",
-    "attendee",
-    "attendees",
-    "participant",
-    "participants",
-    "invitee",
-    "invitees",
-    "sender",
-];
-const ACCOUNTS: &[&str] = &[
-    "account",
-    "accounts",
-    "iban",
-    "payee",
-    "beneficiary",
-    "wallet",
-    "card",
-    "user",
-    "users",
-    "username",
-    "assignee",
-    "assignees",
-    "member",
-    "members",
-    "customer",
-    "owner",
-    "org",
-    "organization",
-    "organisation",
-    "login",
-    "bic",
-];
-const TABLES: &[&str] = &["table", "tables", "collection", "dataset", "database", "db"];
-const CHANNELS: &[&str] = &["channel", "channels", "room", "chat", "conversation"];
-const IDS: &[&str] = &["id", "ids", "uuid", "key", "number", "port", "pid", "no"];
-const AMOUNTS: &[&str] = &["amount", "price", "sum", "total", "cost", "fee", "payment"];
-
-const SELECTORS: &[&str] = &[
-    "query", "q", "search", "pattern", "patterns", "filter", "filters", "keyword", "keywords",
-    "term", "terms", "regex", "glob", "sort", "order", "cursor", "page", "since", "until", "where",
-    "revision", "limit", "offset",
-];
-const CONTENTS: &[&str] = &[
-    "body",
-    "content",
-    "contents",
-    "text",
-    "message",
-    "subject",
-    "title",
-    "description",
-    "comment",
-    "note",
-    "notes",
-    "caption",
-    "summary",
-    "markdown",
-    "html",
-    "data",
-    "payload",
-    "value",
-    "values",
-    "observation",
-    "observations",
-    "reason",
-    "reference",
-    "memo",
-    "fields",
-    "prompt",
-    "question",
-    "answer",
-    "headline",
-    "json",
-    "csv",
-    "xml",
-    "image",
-];
-const DATES: &[&str] = &[
-    "date",
-    "time",
-    "day",
-    "start",
-    "end",
-    "timestamp",
-    "deadline",
-    "due",
-    "duration",
-    "month",
-    "year",
-    "hour",
-    "when",
-];
-const OPTIONS: &[&str] =
-    &["format", "mode", "encoding", "language", "locale", "timezone", "unit", "units"];
-
 struct Context<'a> {
     evidence: &'a Evidence,
     effect: Effect,
@@ -210,7 +65,7 @@ impl Context<'_> {
             return of(Role::Flag, inferred("the type `boolean`"));
         }
         let number = leaf.only(&["number", "integer"]);
-        if number && (has(AMOUNTS) || !(has(IDS) || kind_by_name(&name).is_some())) {
+        if number && (has(n::AMOUNTS) || !(has(n::IDS) || kind_by_name(&name).is_some())) {
             return of(Role::Amount, inferred("a number"));
         }
         if self.is_code(&name.join("_")) {
@@ -222,7 +77,7 @@ impl Context<'_> {
         if !leaf.free {
             return of(Role::Flag, inferred("only listed values"));
         }
-        if has(SELECTORS) {
+        if has(n::SELECTORS) && !has(n::IDS) {
             return of(Role::Selector, named());
         }
         if let Some(kind) = kind_by_description(&leaf.description) {
@@ -236,18 +91,19 @@ impl Context<'_> {
         let has = |list: &[&str]| name.iter().any(|word| list.contains(&word.as_str()));
         let named = || inferred(format!("the name `{}`", name.join("_")));
         let of = |role, origin| known(ArgumentProfile { role, kind: None }, origin);
-        if has(IDS) {
+        if has(n::IDS) {
             return of(self.place, named());
         }
-        if matches!(leaf.format.as_str(), "date" | "date-time" | "time" | "duration") || has(DATES)
+        if matches!(leaf.format.as_str(), "date" | "date-time" | "time" | "duration")
+            || has(n::DATES)
         {
             let role = if self.place == Role::Selector { Role::Selector } else { Role::Content };
             return of(role, named());
         }
-        if has(CONTENTS) || (has(&["new", "old"]) && has(&["text", "string", "value"])) {
+        if has(n::CONTENTS) || (has(&["new", "old"]) && has(&["text", "string", "value"])) {
             return of(Role::Content, named());
         }
-        if has(OPTIONS) {
+        if has(n::OPTIONS) {
             return of(Role::Flag, named());
         }
         of(self.place, Origin::Assumed)
@@ -287,8 +143,8 @@ impl Context<'_> {
         match name {
             [to] if to == "to" && (written || !sibling("from")) => Some(ResourceKind::Mailbox),
             [from] if from == "from" && written && sibling("to") => Some(ResourceKind::Mailbox),
-            [.., end] if FILE_ENDS.contains(&end.as_str()) => {
-                let files = self.evidence.named(FILES).is_some() || beside(FILES);
+            [.., end] if n::FILE_ENDS.contains(&end.as_str()) => {
+                let files = self.evidence.named(n::FILES).is_some() || beside(n::FILES);
                 files.then_some(ResourceKind::File)
             }
             _ => None,
@@ -306,29 +162,29 @@ impl Context<'_> {
 fn is_secret(name: &[String], leaf: &Leaf) -> bool {
     let has = |list: &[&str]| name.iter().any(|word| list.contains(&word.as_str()));
     let key = name.windows(2).any(|pair| match pair {
-        [a, b] => SECRET_KEYS.contains(&a.as_str()) && matches!(b.as_str(), "key" | "keys"),
+        [a, b] => n::SECRET_KEYS.contains(&a.as_str()) && matches!(b.as_str(), "key" | "keys"),
         _ => false,
     });
-    let reference = name.last().is_some_and(|word| REFERENCES.contains(&word.as_str()));
+    let reference = name.last().is_some_and(|word| n::REFERENCES.contains(&word.as_str()));
     let counts = leaf.only(&["number", "integer"]) && has(&["token", "tokens"]);
-    let spared = has(NOT_SECRET) || reference || counts || leaf.only(&["boolean"]);
-    leaf.format == "password" || ((has(SECRETS) || key) && !spared)
+    let spared = has(n::NOT_SECRET) || reference || counts || leaf.only(&["boolean"]);
+    leaf.format == "password" || ((has(n::SECRETS) || key) && !spared)
 }
 
 fn kind_by_name(name: &[String]) -> Option<ResourceKind> {
     let has = |list: &[&str]| name.iter().any(|word| list.contains(&word.as_str()));
     let id = has(&["id", "ids"]);
-    if (has(SECRETS) || has(&["vault"])) && has(REFERENCES) && !has(NOT_SECRET) {
+    if (has(n::SECRETS) || has(&["vault"])) && has(n::REFERENCES) && !has(n::NOT_SECRET) {
         return Some(ResourceKind::Secret);
     }
     [
-        (ResourceKind::Repository, REPOSITORIES),
-        (ResourceKind::Host, HOSTS),
-        (ResourceKind::Mailbox, MAILBOXES),
-        (ResourceKind::Account, ACCOUNTS),
-        (ResourceKind::File, FILES),
-        (ResourceKind::Table, TABLES),
-        (ResourceKind::Channel, CHANNELS),
+        (ResourceKind::Repository, n::REPOSITORIES),
+        (ResourceKind::Host, n::HOSTS),
+        (ResourceKind::Mailbox, n::MAILBOXES),
+        (ResourceKind::Account, n::ACCOUNTS),
+        (ResourceKind::File, n::FILES),
+        (ResourceKind::Table, n::TABLES),
+        (ResourceKind::Channel, n::CHANNELS),
     ]
     .into_iter()
     // The id of a mail or a link is no address and no host.
@@ -457,6 +313,14 @@ mod tests {
             roles("run", &strings(&["command", "query"])),
             ["command: Target", "query: Target"]
         );
+    }
+
+    #[test]
+    fn the_id_of_a_thing_is_a_target_whatever_the_thing() {
+        let ids = ["page_id", "order_id", "search_id", "comment_id", "date_id", "data_key"];
+        for line in roles("update_thing", &strings(&ids)) {
+            assert!(line.ends_with(": Target"), "{line}");
+        }
     }
 
     #[test]

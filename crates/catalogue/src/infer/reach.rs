@@ -3,7 +3,7 @@
 use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{Confidentiality, Effect, Reach};
 
-use super::vocabulary as v;
+use super::places as p;
 use super::{Evidence, effect, inferred, known, raise};
 
 /// Arguments that name a place outside, or something that lies with somebody else.
@@ -29,10 +29,10 @@ const PLACES: &[&str] = &[
 
 /// A sign that outsiders are involved.
 fn outside(evidence: &Evidence) -> Option<Origin> {
-    if let Some(word) = evidence.named(v::OUTSIDE) {
+    if let Some(word) = evidence.named(p::OUTSIDE) {
         return Some(inferred(format!("the name says `{word}`")));
     }
-    if let Some(phrase) = evidence.described(v::SAYS_OUTSIDE) {
+    if let Some(phrase) = evidence.described(p::SAYS_OUTSIDE) {
         return Some(inferred(format!("the description says `{phrase}`")));
     }
     evidence
@@ -50,9 +50,9 @@ pub(super) fn infer(evidence: &Evidence) -> Known<Reach> {
             .named(list)
             .or_else(|| evidence.server.iter().map(String::as_str).find(|word| list.contains(word)))
     };
-    let mut reach = if let Some(word) = word(v::LOCAL) {
+    let mut reach = if let Some(word) = word(p::LOCAL) {
         known(Reach::Local, inferred(format!("the name says `{word}`")))
-    } else if let Some(word) = word(v::INTERNAL) {
+    } else if let Some(word) = word(p::INTERNAL) {
         known(Reach::Internal, inferred(format!("the name says `{word}`")))
     } else {
         known(Reach::External, outside(evidence).unwrap_or(Origin::Assumed))
@@ -75,13 +75,13 @@ pub(super) fn returns(evidence: &Evidence, effect: Effect) -> Known<Trust> {
     }
     let verb = evidence.name.first().map(String::as_str).unwrap_or_default();
     let mut object = evidence.name.iter().map(String::as_str).filter(|word| {
-        v::OWN_STATE.contains(word) || !(*word == verb || v::FILLERS.contains(word))
+        p::OWN_STATE.contains(word) || !(*word == verb || p::FILLERS.contains(word))
     });
     match object.next() {
         Some(first)
             if effect == Effect::Read
-                && v::OWN_STATE.contains(&first)
-                && object.all(|word| v::OWN_STATE.contains(&word)) =>
+                && p::OWN_STATE.contains(&first)
+                && object.all(|word| p::OWN_STATE.contains(&word)) =>
         {
             known(Trust::Trusted, inferred(format!("`{first}` is the system's own state")))
         }
@@ -95,25 +95,25 @@ pub(super) fn sensitivity(evidence: &Evidence, named: Effect) -> Known<Confident
     let mut sensitivity = known(Confidentiality::Internal, Origin::Assumed);
     // `update_password` is given a secret; it does not return one.
     let returns =
-        matches!(named, Effect::Read | Effect::Execute) || evidence.named(v::MINTING).is_some();
+        matches!(named, Effect::Read | Effect::Execute) || evidence.named(p::MINTING).is_some();
     if !returns {
         return sensitivity;
     }
-    if let Some(word) = evidence.named(v::CONFIDENTIAL) {
+    if let Some(word) = evidence.named(p::CONFIDENTIAL) {
         let rule = || inferred(format!("the name says `{word}`"));
         raise(&mut sensitivity, Confidentiality::Confidential, rule);
     }
     let pair = evidence.name.windows(2).find_map(|pair| match pair {
-        [a, b] => v::RESTRICTED_PAIRS.iter().find(|(x, y)| a == x && b == y),
+        [a, b] => p::RESTRICTED_PAIRS.iter().find(|(x, y)| a == x && b == y),
         _ => None,
     });
-    if let Some(word) = evidence.named(v::RESTRICTED) {
+    if let Some(word) = evidence.named(p::RESTRICTED) {
         let rule = || inferred(format!("the name says `{word}`"));
         raise(&mut sensitivity, Confidentiality::Restricted, rule);
     } else if let Some((first, second)) = pair {
         let rule = || inferred(format!("the name says `{first} {second}`"));
         raise(&mut sensitivity, Confidentiality::Restricted, rule);
-    } else if let Some(phrase) = evidence.described(v::SAYS_RESTRICTED) {
+    } else if let Some(phrase) = evidence.described(p::SAYS_RESTRICTED) {
         let rule = || inferred(format!("the description says `{phrase}`"));
         raise(&mut sensitivity, Confidentiality::Restricted, rule);
     }
@@ -163,9 +163,11 @@ mod tests {
             ("get_config", "Never returns credentials.", "x", "External Untrusted Internal"),
             ("list_salaries", "", "x", "External Untrusted Confidential"),
         ] {
-            let p = profile(name, description, server);
-            let got =
-                format!("{:?} {:?} {:?}", p.reach.value, p.returns.value, p.sensitivity.value);
+            let found = profile(name, description, server);
+            let got = format!(
+                "{:?} {:?} {:?}",
+                found.reach.value, found.returns.value, found.sensitivity.value
+            );
             assert_eq!(got, expected, "{name}: {description}");
         }
     }

@@ -1,0 +1,177 @@
+//! The nouns in argument names, by what they make of an argument.
+
+/// Values that are secret.
+pub(super) const SECRETS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "credential",
+    "credentials",
+    "otp",
+    "pin",
+    "cvv",
+    "cvc",
+];
+
+/// Before `key`, what makes it one.
+pub(super) const SECRET_KEYS: &[&str] =
+    &["api", "private", "access", "secret", "ssh", "encryption", "signing"];
+
+/// Beside such a word, what makes it harmless: `page_token`.
+pub(super) const NOT_SECRET: &[&str] =
+    &["page", "next", "continuation", "sync", "max", "min", "limit", "count", "start", "cursor"];
+
+/// After a secret's word these make it the secret's name, not its value.
+pub(super) const REFERENCES: &[&str] = &["name", "id", "ids", "path", "ref", "version"];
+
+/// [`remit_model::ResourceKind::File`]
+pub(super) const FILES: &[&str] = &[
+    "file",
+    "files",
+    "filename",
+    "filenames",
+    "filepath",
+    "path",
+    "paths",
+    "dir",
+    "directory",
+    "directories",
+    "folder",
+    "cwd",
+    "attachment",
+    "attachments",
+];
+
+/// The same, at the end of a name and in the company of files.
+pub(super) const FILE_ENDS: &[&str] = &["source", "destination", "src", "dst", "dest", "root"];
+
+/// [`remit_model::ResourceKind::Repository`]
+pub(super) const REPOSITORIES: &[&str] = &["repo", "repos", "repository", "repositories"];
+
+/// [`remit_model::ResourceKind::Host`]
+pub(super) const HOSTS: &[&str] = &[
+    "url", "urls", "uri", "uris", "href", "link", "links", "host", "hosts", "hostname", "domain",
+    "domains", "endpoint", "webhook", "website", "ip", "callback",
+];
+
+/// [`remit_model::ResourceKind::Mailbox`]
+pub(super) const MAILBOXES: &[&str] = &[
+    "email",
+    "emails",
+    "mail",
+    "mailbox",
+    "recipient",
+    "recipients",
+    "cc",
+    "bcc",
+    "attendee",
+    "attendees",
+    "participant",
+    "participants",
+    "invitee",
+    "invitees",
+    "sender",
+];
+
+/// [`remit_model::ResourceKind::Account`]
+pub(super) const ACCOUNTS: &[&str] = &[
+    "account",
+    "accounts",
+    "iban",
+    "payee",
+    "beneficiary",
+    "wallet",
+    "user",
+    "users",
+    "username",
+    "assignee",
+    "assignees",
+    "member",
+    "members",
+    "customer",
+    "owner",
+    "org",
+    "organization",
+    "organisation",
+    "login",
+    "bic",
+];
+
+/// [`remit_model::ResourceKind::Table`]
+pub(super) const TABLES: &[&str] = &["table", "tables", "collection", "dataset", "database", "db"];
+
+/// [`remit_model::ResourceKind::Channel`]
+pub(super) const CHANNELS: &[&str] = &["channel", "channels", "room", "chat", "conversation"];
+
+/// Identifiers of whatever else.
+pub(super) const IDS: &[&str] = &["id", "ids", "uuid", "key", "number", "port", "pid", "no"];
+
+/// Money.
+pub(super) const AMOUNTS: &[&str] = &["amount", "price", "sum", "total", "cost", "fee", "payment"];
+
+/// What is looked for, also by an effect. Only what could not as well be a target: `page_id` can.
+pub(super) const SELECTORS: &[&str] = &[
+    "query", "q", "search", "pattern", "patterns", "filter", "filters", "keyword", "keywords",
+    "regex", "glob", "cursor", "since", "until", "where",
+];
+
+/// What is written or sent.
+pub(super) const CONTENTS: &[&str] = &[
+    "body",
+    "content",
+    "contents",
+    "text",
+    "message",
+    "subject",
+    "title",
+    "description",
+    "comment",
+    "note",
+    "notes",
+    "caption",
+    "summary",
+    "markdown",
+    "html",
+    "data",
+    "payload",
+    "value",
+    "values",
+    "observation",
+    "observations",
+    "reason",
+    "reference",
+    "memo",
+    "fields",
+    "prompt",
+    "question",
+    "answer",
+    "headline",
+    "json",
+    "csv",
+    "xml",
+    "image",
+];
+
+/// When.
+pub(super) const DATES: &[&str] = &[
+    "date",
+    "time",
+    "day",
+    "start",
+    "end",
+    "timestamp",
+    "deadline",
+    "due",
+    "duration",
+    "month",
+    "year",
+    "hour",
+    "when",
+];
+
+/// How, without a value of its own.
+pub(super) const OPTIONS: &[&str] =
+    &["format", "mode", "encoding", "language", "locale", "timezone", "unit", "units"];
