@@ -1,9 +1,9 @@
 //! The tool catalogue: what servers offer, what is known of it, and whether it may be used.
 //!
-//! A server's word is input from outside. [`observe`] compares what a server says now with what a
+//! A server's word is input from outside. [`observe()`] compares what a server says now with what a
 //! person admitted and yields [`Change`]s; the [`Catalogue`] is nothing but their fold, so it can be
-//! rebuilt from the ledger and its digest pins a decision. [`infer`](infer::infer) turns a definition
-//! into a profile, each part with its origin; [`resources`] and [`returned_label`] apply a profile to
+//! rebuilt from the ledger and its digest pins a decision. [`infer()`] turns a definition
+//! into a profile, each part with its origin; [`resources()`] and [`returned_label`] apply a profile to
 //! a call.
 //!
 //! *Absences:* no I/O, no clock, no randomness; nothing here decides whether a call is permitted.
