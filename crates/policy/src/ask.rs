@@ -1,6 +1,7 @@
 //! One question put to Cedar, with or without an approval.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use cedar_policy::{
     AuthorizationError, Authorizer, Context, Decision, Entities, Request, RestrictedExpression,
@@ -46,12 +47,14 @@ impl<'a> Ask<'a> {
     /// not of its type, or the question cannot be expressed; as the refusal to give.
     pub(crate) fn new(snapshot: &'a Snapshot, question: &Question) -> Result<Self, Refusal> {
         let names = &snapshot.names;
-        let (principal, agent) = entities::principal(names, question).map_err(unreadable)?;
-        let (action, made) = entities::action(names, question).map_err(unreadable)?;
-        let (resources, mut all) = entities::resources(names, question).map_err(unreadable)?;
+        let (principal, agent) =
+            entities::principal(names, question).map_err(|why| unreadable(&why))?;
+        let (action, made) = entities::action(names, question).map_err(|why| unreadable(&why))?;
+        let (resources, mut all) =
+            entities::resources(names, question).map_err(|why| unreadable(&why))?;
         all.extend([agent, made]);
-        let entities = Entities::from_entities(all, None).map_err(unreadable)?;
-        let mut pairs = context::pairs(names, question).map_err(unreadable)?;
+        let entities = Entities::from_entities(all, None).map_err(|why| unreadable(&why))?;
+        let mut pairs = context::pairs(names, question).map_err(|why| unreadable(&why))?;
         pairs.extend(input(snapshot, question)?.map(|input| ("input".to_owned(), input)));
         Ok(Self { snapshot, principal, action, resources, entities, pairs })
     }
@@ -61,11 +64,11 @@ impl<'a> Ask<'a> {
         let mut pairs = self.pairs.clone();
         match approval.map(|given| context::approval(&self.snapshot.names, given)).transpose() {
             Ok(given) => pairs.extend(given),
-            Err(why) => return failed(why),
+            Err(why) => return failed(&why),
         }
         let context = match Context::from_pairs(pairs) {
             Ok(context) => context,
-            Err(why) => return failed(why),
+            Err(why) => return failed(&why),
         };
         let (mut permits, mut forbids) = (BTreeSet::new(), BTreeSet::new());
         let mut unpermitted = None;
@@ -91,10 +94,14 @@ impl<'a> Ask<'a> {
     }
 
     fn one(&self, resource: &Corner, context: Context) -> Result<(Decision, Vec<String>), Answer> {
-        let slice =
-            self.snapshot.index.slice(&self.principal, &self.action, resource).map_err(failed)?;
+        let slice = self
+            .snapshot
+            .index
+            .slice(&self.principal, &self.action, resource)
+            .map_err(|why| failed(&why))?;
         let uids = (self.principal.uid.clone(), self.action.uid.clone(), resource.uid.clone());
-        let request = Request::new(uids.0, uids.1, uids.2, context, None).map_err(failed)?;
+        let request =
+            Request::new(uids.0, uids.1, uids.2, context, None).map_err(|why| failed(&why))?;
         let response = Authorizer::new().is_authorized(&request, &slice, &self.entities);
         let mut errors: Vec<(String, String)> = response
             .diagnostics()
@@ -146,15 +153,15 @@ fn input(
     })
 }
 
-fn unreadable(why: impl ToString) -> Refusal {
+fn unreadable(why: &dyn Display) -> Refusal {
     Refusal::one(
         Class::Structural,
         "unreadable",
-        format!("the question cannot be put to the policies: {}", why.to_string()),
+        format!("the question cannot be put to the policies: {why}"),
         "report this to the operator with the arguments of the call",
     )
 }
 
-fn failed(why: impl ToString) -> Answer {
+fn failed(why: &dyn Display) -> Answer {
     Answer::Failed { policy: "remit".to_owned(), why: why.to_string() }
 }

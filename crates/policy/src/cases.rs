@@ -148,7 +148,7 @@ pub fn run(
         .map(|case| {
             let named = |why: String| CaseError::Format(format!("case `{}`: {why}", case.name));
             let question = case.scene.question(&tools).map_err(named)?;
-            let got = answered(decide(&snapshot, question));
+            let got = answered(&decide(&snapshot, question));
             Ok(case.judge(got))
         })
         .collect()
@@ -171,8 +171,8 @@ impl Case {
     }
 }
 
-fn answered(verdict: Verdict) -> Answered {
-    let (decision, group, class, reasons) = match &verdict {
+fn answered(verdict: &Verdict) -> Answered {
+    let (decision, group, class, reasons) = match verdict {
         Verdict::Permit(permit) => (Expectation::Permit, None, None, permit.reasons()),
         Verdict::Hold(hold) => {
             (Expectation::Hold, Some(hold.group().to_owned()), None, hold.reasons())

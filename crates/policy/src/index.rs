@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cedar_policy::{
-    ActionConstraint, EntityTypeName, EntityUid, Policy, PolicySet, PolicySetError,
-    PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, EntityTypeName, EntityUid, Policy, PolicySet, PrincipalConstraint,
+    ResourceConstraint,
 };
 
 use crate::entities::Corner;
@@ -109,7 +109,7 @@ impl Index {
         principal: &Corner,
         action: &Corner,
         resource: &Corner,
-    ) -> Result<Arc<PolicySet>, PolicySetError> {
+    ) -> Result<Arc<PolicySet>, String> {
         let buckets = self.fitting(principal, action, resource);
         let ready = self.slices.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(slice) = ready.get(&buckets) {
@@ -140,9 +140,149 @@ impl Index {
         found
     }
 
-    fn build(&self, buckets: &[Bucket]) -> Result<PolicySet, PolicySetError> {
+    fn build(&self, buckets: &[Bucket]) -> Result<PolicySet, String> {
         let chosen: BTreeSet<usize> =
             buckets.iter().filter_map(|key| self.buckets.get(key)).flatten().copied().collect();
         PolicySet::from_policies(chosen.iter().filter_map(|at| self.policies.get(*at)).cloned())
+            .map_err(|why| why.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy::{Authorizer, Context, Entities, Entity, Request, Response};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AGENTS: [&str; 3] = ["A::\"0\"", "A::\"1\"", "B::\"0\""];
+    const ABOVE_AGENTS: [&str; 2] = ["Zone::\"0\"", "Team::\"0\""];
+    const ACTIONS: [&str; 3] = ["Action::\"s/0\"", "Action::\"s/1\"", "Action::\"t/0\""];
+    const GROUPS: [&str; 3] =
+        ["Action::\"tools\"", "Action::\"effect:read\"", "Action::\"server:s\""];
+    const THINGS: [&str; 3] = ["File::\"0\"", "File::\"1\"", "Server::\"s\""];
+    const ABOVE_THINGS: [&str; 2] = ["Server::\"s\"", "Server::\"t\""];
+    const CONDITIONS: [&str; 4] =
+        ["", "when { context.flag }", "unless { context.flag }", "when { context.missing }"];
+
+    fn scope(
+        variable: &'static str,
+        exact: &'static [&'static str],
+        above: &'static [&'static str],
+        kinds: &'static [&'static str],
+    ) -> BoxedStrategy<String> {
+        let any = prop::sample::select([exact, above].concat());
+        let kind = prop::sample::select(kinds);
+        prop_oneof![
+            Just(variable.to_owned()),
+            any.clone().prop_map(move |uid| format!("{variable} == {uid}")),
+            any.clone().prop_map(move |uid| format!("{variable} in {uid}")),
+            kind.clone().prop_map(move |kind| format!("{variable} is {kind}")),
+            (kind, any).prop_map(move |(kind, uid)| format!("{variable} is {kind} in {uid}")),
+        ]
+        .boxed()
+    }
+
+    fn action() -> BoxedStrategy<String> {
+        let any = || prop::sample::select([ACTIONS, GROUPS].concat());
+        prop_oneof![
+            Just("action".to_owned()),
+            any().prop_map(|uid| format!("action == {uid}")),
+            any().prop_map(|uid| format!("action in {uid}")),
+            prop::collection::vec(any(), 0..4)
+                .prop_map(|uids| format!("action in [{}]", uids.join(", "))),
+        ]
+        .boxed()
+    }
+
+    fn policy() -> impl Strategy<Value = String> {
+        let effect = prop::sample::select(vec!["permit", "permit", "forbid"]);
+        let principal = scope("principal", &AGENTS, &ABOVE_AGENTS, &["A", "B"]);
+        let resource = scope("resource", &THINGS, &ABOVE_THINGS, &["File", "Server"]);
+        let condition = prop::sample::select(CONDITIONS.to_vec());
+        (effect, principal, action(), resource, condition)
+            .prop_map(|(e, p, a, r, c)| format!("{e} ({p}, {a}, {r}) {c};"))
+    }
+
+    fn corner(
+        uids: [&'static str; 3],
+        above: &'static [&'static str],
+    ) -> impl Strategy<Value = Corner> {
+        let size = above.len();
+        (prop::sample::select(uids.to_vec()), prop::sample::subsequence(above, 0..=size)).prop_map(
+            |(uid, above)| Corner {
+                uid: uid.parse().unwrap(),
+                ancestors: above.iter().map(|uid| uid.parse().unwrap()).collect(),
+            },
+        )
+    }
+
+    fn ask(set: &PolicySet, corners: &[&Corner; 3], flag: bool) -> Response {
+        let mut entities: BTreeMap<EntityUid, Entity> = BTreeMap::new();
+        for corner in corners {
+            let above = corner.ancestors.iter().filter(|uid| **uid != corner.uid).cloned();
+            let entity = Entity::new_no_attrs(corner.uid.clone(), above.collect());
+            entities.insert(corner.uid.clone(), entity);
+        }
+        let entities = Entities::from_entities(entities.into_values(), None).unwrap();
+        let context = Context::from_pairs([(
+            "flag".to_owned(),
+            cedar_policy::RestrictedExpression::new_bool(flag),
+        )])
+        .unwrap();
+        let [principal, action, resource] = corners.map(|corner| corner.uid.clone());
+        let request = Request::new(principal, action, resource, context, None).unwrap();
+        Authorizer::new().is_authorized(&request, set, &entities)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn a_slice_answers_as_the_whole_set(
+            texts in prop::collection::vec(policy(), 0..24),
+            principal in corner(AGENTS, &ABOVE_AGENTS),
+            action in corner(ACTIONS, &GROUPS),
+            resource in corner(THINGS, &ABOVE_THINGS),
+            flag in any::<bool>(),
+        ) {
+            let policies: Vec<Policy> = texts
+                .iter()
+                .enumerate()
+                .map(|(n, text)| {
+                    let id = cedar_policy::PolicyId::new(format!("p{n}"));
+                    Policy::parse(Some(id), text).unwrap()
+                })
+                .collect();
+            let whole = PolicySet::from_policies(policies.clone()).unwrap();
+            let index = Index::new(policies);
+            let slice = index.slice(&principal, &action, &resource).unwrap();
+            let corners = [&principal, &action, &resource];
+            let (whole, part) = (ask(&whole, &corners, flag), ask(&slice, &corners, flag));
+            prop_assert_eq!(whole.decision(), part.decision());
+            let reasons = |response: &Response| -> BTreeSet<String> {
+                response.diagnostics().reason().map(ToString::to_string).collect()
+            };
+            let errors = |response: &Response| -> BTreeSet<String> {
+                response.diagnostics().errors().map(ToString::to_string).collect()
+            };
+            prop_assert_eq!(reasons(&whole), reasons(&part));
+            prop_assert_eq!(errors(&whole), errors(&part));
+        }
+    }
+
+    #[test]
+    fn the_cache_of_slices_is_bounded() {
+        let policies = (0..2000).map(|n| {
+            let text = format!("permit (principal, action, resource == File::\"{n}\");");
+            Policy::parse(Some(cedar_policy::PolicyId::new(format!("p{n}"))), text).unwrap()
+        });
+        let index = Index::new(policies.collect());
+        let alone = |uid: String| Corner { uid: uid.parse().unwrap(), ancestors: Vec::new() };
+        let (agent, action) = (alone("A::\"0\"".into()), alone("Action::\"s/0\"".into()));
+        for n in 0..2000 {
+            let slice = index.slice(&agent, &action, &alone(format!("File::\"{n}\""))).unwrap();
+            assert_eq!(slice.policies().count(), 1);
+        }
+        assert!(index.slices.read().unwrap().len() <= MAX_SLICES);
     }
 }

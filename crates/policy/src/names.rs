@@ -1,6 +1,8 @@
 //! The words of the Cedar schema, parsed once.
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors};
+use std::collections::BTreeMap;
+
+use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use remit_model::ResourceKind;
 
 /// The namespace of everything.
@@ -21,7 +23,7 @@ pub(crate) struct Names {
     pub(crate) group: EntityTypeName,
     pub(crate) task: EntityTypeName,
     pub(crate) action: EntityTypeName,
-    kinds: [EntityTypeName; 9],
+    kinds: BTreeMap<ResourceKind, EntityTypeName>,
     server: EntityTypeName,
 }
 
@@ -29,9 +31,12 @@ impl Names {
     /// Parses them.
     ///
     /// Errors: none in practice; the texts are constants.
-    pub(crate) fn new() -> Result<Self, ParseErrors> {
-        let name = |text: &str| format!("{NAMESPACE}::{text}").parse::<EntityTypeName>();
-        let [a, b, c, d, e, f, g, h, i] = ResourceKind::ALL.map(|kind| name(kind.entity_type()));
+    pub(crate) fn new() -> Result<Self, String> {
+        let name = |text: &str| {
+            let full = format!("{NAMESPACE}::{text}");
+            full.parse::<EntityTypeName>().map_err(|why| why.to_string())
+        };
+        let kind = |kind: ResourceKind| name(kind.entity_type()).map(|name| (kind, name));
         Ok(Self {
             agent: name("Agent")?,
             team: name("Team")?,
@@ -39,15 +44,14 @@ impl Names {
             group: name("ApproverGroup")?,
             task: name("Task")?,
             action: name("Action")?,
-            kinds: [a?, b?, c?, d?, e?, f?, g?, h?, i?],
+            kinds: ResourceKind::ALL.into_iter().map(kind).collect::<Result<_, _>>()?,
             server: name("Server")?,
         })
     }
 
     /// The entity type of a kind of resource.
     pub(crate) fn kind(&self, kind: ResourceKind) -> &EntityTypeName {
-        let at = ResourceKind::ALL.iter().position(|known| *known == kind);
-        at.and_then(|at| self.kinds.get(at)).unwrap_or(&self.server)
+        self.kinds.get(&kind).unwrap_or(&self.server)
     }
 }
 

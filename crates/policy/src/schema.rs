@@ -181,7 +181,7 @@ fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
     }
     let every = ResourceKind::ALL.map(ResourceKind::entity_type);
     let none = Attributes::default();
-    actions.insert(ANY.to_owned(), action(&groups, &every, tool_context(&none)));
+    actions.insert(ANY.to_owned(), action(&groups, &every, &tool_context(&none)));
     for tool in tools {
         let parents = [
             TOOLS.to_owned(),
@@ -190,7 +190,7 @@ fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
             server_group(tool.id.server.as_str()),
         ];
         let context = tool_context(inputs.get(&tool.id).unwrap_or(&none));
-        actions.insert(tool.id.to_string(), action(&parents, &kinds(tool), context));
+        actions.insert(tool.id.to_string(), action(&parents, &kinds(tool), &context));
     }
     for (name, resources, extra) in [
         ("readResource", every.as_slice(), Some("uri")),
@@ -210,7 +210,7 @@ fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
             None if name == "listTool" => context.push(("tool", common("ToolFacts"))),
             None => {}
         }
-        actions.insert(name.to_owned(), action(&[], resources, record(&context)));
+        actions.insert(name.to_owned(), action(&[], resources, &record(&context)));
     }
     Value::Object(actions)
 }
@@ -249,7 +249,7 @@ fn call_context() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn action(parents: &[String], resources: &[&str], context: Value) -> Value {
+fn action(parents: &[String], resources: &[&str], context: &Value) -> Value {
     let parents: Vec<Value> = parents.iter().map(|id| json!({ "id": id })).collect();
     json!({
         "memberOf": parents,
@@ -300,4 +300,98 @@ fn optional(mut schema: Value) -> Value {
         members.insert("required".to_owned(), json!(false));
     }
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use remit_model::Digest;
+
+    use super::*;
+
+    fn tool(name: &str, definition: &str) -> Tool {
+        let case: crate::cases::ToolCase = serde_json::from_value(json!({ "id": name })).unwrap();
+        let definition = definition.to_owned();
+        let digest = Digest::of(definition.as_bytes());
+        Tool { definition, digest, ..case.tool().unwrap() }
+    }
+
+    fn schema(tools: &[Tool]) -> Compiled {
+        compile(tools, &BTreeSet::from(["operators".to_owned()])).unwrap()
+    }
+
+    #[test]
+    fn names_from_outside_are_escaped() {
+        let odd = [
+            "plain",
+            "a\"b",
+            "a\\b",
+            "a\nb",
+            "a/b",
+            "::",
+            "\u{202e}",
+            "Action::\"x\"",
+            "__cedar",
+            "in",
+            "if",
+            "",
+            " ",
+            "*",
+            "a;} action evil",
+        ];
+        let properties: Map<String, Value> =
+            odd.iter().map(|name| ((*name).to_owned(), text())).collect();
+        let schema_of = json!({ "type": "object", "properties": properties });
+        let definition = json!({ "name": "x", "inputSchema": schema_of }).to_string();
+        let tools: Vec<Tool> =
+            odd.iter().map(|name| tool(&format!("s/{name}"), &definition)).collect();
+        let compiled = schema(&tools);
+        let (again, _) = Schema::from_cedarschema_str(&compiled.text).unwrap();
+        let names = |schema: &Schema| -> BTreeSet<String> {
+            schema.actions().map(ToString::to_string).collect()
+        };
+        assert_eq!(names(&again), names(&compiled.schema));
+        // The tools, `@any/tool`, the six other actions, and the groups of effects, reaches, the
+        // server and all tools.
+        assert_eq!(names(&again).len(), odd.len() + 1 + 6 + 5 + 3 + 1 + 1);
+    }
+
+    #[test]
+    fn a_definition_that_cannot_be_read_has_no_input() {
+        let long = "x".repeat(100_000);
+        for definition in ["", "[]", "{\"inputSchema\":1}", "{\"a\":1,\"a\":2}", &long] {
+            assert_eq!(schema(&[tool("s/t", definition)]).inputs.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_tool_in_quarantine_keeps_the_input_it_was_admitted_with() {
+        let with = |name: &str| {
+            let properties = json!({ name: text_property() });
+            json!({ "inputSchema": { "type": "object", "properties": properties } }).to_string()
+        };
+        let mut changed = tool("s/t", &with("new"));
+        let sees = |tool: &Tool, name: &str| {
+            format!("{:?}", schema(std::slice::from_ref(tool)).inputs).contains(name)
+        };
+        assert!(sees(&changed, "\"new\"") && !sees(&changed, "\"old\""));
+        changed.admission = Admission::Quarantined {
+            since: remit_model::Timestamp(1),
+            why: "changed".into(),
+            before: Some(with("old")),
+        };
+        assert!(sees(&changed, "\"old\"") && !sees(&changed, "\"new\""));
+    }
+
+    fn text_property() -> Value {
+        json!({ "type": "string" })
+    }
+
+    #[test]
+    fn too_many_tools_are_refused() {
+        let one = tool("s/t", "{}");
+        let many: Vec<Tool> = (0..=MAX_TOOLS)
+            .map(|n| Tool { id: ToolId::new(&one.id.server, &n.to_string()), ..one.clone() })
+            .collect();
+        assert!(compile(&many, &BTreeSet::from(["operators".to_owned()])).is_err());
+    }
 }

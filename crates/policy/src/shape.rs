@@ -345,7 +345,7 @@ mod tests {
             (r#"{"to":"a@x"}"#, "to", "a list", "a string"),
             (r#"{"to":["a",1]}"#, "to[]", "a string", "a number"),
             (r#"{"o":{"on":"yes"}}"#, "o.on", "a boolean", "a string"),
-            (r#"[]"#, "", "an object", "a list"),
+            ("[]", "", "an object", "a list"),
         ] {
             let path = path.to_owned();
             assert_eq!(express(json).unwrap_err(), Mismatch { path, expected, came }, "{json}");

@@ -56,7 +56,7 @@ impl Snapshot {
     ) -> Result<Self, LoadError> {
         let parsed = parse(sources).map_err(|issues| LoadError { issues })?;
         let failed = |why: String| LoadError { issues: vec![whole(why)] };
-        let names = Names::new().map_err(|why| failed(why.to_string()))?;
+        let names = Names::new().map_err(failed)?;
         let groups = in_order(groups);
         let mut known: BTreeSet<String> = groups.iter().cloned().collect();
         known.extend(tools.iter().map(|tool| tool.owner.clone()));

@@ -89,10 +89,10 @@ pub struct TaskCase {
 }
 
 impl Scene {
-    /// The question in full.
+    /// The question in full, with the defaults filled in; `tools` are those it may name.
     ///
     /// Errors: nothing or more than one thing is asked, or something named does not exist.
-    pub(crate) fn question(&self, tools: &[Tool]) -> Result<Question, String> {
+    pub fn question(&self, tools: &[Tool]) -> Result<Question, String> {
         let now = Timestamp(self.now.unwrap_or(NOW));
         let arguments = serde_json::to_string(&self.arguments).map_err(|why| why.to_string())?;
         let input = Value::parse(&arguments).map_err(|why| why.to_string())?;

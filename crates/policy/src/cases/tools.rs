@@ -79,7 +79,7 @@ impl ToolCase {
     /// The tool as the catalogue would keep it.
     ///
     /// Errors: a name, type or state that does not exist; in words.
-    pub(crate) fn tool(&self) -> Result<Tool, String> {
+    pub fn tool(&self) -> Result<Tool, String> {
         let definition = self.definition()?;
         Ok(Tool {
             id: id(&self.id)?,
@@ -93,16 +93,15 @@ impl ToolCase {
     }
 
     fn definition(&self) -> Result<String, String> {
-        let schema = match &self.schema {
-            Some(schema) => serde_json::from_str(schema)
-                .map_err(|why| format!("tool `{}`: the schema is not JSON: {why}", self.id))?,
-            None => {
-                let mut properties = serde_json::Map::new();
-                for (name, kind) in &self.input {
-                    properties.insert(name.clone(), self.property(kind)?);
-                }
-                json!({ "type": "object", "properties": properties })
+        let schema = if let Some(schema) = &self.schema {
+            serde_json::from_str(schema)
+                .map_err(|why| format!("tool `{}`: the schema is not JSON: {why}", self.id))?
+        } else {
+            let mut properties = serde_json::Map::new();
+            for (name, kind) in &self.input {
+                properties.insert(name.clone(), self.property(kind)?);
             }
+            json!({ "type": "object", "properties": properties })
         };
         Ok(json!({ "name": self.id, "inputSchema": schema }).to_string())
     }
