@@ -9,8 +9,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 /// The variables a child may inherit; everything else stays behind, secrets included.
 pub(crate) const INHERITED: [&str; 11] = [
-    "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER", "LOGNAME",
-    "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "LOGNAME",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 ];
 
 /// One configured server.
@@ -108,12 +117,12 @@ impl Default for Limits {
             depth: 128,
             in_flight: 64,
             connections: 256,
-            start: Duration::from_secs(60),
+            start: Duration::from_mins(1),
             probe: Duration::from_secs(10),
             listing: Duration::from_secs(30),
             definitions: 2000,
             grace: Duration::from_secs(2),
-            client_answer: Duration::from_secs(300),
+            client_answer: Duration::from_mins(5),
         }
     }
 }
@@ -125,7 +134,8 @@ impl HttpServer {
     pub fn new(url: &str, headers: &BTreeMap<String, String>) -> Result<Self, BadServer> {
         let bad = || BadServer::Address(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty)
+        if !matches!(uri.scheme_str(), Some("http" | "https"))
+            || uri.host().is_none_or(str::is_empty)
         {
             return Err(bad());
         }
@@ -196,7 +206,9 @@ mod tests {
 
     #[test]
     fn addresses_and_headers_are_checked() {
-        assert!(HttpServer::new("https://h/mcp", &headers("authorization", "Bearer s3cret")).is_ok());
+        assert!(
+            HttpServer::new("https://h/mcp", &headers("authorization", "Bearer s3cret")).is_ok()
+        );
         for bad in ["", "h/mcp", "ftp://h/", "file:///x", "http://"] {
             assert!(HttpServer::new(bad, &BTreeMap::new()).is_err(), "{bad}");
         }

@@ -6,7 +6,6 @@ use remit_mcp::Object;
 use remit_model::{ServerName, TaskId};
 
 use crate::handshake::Spoken;
-use crate::table::Table;
 use crate::wire::Wire;
 
 /// Which connection: of a server, for one task or for all.
@@ -20,8 +19,6 @@ pub(crate) struct Connection {
     pub(crate) wire: Arc<dyn Wire>,
     /// What was agreed.
     pub(crate) spoken: Spoken,
-    /// What is in flight.
-    pub(crate) table: Arc<Table>,
     /// Our version, as the server was told.
     pub(crate) version: String,
 }

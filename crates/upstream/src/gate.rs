@@ -56,7 +56,7 @@ impl Slot {
             State::Over => None,
             State::Stopped(done) => Some(done),
             State::Waiting(armed) => Some(armed.not_sent(ended.why())),
-            State::Open(outbound) => Some(settle(outbound, ended)),
+            State::Open(outbound) => Some(settle(outbound, &ended)),
         }
     }
 }
@@ -75,8 +75,8 @@ impl Gate for Slot {
     }
 }
 
-fn settle(outbound: Outbound, ended: Ended) -> Done {
-    let (raw, failed, is_error) = match &ended {
+fn settle(outbound: Outbound, ended: &Ended) -> Done {
+    let (raw, failed, is_error) = match ended {
         Ended::Reply(Outcome::Result(result)) => (result.raw().clone(), says_failed(result), false),
         Ended::Reply(Outcome::Error(error)) => (error.to_raw(), true, true),
         Ended::Unsent(why) => return outbound.not_sent(why.as_str()),

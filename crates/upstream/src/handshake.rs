@@ -112,7 +112,10 @@ async fn initialize(
     let result = match wire.ask(ask).await {
         Ended::Reply(Outcome::Result(result)) => result,
         Ended::Reply(Outcome::Error(refused)) => {
-            return Err(Disagreement::Protocol(format!("it refused `initialize`: {}", refused.message)));
+            return Err(Disagreement::Protocol(format!(
+                "it refused `initialize`: {}",
+                refused.message
+            )));
         }
         other => return Err(Disagreement::Unreachable(other.why())),
     };

@@ -24,6 +24,7 @@ mod health;
 mod http;
 mod inward;
 mod listing;
+mod opening;
 mod outward;
 mod servers;
 mod stdio;

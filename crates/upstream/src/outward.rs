@@ -105,8 +105,12 @@ mod tests {
             sent.as_str(),
             r#"{"name":"x", "arguments" : {"n":1.50},"_meta":{"traceparent":"00"}}"#
         );
-        let bare = params(Some(&object(r#"{"name":"x","_meta":{"progressToken":1}}"#)),
-            Revision::V2025_11_25, "1", None);
+        let bare = params(
+            Some(&object(r#"{"name":"x","_meta":{"progressToken":1}}"#)),
+            Revision::V2025_11_25,
+            "1",
+            None,
+        );
         assert_eq!(bare.unwrap().as_str(), r#"{"name":"x"}"#);
         assert_eq!(params(None, Revision::V2025_11_25, "1", None), None);
     }

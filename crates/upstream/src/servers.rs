@@ -20,51 +20,54 @@ use tokio::sync::broadcast;
 use crate::config::{Base, ServerConfig, Transport};
 use crate::connection::{Connection, Key};
 use crate::gate::Slot;
-use crate::handshake::{self, Disagreement, Plan, Spoken};
 use crate::health::Health;
-use crate::http::Endpoint;
-use crate::inward::{Inward, Outlet};
 use crate::listing;
 use crate::outward;
-use crate::stdio::{self, Executables, Pipe};
-use crate::table::Table;
-use crate::wire::{Ask, Ended, Wire};
+use crate::stdio::Executables;
+use crate::wire::{Ask, Ended};
 
 /// How many events may wait for a slow reader before it loses the oldest.
 const EVENTS: usize = 256;
 
 /// The configured servers.
 pub struct Servers {
-    base: Arc<Base>,
+    pub(crate) base: Base,
     clock: Arc<dyn Clock>,
-    servers: BTreeMap<ServerName, Arc<Server>>,
+    configured: BTreeMap<ServerName, Arc<Server>>,
     connections: Mutex<BTreeMap<Key, Arc<Cell>>>,
-    executables: Arc<Executables>,
-    events: broadcast::Sender<UpstreamEvent>,
+    pub(crate) executables: Arc<Executables>,
+    pub(crate) events: broadcast::Sender<UpstreamEvent>,
 }
 
 /// One place for a connection; whoever holds it is the one who opens it.
 type Cell = tokio::sync::Mutex<Option<Arc<Connection>>>;
 
 /// What is known of one server.
-struct Server {
-    config: ServerConfig,
-    health: Arc<Health>,
+pub(crate) struct Server {
+    /// Its configuration.
+    pub(crate) config: ServerConfig,
+    /// How it is doing.
+    pub(crate) health: Arc<Health>,
     learnt: Mutex<Learnt>,
     /// The task whose own server announced last that its tools changed.
-    drifted: Arc<Mutex<Option<TaskId>>>,
+    pub(crate) drifted: Arc<Mutex<Option<TaskId>>>,
+    /// Held while it is asked what it offers.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// What was learnt by talking to it.
 #[derive(Debug, Default)]
-struct Learnt {
-    spoken: Option<Revision>,
-    pinned: Option<Digest>,
+pub(crate) struct Learnt {
+    /// The revision it speaks.
+    pub(crate) spoken: Option<Revision>,
+    /// The executable that may be started.
+    pub(crate) pinned: Option<Digest>,
     mirrored: BTreeMap<String, Arc<ParamHeaders>>,
 }
 
 impl Server {
-    fn learnt<T>(&self, read: impl FnOnce(&mut Learnt) -> T) -> T {
+    /// Reads or changes what was learnt.
+    pub(crate) fn learnt<T>(&self, read: impl FnOnce(&mut Learnt) -> T) -> T {
         read(&mut self.learnt.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -88,11 +91,12 @@ impl Servers {
                 health,
                 learnt: Mutex::default(),
                 drifted: Arc::default(),
+                asking: tokio::sync::Mutex::default(),
             })
         };
         Self {
-            servers: servers.into_iter().map(|(name, config)| (name, server(config))).collect(),
-            base: Arc::new(base),
+            configured: servers.into_iter().map(|(name, config)| (name, server(config))).collect(),
+            base,
             connections: Mutex::default(),
             executables: Arc::default(),
             events,
@@ -101,7 +105,7 @@ impl Servers {
     }
 
     fn server(&self, name: &ServerName) -> Result<&Arc<Server>, UpstreamError> {
-        self.servers.get(name).ok_or_else(|| UpstreamError::Unknown(name.clone()))
+        self.configured.get(name).ok_or_else(|| UpstreamError::Unknown(name.clone()))
     }
 
     /// The connection `key`, opened if there is none or the old one ended.
@@ -122,7 +126,9 @@ impl Servers {
             server.health.error(&error.to_string());
         }
         let connection = Arc::new(opened?);
-        listing::listen(&connection);
+        if !self.is_throwaway(key) {
+            listing::listen(&connection);
+        }
         *held = Some(Arc::clone(&connection));
         Ok(connection)
     }
@@ -146,134 +152,9 @@ impl Servers {
         Ok(Arc::clone(connections.entry(key.clone()).or_default()))
     }
 
-    async fn open(
-        &self,
-        key: &Key,
-        server: &Arc<Server>,
-        link: Option<&Link>,
-    ) -> Result<Connection, UpstreamError> {
-        let known = server.learnt(|learnt| learnt.spoken.map(Revision::era));
-        let first = self.attempt(key, server, link, known).await;
-        match first {
-            // A server of the session era may end when it is asked something it does not know.
-            Err((_, true)) if known.is_none() => {
-                self.attempt(key, server, link, Some(Era::Sessions)).await.map_err(|(e, _)| e)
-            }
-            other => other.map_err(|(error, _)| error),
-        }
-    }
-
-    /// Opens a connection and shakes hands. An error says whether the server ended meanwhile.
-    async fn attempt(
-        &self,
-        key: &Key,
-        server: &Arc<Server>,
-        link: Option<&Link>,
-        era: Option<Era>,
-    ) -> Result<Connection, (UpstreamError, bool)> {
-        let limits = self.base.limits;
-        let table = Arc::new(Table::new(limits.in_flight));
-        let inward = Arc::new(Inward::new(
-            key.0.clone(),
-            key.1.clone(),
-            Arc::clone(&table),
-            Arc::clone(&server.health),
-            Outlet {
-                events: self.events.clone(),
-                drifted: Arc::clone(&server.drifted),
-                wait: limits.client_answer,
-            },
-        ));
-        let wire = self.wire(key, server, inward).await.map_err(|error| (error, false))?;
-        let plan =
-            Plan { era, probe: limits.probe, start: limits.start, version: &self.base.version };
-        let link = link.filter(|_| key.1.is_some());
-        match handshake::shake(&*wire, link, plan).await {
-            Ok(spoken) => {
-                server.learnt(|learnt| learnt.spoken = Some(spoken.revision));
-                Ok(self.joined(key, wire, spoken, table))
-            }
-            Err(disagreement) => {
-                let ended = !wire.is_alive();
-                wire.close();
-                server.health.failed();
-                let server = key.0.clone();
-                Err(match disagreement {
-                    Disagreement::Unreachable(why) => {
-                        (UpstreamError::Unreachable { server, why }, ended)
-                    }
-                    Disagreement::Protocol(why) => (UpstreamError::Protocol { server, why }, ended),
-                })
-            }
-        }
-    }
-
-    fn joined(
-        &self,
-        key: &Key,
-        wire: Arc<dyn Wire>,
-        spoken: Spoken,
-        table: Arc<Table>,
-    ) -> Connection {
-        let version = self.base.version.clone();
-        Connection { server: key.0.clone(), wire, spoken, table, version }
-    }
-
-    async fn wire(
-        &self,
-        key: &Key,
-        server: &Arc<Server>,
-        inward: Arc<Inward>,
-    ) -> Result<Arc<dyn Wire>, UpstreamError> {
-        let limits = self.base.limits;
-        let unreachable = |why| UpstreamError::Unreachable { server: key.0.clone(), why };
-        let wait = server.health.wait();
-        if wait > limits.grace {
-            let why = format!("it failed to start; the next attempt is in {} s", wait.as_secs() + 1);
-            return Err(unreachable(why));
-        }
-        tokio::time::sleep(wait).await;
-        match &server.config.transport {
-            Transport::Http(http) => {
-                let endpoint = Endpoint::new(http, inward, limits).map_err(unreachable)?;
-                Ok(endpoint)
-            }
-            Transport::Stdio(config) => {
-                let found = self.admitted(&key.0, server).await?;
-                let process = stdio::start(config, &found.path, &self.base).map_err(|why| {
-                    server.health.failed();
-                    unreachable(why)
-                })?;
-                Ok(Pipe::open(process, inward, limits))
-            }
-        }
-    }
-
-    /// The executable of a stdio server, if it is the pinned one. Where none is pinned yet, the one
-    /// that is found is pinned from now on.
-    async fn admitted(
-        &self,
-        name: &ServerName,
-        server: &Arc<Server>,
-    ) -> Result<stdio::Found, UpstreamError> {
-        let unreachable = |why| UpstreamError::Unreachable { server: name.clone(), why };
-        let (executables, of) = (Arc::clone(&self.executables), Arc::clone(server));
-        let search = self.base.environment.get("PATH").cloned().unwrap_or_default();
-        let found = tokio::task::spawn_blocking(move || match &of.config.transport {
-            Transport::Stdio(config) => executables.find(config, &search),
-            Transport::Http(_) => Err("an HTTP server has no executable".to_owned()),
-        });
-        let found = found.await.map_err(|e| unreachable(e.to_string()))?.map_err(unreachable)?;
-        let pinned = server.learnt(|learnt| *learnt.pinned.get_or_insert(found.digest));
-        if pinned == found.digest {
-            return Ok(found);
-        }
-        Err(UpstreamError::ExecutableChanged { server: name.clone(), pinned, found: found.digest })
-    }
-
     /// The connection a call takes.
     fn key(&self, call: &Call, task: &TaskId) -> Key {
-        let server = self.servers.get(&call.server);
+        let server = self.configured.get(&call.server);
         // A stateless endpoint keeps nothing between requests, so tasks cannot meet there.
         let stateless = server.is_some_and(|server| {
             matches!(server.config.transport, Transport::Http(_))
@@ -322,13 +203,14 @@ impl Servers {
 
     fn mirrored(&self, call: &Call) -> Option<Arc<ParamHeaders>> {
         let Operation::CallTool { name } = &call.operation else { return None };
-        let server = self.servers.get(&call.server)?;
+        let server = self.configured.get(&call.server)?;
         server.learnt(|learnt| learnt.mirrored.get(name).map(Arc::clone))
     }
 
     async fn offered(&self, name: &ServerName) -> Result<Discovery, UpstreamError> {
         let server = self.server(name)?;
         let limits = self.base.limits;
+        let _one_at_a_time = server.asking.lock().await;
         let drifted = server.drifted.lock().unwrap_or_else(PoisonError::into_inner).take();
         let live = drifted.and_then(|task| self.live(&(name.clone(), Some(task))));
         let own = match live {
@@ -336,10 +218,7 @@ impl Servers {
             None => self.connection(&(name.clone(), None), None).await?,
         };
         let listed = listing::list(&own, limits).await;
-        let throwaway = matches!(server.config.transport, Transport::Stdio(_))
-            && !server.config.shared
-            && own.table.len() == 0;
-        if throwaway {
+        if self.is_throwaway(&(name.clone(), None)) {
             self.forget(&(name.clone(), None));
         }
         let mut offer = listed.map_err(|why| {
@@ -353,6 +232,14 @@ impl Servers {
         Ok(offer)
     }
 
+    /// Whether the connection `key` is only there to ask what a server offers.
+    fn is_throwaway(&self, (name, task): &Key) -> bool {
+        let stdio = |server: &Arc<Server>| {
+            matches!(server.config.transport, Transport::Stdio(_)) && !server.config.shared
+        };
+        task.is_none() && self.configured.get(name).is_some_and(stdio)
+    }
+
     /// The connection `key` if it is open and nobody is opening it.
     fn live(&self, key: &Key) -> Option<Arc<Connection>> {
         let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
@@ -361,18 +248,14 @@ impl Servers {
     }
 
     fn forget(&self, key: &Key) {
-        let cell =
-            self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let cell = self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         let Some(cell) = cell else { return };
-        match cell.try_lock() {
-            Ok(held) => {
-                if let Some(connection) = held.as_ref() {
-                    connection.wire.close();
-                }
-            }
-            // It is being opened: whoever opens it holds the last reference and drops it.
-            Err(_) => {}
-        };
+        // Where it is being opened, whoever opens it holds the last reference and drops it.
+        if let Ok(held) = cell.try_lock()
+            && let Some(connection) = held.as_ref()
+        {
+            connection.wire.close();
+        }
     }
 }
 
@@ -428,7 +311,7 @@ impl Upstream for Servers {
     }
 
     fn pin(&self, server: &ServerName, executable: Digest) {
-        if let Some(server) = self.servers.get(server) {
+        if let Some(server) = self.configured.get(server) {
             server.learnt(|learnt| learnt.pinned = Some(executable));
         }
     }
@@ -448,7 +331,7 @@ impl Upstream for Servers {
     }
 
     fn status(&self) -> Vec<ServerStatus> {
-        self.servers.iter().map(|(name, server)| self.report(name, server)).collect()
+        self.configured.iter().map(|(name, server)| self.report(name, server)).collect()
     }
 }
 
@@ -479,6 +362,8 @@ impl Servers {
 /// Names the servers, nothing of their configuration.
 impl fmt::Debug for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Servers").field("servers", &self.servers.keys()).finish_non_exhaustive()
+        f.debug_struct("Servers")
+            .field("configured", &self.configured.keys())
+            .finish_non_exhaustive()
     }
 }

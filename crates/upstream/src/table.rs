@@ -111,11 +111,6 @@ impl Table {
         let latest = links.next()?;
         (!shared || links.next().is_none()).then(|| latest.clone())
     }
-
-    /// How many requests are in flight.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().waiting.len()
-    }
 }
 
 impl Drop for Place {

@@ -43,7 +43,10 @@ pub(crate) async fn json(body: Incoming, id: u64, limits: Limits) -> Ended {
     let bytes = match Limited::new(body, limits.message).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(e) if e.is::<http_body_util::LengthLimitError>() => {
-            return Ended::Lost(format!("the server's answer has more than {} bytes", limits.message));
+            return Ended::Lost(format!(
+                "the server's answer has more than {} bytes",
+                limits.message
+            ));
         }
         Err(e) => return Ended::Lost(format!("the server's answer broke off: {}", causes(&*e))),
     };

@@ -2,7 +2,7 @@
 //!
 //! Stateless: every request is a POST of its own with headers that mirror its body, and closing its
 //! stream cancels it. Sessions: the id that `initialize` returned goes with every request, what the
-//! server says unasked comes on a GET stream, answers to its requests are POSTed. A session that the
+//! server says unasked comes on a GET stream, answers to its requests are posted. A session that the
 //! server no longer knows is given up; the call that met it was not acted on and is not repeated.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -30,7 +30,7 @@ use crate::wire::{Ask, Ended, Wire};
 /// How long a message that wants no answer may take.
 const TELL: Duration = Duration::from_secs(10);
 /// The first and the longest wait before a stream of notifications is opened again.
-const RELISTEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const RELISTEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// The longest session id that is kept.
 const MAX_SESSION_ID: usize = 1024;
 
@@ -121,7 +121,8 @@ impl Endpoint {
         let (head, body) = response.into_parts();
         if head.status == StatusCode::NOT_FOUND && self.session().id.is_some() {
             self.stop.cancel();
-            let why = "the server no longer knows the session; the next call opens another".to_owned();
+            let why =
+                "the server no longer knows the session; the next call opens another".to_owned();
             return Ended::Http { status: 404, why };
         }
         if head.status != StatusCode::OK {
@@ -137,8 +138,10 @@ impl Endpoint {
             }
             Shape::Events => {
                 let link = ask.link.clone();
-                answer::events(body, Some(id), self.limits, |aside| self.aside(aside, link.as_ref()))
-                    .await
+                answer::events(body, Some(id), self.limits, |aside| {
+                    self.aside(aside, link.as_ref());
+                })
+                .await
             }
             Shape::Other => Ended::Lost(
                 "the server answered with something else than JSON or an event stream".to_owned(),
@@ -180,11 +183,7 @@ impl Endpoint {
         }
     }
 
-    fn stateless(
-        &self,
-        request: &Request,
-        mirrored: Option<&ParamHeaders>,
-    ) -> Result<Out, String> {
+    fn stateless(&self, request: &Request, mirrored: Option<&ParamHeaders>) -> Result<Out, String> {
         let mut http = self.bare(Method::POST, Bytes::from(request.raw().as_str().to_owned()))?;
         let ours = headers::generate(request, Revision::LATEST, mirrored).map_err(|e| e.message)?;
         for (name, value) in ours {

@@ -81,16 +81,15 @@ impl Pool {
             if !gate.open() {
                 return Err(Ended::Unsent("it was stopped before it was sent".to_owned()));
             }
-            match connection.try_send_request(request).await {
+            let mut failed = match connection.try_send_request(request).await {
                 Ok(response) => return Ok((response, connection)),
-                Err(mut failed) => match failed.take_message() {
-                    Some(unwritten) => request = unwritten,
-                    None => {
-                        let why = failed.into_error();
-                        return Err(Ended::Lost(format!("the connection broke: {}", causes(&why))));
-                    }
-                },
-            }
+                Err(failed) => failed,
+            };
+            let Some(unwritten) = failed.take_message() else {
+                let why = failed.into_error();
+                return Err(Ended::Lost(format!("the connection broke: {}", causes(&why))));
+            };
+            request = unwritten;
         }
         Err(Ended::Unsent("no connection would take the request".to_owned()))
     }
@@ -118,10 +117,11 @@ impl Pool {
         if let Some(connection) = self.reuse() {
             return Ok(connection);
         }
-        let stream = tokio::time::timeout(CONNECT, self.connector.clone().oneshot(self.uri.clone()))
-            .await
-            .map_err(|_| "it did not accept a connection in time".to_owned())?
-            .map_err(|e| format!("no connection: {}", causes(&*e)))?;
+        let stream =
+            tokio::time::timeout(CONNECT, self.connector.clone().oneshot(self.uri.clone()))
+                .await
+                .map_err(|_| "it did not accept a connection in time".to_owned())?
+                .map_err(|e| format!("no connection: {}", causes(&*e)))?;
         let (mut sender, driver) =
             http1::handshake(stream).await.map_err(|e| format!("no connection: {}", causes(&e)))?;
         tokio::spawn(async move {

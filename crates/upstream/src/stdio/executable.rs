@@ -20,9 +20,8 @@ use remit_model::Digest;
 use crate::config::StdioServer;
 
 /// Programs whose first file argument is what they run.
-const INTERPRETERS: [&str; 12] = [
-    "node", "deno", "bun", "python", "pypy", "ruby", "perl", "php", "sh", "bash", "dash", "java",
-];
+const INTERPRETERS: [&str; 12] =
+    ["node", "deno", "bun", "python", "pypy", "ruby", "perl", "php", "sh", "bash", "dash", "java"];
 
 /// Remembers digests of files that did not change.
 #[derive(Debug, Default)]

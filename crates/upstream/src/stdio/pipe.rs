@@ -21,6 +21,7 @@ use crate::config::Limits;
 use crate::gate::{Gate, Own};
 use crate::inward::Inward;
 use crate::outward;
+use crate::table::Table;
 use crate::wire::{Ask, Ended, Wire};
 
 /// How many messages may wait to be written.
@@ -34,6 +35,15 @@ const DRAIN: Duration = Duration::from_millis(500);
 struct Job {
     line: Vec<u8>,
     gate: Arc<dyn Gate>,
+    /// The request it is, which ends here if the gate stays shut.
+    id: Option<u64>,
+}
+
+impl Job {
+    /// A message of our own.
+    fn own(message: &Raw) -> Self {
+        Self { line: line::encode(message), gate: Arc::new(Own), id: None }
+    }
 }
 
 /// The standard streams of a child, multiplexed.
@@ -52,7 +62,7 @@ impl Pipe {
         let health = Arc::clone(&inward.health);
         let started = health.now();
         tokio::spawn(process::keep_stderr(stderr, Arc::clone(&health)));
-        tokio::spawn(write(stdin, jobs, stop.clone()));
+        tokio::spawn(write(stdin, jobs, Arc::clone(&inward.table), stop.clone()));
         let reader = tokio::spawn(read(stdout, Arc::clone(&inward), queue.downgrade(), limits));
         let (ending, about) = (stop.clone(), Arc::clone(&inward));
         tokio::spawn(async move {
@@ -79,7 +89,7 @@ impl Pipe {
             Ok(request) => request,
             Err(why) => return Ended::Unsent(why),
         };
-        let job = Job { line: line::encode(request.raw()), gate: ask.gate };
+        let job = Job { line: line::encode(request.raw()), gate: ask.gate, id: Some(place.id) };
         let cancelled = ask.link.map(|link| link.cancelled).unwrap_or_default();
         let answered = async {
             if self.queue.send(job).await.is_err() {
@@ -107,7 +117,7 @@ impl Pipe {
     fn cancel(&self, id: u64, why: &str) {
         let params = Raw::from(json!({ "requestId": id, "reason": why }));
         if let Ok(message) = Raw::parse(&Notification::text(method::CANCELLED, Some(&params))) {
-            let _ = self.queue.try_send(Job { line: line::encode(&message), gate: Arc::new(Own) });
+            let _ = self.queue.try_send(Job::own(&message));
         }
     }
 }
@@ -119,8 +129,7 @@ impl Wire for Pipe {
 
     fn tell(&self, message: Raw) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let job = Job { line: line::encode(&message), gate: Arc::new(Own) };
-            let _ = self.queue.send(job).await;
+            let _ = self.queue.send(Job::own(&message)).await;
         })
     }
 
@@ -153,7 +162,12 @@ impl Drop for Pipe {
 }
 
 /// Writes what is queued until the connection ends; then standard input closes.
-async fn write(mut stdin: ChildStdin, mut jobs: mpsc::Receiver<Job>, stop: CancellationToken) {
+async fn write(
+    mut stdin: ChildStdin,
+    mut jobs: mpsc::Receiver<Job>,
+    table: Arc<Table>,
+    stop: CancellationToken,
+) {
     loop {
         let job = tokio::select! {
             job = jobs.recv() => job,
@@ -161,6 +175,9 @@ async fn write(mut stdin: ChildStdin, mut jobs: mpsc::Receiver<Job>, stop: Cance
         };
         let Some(job) = job else { break };
         if !job.gate.open() {
+            if let Some(id) = job.id {
+                table.settle(id, Err("it was stopped before it was sent".to_owned()));
+            }
             continue;
         }
         let written = async {
@@ -193,7 +210,9 @@ async fn read(
                 Ok(line) => take(&line, bounds, &inward, &queue),
                 Err(too_long) => {
                     inward.health.error(&too_long.to_string());
-                    inward.table.fail_only(&format!("the server's answer was too long: {too_long}"));
+                    inward
+                        .table
+                        .fail_only(&format!("the server's answer was too long: {too_long}"));
                 }
             }
         }
@@ -217,17 +236,20 @@ fn take(line: &[u8], bounds: FrameLimits, inward: &Arc<Inward>, queue: &mpsc::We
             tokio::spawn(async move {
                 let answer = inward.request(&request, None).await;
                 if let Some(queue) = queue.upgrade() {
-                    let job = Job { line: line::encode(&answer), gate: Arc::new(Own) };
-                    let _ = queue.send(job).await;
+                    let _ = queue.send(Job::own(&answer)).await;
                 }
             });
         }
         Err(malformed) => {
             // Many servers print to standard output by mistake: noted, and nothing more, unless the
             // line is clearly meant as the answer to something.
-            inward.health.error(&format!("the server wrote a line that is no message: {malformed}"));
+            inward
+                .health
+                .error(&format!("the server wrote a line that is no message: {malformed}"));
             if let Some(id) = malformed.id.as_ref().and_then(Id::as_u64) {
-                inward.table.settle(id, Err(format!("the server's answer is malformed: {malformed}")));
+                inward
+                    .table
+                    .settle(id, Err(format!("the server's answer is malformed: {malformed}")));
             }
         }
     }

@@ -1,0 +1,138 @@
+//! Opening a connection: back-off, the pinned executable, the handshake.
+
+use std::sync::Arc;
+
+use remit_mcp::{Era, Revision};
+use remit_model::ServerName;
+use remit_ports::{Link, UpstreamError};
+
+use crate::config::Transport;
+use crate::connection::{Connection, Key};
+use crate::handshake::{self, Disagreement, Plan};
+use crate::http::Endpoint;
+use crate::inward::{Inward, Outlet};
+use crate::servers::{Server, Servers};
+use crate::stdio::{self, Pipe};
+use crate::table::Table;
+use crate::wire::Wire;
+
+impl Servers {
+    /// Opens the connection `key`, for the client `link` if it is a task's own.
+    ///
+    /// Errors: the server cannot be started or reached, or nothing could be agreed on.
+    pub(crate) async fn open(
+        &self,
+        key: &Key,
+        server: &Arc<Server>,
+        link: Option<&Link>,
+    ) -> Result<Connection, UpstreamError> {
+        let known = server.learnt(|learnt| learnt.spoken.map(Revision::era));
+        let first = self.attempt(key, server, link, known).await;
+        match first {
+            // A server of the session era may end when it is asked something it does not know.
+            Err((_, true)) if known.is_none() => {
+                self.attempt(key, server, link, Some(Era::Sessions)).await.map_err(|(e, _)| e)
+            }
+            other => other.map_err(|(error, _)| error),
+        }
+    }
+
+    /// Opens a connection and shakes hands. An error says whether the server ended meanwhile.
+    async fn attempt(
+        &self,
+        key: &Key,
+        server: &Arc<Server>,
+        link: Option<&Link>,
+        era: Option<Era>,
+    ) -> Result<Connection, (UpstreamError, bool)> {
+        let limits = self.base.limits;
+        let table = Arc::new(Table::new(limits.in_flight));
+        let inward = Arc::new(Inward::new(
+            key.0.clone(),
+            key.1.clone(),
+            Arc::clone(&table),
+            Arc::clone(&server.health),
+            Outlet {
+                events: self.events.clone(),
+                drifted: Arc::clone(&server.drifted),
+                wait: limits.client_answer,
+            },
+        ));
+        let wire = self.wire(key, server, inward).await.map_err(|error| (error, false))?;
+        let plan =
+            Plan { era, probe: limits.probe, start: limits.start, version: &self.base.version };
+        let link = link.filter(|_| key.1.is_some());
+        match handshake::shake(&*wire, link, plan).await {
+            Ok(spoken) => {
+                server.learnt(|learnt| learnt.spoken = Some(spoken.revision));
+                let version = self.base.version.clone();
+                Ok(Connection { server: key.0.clone(), wire, spoken, version })
+            }
+            Err(disagreement) => {
+                let ended = !wire.is_alive();
+                wire.close();
+                server.health.failed();
+                let server = key.0.clone();
+                Err(match disagreement {
+                    Disagreement::Unreachable(why) => {
+                        (UpstreamError::Unreachable { server, why }, ended)
+                    }
+                    Disagreement::Protocol(why) => (UpstreamError::Protocol { server, why }, ended),
+                })
+            }
+        }
+    }
+
+    async fn wire(
+        &self,
+        key: &Key,
+        server: &Arc<Server>,
+        inward: Arc<Inward>,
+    ) -> Result<Arc<dyn Wire>, UpstreamError> {
+        let limits = self.base.limits;
+        let unreachable = |why| UpstreamError::Unreachable { server: key.0.clone(), why };
+        let wait = server.health.wait();
+        if wait > limits.grace {
+            let why =
+                format!("it failed to start; the next attempt is in {} s", wait.as_secs() + 1);
+            return Err(unreachable(why));
+        }
+        tokio::time::sleep(wait).await;
+        match &server.config.transport {
+            Transport::Http(http) => {
+                let endpoint = Endpoint::new(http, inward, limits).map_err(unreachable)?;
+                Ok(endpoint)
+            }
+            Transport::Stdio(config) => {
+                let found = self.admitted(&key.0, server).await?;
+                let process = stdio::start(config, &found.path, &self.base).map_err(|why| {
+                    server.health.failed();
+                    unreachable(why)
+                })?;
+                Ok(Pipe::open(process, inward, limits))
+            }
+        }
+    }
+
+    /// The executable of a stdio server, if it is the pinned one. Where none is pinned yet, the one
+    /// that is found is pinned from now on.
+    async fn admitted(
+        &self,
+        name: &ServerName,
+        server: &Arc<Server>,
+    ) -> Result<stdio::Found, UpstreamError> {
+        let unreachable = |why| UpstreamError::Unreachable { server: name.clone(), why };
+        let (executables, of) = (Arc::clone(&self.executables), Arc::clone(server));
+        let search = self.base.environment.get("PATH").cloned().unwrap_or_default();
+        let found = tokio::task::spawn_blocking(move || match &of.config.transport {
+            Transport::Stdio(config) => executables.find(config, &search),
+            Transport::Http(_) => Err("an HTTP server has no executable".to_owned()),
+        });
+        let found = found.await.map_err(|e| unreachable(e.to_string()))?.map_err(unreachable)?;
+        let pinned = server.learnt(|learnt| *learnt.pinned.get_or_insert(found.digest));
+        if pinned == found.digest {
+            return Ok(found);
+        }
+        Err(UpstreamError::ExecutableChanged { server: name.clone(), pinned, found: found.digest })
+    }
+}
