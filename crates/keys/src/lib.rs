@@ -1,1 +1,119 @@
-//! Placeholder.
+//! Everything secret that Remit itself owns, in files under `<state>/keys/`.
+//!
+//! | File | What | Used for |
+//! |---|---|---|
+//! | `log.key` | Ed25519, PKCS#8 DER | signing checkpoints |
+//! | `token.key` | ES256 (P-256), PKCS#8 DER | signing grants |
+//! | `kek` | 32 random bytes | wrapping the body keys |
+//! | `bodies.redb` | wrapped AES-256 keys, one a task | encrypting record bodies |
+//! | `operator.phc` | Argon2id verifier | knowing the operator |
+//!
+//! The folder belongs to the user Remit runs as and is closed to everybody else; a file that is
+//! not is refused rather than repaired, because whoever could read it may have. Key files are
+//! created once and never overwritten, but for `kek`, which each erasure replaces (see
+//! [`Keyring`]), and `operator.phc`.
+//!
+//! *Absences:* no clock; randomness is an argument; nothing here is printed (promise R12) and
+//! what is read is wiped when dropped.
+
+mod error;
+mod file;
+mod keyring;
+mod lock;
+mod operator;
+mod pair;
+mod vault;
+mod wrap;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use remit_model::Entropy;
+use remit_tlog::SigningKey;
+use remit_token::{Minter, Realm};
+
+pub use error::KeysError;
+pub use keyring::Keyring;
+pub use lock::StateLock;
+pub use operator::{MIN_PASSPHRASE, Operator, generate_passphrase};
+
+use crate::vault::Vault;
+
+const LOG: &str = "log.key";
+const TOKEN: &str = "token.key";
+
+/// The keys of one state directory.
+#[derive(Debug)]
+pub struct Keys {
+    dir: PathBuf,
+    bodies: Arc<Keyring>,
+}
+
+impl Keys {
+    /// Makes all keys under `<state>/keys/`, durably, and opens them. `state` is made too if it
+    /// is not there. Either everything is there afterwards or nothing: the folder is filled under
+    /// another name and renamed once it is on disk.
+    ///
+    /// Errors: there are keys already ([`KeysError::Exists`]), or the disk refuses.
+    pub fn create(state: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
+        let (dir, draft) = (state.join("keys"), state.join("keys.new"));
+        if dir.try_exists().map_err(|why| KeysError::io("look at", &dir, &why))? {
+            return Err(KeysError::Exists { dir });
+        }
+        file::make_dir(state)?;
+        // A draft that a crash left behind was never used.
+        file::remove_dir(&draft)?;
+        file::make_dir(&draft)?;
+        file::create(&draft.join(LOG), &pair::draw_ed25519(entropy.as_ref()))?;
+        file::create(&draft.join(TOKEN), &pair::draw_es256(entropy.as_ref())?)?;
+        Vault::create(&draft, entropy.as_ref())?;
+        file::rename_dir(&draft, &dir)?;
+        Self::open(state, entropy)
+    }
+
+    /// Opens the keys under `<state>/keys/`, finishing an erasure that a crash interrupted.
+    ///
+    /// Errors: there are none ([`KeysError::Missing`]), somebody else can read them
+    /// ([`KeysError::Exposed`]), or they are damaged; the text names the file.
+    pub fn open(state: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
+        let dir = state.join("keys");
+        file::check_dir(&dir)?;
+        // Read now what is needed later, so that a start fails and not a call.
+        for name in [LOG, TOKEN] {
+            file::read(&dir.join(name))?;
+        }
+        let bodies = Arc::new(Keyring::open(&dir, entropy)?);
+        Ok(Self { dir, bodies })
+    }
+
+    /// The key that signs checkpoints of the log `origin`.
+    ///
+    /// Errors: the file cannot be read, or `origin` cannot be a key's name.
+    pub fn log_key(&self, origin: &str) -> Result<SigningKey, KeysError> {
+        let path = self.dir.join(LOG);
+        let secret = file::read(&path)?;
+        SigningKey::from_pkcs8(origin, &secret).map_err(|why| KeysError::damaged(&path, &why))
+    }
+
+    /// The minter of grants in `realm`.
+    ///
+    /// Errors: the file cannot be read.
+    pub fn minter(&self, realm: Realm) -> Result<Minter, KeysError> {
+        let path = self.dir.join(TOKEN);
+        let secret = file::read(&path)?;
+        Minter::new(&secret, realm).map_err(|why| KeysError::damaged(&path, &why))
+    }
+
+    /// The keys of record bodies.
+    pub fn bodies(&self) -> Arc<Keyring> {
+        Arc::clone(&self.bodies)
+    }
+
+    /// What knows the operator.
+    pub fn operator(&self) -> Operator {
+        Operator::new(&self.dir)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,11 +33,17 @@ struct State {
     queue: Vec<Pending>,
     /// Outcomes that permits have reserved room for.
     reserved: u64,
-    full: bool,
-    busy: bool,
+    shortage: Option<Shortage>,
     held: bool,
     fault: Option<Fault>,
     failed: Option<LedgerError>,
+}
+
+/// What there is none of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shortage {
+    Disk,
+    Queue,
 }
 
 struct Stored {
@@ -67,13 +73,13 @@ impl MemoryLedger {
     /// Whether the disk is full: permits and ordinary records are refused, reserved outcomes and
     /// restrictions are taken.
     pub fn set_full(&self, full: bool) {
-        lock(&self.state).full = full;
+        lock(&self.state).shortage = full.then_some(Shortage::Disk);
     }
 
     /// Whether the queue is full: everything is refused as [`LedgerError::Busy`] but restrictions
     /// and outcomes.
     pub fn set_busy(&self, busy: bool) {
-        lock(&self.state).busy = busy;
+        lock(&self.state).shortage = busy.then_some(Shortage::Queue);
     }
 
     /// From now on records are taken but do not become durable.
@@ -167,14 +173,19 @@ impl MemoryLedger {
 
 impl State {
     fn refuses(&self, room: Room) -> Option<LedgerError> {
-        let reserved = room == Room::Outcome && self.reserved > 0;
         if let Some(failed) = &self.failed {
             return Some(failed.clone());
         }
-        if self.full && !(reserved || room == Room::Restriction) {
-            return Some(LedgerError::NoSpace);
-        }
-        (self.busy && matches!(room, Room::Permit | Room::Ordinary)).then_some(LedgerError::Busy)
+        let taken = match (self.shortage?, room) {
+            (_, Room::Restriction) | (Shortage::Queue, Room::Outcome) => true,
+            (Shortage::Disk, Room::Outcome) => self.reserved > 0,
+            (_, Room::Permit | Room::Ordinary) => false,
+        };
+        let refusal = match self.shortage? {
+            Shortage::Disk => LedgerError::NoSpace,
+            Shortage::Queue => LedgerError::Busy,
+        };
+        (!taken).then_some(refusal)
     }
 
     fn reserve(&mut self, room: Room) {

@@ -1,0 +1,182 @@
+//! Erasure: crash at each step, and copies of old files afterwards.
+
+use std::fs;
+
+use remit_testkit::SeededEntropy;
+use tempfile::TempDir;
+
+use super::*;
+
+const FILES: [&str; 2] = ["kek", "bodies.redb"];
+
+struct Stand {
+    dir: TempDir,
+    entropy: SeededEntropy,
+}
+
+impl Stand {
+    /// A vault with the keys `a`, `b` and `c`.
+    fn new() -> Self {
+        let stand = Self { dir: tempfile::tempdir().unwrap(), entropy: SeededEntropy::new(1) };
+        Vault::create(stand.dir.path(), &stand.entropy).unwrap();
+        let vault = stand.open();
+        for name in ["a", "b", "c"] {
+            vault.add(name, &stand.entropy).unwrap();
+        }
+        stand
+    }
+
+    fn open(&self) -> Vault {
+        Vault::open(self.dir.path()).unwrap()
+    }
+
+    /// The files as they are now, in another folder; nothing may have them open.
+    fn copy(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        for name in FILES {
+            fs::copy(self.dir.path().join(name), copy.path().join(name)).unwrap();
+        }
+        copy
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn bytes(vault: &Vault, name: &str) -> Option<[u8; 32]> {
+    match vault.get(name) {
+        Ok(key) => Some(*key.as_bytes()),
+        Err(KeysError::Gone(_)) => None,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn all(vault: &Vault) -> Vec<Option<[u8; 32]>> {
+    [NODE, "a", "b", "c"].map(|name| bytes(vault, name)).to_vec()
+}
+
+#[test]
+fn keys_outlive_the_process_and_are_made_once() {
+    let stand = Stand::new();
+    let before = all(&stand.open());
+    assert!(before.iter().all(Option::is_some));
+    let vault = stand.open();
+    assert_eq!(Some(*vault.add("a", &stand.entropy).unwrap().as_bytes()), before[1]);
+    assert_eq!(bytes(&vault, "d"), None);
+}
+
+#[test]
+fn erasing_leaves_the_others_and_has_no_second_life() {
+    let stand = Stand::new();
+    let mut expected = all(&stand.open());
+    let vault = stand.open().erase("b", &stand.entropy).unwrap();
+    expected[2] = None;
+    assert_eq!(all(&vault), expected);
+    assert!(matches!(vault.add("b", &stand.entropy), Err(KeysError::Gone(_))));
+    let vault = vault.erase("b", &stand.entropy).unwrap().erase("c", &stand.entropy).unwrap();
+    drop(vault);
+    expected[3] = None;
+    assert_eq!(all(&stand.open()), expected);
+    assert_eq!(stand.names(), ["bodies.redb", "kek"]);
+}
+
+#[test]
+fn a_crash_before_the_commit_changes_nothing() {
+    let stand = Stand::new();
+    let before = all(&stand.open());
+    for staged in ["whole", "short", "empty"] {
+        let vault = stand.open();
+        vault.stage_kek(&stand.entropy).unwrap();
+        drop(vault);
+        let next = stand.dir.path().join("kek.next");
+        match staged {
+            "short" => file::replace(&next, b"half a key").unwrap(),
+            "empty" => file::replace(&next, b"").unwrap(),
+            _ => {}
+        }
+        assert_eq!(all(&stand.open()), before, "{staged}");
+        assert_eq!(stand.names(), ["bodies.redb", "kek"], "{staged}");
+    }
+}
+
+#[test]
+fn a_crash_after_the_commit_is_finished_at_the_next_start() {
+    let stand = Stand::new();
+    let mut expected = all(&stand.open());
+    expected[1] = None;
+    let vault = stand.open();
+    let next = vault.stage_kek(&stand.entropy).unwrap();
+    vault.rewrap("a", &next, &stand.entropy).unwrap();
+    drop(vault);
+    assert_eq!(stand.names(), ["bodies.redb", "kek", "kek.next"]);
+    assert_eq!(all(&stand.open()), expected);
+    assert_eq!(stand.names(), ["bodies.redb", "kek"]);
+    assert_eq!(all(&stand.open()), expected);
+    // The rename itself may have happened and the old file be gone: nothing is left to do.
+    assert!(fs::read(stand.dir.path().join("kek")).unwrap() == next.as_bytes());
+}
+
+#[test]
+fn no_mix_of_old_and_new_files_opens_the_erased_key() {
+    let stand = Stand::new();
+    let old = stand.copy();
+    drop(stand.open().erase("b", &stand.entropy).unwrap());
+    let new = stand.copy();
+    for (kek, database) in [(&old, &new), (&new, &old)] {
+        let mixed = tempfile::tempdir().unwrap();
+        fs::copy(kek.path().join("kek"), mixed.path().join("kek")).unwrap();
+        let there = mixed.path().join("bodies.redb");
+        fs::copy(database.path().join("bodies.redb"), there).unwrap();
+        let error = Vault::open(mixed.path()).map(drop).unwrap_err();
+        assert!(matches!(error, KeysError::Mismatch { .. }), "{error}");
+    }
+    // Nor by hand, past our own checks: the old row under the new KEK, or any row of the new
+    // database under the old one.
+    let kek = |dir: &TempDir| read_kek(&dir.path().join("kek")).unwrap().unwrap();
+    assert!(row(&old, "b").is_some_and(|row| kek(&old).unwrap("b", &row).is_some()));
+    assert!(row(&old, "b").is_some_and(|row| kek(&new).unwrap("b", &row).is_none()));
+    assert_eq!(row(&new, "b"), None);
+    assert!(row(&new, "a").is_some_and(|row| kek(&old).unwrap("a", &row).is_none()));
+}
+
+fn row(dir: &TempDir, name: &str) -> Option<Vec<u8>> {
+    let database = Database::open(dir.path().join("bodies.redb")).unwrap();
+    let read = database.begin_read().unwrap();
+    let keys = read.open_table(KEYS).unwrap();
+    keys.get(name).unwrap().map(|row| row.value().to_vec())
+}
+
+#[test]
+fn a_row_moved_to_another_name_does_not_open() {
+    let stand = Stand::new();
+    let vault = stand.open();
+    let write = vault.database.begin_write().unwrap();
+    {
+        let mut keys = write.open_table(KEYS).unwrap();
+        let moved = keys.get("a").unwrap().unwrap().value().to_vec();
+        keys.insert("b", moved.as_slice()).unwrap();
+    }
+    write.commit().unwrap();
+    let error = vault.get("b").unwrap_err().to_string();
+    assert!(error.contains("the key of `b` does not open"), "{error}");
+    assert!(vault.erase("c", &stand.entropy).is_err(), "no key is lost in silence");
+    assert!(bytes(&stand.open(), "c").is_some(), "and nothing was erased");
+}
+
+#[test]
+fn missing_and_damaged_files_are_named() {
+    let stand = Stand::new();
+    let kek = stand.dir.path().join("kek");
+    file::replace(&kek, b"short").unwrap();
+    let error = Vault::open(stand.dir.path()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("kek") && error.contains("5 bytes"), "{error}");
+    file::remove(&kek).unwrap();
+    let error = Vault::open(stand.dir.path()).map(drop).unwrap_err();
+    assert!(matches!(error, KeysError::Missing { .. }), "{error}");
+}
