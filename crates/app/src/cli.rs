@@ -10,12 +10,16 @@ use clap::{Args, Parser, Subcommand};
 /// within one task's remit, recorded durably before it is sent, and answered in words a model and
 /// a person can act on.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = "\
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
 Start here:
   remit demo                     a complete story, without network, in under a minute
   remit init                     make a state directory, keys and a commented configuration
   remit serve                    run it
-  remit mcp --template default   the command for an MCP client's configuration")]
+  remit mcp --template default   the command for an MCP client's configuration"
+)]
 pub(crate) struct Cli {
     /// The state directory [default: $REMIT_STATE, else ~/.local/state/remit]
     #[arg(long, global = true, value_name = "DIR")]
@@ -237,7 +241,7 @@ pub(crate) enum Policy {
     },
     /// Run cases from files against policy files
     Test {
-        /// A folder of case files [default: `cases` beside the policies]
+        /// A folder of case files [default: the starter pack's own cases]
         cases: Option<PathBuf>,
         /// The folder of `.cedar` files [default: the configured one]
         #[arg(long)]

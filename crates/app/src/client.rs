@@ -40,7 +40,8 @@ impl Client {
     ///
     /// Errors: there is no passphrase to be had, or it is wrong.
     pub(crate) async fn log_in(&mut self) -> Result<(), Fail> {
-        let passphrase = read_passphrase(self.passphrase_file.as_deref(), "Operator's passphrase: ")?;
+        let passphrase =
+            read_passphrase(self.passphrase_file.as_deref(), "Operator's passphrase: ")?;
         let login = wire::Login { passphrase: passphrase.to_string() };
         let session: wire::Session = self.post("/v1/login", &login).await?;
         self.session = Some(session.session);
@@ -114,7 +115,11 @@ impl Client {
     }
 
     /// Asks for a stream of bytes instead of an answer: the raw connection after `101`.
-    pub(crate) async fn upgrade(&self, path: &str, protocol: &str) -> Result<hyper::upgrade::Upgraded, Fail> {
+    pub(crate) async fn upgrade(
+        &self,
+        path: &str,
+        protocol: &str,
+    ) -> Result<hyper::upgrade::Upgraded, Fail> {
         let stream = connect(&self.socket).await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

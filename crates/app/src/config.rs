@@ -10,9 +10,9 @@ use remit_catalogue::{NamePattern, Overrides, ProfileOverride};
 use remit_engine::{Settings, Template};
 use remit_model::{Agent, AgentName, Budget, Confidentiality, ServerName, ToolPattern, ToolRule};
 use remit_policy::Source;
+use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::Deserialize;
 
 use crate::environment;
 use crate::fail::Fail;
@@ -192,7 +192,9 @@ impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_duration(&text).map(Self).map_err(|why| {
-            de::Error::custom(format!("expected a time span like `15m` or `1h`, got `{text}`: {why}"))
+            de::Error::custom(format!(
+                "expected a time span like `15m` or `1h`, got `{text}`: {why}"
+            ))
         })
     }
 }
@@ -277,8 +279,7 @@ impl Config {
         let templates =
             self.templates.iter().map(|t| (t.name.clone(), Arc::new(t.template()))).collect();
         let servers = self.servers.iter().map(|s| (s.name.clone(), s.overrides())).collect();
-        let groups =
-            self.approvers.iter().map(|a| (a.group.clone(), a.members.clone())).collect();
+        let groups = self.approvers.iter().map(|a| (a.group.clone(), a.members.clone())).collect();
         Settings {
             node: self.node(),
             agents,
@@ -340,10 +341,8 @@ impl Config {
 
 /// The built-in policies.
 pub(crate) fn starter() -> Vec<Source> {
-    let source = |(path, text): &(&str, &str)| Source {
-        path: (*path).to_owned(),
-        text: (*text).to_owned(),
-    };
+    let source =
+        |(path, text): &(&str, &str)| Source { path: (*path).to_owned(), text: (*text).to_owned() };
     remit_policy::STARTER.iter().map(source).collect()
 }
 

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use remit_demo::drift::Flag;
-use remit_demo::{Pace, Setting};
+use remit_demo::setting::{Pace, Setting};
 
 use crate::client::Client;
 use crate::commands::Context;
@@ -107,7 +107,8 @@ async fn known(client: &Client) -> Result<(), Fail> {
         tokio::time::sleep(Duration::from_millis(100)).await;
         status = client.get("/v1/status").await?;
     }
-    let errors: Vec<_> = status.servers.into_iter().filter_map(|server| server.last_error).collect();
+    let errors: Vec<_> =
+        status.servers.into_iter().filter_map(|server| server.last_error).collect();
     Err(Fail::new(format!("the demo's servers did not come up: {}", errors.join("; "))))
 }
 

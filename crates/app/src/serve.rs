@@ -11,19 +11,19 @@ use std::sync::Arc;
 
 use remit_engine::{Engine, Ports};
 use remit_gateway::Gateway;
-use remit_keys::{Keys, StateLock};
+use remit_keys::{Keyring, Keys, Operator, StateLock};
 use remit_operator::{Authority, Passphrases, wire};
 use remit_store::FileStore;
-use remit_token::{Minter, Realm};
+use remit_token::Realm;
 use remit_upstream::{Base, HttpServer, ServerConfig, Servers, StdioServer, Transport};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::commands::Context;
 use crate::config::Config;
 use crate::environment::{self, SystemClock, SystemEntropy};
 use crate::fail::Fail;
 use crate::out::Out;
-use crate::commands::Context;
 use crate::{cli, socket, tls, watch};
 
 pub(crate) use files::{
@@ -75,7 +75,11 @@ pub(crate) async fn run(context: &Context, args: &cli::Serve, out: &mut Out) -> 
         "socket": socket,
     });
     out.say(&ready, |_| {
-        format!("remit listens for MCP clients at {}\nand for operators at {}", running.endpoint, socket.display())
+        format!(
+            "remit listens for MCP clients at {}\nand for operators at {}",
+            running.endpoint,
+            socket.display()
+        )
     })?;
     signalled().await?;
     running.stop().await;
@@ -85,8 +89,7 @@ pub(crate) async fn run(context: &Context, args: &cli::Serve, out: &mut Out) -> 
 fn log_to_stderr() {
     let filter = environment::variable("REMIT_LOG").unwrap_or_else(|| "info".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_default();
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber in one process is not an error worth ending for.
     drop(subscriber.try_init());
 }
@@ -118,11 +121,11 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
     let endpoint = endpoint(&config, address);
-    let keys = Arc::new(Keys::open(&state.join("keys"))?);
+    let keys = Keys::open(state, Arc::new(SystemEntropy))?;
     let parts = Parts::open(state, &config, &keys)?;
     let ledger = Arc::clone(&parts.ledger);
     let realm = Realm::new(&endpoint, &endpoint, &config.trust_domain)?;
-    let minter = Minter::new(&keys.token_key()?, realm)?;
+    let minter = keys.minter(realm)?;
     let engine = Engine::start(parts.ports(), config.settings(), sources, minter).await?;
     let stop = CancellationToken::new();
     watch::start(&engine, config_file.to_owned(), &stop);
@@ -141,31 +144,31 @@ struct Parts {
     ledger: Arc<remit_ledger::FileLedger>,
     store: Arc<FileStore>,
     upstream: Arc<Servers>,
-    keys: Arc<Keys>,
+    keys: Arc<Keyring>,
     clock: Arc<SystemClock>,
 }
 
 impl Parts {
-    fn open(state: &Path, config: &Config, keys: &Arc<Keys>) -> Result<Self, Fail> {
+    fn open(state: &Path, config: &Config, keys: &Keys) -> Result<Self, Fail> {
         let clock = Arc::new(SystemClock::new());
         let doors = remit_ledger::Doors {
             clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SystemEntropy),
-            keys: Arc::clone(keys) as _,
+            keys: keys.bodies(),
             files: Arc::new(remit_ledger::files::Disk),
         };
         let node = config.node();
         let signer = keys.log_key(&files::origin(state)?)?;
         let options = remit_ledger::Config::new(state.to_owned(), &node);
-        let (ledger, report) = remit_ledger::FileLedger::open(options, signer, doors)?;
-        tracing::info!(?report, "the ledger is open");
+        let ledger = remit_ledger::FileLedger::open(options, signer, doors)?;
+        tracing::info!(report = ?ledger.report(), "the ledger is open");
         let upstream = Servers::new(servers(config)?, base(config), Arc::clone(&clock) as _);
         let store = FileStore::open(&state.join("projection.redb"))?;
         Ok(Self {
             ledger: Arc::new(ledger),
             store: Arc::new(store),
             upstream: Arc::new(upstream),
-            keys: Arc::clone(keys),
+            keys: keys.bodies(),
             clock,
         })
     }
@@ -239,11 +242,8 @@ fn endpoint(config: &Config, address: SocketAddr) -> String {
 }
 
 fn gateway_config(config: &Config, address: SocketAddr) -> remit_gateway::Config {
-    let port = address.port();
-    let mut hosts: Vec<String> =
-        ["127.0.0.1", "localhost", "[::1]"].iter().map(|host| format!("{host}:{port}")).collect();
+    let mut hosts = config.listen.hosts.clone();
     hosts.push(address.to_string());
-    hosts.extend(config.listen.hosts.iter().cloned());
     remit_gateway::Config {
         max_body: config.limits.request_bytes,
         allowed_hosts: hosts,
@@ -252,11 +252,14 @@ fn gateway_config(config: &Config, address: SocketAddr) -> remit_gateway::Config
     }
 }
 
-struct Checker(Arc<Keys>);
+struct Checker(Operator);
 
 impl Passphrases for Checker {
     fn verify(&self, passphrase: &str) -> bool {
-        self.0.verify_passphrase(passphrase)
+        self.0.verify_passphrase(passphrase).unwrap_or_else(|why| {
+            tracing::error!(%why, "no passphrase can be checked");
+            false
+        })
     }
 }
 
@@ -264,13 +267,13 @@ fn door(
     (state, config_file): (&Path, &Path),
     config: &Config,
     engine: &Arc<Engine>,
-    keys: &Arc<Keys>,
+    keys: &Keys,
     endpoint: &str,
 ) -> remit_operator::Door {
     let own_uid = environment::own_uid();
     let (protection, why) = config.protection(own_uid);
     let authority = Authority::new(
-        Box::new(Checker(Arc::clone(keys))),
+        Box::new(Checker(keys.operator())),
         Arc::new(SystemEntropy),
         config.operator.uids.clone(),
         own_uid,

@@ -34,7 +34,9 @@ pub(crate) async fn run(context: &Context, args: Audit, out: &mut Out) -> Result
             let client = context.operator().await?;
             let path = format!("/v1/ledger/erase/{task}");
             let erased: serde_json::Value = client.post(&path, &json!({})).await?;
-            out.say(&erased, |_| format!("the records of {task} can no longer be read; proofs stay valid"))?;
+            out.say(&erased, |_| {
+                format!("the records of {task} can no longer be read; proofs stay valid")
+            })?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -42,27 +44,31 @@ pub(crate) async fn run(context: &Context, args: Audit, out: &mut Out) -> Result
 
 fn verify(context: &Context, place: &cli::AuditPlace, out: &mut Out) -> Result<(), Fail> {
     let mut told = 0;
-    let mut progress = |entries: u64| {
+    let mut progress = |entries: u64, all: u64| {
         if entries >= told + 10_000 {
             told = entries;
-            out.remark(&format!("{entries} entries verified so far"));
+            out.remark(&format!("{entries} of {all} entries verified"));
         }
     };
     let verified = serve::verify(&context.state, place.key.as_deref(), &mut progress)?;
     let value = json!({
-        "entries": verified.entries,
-        "root": verified.root,
-        "journal": verified.journal,
+        "entries": verified.published,
+        "root": verified.root.to_string(),
+        "journal": verified.entries,
+        "origin": verified.origin,
+        "tasks": verified.tasks,
         "open_calls": verified.open_calls,
     });
     out.say(&value, |_| {
-        let unpublished = verified.journal - verified.entries;
+        let unpublished = verified.entries.saturating_sub(verified.published);
         let mut text = format!(
             "verified {} entries under the signed checkpoint, root {}",
-            verified.entries, verified.root
+            verified.published, verified.root
         );
         if unpublished > 0 {
-            text.push_str(&format!("\nand {unpublished} more in the journal, not yet under a checkpoint"));
+            text.push_str(&format!(
+                "\nand {unpublished} more in the journal, not yet under a checkpoint"
+            ));
         }
         if verified.open_calls > 0 {
             text.push_str(&format!("\n{} permits have no outcome yet", verified.open_calls));

@@ -76,7 +76,11 @@ fn configuration(context: &Context) -> Finding {
     match read {
         Ok((config, files)) => good(
             "configuration",
-            format!("{} servers, {} templates, {files} policy files", config.servers.len(), config.templates.len()),
+            format!(
+                "{} servers, {} templates, {files} policy files",
+                config.servers.len(),
+                config.templates.len()
+            ),
         ),
         Err(why) => bad("configuration", why.to_string()),
     }
@@ -90,7 +94,8 @@ fn protection(context: &Context) -> Option<Finding> {
 }
 
 fn running(status: &Status) -> Vec<Finding> {
-    let mut findings = vec![good("server", format!("answers; clients connect to {}", status.endpoint))];
+    let mut findings =
+        vec![good("server", format!("answers; clients connect to {}", status.endpoint))];
     findings.push(match &status.refusing {
         None => good("ledger", format!("{} entries, writable", status.entries)),
         Some(why) => bad("ledger", why.clone()),

@@ -82,14 +82,22 @@ pub(crate) fn read(file: &Path, taken: &[String]) -> Result<Imported, Fail> {
         }
         let secret = |member: &&String| looks_secret(member);
         imported.secrets.extend(
-            entry.env.keys().chain(entry.headers.keys()).filter(secret).map(|m| format!("{name}.{m}")),
+            entry
+                .env
+                .keys()
+                .chain(entry.headers.keys())
+                .filter(secret)
+                .map(|m| format!("{name}.{m}")),
         );
         imported.toml.push('\n');
         imported.toml.push_str(&toml::to_string(&Table { server: [table(&name, entry)] })?);
         imported.names.push(name);
     }
     if imported.names.is_empty() {
-        return Err(Fail::new(format!("{} holds no server that is not configured yet", file.display())));
+        return Err(Fail::new(format!(
+            "{} holds no server that is not configured yet",
+            file.display()
+        )));
     }
     Ok(imported)
 }

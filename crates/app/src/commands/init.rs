@@ -3,6 +3,7 @@
 //! Run again it changes nothing that is there, so it is safe in a script.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -24,7 +25,7 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
         "state": context.state,
         "config": context.config(),
         "created": made.is_some(),
-        "passphrase": made.as_ref().and_then(|made| made.shown.as_deref()),
+        "passphrase": made.as_ref().and_then(|made| made.shown.as_ref().map(|shown| shown.as_str())),
         "imported": names,
     });
     out.say(&value, |_| {
@@ -80,15 +81,21 @@ pub(crate) fn make(context: &Context) -> Result<Option<Made>, Fail> {
         return Ok(None);
     }
     private_dir(state)?;
-    let keys = remit_keys::Keys::create(&state.join("keys"), &SystemEntropy)?;
+    let keys = match remit_keys::Keys::open(state, Arc::new(SystemEntropy)) {
+        Err(remit_keys::KeysError::Missing { .. }) => {
+            remit_keys::Keys::create(state, Arc::new(SystemEntropy))?
+        }
+        // A run that was interrupted goes on from here.
+        opened => opened?,
+    };
     let (passphrase, shown) = match &context.passphrase_file {
         Some(file) => (read_passphrase(Some(file), "")?, None),
         None => {
-            let generated = Zeroizing::new(remit_keys::generate_passphrase(&SystemEntropy).to_string());
+            let generated = remit_keys::generate_passphrase(&SystemEntropy);
             (generated.clone(), Some(generated))
         }
     };
-    keys.set_passphrase(&passphrase, &SystemEntropy)?;
+    keys.operator().set_passphrase(&passphrase, &SystemEntropy)?;
     let config = context.config();
     if !config.exists() {
         std::fs::write(&config, COMMENTED)?;

@@ -62,8 +62,7 @@ fn state(given: Option<PathBuf>) -> Result<PathBuf, Fail> {
 
 /// Runs one command.
 pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
-    let context =
-        Context { state: state(cli.state)?, passphrase_file: cli.passphrase_file };
+    let context = Context { state: state(cli.state)?, passphrase_file: cli.passphrase_file };
     match cli.command {
         Command::Demo(args) => return crate::demo::run(&args, out).await,
         Command::Init(args) => init::run(&context, &args, out)?,

@@ -14,6 +14,9 @@ use crate::config::{Config, sources_in, starter};
 use crate::fail::Fail;
 use crate::out::Out;
 
+/// The cases that come with the starter pack.
+const STARTER_CASES: &str = include_str!("../../../../policies/cases/starter.toml");
+
 /// Runs one of the policy commands; exits with 1 if something is wrong with the policies.
 pub(crate) fn run(context: &Context, args: cli::Policy, out: &mut Out) -> Result<ExitCode, Fail> {
     match args {
@@ -26,10 +29,9 @@ pub(crate) fn run(context: &Context, args: cli::Policy, out: &mut Out) -> Result
 fn sources(context: &Context, dir: Option<&Path>) -> Result<(Vec<Source>, Vec<String>), Fail> {
     let config = context.config();
     let configured = config.exists().then(|| Config::read(&config)).transpose()?;
-    let groups = configured.as_ref().map_or_else(
-        || vec!["operators".to_owned()],
-        |config| config.settings().group_names(),
-    );
+    let groups = configured
+        .as_ref()
+        .map_or_else(|| vec!["operators".to_owned()], |config| config.settings().group_names());
     let sources = match (dir, &configured) {
         (Some(dir), _) => sources_in(dir)?,
         (None, Some(configured)) => configured.policy_sources(&config)?,
@@ -79,29 +81,25 @@ fn test(
     policies: Option<PathBuf>,
     out: &mut Out,
 ) -> Result<ExitCode, Fail> {
-    let (sources, _) = sources(context, policies.as_deref())?;
+    let (sources, groups) = sources(context, policies.as_deref())?;
     let files = match &dir {
         Some(dir) => case_files(dir)?,
-        None => cases::STARTER.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect(),
+        None => vec![("the starter pack's cases".to_owned(), STARTER_CASES.to_owned())],
     };
-    let (mut passed, mut failed) = (0_u32, Vec::new());
+    let mut results = Vec::new();
     for (name, text) in &files {
-        let results = cases::run(&sources, text)
-            .map_err(|why| Fail::new(format!("{name}: {why}")))?;
-        for result in results {
-            match result.failure {
-                None => passed += 1,
-                Some(why) => failed.push(format!("{name}: {}: {why}", result.name)),
-            }
-        }
+        let run = cases::run(&sources, &groups, text);
+        results.extend(run.map_err(|why| Fail::new(format!("{name}: {why}")))?);
     }
-    let value = json!({ "passed": passed, "failed": failed });
-    out.say(&value, |_| {
-        let mut lines = failed.clone();
-        lines.push(format!("{passed} passed, {} failed", failed.len()));
-        lines.join("\n")
+    let failed = results.iter().filter(|result| !result.passed).count();
+    out.say(&results, |results| {
+        let wrong = results.iter().filter(|result| !result.passed).map(|result| {
+            format!("{}\n  expected {}\n  got      {}", result.name, result.expected, result.got)
+        });
+        let sum = format!("{} passed, {failed} failed", results.len() - failed);
+        wrong.chain([sum]).collect::<Vec<_>>().join("\n")
     })?;
-    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn case_files(dir: &Path) -> Result<Vec<(String, String)>, Fail> {

@@ -36,7 +36,9 @@ fn words(status: &Status) -> String {
         lines.push(format!("REFUSING  every permit: {why}"));
     }
     if let Some(why) = &status.policy_refused {
-        lines.push(format!("POLICY    the last change was refused, the old set is in force:\n{why}"));
+        lines.push(format!(
+            "POLICY    the last change was refused, the old set is in force:\n{why}"
+        ));
     }
     let rows: Vec<Vec<String>> = status
         .servers
@@ -54,7 +56,10 @@ fn words(status: &Status) -> String {
         .collect();
     if !rows.is_empty() {
         lines.push(String::new());
-        lines.push(table(&["SERVER", "TRANSPORT", "ALIVE", "RESTARTS", "REVISION", "LAST ERROR"], &rows));
+        lines.push(table(
+            &["SERVER", "TRANSPORT", "ALIVE", "RESTARTS", "REVISION", "LAST ERROR"],
+            &rows,
+        ));
     }
     lines.join("\n")
 }

@@ -103,9 +103,17 @@ fn show(detail: &ToolDetail) -> String {
     text.push_str("profile\n");
     text.push_str(&part("effect", word(&profile.effect.value), &profile.effect.origin));
     text.push_str(&part("reach", word(&profile.reach.value), &profile.reach.origin));
-    text.push_str(&part("sensitivity", word(&profile.sensitivity.value), &profile.sensitivity.origin));
+    text.push_str(&part(
+        "sensitivity",
+        word(&profile.sensitivity.value),
+        &profile.sensitivity.origin,
+    ));
     text.push_str(&part("returns", word(&profile.returns.value), &profile.returns.origin));
-    text.push_str(&part("idempotent", profile.idempotent.value.to_string(), &profile.idempotent.origin));
+    text.push_str(&part(
+        "idempotent",
+        profile.idempotent.value.to_string(),
+        &profile.idempotent.origin,
+    ));
     text.push_str("arguments\n");
     for (path, argument) in &profile.arguments {
         let kind = argument.value.kind.map(|kind| format!(" ({kind})")).unwrap_or_default();

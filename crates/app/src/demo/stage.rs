@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use remit_demo::stage::{Decision, Held, Logged, Opened, Shown, Stage, StageError, Standing, Verified};
+use remit_demo::stage::{
+    Decision, Held, Logged, Opened, Shown, Stage, StageError, Standing, Verified,
+};
 use remit_model::Admission;
 use remit_operator::wire::{self, Admit, Granted, Hold, Status, Stopped, ToolDetail};
 use remit_ports::{Entry, Kind};
@@ -111,13 +113,13 @@ impl Stage for Office {
         let status: Status = self.client.get("/v1/status").await.map_err(said)?;
         let last = status.entries.saturating_sub(1);
         self.client.get_text(&format!("/v1/ledger/proofs/{last}")).await.map_err(said)?;
-        let verified = serve::verify(&self.state, None, &mut |_| {}).map_err(said)?;
+        let verified = serve::verify(&self.state, None, &mut |_, _| {}).map_err(said)?;
         let mut calls = Vec::new();
         serve::entries(&self.state, 0, &mut |index, entry| {
             calls.extend(logged(task, index, &entry));
         })
         .map_err(said)?;
-        Ok(Verified { entries: verified.entries, root: verified.root, calls })
+        Ok(Verified { entries: verified.published, root: verified.root.to_string(), calls })
     }
 }
 

@@ -1,0 +1,121 @@
+//! The state directory as files, for commands that need no running Remit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use remit_catalogue::Catalogue;
+use remit_keys::Keys;
+use remit_model::TaskId;
+use remit_ports::{BodyKey, BodyKeys, Entry, KeyError, Store};
+use remit_tlog::VerifierKey;
+
+use crate::fail::Fail;
+
+/// The log's verifier key, as `<name>+<id>+<key>`; its name is the log's origin.
+fn key_file(state: &Path) -> PathBuf {
+    state.join("log.vkey")
+}
+
+/// Whether `remit init` has finished here.
+pub(crate) fn is_initialised(state: &Path) -> bool {
+    key_file(state).exists()
+}
+
+/// Names the log `origin` and writes down its verifier key. The last act of `remit init`.
+pub(crate) fn write_origin(state: &Path, origin: &str, keys: &Keys) -> Result<(), Fail> {
+    let key = keys.log_key(origin)?;
+    std::fs::write(key_file(state), format!("{}\n", key.verifier()))?;
+    Ok(())
+}
+
+/// The log's verifier key.
+///
+/// Errors: the state directory was not initialised.
+pub(crate) fn verifier_key(state: &Path) -> Result<String, Fail> {
+    let path = key_file(state);
+    let text = std::fs::read_to_string(&path).map_err(|why| {
+        Fail::new(format!(
+            "cannot read the log's verifier key {}: {why}; is this a state directory of Remit?",
+            path.display()
+        ))
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+fn parsed_key(text: &str) -> Result<VerifierKey, Fail> {
+    text.parse().map_err(|why| Fail::new(format!("`{text}` is not a verifier key: {why}")))
+}
+
+/// The log's origin line.
+pub(super) fn origin(state: &Path) -> Result<String, Fail> {
+    Ok(parsed_key(&verifier_key(state)?)?.name().to_owned())
+}
+
+/// Verifies the whole log against `key`, else against the state directory's own.
+pub(crate) fn verify(
+    state: &Path,
+    key: Option<&str>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<remit_ledger::Verified, Fail> {
+    let own;
+    let key = match key {
+        Some(key) => key,
+        None => {
+            own = verifier_key(state)?;
+            &own
+        }
+    };
+    remit_ledger::verify(state, &parsed_key(key)?, progress)
+        .map_err(|why| Fail::new(format!("the log does not hold: {why}")))
+}
+
+/// Reading without keys: what stands in the clear.
+#[derive(Debug)]
+struct NoKeys;
+
+impl BodyKeys for NoKeys {
+    fn create(&self, task: &TaskId) -> Result<(), KeyError> {
+        Err(KeyError::Gone(task.to_string()))
+    }
+
+    fn key(&self, task: Option<&TaskId>) -> Result<BodyKey, KeyError> {
+        Err(KeyError::Gone(task.map_or_else(|| "the node".to_owned(), ToString::to_string)))
+    }
+
+    fn erase(&self, _: &TaskId) -> Result<(), KeyError> {
+        Ok(())
+    }
+}
+
+fn archive(state: &Path) -> Result<remit_ledger::Archive, Fail> {
+    let key = parsed_key(&verifier_key(state)?)?;
+    Ok(remit_ledger::Archive::open(state, &key, Arc::new(NoKeys))?)
+}
+
+/// How many entries are under the signed checkpoint.
+pub(crate) fn size(state: &Path) -> Result<u64, Fail> {
+    Ok(archive(state)?.size())
+}
+
+/// Visits the entries from `from` on that are under the signed checkpoint.
+pub(crate) fn entries(
+    state: &Path,
+    from: u64,
+    visit: &mut dyn FnMut(u64, Entry),
+) -> Result<(), Fail> {
+    let archive = archive(state)?;
+    archive.entries(from..archive.size(), &mut |one| visit(one.index, one.entry))?;
+    Ok(())
+}
+
+/// The catalogue as last projected; `None` before the first projection, or while a Remit runs
+/// that keeps the projection to itself.
+pub(crate) fn last_catalogue(state: &Path) -> Result<Option<Catalogue>, Fail> {
+    let path = state.join("projection.redb");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let Ok(store) = remit_store::FileStore::open(&path) else { return Ok(None) };
+    let catalogue = store.load()?.and_then(|projection| projection.catalogue);
+    Ok(catalogue.as_deref().map(serde_json::from_str).transpose()?)
+}
