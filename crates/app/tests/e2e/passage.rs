@@ -8,6 +8,10 @@ use crate::peers::{
 };
 use crate::stand::{Plan, Stand};
 
+/// What the operator says of the tools here: these tests are about the passage, not the policies.
+const HARMLESS: &str = "[server.tool.\"*\"]\neffect = \"read\"\nreach = \"local\"\n\
+    sensitivity = \"public\"\nreturns = \"trusted\"\n";
+
 /// Six servers in one configuration, and the processes that serve two of them over HTTP.
 struct Town {
     stand: Stand,
@@ -39,18 +43,16 @@ impl Town {
         );
         let files = files.to_str().unwrap().to_owned();
         let memory = folder.path().join("memory.jsonl");
-        let memory = format!("env = {{ MEMORY_FILE_PATH = {:?} }}", memory.to_str().unwrap());
+        let memory =
+            format!("env = {{ MEMORY_FILE_PATH = {:?} }}\n{HARMLESS}", memory.to_str().unwrap());
+        let git = format!("shared = true\n{HARMLESS}");
         let plan = Plan::new()
-            .stdio("everything", &[&node(), &npm_server("everything"), "stdio"], "")
-            .stdio("filesystem", &[&node(), &npm_server("filesystem"), &files], "")
+            .stdio("everything", &[&node(), &npm_server("everything"), "stdio"], HARMLESS)
+            .stdio("filesystem", &[&node(), &npm_server("filesystem"), &files], HARMLESS)
             .stdio("memory", &[&node(), &npm_server("memory")], &memory)
-            .stdio(
-                "git",
-                &[&peer(".venv/bin/mcp-server-git"), "--repository", &files],
-                "shared = true",
-            )
-            .http("stateless", &servers[0].url, "")
-            .http("sessions", &servers[1].url, "")
+            .stdio("git", &[&peer(".venv/bin/mcp-server-git"), "--repository", &files], &git)
+            .http("stateless", &servers[0].url, HARMLESS)
+            .http("sessions", &servers[1].url, HARMLESS)
             .template("work", &["*"], "budget = { calls = 1000 }\ndeadline = \"1h\"");
         let state = folder.path().join("state");
         Self { stand: Stand::up(&plan, folder, state).await, files, _servers: servers }

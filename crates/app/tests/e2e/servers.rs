@@ -41,7 +41,7 @@ async fn a_server_inherits_no_secret_and_may_not_ask_the_clients_model() {
         .stdio(
             "everything",
             &[&node(), &npm_server("everything"), "stdio"],
-            "env = { GIVEN = \"on purpose\" }",
+            "env = { GIVEN = \"on purpose\" }\n[server.tool.\"*\"]\neffect = \"read\"\nreach = \"local\"\nsensitivity = \"public\"\n",
         )
         .template("work", &["*"], "");
     let state = folder.path().join("state");
