@@ -1,6 +1,6 @@
 //! One step of a task: a heading, a command, how long it took.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,11 +9,19 @@ use crate::Failure;
 
 /// Runs `work` under a heading and says how long it took.
 pub(crate) fn timed(name: &str, work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
-    say(&format!("== {name}"));
+    timed_on(&mut std::io::stdout(), name, work)
+}
+
+fn timed_on(
+    out: &mut dyn Write,
+    name: &str,
+    work: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    print(out, &format!("== {name}"));
     let started = now();
     let result = work();
     let ending = if result.is_ok() { "ok" } else { "FAILED" };
-    say(&format!("== {name}: {ending} after {}", seconds(now().duration_since(started))));
+    print(out, &format!("== {name}: {ending} after {}", seconds(now().duration_since(started))));
     result
 }
 
@@ -36,7 +44,10 @@ pub(crate) fn command(
 
 /// Prints one line of progress.
 pub(crate) fn say(line: &str) {
-    let mut out = std::io::stdout();
+    print(&mut std::io::stdout(), line);
+}
+
+fn print(out: &mut dyn Write, line: &str) {
     // A reader that went away is no reason to stop the work.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
@@ -79,8 +90,12 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_passes_through_the_heading() {
-        assert_eq!(timed("x", || Err("no".to_owned())), Err("no".to_owned()));
+    fn a_heading_tells_how_it_ended() {
+        let mut out = Vec::new();
+        assert_eq!(timed_on(&mut out, "x", || Err("no".to_owned())), Err("no".to_owned()));
+        assert_eq!(timed_on(&mut out, "y", || Ok(())), Ok(()));
+        let lines = String::from_utf8(out).unwrap();
+        assert_eq!(lines, "== x\n== x: FAILED after 0 s\n== y\n== y: ok after 0 s\n");
     }
 
     #[test]

@@ -9,12 +9,21 @@ use crate::Failure;
 
 /// What `layers.toml` says.
 pub(super) struct Rules {
-    /// Crate → the crates it may depend on, in reading order.
-    crates: Vec<(String, BTreeSet<String>)>,
+    /// In reading order.
+    crates: Vec<Layer>,
     /// Package from outside → the crates that may use it.
     only: BTreeMap<String, BTreeSet<String>>,
     /// Path prefixes of files that may call an `assertion` constructor.
     assertion_callers: Vec<String>,
+}
+
+/// One crate of ours, and which others it may depend on.
+struct Layer {
+    name: String,
+    /// Always.
+    needs: BTreeSet<String>,
+    /// In its tests, too.
+    tests: BTreeSet<String>,
 }
 
 impl Rules {
@@ -23,16 +32,18 @@ impl Rules {
     /// Errors: it is not TOML, lacks a part, or an arrow in it points down.
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let table: Table = text.parse().map_err(|error| format!("xtask/layers.toml: {error}"))?;
-        let mut crates: Vec<(String, BTreeSet<String>)> = Vec::new();
+        let mut crates: Vec<Layer> = Vec::new();
         for entry in table.get("crate").and_then(Value::as_array).into_iter().flatten() {
             let name = entry.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
             let needs: BTreeSet<String> = strings(entry.get("needs")).collect();
-            if let Some(down) = needs.iter().find(|need| !crates.iter().any(|(c, _)| c == *need)) {
+            let tests: BTreeSet<String> = strings(entry.get("tests")).collect();
+            let mut all = needs.iter().chain(&tests);
+            if let Some(down) = all.find(|need| !crates.iter().any(|c| c.name == **need)) {
                 return Err(format!(
                     "xtask/layers.toml: `{name}` needs `{down}`, which does not stand above it"
                 ));
             }
-            crates.push((name, needs));
+            crates.push(Layer { name, needs, tests });
         }
         let only = table.get("only").and_then(Value::as_table).into_iter().flatten();
         let only = only.map(|(package, users)| (package.clone(), strings(Some(users)).collect()));
@@ -45,8 +56,8 @@ impl Rules {
         &self.assertion_callers
     }
 
-    fn needs(&self, name: &str) -> Option<&BTreeSet<String>> {
-        self.crates.iter().find(|(c, _)| c == name).map(|(_, needs)| needs)
+    fn layer(&self, name: &str) -> Option<&Layer> {
+        self.crates.iter().find(|layer| layer.name == name)
     }
 }
 
@@ -76,35 +87,38 @@ fn check_manifest<'a>(
     name: &'a str,
     manifest: &'a Table,
 ) -> impl Iterator<Item = Finding> + 'a {
-    let unlisted = rules.needs(name).is_none();
+    let unlisted = rules.layer(name).is_none();
     let unlisted = unlisted
         .then(|| format!("the crate `{name}` has no place yet: give it one in xtask/layers.toml"));
     let normal = section(manifest, "dependencies").chain(section(manifest, "build-dependencies"));
-    let normal = normal.filter_map(move |package| misfit(rules, name, package));
-    // Tests may use the fakes, and any package from outside.
-    let dev = section(manifest, "dev-dependencies")
-        .filter(|package| ours(package).is_some_and(|ours| ours != "testkit"))
-        .filter_map(move |package| misfit(rules, name, package));
+    let normal = normal.filter_map(move |package| {
+        arrow(rules, name, package, false).or_else(|| user(rules, name, package))
+    });
+    // Tests may use any package from outside.
+    let dev = section(manifest, "dev-dependencies");
+    let dev = dev.filter_map(move |package| arrow(rules, name, package, true));
     unlisted.into_iter().chain(normal).chain(dev)
 }
 
-/// Why `name` may not use `package`, if it may not.
-fn misfit(rules: &Rules, name: &str, package: &str) -> Option<Finding> {
-    if let Some(needed) = ours(package) {
-        let allowed = rules.needs(name).is_none_or(|needs| needs.contains(needed));
-        return (!allowed).then(|| {
-            format!("`{name}` may not depend on `{needed}`: an arrow that xtask/layers.toml lacks")
-        });
-    }
+/// Why `name` may not depend on `package`, if that is one of ours and it may not.
+fn arrow(rules: &Rules, name: &str, package: &str, in_tests: bool) -> Option<Finding> {
+    let needed = package.strip_prefix("remit-")?;
+    let allowed = rules.layer(name).is_none_or(|layer| {
+        let fake = in_tests && needed == "testkit";
+        fake || layer.needs.contains(needed) || in_tests && layer.tests.contains(needed)
+    });
+    (!allowed).then(|| {
+        format!("`{name}` may not depend on `{needed}`: an arrow that xtask/layers.toml lacks")
+    })
+}
+
+/// Why `name` may not use `package` from outside, if it may not.
+fn user(rules: &Rules, name: &str, package: &str) -> Option<Finding> {
     let users = rules.only.get(package)?;
     (!users.contains(name)).then(|| {
         let users: Vec<&str> = users.iter().map(String::as_str).collect();
         format!("`{name}` may not use `{package}`: only {} may", users.join(", "))
     })
-}
-
-fn ours(package: &str) -> Option<&str> {
-    package.strip_prefix("remit-")
 }
 
 fn section<'a>(manifest: &'a Table, name: &str) -> impl Iterator<Item = &'a str> {
@@ -128,6 +142,10 @@ mod tests {
         [[crate]]
         name = 'engine'
         needs = ['model']
+        [[crate]]
+        name = 'gateway'
+        needs = ['engine']
+        tests = ['model']
         [only]
         redb = ['engine']
         [assertion]
@@ -154,6 +172,13 @@ mod tests {
             assert_eq!(found.len(), 1, "{section}");
             assert!(found[0].contains("`model` may not depend on `engine`"), "{}", found[0]);
         }
+    }
+
+    #[test]
+    fn an_arrow_for_tests_is_for_tests() {
+        let manifest = |section| format!("[{section}]\nremit-model.workspace = true\n");
+        assert!(findings("crates/gateway/Cargo.toml", &manifest("dev-dependencies")).is_empty());
+        assert_eq!(findings("crates/gateway/Cargo.toml", &manifest("dependencies")).len(), 1);
     }
 
     #[test]
