@@ -36,5 +36,7 @@ pub trait Store: Send + Sync {
     fn load(&self) -> Result<Option<Projection>, StoreError>;
     /// Replaces position, catalogue, open calls and holds, and the given tasks; tasks not given stay.
     /// All in one transaction.
+    ///
+    /// Errors: nothing was replaced; the next save must give the tasks of this one too.
     fn save(&self, changed: &Projection) -> Result<(), StoreError>;
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError, StorageError};
+use redb::{Builder, Database};
 
 use crate::Fault;
 
@@ -66,6 +66,8 @@ pub(crate) fn fault<E: Into<redb::Error>>(why: E) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use redb::{DatabaseError, StorageError};
+
     use super::*;
 
     #[test]

@@ -33,9 +33,18 @@ enum Fault {
 /// The store on redb, in `<state>/projection.redb`.
 pub struct RedbStore {
     path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
     /// Opened when first used; closed after any failure, because redb refuses everything after a
     /// failed write.
-    database: Mutex<Option<Database>>,
+    database: Option<Database>,
+    /// Whether something was loaded from the file or saved to it. If the file vanishes after that,
+    /// no other is begun: a save names only what changed, so a new file would lack the rest and
+    /// still carry a position.
+    begun: bool,
 }
 
 impl fmt::Debug for RedbStore {
@@ -47,34 +56,41 @@ impl fmt::Debug for RedbStore {
 impl RedbStore {
     /// The store under `state`. Nothing is opened yet.
     pub fn new(state: &Path) -> Self {
-        Self { path: state.join("projection.redb"), database: Mutex::default() }
+        Self { path: state.join("projection.redb"), state: Mutex::default() }
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Database>> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> Result<Option<Projection>, Fault> {
-        let mut slot = self.slot();
-        let database = match slot.take() {
+        let mut state = self.state();
+        let database = match state.database.take() {
             Some(database) => database,
-            None if !file::is_there(&self.path)? => return Ok(None),
+            None if !file::is_there(&self.path)? => {
+                state.begun = false;
+                return Ok(None);
+            }
             None => file::open(&self.path)?,
         };
         let projection = tables::read(&database)?;
-        *slot = Some(database);
+        *state = State { database: Some(database), begun: projection.is_some() };
         Ok(projection)
     }
 
     fn write(&self, changed: &Projection) -> Result<(), Fault> {
-        let mut slot = self.slot();
-        let database = match slot.take() {
+        let mut state = self.state();
+        let database = match state.database.take() {
             Some(database) => database,
-            None if !file::is_there(&self.path)? => file::create(&self.path)?,
-            None => file::open(&self.path)?,
+            None if file::is_there(&self.path)? => file::open(&self.path)?,
+            None if state.begun => {
+                let text = "its file is gone; it begins anew with the next start";
+                return Err(Fault::Disk(text.to_owned()));
+            }
+            None => file::create(&self.path)?,
         };
         tables::write(&database, changed)?;
-        *slot = Some(database);
+        *state = State { database: Some(database), begun: true };
         Ok(())
     }
 
@@ -86,7 +102,7 @@ impl RedbStore {
     }
 
     fn set_aside(&self, why: &str, action: &'static str) -> Result<(), StoreError> {
-        *self.slot() = None;
+        self.state().database = None;
         let aside = file::set_aside(&self.path)
             .map_err(|fault| StoreError { action, why: fault.to_string() })?;
         tracing::warn!(
@@ -105,13 +121,16 @@ impl Store for RedbStore {
         match Self::guarded(|| self.read()) {
             Ok(projection) => Ok(projection),
             Err(Fault::Disk(why)) => Err(StoreError { action: "read", why }),
-            Err(Fault::Useless(why)) => self.set_aside(&why, "read").map(|()| None),
+            Err(Fault::Useless(why)) => {
+                self.set_aside(&why, "read")?;
+                self.state().begun = false;
+                Ok(None)
+            }
         }
     }
 
-    /// A file that turns out to be useless is moved aside, and this save fails: what it would
-    /// write names only what changed, so the next one must name everything. Until then there is
-    /// no projection, and a start replays the ledger.
+    /// A file that turns out to be useless is moved aside, and this save and those after it fail
+    /// until the next start, which replays the ledger.
     fn save(&self, changed: &Projection) -> Result<(), StoreError> {
         let action = "written";
         match Self::guarded(|| self.write(changed)) {

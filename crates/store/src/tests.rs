@@ -179,3 +179,16 @@ fn a_disk_that_refuses_is_an_error_and_not_a_reason_to_move_anything() {
     drop(store);
     assert_eq!(second.load().unwrap().unwrap().position, 1, "it tries anew");
 }
+
+#[test]
+fn a_file_that_vanishes_while_in_use_is_not_begun_anew_with_half_the_tasks() {
+    let (dir, store) = stand();
+    store.save(&projection(1, vec![task(1, "a")])).unwrap();
+    fs::remove_file(dir.path().join("projection.redb")).unwrap();
+    // The open database does not notice; a failure closes it.
+    store.state().database = None;
+    let error = store.save(&projection(2, vec![task(2, "b")])).unwrap_err().to_string();
+    assert!(error.contains("its file is gone"), "{error}");
+    assert_eq!(store.load().unwrap(), None);
+    assert_eq!(RedbStore::new(dir.path()).load().unwrap(), None);
+}
