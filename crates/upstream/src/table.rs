@@ -137,8 +137,8 @@ mod tests {
         }
     }
 
-    fn answer() -> Answer {
-        Ok(Outcome::Result(Object::empty()))
+    fn answer() -> Outcome {
+        Outcome::Result(Object::empty())
     }
 
     #[test]
@@ -156,9 +156,9 @@ mod tests {
     fn answers_find_their_request_and_no_other() {
         let table = Arc::new(Table::new(2));
         let mut place = table.enter(None).unwrap();
-        assert!(!table.settle(place.id + 1, answer()));
-        assert!(table.settle(place.id, answer()));
-        assert!(!table.settle(place.id, answer()), "only once");
+        assert!(!table.settle(place.id + 1, Ok(answer())));
+        assert!(table.settle(place.id, Ok(answer())));
+        assert!(!table.settle(place.id, Ok(answer())), "only once");
         assert!(matches!(place.answer.try_recv(), Ok(Ok(_))));
     }
 
