@@ -51,7 +51,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             separator: "__".to_owned(),
-            session_idle: Duration::from_secs(30 * 60),
+            session_idle: Duration::from_mins(30),
             max_sessions: 32,
             max_in_flight: 128,
             max_streams: 32,

@@ -19,6 +19,13 @@ use crate::watch::{Notice, Watch};
 /// The most resources one stream may be subscribed to (promise R13).
 const MAX_RESOURCES: usize = 64;
 
+/// The members of a filter that stand for a list, and the notification each asks for.
+const LISTS: [(&str, &str); 3] = [
+    ("toolsListChanged", method::TOOLS_CHANGED),
+    ("promptsListChanged", method::PROMPTS_CHANGED),
+    ("resourcesListChanged", method::RESOURCES_CHANGED),
+];
+
 /// An open subscription.
 #[derive(Debug)]
 pub(crate) struct Listening {
@@ -32,9 +39,9 @@ pub(crate) struct Listening {
 /// Which notices are wanted.
 #[derive(Clone, Debug, Default)]
 struct Filter {
-    tools: bool,
-    prompts: bool,
-    resources: bool,
+    /// The notifications about lists, by method.
+    lists: BTreeSet<&'static str>,
+    /// The resources, by URI.
     updates: BTreeSet<String>,
 }
 
@@ -82,21 +89,18 @@ impl Listening {
             return self.notification(method::ACKNOWLEDGED, &[("notifications", notifications)]);
         }
         loop {
-            match self.watch.next().await {
-                Notice::Tools if self.wanted.tools => {
-                    return self.notification(method::TOOLS_CHANGED, &[]);
-                }
-                Notice::Resources if self.wanted.resources => {
-                    return self.notification(method::RESOURCES_CHANGED, &[]);
-                }
-                Notice::Prompts if self.wanted.prompts => {
-                    return self.notification(method::PROMPTS_CHANGED, &[]);
-                }
+            let changed = match self.watch.next().await {
+                Notice::Stopped => return Said::End(self.end()),
                 Notice::Updated(uri) if self.wanted.updates.contains(&uri) => {
                     return self.notification(method::RESOURCE_UPDATED, &[("uri", json!(uri))]);
                 }
-                Notice::Stopped => return Said::End(self.end()),
-                _ => {}
+                Notice::Updated(_) => continue,
+                Notice::Tools => method::TOOLS_CHANGED,
+                Notice::Resources => method::RESOURCES_CHANGED,
+                Notice::Prompts => method::PROMPTS_CHANGED,
+            };
+            if self.wanted.lists.contains(changed) {
+                return self.notification(changed, &[]);
             }
         }
     }
@@ -132,24 +136,15 @@ impl Filter {
                 "expected `resourceSubscriptions` to be at most {MAX_RESOURCES} strings"
             ))
         })?;
-        let flag = |name: &str| filter.get(name).is_some_and(|flag| flag.as_str() == "true");
-        Ok(Self {
-            tools: flag("toolsListChanged"),
-            prompts: flag("promptsListChanged"),
-            resources: flag("resourcesListChanged"),
-            updates,
-        })
+        let wants = |member: &str| filter.get(member).is_some_and(|flag| flag.as_str() == "true");
+        let lists = LISTS.iter().filter(|(member, _)| wants(member)).map(|(_, method)| *method);
+        Ok(Self { lists: lists.collect(), updates })
     }
 
     fn to_value(&self) -> Value {
         let mut granted = Map::new();
-        let flags = [
-            ("toolsListChanged", self.tools),
-            ("promptsListChanged", self.prompts),
-            ("resourcesListChanged", self.resources),
-        ];
-        for (name, _) in flags.into_iter().filter(|(_, granted)| *granted) {
-            granted.insert(name.to_owned(), json!(true));
+        for (member, _) in LISTS.iter().filter(|(_, method)| self.lists.contains(method)) {
+            granted.insert((*member).to_owned(), json!(true));
         }
         if !self.updates.is_empty() {
             granted.insert("resourceSubscriptions".to_owned(), json!(self.updates));

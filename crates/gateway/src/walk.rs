@@ -77,16 +77,17 @@ impl Walk {
     /// Waits for what happens next. Messages come before the end they preceded. Dropping the
     /// future loses nothing.
     pub(crate) async fn next(&mut self) -> Step {
-        tokio::select! {
-            biased;
-            message = self.messages.recv(), if !self.quiet => match message {
-                Some(message) => Step::Message(message),
-                None => {
+        loop {
+            tokio::select! {
+                biased;
+                message = self.messages.recv(), if !self.quiet => {
+                    if let Some(message) = message {
+                        return Step::Message(message);
+                    }
                     self.quiet = true;
-                    Step::Ended(ended(&mut self.answer).await)
                 }
-            },
-            answer = ended(&mut self.answer) => Step::Ended(answer),
+                answer = ended(&mut self.answer) => return Step::Ended(answer),
+            }
         }
     }
 }

@@ -142,13 +142,19 @@ mod tests {
     fn who_lists_a_resource_owns_it_and_templates_come_second() {
         let (one, two): (ServerName, ServerName) = ("one".parse().unwrap(), "two".parse().unwrap());
         let offers = [
-            (one.clone(), offer(&["note://a", "note://both"], &["file:///{path}"])),
-            (two.clone(), offer(&["note://both"], &["note://{name}", "{+uri}"])),
+            (one, offer(&["note://a", "note://both"], &["file:///{path}"])),
+            (two, offer(&["note://both"], &["note://{name}", "{+uri}"])),
         ];
-        assert_eq!(owners(&offers, "note://a"), [one.clone()]);
-        assert_eq!(owners(&offers, "note://b"), [two.clone()]);
-        assert_eq!(owners(&offers, "note://both"), [one.clone(), two]);
-        assert_eq!(owners(&offers, "file:///etc/passwd"), [one]);
+        for (uri, expected) in [
+            ("note://a", vec!["one"]),
+            ("note://b", vec!["two"]),
+            ("note://both", vec!["one", "two"]),
+            ("file:///etc/passwd", vec!["one"]),
+        ] {
+            let found = owners(&offers, uri);
+            let found: Vec<&str> = found.iter().map(ServerName::as_str).collect();
+            assert_eq!(found, expected, "{uri}");
+        }
         assert!(owners(&offers, "http://elsewhere").is_empty());
     }
 }

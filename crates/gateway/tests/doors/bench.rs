@@ -218,8 +218,9 @@ impl Bench {
 }
 
 pub(crate) fn initialize(work: &Work, capabilities: Value) -> Post {
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities,
+    let mut params = json!({"protocolVersion": "2025-11-25",
         "clientInfo": {"name": "t", "version": "1"}});
+    params["capabilities"] = capabilities;
     Post::bare(work).body(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize",
         "params": params}))
 }
@@ -307,11 +308,18 @@ impl Post {
     }
 
     /// A request within a session.
-    pub(crate) fn within(work: &Work, session: &str, id: u64, ask: (&str, Value)) -> Self {
+    pub(crate) fn within(
+        work: &Work,
+        session: &str,
+        id: u64,
+        (method, params): (&str, Value),
+    ) -> Self {
+        let mut body = json!({"jsonrpc": "2.0", "id": id, "method": method});
+        body["params"] = params;
         Self::bare(work)
             .with("mcp-session-id", Some(session))
             .with("mcp-protocol-version", Some("2025-11-25"))
-            .body(&json!({"jsonrpc": "2.0", "id": id, "method": ask.0, "params": ask.1}))
+            .body(&body)
     }
 
     pub(crate) fn body(self, body: &Value) -> Self {

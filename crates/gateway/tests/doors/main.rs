@@ -8,3 +8,4 @@ mod lists;
 mod sessions;
 mod stateless;
 mod streams;
+mod tcp;
