@@ -1,7 +1,7 @@
 //! Decide: a pure function of a policy set and a question.
 //!
 //! [`Snapshot::compile`] turns Cedar files and the tool catalogue into an immutable, validated
-//! set; [`decide`] answers one [`remit_model::Question`] from it. What a policy may not loosen
+//! set; [`decide()`] answers one [`remit_model::Question`] from it. What a policy may not loosen
 //! (the remit, the budget, the deadline) is checked in Rust before Cedar is asked; what Cedar
 //! would shrug off (a policy that fails to evaluate) is a refusal here (promise R1).
 //!

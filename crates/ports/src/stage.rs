@@ -7,7 +7,7 @@
 //! | [`Drafted::recorded`] | [`Recorded`] | that very question is durably on record |
 //! | [`Recorded::arm`] | [`Armed`] | bound to the task's epoch; a credential joins here |
 //! | [`Armed::spend`] | [`Outbound`] | nothing stopped it: these bytes may be sent, once |
-//! | [`Outbound::done`] | [`Done`] | what came back, to be settled |
+//! | [`Outbound::answered`] | [`Done`] | what came back, to be settled |
 //! | [`Done::settle`] | [`Settled`] | the outcome has its place in the log: reply |
 //!
 //! Doors that only advise stop at [`Recorded`] and settle with [`Outcome::Unseen`]; nothing but
