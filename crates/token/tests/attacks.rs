@@ -342,3 +342,16 @@ fn a_minter_prints_nothing_secret_and_takes_only_its_kind_of_key() {
         assert!(matches!(error, TokenError::Secret(_)), "{error}");
     }
 }
+
+#[test]
+fn any_one_character_changed() {
+    let (verifier, token) = (verifier(), token());
+    for at in 0..token.len() {
+        for other in ["A", "B", "_", "=", "."] {
+            let mut bent = token.clone();
+            bent.replace_range(at..=at, other);
+            let accepted = verifier.verify(&bent, NOW).is_ok();
+            assert_eq!(accepted, bent == token, "character {at} changed to {other}");
+        }
+    }
+}
