@@ -65,13 +65,17 @@ pub(crate) async fn json(body: Incoming, id: u64, limits: Limits) -> Ended {
 }
 
 /// Reads events until the answer to the request `id`, or to the end of the stream if there is no
-/// such request. Everything else goes to `aside`.
+/// such request. Everything else goes to `aside`; `cursor` is left at the last event id.
+///
+/// Errors: the stream ended or broke off before the answer, in words. What was read until then was
+/// well formed, so the stream may be taken up again where it was left.
 pub(crate) async fn events(
     mut body: Incoming,
     id: Option<u64>,
     limits: Limits,
+    cursor: &mut Option<String>,
     mut aside: impl FnMut(Aside),
-) -> Ended {
+) -> Result<Ended, String> {
     let mut events = Events::new(limits.message);
     loop {
         match body.frame().await {
@@ -80,26 +84,30 @@ pub(crate) async fn events(
                     events.feed(&data);
                 }
             }
-            Some(Err(e)) => return Ended::Lost(format!("the stream broke off: {}", causes(&e))),
-            None => return Ended::Lost("the stream ended before the answer".to_owned()),
+            Some(Err(e)) => return Err(format!("the stream broke off: {}", causes(&e))),
+            None => return Err("the stream ended before the answer".to_owned()),
         }
         while let Some(event) = events.next_event() {
             let event = match event {
-                Ok(event) if event.data.is_empty() => continue,
                 Ok(event) => event,
-                Err(e) => return Ended::Lost(format!("the server's stream is malformed: {e}")),
+                Err(e) => return Ok(Ended::Lost(format!("the server's stream is malformed: {e}"))),
             };
+            cursor.clone_from(&event.id);
+            if event.data.is_empty() {
+                continue;
+            }
             match Frame::parse(event.data.as_bytes(), bounds(limits)) {
                 Ok(Frame::Notification(notification)) => aside(Aside::Notification(notification)),
                 Ok(Frame::Request(request)) => aside(Aside::Request(request)),
                 Ok(Frame::Response(response)) => {
                     let addressed = response.id().and_then(Id::as_u64);
                     if id.is_some() && addressed == id {
-                        return Ended::Reply(response.into_outcome());
+                        return Ok(Ended::Reply(response.into_outcome()));
                     }
                 }
                 Err(malformed) => {
-                    return Ended::Lost(format!("the server's answer is malformed: {malformed}"));
+                    let why = format!("the server's answer is malformed: {malformed}");
+                    return Ok(Ended::Lost(why));
                 }
             }
         }

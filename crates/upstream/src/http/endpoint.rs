@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use remit_mcp::{
     Era, Notification, Outcome, ParamHeaders, Raw, Request, Revision, headers, method,
 };
@@ -31,6 +32,9 @@ use crate::wire::{Ask, Ended, Wire};
 const TELL: Duration = Duration::from_secs(10);
 /// The first and the longest wait before a stream of notifications is opened again.
 const RELISTEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// How long to wait before a stream that the server let go of is taken up again, and how often.
+const RESUME: Duration = Duration::from_millis(500);
+const MAX_RESUMES: usize = 8;
 /// The longest session id that is kept.
 const MAX_SESSION_ID: usize = 1024;
 
@@ -136,13 +140,7 @@ impl Endpoint {
                 }
                 ended
             }
-            Shape::Events => {
-                let link = ask.link.clone();
-                answer::events(body, Some(id), self.limits, |aside| {
-                    self.aside(aside, link.as_ref());
-                })
-                .await
-            }
+            Shape::Events => self.streamed(body, ask, id).await,
             Shape::Other => Ended::Lost(
                 "the server answered with something else than JSON or an event stream".to_owned(),
             ),
@@ -158,6 +156,34 @@ impl Endpoint {
             }
         }
         ended
+    }
+
+    /// The answer on a stream. In the session era a server may let go of a stream and be asked for
+    /// the rest of it (2025-11-25 *Resumability and Redelivery*): that asks for events, it does not
+    /// send the call again.
+    async fn streamed(&self, body: Incoming, ask: &Ask, id: u64) -> Ended {
+        let link = ask.link.as_ref();
+        let mut cursor = None;
+        let mut body = body;
+        for _ in 0..=MAX_RESUMES {
+            let read = answer::events(body, Some(id), self.limits, &mut cursor, |aside| {
+                self.aside(aside, link);
+            });
+            let why = match read.await {
+                Ok(ended) => return ended,
+                Err(why) => why,
+            };
+            let resumed = match &cursor {
+                Some(last) if self.session().id.is_some() => {
+                    tokio::time::sleep(RESUME).await;
+                    self.open_stream(Some(last)).await.ok()
+                }
+                _ => None,
+            };
+            let Some(resumed) = resumed else { return Ended::Lost(why) };
+            body = resumed;
+        }
+        Ended::Lost("the server let go of the stream too often".to_owned())
     }
 
     /// Something the server said on a stream that belongs to `link`, or to nobody.
@@ -233,19 +259,38 @@ impl Endpoint {
         Ok(http)
     }
 
-    /// The GET stream of a session: `true` if it may be opened again.
-    async fn unasked(&self) -> bool {
-        let Ok(mut http) = self.bare(Method::GET, Bytes::new()) else { return false };
+    /// Opens the GET stream of a session, from the event after `last` on.
+    ///
+    /// Errors: there is none; `true` if it may be tried again.
+    async fn open_stream(&self, last: Option<&str>) -> Result<Incoming, bool> {
+        let mut http = self.bare(Method::GET, Bytes::new()).map_err(|_| false)?;
         self.add_session(&mut http);
         http.headers_mut().remove(CONTENT_TYPE);
         http.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        let Ok((response, _connection)) = self.pool.send(http, &Own).await else { return true };
-        let (head, body) = response.into_parts();
-        if head.status != StatusCode::OK || answer::shape(&head.headers) != Shape::Events {
-            return head.status.is_server_error();
+        if let Some(last) = last {
+            let value = HeaderValue::from_str(last).map_err(|_| false)?;
+            http.headers_mut().insert(HeaderName::from_static("last-event-id"), value);
         }
-        answer::events(body, None, self.limits, |aside| self.aside(aside, None)).await;
-        true
+        let (response, _connection) = self.pool.send(http, &Own).await.map_err(|_| true)?;
+        let (head, body) = response.into_parts();
+        if head.status == StatusCode::OK && answer::shape(&head.headers) == Shape::Events {
+            Ok(body)
+        } else {
+            Err(head.status.is_server_error())
+        }
+    }
+
+    /// Reads the GET stream of a session to its end: `true` if it may be opened again.
+    async fn unasked(&self) -> bool {
+        let body = match self.open_stream(None).await {
+            Ok(body) => body,
+            Err(again) => return again,
+        };
+        let mut cursor = None;
+        let read = answer::events(body, None, self.limits, &mut cursor, |aside| {
+            self.aside(aside, None);
+        });
+        read.await.is_err()
     }
 
     /// The subscription at a stateless server: `true` if it may be opened again.

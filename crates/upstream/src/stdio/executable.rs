@@ -4,7 +4,8 @@
 //! person admits the change. Where the program is an interpreter (`node`, `python3`, `sh` …) or a
 //! launcher, the script it is given is what matters, so it is pinned with it.
 //!
-//! *Where this ends:* modules that a script loads later are not covered, and the file could be
+//! *Where this ends:* modules that a script loads later are not covered, nor what a launcher such
+//! as `npx` or `uvx` fetches, and the file could be
 //! exchanged between the digest and the start by someone who may write to it at that very moment.
 
 use std::collections::BTreeMap;

@@ -142,6 +142,18 @@ async fn what_was_written_and_not_answered_is_unknown_and_never_repeated() {
 }
 
 #[tokio::test]
+async fn a_stream_that_was_let_go_is_taken_up_again_without_a_second_send() {
+    let running = start("sessions").await;
+    let (ended, opened) = carry(&running.servers, "let_go", "{}").await;
+    assert_eq!((text(&ended).as_str(), opened), ("the rest", 1));
+    assert_eq!(logged(&running.log, "\"let_go\"").len(), 1);
+    let running = start("stateless").await;
+    let (ended, _) = carry(&running.servers, "let_go", "{}").await;
+    assert!(lost(&ended).contains("ended before the answer"), "{ended:?}");
+    assert_eq!(logged(&running.log, "\"GET\"").len(), 0, "there is nothing to resume there");
+}
+
+#[tokio::test]
 async fn statuses_tell_what_was_not_acted_on() {
     let running = start("sessions").await;
     for (tool, status) in

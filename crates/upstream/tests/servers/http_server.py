@@ -18,8 +18,7 @@ SESSION = "session-1"
 lock = threading.Lock()
 elicited = threading.Event()
 elicitation = {}
-expired = False
-forgotten = set()
+resumable = {}
 
 TOOLS = [
     {"name": "echo", "inputSchema": {"type": "object", "properties": {
@@ -67,7 +66,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def do_GET(self):
-        if ERA == "sessions" and self.headers.get("Mcp-Session-Id"):
+        self.note("GET", None)
+        if self.headers.get("Last-Event-ID") == "cut-1":
+            self.start_events()
+            self.event({"jsonrpc": "2.0", "id": resumable["id"],
+                        "result": {"content": [{"type": "text", "text": "the rest"}]}})
+        elif ERA == "sessions" and self.headers.get("Mcp-Session-Id"):
             self.start_events()
             self.event({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
             time.sleep(30)
@@ -150,6 +154,10 @@ class Handler(BaseHTTPRequestHandler):
             self.start_events()
             self.event({"jsonrpc": "2.0", "method": "notifications/progress",
                         "params": {"progressToken": token, "progress": 1}})
+        elif name == "let_go":
+            resumable["id"] = message["id"]
+            self.start_events()
+            self.wfile.write(b"id: cut-1\ndata:\n\n")
         elif name == "hang_up":
             self.close_connection = True
             self.connection.close()
