@@ -21,7 +21,7 @@ Start here:
   remit mcp --template default   the command for an MCP client's configuration"
 )]
 pub(crate) struct Cli {
-    /// The state directory [default: $REMIT_STATE, else ~/.local/state/remit]
+    /// The state directory [default: `$REMIT_STATE`, else `~/.local/state/remit`]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Print one JSON document instead of words
@@ -207,6 +207,11 @@ pub(crate) enum Tool {
         /// The digest you looked at [default: the current one]
         #[arg(long)]
         digest: Option<String>,
+    },
+    /// Admit the changed executable of a server, which is not started until then (operator)
+    AdmitExecutable {
+        /// The server
+        server: String,
     },
     /// Withdraw a tool (operator)
     Withdraw {

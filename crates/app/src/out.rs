@@ -39,6 +39,7 @@ impl Out {
     }
 
     /// One line, whatever the form.
+    #[expect(clippy::unused_self, reason = "what is printed goes through the one who prints")]
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Fail> {
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "{}", text.trim_end_matches('\n'))?;

@@ -13,7 +13,7 @@ use remit_engine::{Engine, Ports};
 use remit_gateway::Gateway;
 use remit_keys::{Keyring, Keys, Operator, StateLock};
 use remit_operator::{Authority, Passphrases, wire};
-use remit_store::FileStore;
+use remit_store::RedbStore;
 use remit_token::Realm;
 use remit_upstream::{Base, HttpServer, ServerConfig, Servers, StdioServer, Transport};
 use tokio::net::TcpListener;
@@ -142,7 +142,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
 /// The adapters.
 struct Parts {
     ledger: Arc<remit_ledger::FileLedger>,
-    store: Arc<FileStore>,
+    store: Arc<RedbStore>,
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
     clock: Arc<SystemClock>,
@@ -163,7 +163,7 @@ impl Parts {
         let ledger = remit_ledger::FileLedger::open(options, signer, doors)?;
         tracing::info!(report = ?ledger.report(), "the ledger is open");
         let upstream = Servers::new(servers(config)?, base(config), Arc::clone(&clock) as _);
-        let store = FileStore::open(&state.join("projection.redb"))?;
+        let store = RedbStore::new(state);
         Ok(Self {
             ledger: Arc::new(ledger),
             store: Arc::new(store),

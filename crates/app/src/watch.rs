@@ -16,7 +16,7 @@ use crate::fail::Fail;
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
 /// Between two attempts to ask a server that did not answer, at most.
-const SLOWEST_RETRY: Duration = Duration::from_secs(60);
+const SLOWEST_RETRY: Duration = Duration::from_mins(1);
 
 /// Starts the loops.
 pub(crate) fn start(engine: &Arc<Engine>, config_file: PathBuf, stop: &CancellationToken) {

@@ -72,13 +72,23 @@ pub enum Change {
         /// The approver group that answers for its server.
         owner: String,
     },
+    /// The executable that may be started for a stdio server: as first found, or as a person
+    /// admitted it.
+    Pinned {
+        /// Which.
+        server: ServerName,
+        /// The digest of the program, and of the script it runs.
+        executable: Digest,
+        /// Who: `configuration` at first sight, or an operator.
+        by: String,
+    },
 }
 
 impl Change {
     /// The tool it is about; `None` for a whole server.
     pub fn tool(&self) -> Option<&ToolId> {
         match self {
-            Self::Met { .. } => None,
+            Self::Met { .. } | Self::Pinned { .. } => None,
             Self::Discovered(tool) | Self::Appeared(tool) | Self::Drifted { tool } => {
                 Some(&tool.id)
             }
@@ -102,6 +112,7 @@ impl Change {
             Self::Admitted { .. } => "admitted",
             Self::Withdrawn { .. } => "withdrawn",
             Self::Reprofiled { .. } => "reprofiled",
+            Self::Pinned { .. } => "pinned",
         }
     }
 }
@@ -113,6 +124,7 @@ pub struct Catalogue {
     tools: BTreeMap<ToolId, Tool>,
     known: BTreeSet<ServerName>,
     absent: BTreeSet<ToolId>,
+    executables: BTreeMap<ServerName, Digest>,
 }
 
 /// The catalogue as JSON can hold it: a map's key would have to be a string.
@@ -122,19 +134,22 @@ struct Stored {
     tools: Vec<Tool>,
     known: BTreeSet<ServerName>,
     absent: BTreeSet<ToolId>,
+    #[serde(default)]
+    executables: BTreeMap<ServerName, Digest>,
 }
 
 impl From<Stored> for Catalogue {
     fn from(stored: Stored) -> Self {
-        let tools = stored.tools.into_iter().map(|tool| (tool.id.clone(), tool)).collect();
-        Self { tools, known: stored.known, absent: stored.absent }
+        let Stored { tools, known, absent, executables } = stored;
+        let tools = tools.into_iter().map(|tool| (tool.id.clone(), tool)).collect();
+        Self { tools, known, absent, executables }
     }
 }
 
 impl From<Catalogue> for Stored {
     fn from(catalogue: Catalogue) -> Self {
-        let tools = catalogue.tools.into_values().collect();
-        Self { tools, known: catalogue.known, absent: catalogue.absent }
+        let Catalogue { tools, known, absent, executables } = catalogue;
+        Self { tools: tools.into_values().collect(), known, absent, executables }
     }
 }
 
@@ -170,6 +185,11 @@ impl Catalogue {
         self.known.contains(server)
     }
 
+    /// The executable that may be started for a server.
+    pub fn executable(&self, server: &ServerName) -> Option<Digest> {
+        self.executables.get(server).copied()
+    }
+
     /// The digest over everything a decision may depend on: of each tool its id, the digest of its
     /// definition, its admission, its owner and its profile.
     pub fn digest(&self) -> Digest {
@@ -190,6 +210,9 @@ impl Catalogue {
                 self.known.insert(tool.id.server.clone());
                 self.absent.remove(&tool.id);
                 self.tools.insert(tool.id.clone(), tool.clone());
+            }
+            Change::Pinned { server, executable, .. } => {
+                self.executables.insert(server.clone(), *executable);
             }
             Change::Vanished { id } => {
                 if self.tools.contains_key(id) {

@@ -35,15 +35,22 @@ impl Engine {
     /// Errors: the server cannot be asked, or the changes cannot be recorded; the catalogue then
     /// stays as it was.
     pub async fn discover(&self, server: &ServerName) -> Result<usize, DiscoverError> {
+        if let Some(executable) = self.world().catalogue.executable(server) {
+            self.ports.upstream.pin(server, executable);
+        }
         let offer = self.ports.upstream.discover(server).await?;
         let settings = self.settings();
         let Some(overrides) = settings.servers.get(server) else { return Ok(0) };
         let _writer = self.world_writer.lock().await;
         let world = self.world();
         let (catalogue, now) = (&world.catalogue, self.now());
-        let changes = remit_catalogue::observe(catalogue, server, &offer.tools, overrides, now);
+        let mut changes = remit_catalogue::observe(catalogue, server, &offer.tools, overrides, now);
         for rejected in remit_catalogue::rejected(&offer.tools) {
             tracing::warn!(%server, ?rejected, "a tool definition was rejected");
+        }
+        if let (Some(executable), None) = (offer.executable, catalogue.executable(server)) {
+            let (server, by) = (server.clone(), "configuration".to_owned());
+            changes.push(CatalogueChange::Pinned { server, executable, by });
         }
         self.remember_offer(server, offer);
         self.apply(&world, &changes, None).await?;
@@ -67,6 +74,30 @@ impl Engine {
         let groups = self.settings.load().group_names();
         World::compile(Arc::clone(&world.sources), Arc::new(next), &groups)?;
         self.apply(&world, &[change], Some(actor)).await
+    }
+
+    /// Admits the executable of `server` as it is now, if it changed; gives its digest.
+    ///
+    /// Errors: the server cannot be asked for another reason, or it cannot be recorded.
+    pub async fn admit_executable(
+        &self,
+        actor: &Actor,
+        server: &ServerName,
+    ) -> Result<Option<Digest>, DiscoverError> {
+        let found = match self.ports.upstream.discover(server).await {
+            Err(UpstreamError::ExecutableChanged { found, .. }) => found,
+            Err(why) => return Err(why.into()),
+            Ok(_) => return Ok(None),
+        };
+        {
+            let _writer = self.world_writer.lock().await;
+            let by = actor.name.clone();
+            let change = CatalogueChange::Pinned { server: server.clone(), executable: found, by };
+            self.apply(&self.world(), &[change], Some(actor)).await?;
+        }
+        self.ports.upstream.pin(server, found);
+        self.discover(server).await?;
+        Ok(Some(found))
     }
 
     /// Withdraws a tool: it is neither listed nor called until it is admitted again.

@@ -24,7 +24,10 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// The question whether `call` may be made.
     pub(crate) fn call(&self, call: Call, input: Value) -> Question {
-        let tool = call.tool().and_then(|id| self.world.catalogue.get(&id));
+        // A tool that its server no longer lists is as unknown as one it never had.
+        let catalogue = &self.world.catalogue;
+        let tool =
+            call.tool().filter(|id| catalogue.is_offered(id)).and_then(|id| catalogue.get(&id));
         let resources = resources(&call, tool, &input);
         let approval = self.approval(&call, &input);
         Question { resources, approval, ..self.question(Asked::Call(call), tool, input) }
@@ -69,7 +72,7 @@ fn resources(call: &Call, tool: Option<&Tool>, input: &Value) -> Vec<Resource> {
             remit_catalogue::resources(&tool.profile, input, &call.server)
         }
         (Operation::ReadResource { uri }, _) => {
-            vec![Resource { kind: ResourceKind::File, id: uri.clone() }]
+            remit_catalogue::resource::of_uri(uri, &call.server)
         }
         _ => vec![server(call.server.as_str())],
     }

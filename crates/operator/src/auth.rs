@@ -12,8 +12,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::serve::IncomingStream;
 use remit_engine::approve::Actor;
 use remit_model::{Digest, Entropy, Timestamp};
@@ -165,7 +165,7 @@ impl FromRequestParts<Door> for Anyone {
             .map_err(|why| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, why))?;
         let token = parts
             .headers
-            .get(axum::http::header::AUTHORIZATION)
+            .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let by_session =
             token.and_then(|token| door.authority.by_session(token, door.engine.now()));

@@ -1,5 +1,7 @@
 //! Failures as JSON: a status and one sentence.
 
+use std::fmt::Display;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -22,17 +24,17 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with `status` that says `error`.
-    pub fn new(status: StatusCode, error: impl ToString) -> Self {
+    pub fn new(status: StatusCode, error: impl Display) -> Self {
         Self { status, body: wire::Failure { error: error.to_string(), refusal: None } }
     }
 
     /// Nothing of that name.
-    pub fn missing(error: impl ToString) -> Self {
+    pub fn missing(error: impl Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, error)
     }
 
     /// A request that cannot be read.
-    pub fn bad(error: impl ToString) -> Self {
+    pub fn bad(error: impl Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 }

@@ -52,6 +52,7 @@ pub fn router(door: Door) -> Router {
         .route("/v1/tasks/{task}/grant", post(tasks::grant))
         .route("/v1/tasks/{task}/prompt", post(tasks::prompt))
         .route("/v1/tools", get(tools::list))
+        .route("/v1/servers/{server}/admit", post(tools::admit_executable))
         .route("/v1/tools/{server}/{tool}", get(tools::show))
         .route("/v1/tools/{server}/{tool}/admit", post(tools::admit))
         .route("/v1/tools/{server}/{tool}/withdraw", post(tools::withdraw))

@@ -1,4 +1,4 @@
-//! Counters in the OpenMetrics text format, for Prometheus.
+//! Counters in the `OpenMetrics` text format, for Prometheus.
 
 use axum::extract::State;
 use axum::http::header;

@@ -49,6 +49,17 @@ pub(crate) async fn admit(
     show(State(door), Path((server, name))).await
 }
 
+/// `POST /v1/servers/{server}/admit`: the server's executable as it is now.
+pub(crate) async fn admit_executable(
+    State(door): State<Door>,
+    Operator(actor): Operator,
+    Path(server): Path<String>,
+) -> Result<Json<wire::Executable>, Failure> {
+    let server = server.parse().map_err(Failure::bad)?;
+    let admitted = door.engine.admit_executable(&actor, &server).await?;
+    Ok(Json(wire::Executable { server: server.to_string(), admitted }))
+}
+
 /// `POST /v1/tools/{server}/{tool}/withdraw`
 pub(crate) async fn withdraw(
     State(door): State<Door>,

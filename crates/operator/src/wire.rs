@@ -200,6 +200,15 @@ pub struct Admit {
     pub digest: String,
 }
 
+/// `POST /v1/servers/{server}/admit`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Executable {
+    /// The server.
+    pub server: String,
+    /// The digest that was admitted; absent if nothing had changed.
+    pub admitted: Option<remit_model::Digest>,
+}
+
 /// A held call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hold {

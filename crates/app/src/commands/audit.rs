@@ -61,19 +61,21 @@ fn verify(context: &Context, place: &cli::AuditPlace, out: &mut Out) -> Result<(
     });
     out.say(&value, |_| {
         let unpublished = verified.entries.saturating_sub(verified.published);
-        let mut text = format!(
+        let mut lines = vec![format!(
             "verified {} entries under the signed checkpoint, root {}",
             verified.published, verified.root
-        );
+        )];
         if unpublished > 0 {
-            text.push_str(&format!(
-                "\nand {unpublished} more in the journal, not yet under a checkpoint"
-            ));
+            lines
+                .push(format!("and {unpublished} more in the journal, not yet under a checkpoint"));
         }
         if verified.open_calls > 0 {
-            text.push_str(&format!("\n{} permits have no outcome yet", verified.open_calls));
+            lines.push(format!("{} permits have no outcome yet", verified.open_calls));
         }
-        text
+        lines.join(
+            "
+",
+        )
     })
 }
 

@@ -88,12 +88,11 @@ pub(crate) fn make(context: &Context) -> Result<Option<Made>, Fail> {
         // A run that was interrupted goes on from here.
         opened => opened?,
     };
-    let (passphrase, shown) = match &context.passphrase_file {
-        Some(file) => (read_passphrase(Some(file), "")?, None),
-        None => {
-            let generated = remit_keys::generate_passphrase(&SystemEntropy);
-            (generated.clone(), Some(generated))
-        }
+    let (passphrase, shown) = if let Some(file) = &context.passphrase_file {
+        (read_passphrase(Some(file), "")?, None)
+    } else {
+        let generated = remit_keys::generate_passphrase(&SystemEntropy);
+        (generated.clone(), Some(generated))
     };
     keys.operator().set_passphrase(&passphrase, &SystemEntropy)?;
     let config = context.config();

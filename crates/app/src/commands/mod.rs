@@ -75,7 +75,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Hold(args) => hold::run(&context, args, out).await?,
         Command::Approve(id) => hold::answer(&context, &id.hold, "approve", out).await?,
         Command::Deny(id) => hold::answer(&context, &id.hold, "deny", out).await?,
-        Command::Policy(args) => return policy::run(&context, args, out),
+        Command::Policy(args) => return policy::run(&context, args, out).await,
         Command::Audit(args) => return audit::run(&context, args, out).await,
         Command::Completions { shell } => completions::run(shell),
         Command::DemoServer(args) => demo_server::run(args).await?,

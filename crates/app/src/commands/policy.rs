@@ -1,6 +1,6 @@
 //! `remit policy …`: check and test policy files, with or without a running Remit.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use remit_catalogue::Catalogue;
@@ -18,10 +18,19 @@ use crate::out::Out;
 const STARTER_CASES: &str = include_str!("../../../../policies/cases/starter.toml");
 
 /// Runs one of the policy commands; exits with 1 if something is wrong with the policies.
-pub(crate) fn run(context: &Context, args: cli::Policy, out: &mut Out) -> Result<ExitCode, Fail> {
+pub(crate) async fn run(
+    context: &Context,
+    args: cli::Policy,
+    out: &mut Out,
+) -> Result<ExitCode, Fail> {
     match args {
-        cli::Policy::Check { dir, schema } => check(context, dir, schema, out),
-        cli::Policy::Test { cases, policies } => test(context, cases, policies, out),
+        cli::Policy::Check { dir, schema } => {
+            let tools = tools(context).await?;
+            check(context, &tools, (dir.as_deref(), schema), out)
+        }
+        cli::Policy::Test { cases, policies } => {
+            test(context, cases.as_deref(), policies.as_deref(), out)
+        }
     }
 }
 
@@ -40,21 +49,23 @@ fn sources(context: &Context, dir: Option<&Path>) -> Result<(Vec<Source>, Vec<St
     Ok((sources, groups))
 }
 
-/// The tools of the state directory's catalogue, as last projected.
-fn tools(context: &Context) -> Result<Vec<Tool>, Fail> {
+/// The tools that the running Remit knows, else those of the last projection.
+async fn tools(context: &Context) -> Result<Vec<Tool>, Fail> {
+    if let Ok(tools) = context.client().get("/v1/tools").await {
+        return Ok(tools);
+    }
     let known = crate::serve::last_catalogue(&context.state)?;
     Ok(known.map_or_else(Vec::new, |known: Catalogue| known.tools().cloned().collect()))
 }
 
 fn check(
     context: &Context,
-    dir: Option<PathBuf>,
-    schema: bool,
+    tools: &[Tool],
+    (dir, schema): (Option<&Path>, bool),
     out: &mut Out,
 ) -> Result<ExitCode, Fail> {
-    let (sources, groups) = sources(context, dir.as_deref())?;
-    let tools = tools(context)?;
-    match Snapshot::compile(&sources, &tools, &groups) {
+    let (sources, groups) = sources(context, dir)?;
+    match Snapshot::compile(&sources, tools, &groups) {
         Ok(snapshot) if schema => {
             out.line(snapshot.schema_text())?;
             Ok(ExitCode::SUCCESS)
@@ -77,12 +88,12 @@ fn check(
 
 fn test(
     context: &Context,
-    dir: Option<PathBuf>,
-    policies: Option<PathBuf>,
+    dir: Option<&Path>,
+    policies: Option<&Path>,
     out: &mut Out,
 ) -> Result<ExitCode, Fail> {
-    let (sources, groups) = sources(context, policies.as_deref())?;
-    let files = match &dir {
+    let (sources, groups) = sources(context, policies)?;
+    let files = match dir {
         Some(dir) => case_files(dir)?,
         None => vec![("the starter pack's cases".to_owned(), STARTER_CASES.to_owned())],
     };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use remit_model::{Admission, Tool};
-use remit_operator::wire::{Admit, ToolDetail};
+use remit_operator::wire::{Admit, Executable, ToolDetail};
 use serde_json::json;
 
 use super::{Context, moment};
@@ -32,6 +32,15 @@ pub(crate) async fn run(context: &Context, args: cli::Tool, out: &mut Out) -> Re
             let detail: ToolDetail =
                 client.post(&format!("{path}/admit"), &Admit { digest }).await?;
             out.say(&detail, |detail| format!("{} is {}", tool, detail.tool.admission.name()))
+        }
+        cli::Tool::AdmitExecutable { server } => {
+            let client = context.operator().await?;
+            let path = format!("/v1/servers/{server}/admit");
+            let admitted: Executable = client.post(&path, &json!({})).await?;
+            out.say(&admitted, |admitted| match &admitted.admitted {
+                Some(digest) => format!("the executable of {server} is admitted as {digest}"),
+                None => format!("the executable of {server} is the one admitted already"),
+            })
         }
         cli::Tool::Withdraw { tool } => {
             let client = context.operator().await?;

@@ -30,7 +30,7 @@ impl Office {
 }
 
 fn said(why: Fail) -> StageError {
-    why.to_string().into()
+    why.into_text().into()
 }
 
 fn remit(task: &wire::Task) -> Vec<(String, String)> {

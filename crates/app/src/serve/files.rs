@@ -57,15 +57,8 @@ pub(crate) fn verify(
     key: Option<&str>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<remit_ledger::Verified, Fail> {
-    let own;
-    let key = match key {
-        Some(key) => key,
-        None => {
-            own = verifier_key(state)?;
-            &own
-        }
-    };
-    remit_ledger::verify(state, &parsed_key(key)?, progress)
+    let key = key.map_or_else(|| verifier_key(state), |key| Ok(key.to_owned()))?;
+    remit_ledger::verify(state, &parsed_key(&key)?, progress)
         .map_err(|why| Fail::new(format!("the log does not hold: {why}")))
 }
 
@@ -111,11 +104,8 @@ pub(crate) fn entries(
 /// The catalogue as last projected; `None` before the first projection, or while a Remit runs
 /// that keeps the projection to itself.
 pub(crate) fn last_catalogue(state: &Path) -> Result<Option<Catalogue>, Fail> {
-    let path = state.join("projection.redb");
-    if !path.exists() {
-        return Ok(None);
-    }
-    let Ok(store) = remit_store::FileStore::open(&path) else { return Ok(None) };
-    let catalogue = store.load()?.and_then(|projection| projection.catalogue);
+    // A running Remit keeps the file to itself.
+    let Ok(projection) = remit_store::RedbStore::new(state).load() else { return Ok(None) };
+    let catalogue = projection.and_then(|projection| projection.catalogue);
     Ok(catalogue.as_deref().map(serde_json::from_str).transpose()?)
 }
