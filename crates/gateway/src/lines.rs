@@ -61,10 +61,7 @@ where
     tokio::pin!(read, write);
     let (read, written) = tokio::select! {
         written = &mut write => (Ok(()), written),
-        read = &mut read => {
-            line.close();
-            (read, write.await)
-        }
+        read = &mut read => (read, write.await),
     };
     line.abandon();
     read.and(written)
@@ -196,11 +193,6 @@ impl Line {
         }
         // A writer that ended before has nothing left to write.
         drop(self.queue.send(Out::End).await);
-    }
-
-    /// Nothing is read any more.
-    fn close(&self) {
-        self.ended.cancel();
     }
 
     /// Nobody is there any more: what is under way is no longer wanted.
