@@ -82,6 +82,11 @@ impl Level {
 }
 
 impl Tile {
+    /// Tile `index` of `level` with `width` items; `None` unless that is 1 to 256.
+    pub fn new(level: Level, index: u64, width: u16) -> Option<Self> {
+        (1..=WIDTH).contains(&width).then_some(Self { level, index, width })
+    }
+
     /// Tile `index` of `level` in a tree of `size` entries, partial if the tree ends in it; `None`
     /// if the tree does not reach it.
     pub fn in_tree(level: Level, index: u64, size: u64) -> Option<Self> {

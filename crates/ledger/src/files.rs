@@ -1,0 +1,142 @@
+//! The disk as the ledger writes to it, small enough to be replaced by one that fails.
+//!
+//! Reading needs no door: what was read is checked anyway.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
+/// A segment of the journal, open for writing.
+pub trait Segment: Send {
+    /// Writes all of `bytes` at offset `at`.
+    fn write(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+    /// Makes everything written durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Makes room from `from` to `to`, durable, reading as zeros; `from` is the file's end.
+    ///
+    /// Errors: as the disk says; the file is then as long as before.
+    fn allocate(&self, from: u64, to: u64) -> io::Result<()>;
+}
+
+/// Where a ledger writes.
+pub trait Files: Send + Sync {
+    /// Opens or creates a segment.
+    fn segment(&self, path: &Path) -> io::Result<Box<dyn Segment>>;
+    /// Puts a whole file in place of what is at `path`, durable but for its name: see
+    /// [`Files::sync_dir`]. A reader sees the old file or the new one.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Makes the names in a folder durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// Whether an error says that the disk, or the quota on it, is full.
+pub(crate) fn is_full(why: &io::Error) -> bool {
+    matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// The path under which the next version of a file is written before it takes its place.
+pub(crate) fn draft_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+/// The real disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+struct DiskSegment(File);
+
+impl Segment for DiskSegment {
+    fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, at)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn allocate(&self, from: u64, to: u64) -> io::Result<()> {
+        let length = to.saturating_sub(from);
+        let made = match fallocate(&self.0, FallocateFlags::empty(), from, length) {
+            // A file system without it: writing the zeros makes the room.
+            Ok(()) | Err(Errno::OPNOTSUPP) => fill(&self.0, from, to),
+            Err(why) => Err(why.into()),
+        };
+        if made.is_err() {
+            self.0.set_len(from)?;
+        }
+        made
+    }
+}
+
+/// Writes zeros, so that a later sync of a record has only data to write and no extents to convert.
+fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
+    const ZEROS: [u8; 8192] = [0; 8192];
+    let mut at = from;
+    while at < to {
+        let left = usize::try_from(to.saturating_sub(at)).unwrap_or(usize::MAX);
+        let zeros = ZEROS.get(..left).unwrap_or(&ZEROS);
+        file.write_all_at(zeros, at)?;
+        at = at.saturating_add(zeros.len() as u64);
+    }
+    file.sync_all()
+}
+
+impl Files for Disk {
+    fn segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        Ok(Box::new(DiskSegment(options.open(path)?)))
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let draft = draft_of(path);
+        let mut file = File::create(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        fs::rename(&draft, path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+}
+
+impl fmt::Debug for dyn Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Files(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_zeros_and_a_replaced_file_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("00000000.seg");
+        let segment = Disk.segment(&path).unwrap();
+        segment.allocate(0, 20_000).unwrap();
+        segment.write(b"abc", 5).unwrap();
+        segment.sync().unwrap();
+        segment.allocate(20_000, 20_010).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        assert_eq!(bytes.len(), 20_010);
+        assert_eq!(&bytes[..8], b"\0\0\0\0\0abc");
+        assert!(bytes[8..].iter().all(|byte| *byte == 0));
+        let path = dir.path().join("checkpoint");
+        for text in ["one", "longer", "x"] {
+            Disk.replace(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        Disk.sync_dir(dir.path()).unwrap();
+        assert!(!draft_of(&path).exists());
+    }
+}

@@ -1,0 +1,296 @@
+//! The ledger as everybody else sees it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use remit_ports::{Accepted, Draft, Ledger, LedgerError, LedgerStatus, Replayed, Room};
+use remit_tlog::{SigningKey, VerifierKey};
+use tokio::sync::oneshot;
+
+use crate::encode::{self, Prepared};
+use crate::reader::Reader;
+use crate::recover::{OpenError, OpenReport, Recovered, recover};
+use crate::space::Space;
+use crate::writer::{self, Pending, Progress, Queue, Shared, Writer};
+use crate::{Config, Doors, publish};
+
+/// A full disk is tried again at most once in this time.
+const RETRY_NANOS: u64 = 1_000_000_000;
+
+/// The bytes of a small permit: whether one of these would be taken is the ledger's status.
+const SMALL_PERMIT: u64 = 8 << 10;
+
+/// The ledger of one node, in files under its state directory.
+pub struct FileLedger {
+    shared: Arc<Shared>,
+    config: Arc<Config>,
+    doors: Doors,
+    key: VerifierKey,
+    reader: Reader,
+    report: OpenReport,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Keeps every other process out.
+    _lock: File,
+}
+
+impl FileLedger {
+    /// Opens or creates the ledger under `config.state`, whose log is named and signed by `key`.
+    /// Reads the whole journal; cuts a torn end; publishes what is not published.
+    ///
+    /// Errors: another process has it, it is damaged, or what is on disk contradicts the signed
+    /// checkpoint.
+    pub fn open(config: Config, key: SigningKey, doors: Doors) -> Result<Self, OpenError> {
+        let verifier = key.verifier().clone();
+        let recovered = recover(&config, Arc::new(key), &doors)?;
+        let report = recovered.report.clone();
+        if let Some(cut) = &report.cut {
+            tracing::warn!(file = cut.file, entry = cut.index, why = cut.why, "cut a torn end");
+        }
+        if !report.rebuilt.is_empty() {
+            tracing::warn!(tiles = report.rebuilt.len(), "wrote missing tiles again");
+        }
+        Self::start(Arc::new(config), verifier, doors, recovered)
+    }
+
+    fn start(
+        config: Arc<Config>,
+        key: VerifierKey,
+        doors: Doors,
+        recovered: Recovered,
+    ) -> Result<Self, OpenError> {
+        let Recovered { report, next, place, end, segment, open, publisher, lock } = recovered;
+        let reader = publisher.reader.clone();
+        let free = end.saturating_sub(place.offset);
+        let queue = Queue {
+            next,
+            place,
+            end,
+            space: Space::new(free, open, &config),
+            pending: Vec::new(),
+            grow: true,
+            full: false,
+            tried: 0,
+            failed: None,
+            closing: false,
+        };
+        let progress = Progress { durable: next, published: next, ..Progress::default() };
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(queue),
+            work: Condvar::new(),
+            progress: Mutex::new(progress),
+            moved: Condvar::new(),
+            marks: Arc::clone(&reader.marks),
+        });
+        let mut writer = Writer {
+            shared: Arc::clone(&shared),
+            config: Arc::clone(&config),
+            doors: doors.clone(),
+            segments: BTreeMap::from([(place.segment, segment)]),
+        };
+        // Before anybody can append, there is room or it is known that there is none.
+        writer.grow();
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.to_owned()).spawn(run).map_err(OpenError::Thread)
+        };
+        let (every, for_publisher) = (config.publish_every, Arc::clone(&shared));
+        let threads = vec![
+            spawn("ledger-writer", Box::new(move || writer.run()))?,
+            spawn(
+                "ledger-publisher",
+                Box::new(move || writer::publish(&for_publisher, publisher, every)),
+            )?,
+        ];
+        let threads = Mutex::new(threads);
+        Ok(Self { shared, config, doors, key, reader, report, threads, _lock: lock })
+    }
+
+    /// What start-up found and did.
+    pub fn report(&self) -> &OpenReport {
+        &self.report
+    }
+
+    /// The key that verifies this log.
+    pub fn verifier(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// Visits the entries of `range` that are on disk, in order.
+    ///
+    /// Errors: the text names the entry.
+    pub fn entries(
+        &self,
+        range: Range<u64>,
+        visit: &mut dyn FnMut(Replayed),
+    ) -> Result<(), LedgerError> {
+        let durable = self.shared.progress().durable;
+        self.reader.visit(range.start..range.end.min(durable), visit)
+    }
+
+    /// The newest `count` entries, oldest first.
+    ///
+    /// Errors: the text names the entry.
+    pub fn tail(&self, count: u64) -> Result<Vec<Replayed>, LedgerError> {
+        let durable = self.shared.progress().durable;
+        let mut newest = Vec::new();
+        self.reader.visit(durable.saturating_sub(count)..durable, &mut |one| newest.push(one))?;
+        Ok(newest)
+    }
+
+    /// Waits until everything that is on disk now is under a signed checkpoint; returns how many
+    /// entries that are.
+    ///
+    /// Errors: the public log cannot be written; the records are on disk nevertheless.
+    pub fn flush(&self) -> Result<u64, LedgerError> {
+        let mut progress = self.shared.progress();
+        let target = progress.durable;
+        progress.asked = progress.asked.saturating_add(1);
+        let mine = progress.asked;
+        self.shared.moved.notify_all();
+        let progress = self
+            .shared
+            .moved
+            .wait_while(progress, |p| p.answered < mine && p.published < target && !p.written)
+            .unwrap_or_else(PoisonError::into_inner);
+        if progress.published >= target {
+            return Ok(progress.published);
+        }
+        let why = progress.trouble.clone().unwrap_or_else(|| "the ledger is closing".to_owned());
+        Err(LedgerError::Damaged(format!("the public log could not be brought up to date: {why}")))
+    }
+
+    /// Writes what waits, publishes it, and stops. Dropping does the same.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    /// Gives a prepared record its place, or refuses it.
+    fn enqueue(&self, prepared: Prepared) -> Result<Accepted, LedgerError> {
+        let mut queue = self.shared.queue();
+        if let Some(why) = &queue.failed {
+            return Err(why.clone());
+        }
+        if queue.closing {
+            return Err(LedgerError::Failed("it is closing".to_owned()));
+        }
+        let asked = prepared.asks(queue.next);
+        let ordinary = matches!(asked.room, Room::Permit | Room::Ordinary);
+        if ordinary && queue.pending.len() >= self.config.queue {
+            return Err(LedgerError::Busy);
+        }
+        check_parents(&prepared, &queue, asked.settles)?;
+        if queue.space.take(asked).is_err() {
+            return Err(self.no_room(&mut queue));
+        }
+        if !queue.full && queue.space.is_low() {
+            queue.grow = true;
+        }
+        let (done, receiver) = oneshot::channel();
+        let (index, place) = (queue.next, queue.place);
+        queue.next = index.saturating_add(1);
+        queue.place.offset = place.offset.saturating_add(asked.size);
+        let Prepared { entry, body, leaf, question, .. } = prepared;
+        queue.pending.push(Pending { index, place, entry, body, leaf, question, done });
+        drop(queue);
+        self.shared.work.notify_one();
+        Ok(Accepted::assertion(index, receiver))
+    }
+
+    /// There is no room: asks for more, and says whether waiting a moment helps.
+    fn no_room(&self, queue: &mut Queue) -> LedgerError {
+        let full = queue.full;
+        let now = self.doors.clock.monotonic();
+        if !full || now.saturating_sub(queue.tried) >= RETRY_NANOS {
+            (queue.grow, queue.tried) = (true, now);
+            self.shared.work.notify_one();
+        }
+        if full { LedgerError::NoSpace } else { LedgerError::Busy }
+    }
+}
+
+/// A record may only name entries before it, and settle a decision once.
+fn check_parents(
+    prepared: &Prepared,
+    queue: &Queue,
+    settles: Option<u64>,
+) -> Result<(), LedgerError> {
+    if let Some(parent) = prepared.parents.iter().find(|parent| **parent >= queue.next) {
+        let next = queue.next;
+        return Err(LedgerError::Misplaced(format!(
+            "it names entry {parent} as its cause, the log has {next}"
+        )));
+    }
+    let is_outcome = prepared.asks(queue.next).room == Room::Outcome;
+    match settles {
+        Some(decision) if !queue.space.is_open(decision) => Err(LedgerError::Misplaced(format!(
+            "entry {decision} is no decision, or has its outcome"
+        ))),
+        None if is_outcome => Err(LedgerError::Misplaced("it settles no decision".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+impl Ledger for FileLedger {
+    fn append(&self, draft: Draft) -> Result<Accepted, LedgerError> {
+        let prepared = encode::prepare(draft, &self.config, &self.doors, self.key.name())?;
+        self.enqueue(prepared)
+    }
+
+    fn replay(&self, from: u64, visit: &mut dyn FnMut(Replayed)) -> Result<(), LedgerError> {
+        self.entries(from..u64::MAX, visit)
+    }
+
+    fn read(&self, index: u64) -> Result<Option<Replayed>, LedgerError> {
+        let mut found = None;
+        self.entries(index..index.saturating_add(1), &mut |one| found = Some(one))?;
+        Ok(found)
+    }
+
+    fn prove(&self, index: u64) -> Result<Option<String>, LedgerError> {
+        if index >= self.shared.progress().durable {
+            return Ok(None);
+        }
+        self.flush()?;
+        let proof = publish::prove(&self.config.ledger(), &self.key, index)
+            .map_err(|why| LedgerError::Damaged(why.to_string()))?;
+        Ok(proof.map(|proof| proof.to_string()))
+    }
+
+    fn status(&self) -> LedgerStatus {
+        let refusing = {
+            let queue = self.shared.queue();
+            let no_space = queue.full && !queue.space.permits(SMALL_PERMIT);
+            queue.failed.clone().or(no_space.then_some(LedgerError::NoSpace))
+        };
+        let progress = self.shared.progress();
+        LedgerStatus {
+            size: progress.durable,
+            published: progress.published,
+            refusing,
+            origin: self.key.name().to_owned(),
+        }
+    }
+}
+
+impl Drop for FileLedger {
+    fn drop(&mut self) {
+        self.shared.queue().closing = true;
+        self.shared.work.notify_all();
+        let threads =
+            std::mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the ledger panicked");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for FileLedger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileLedger({} in {})", self.key.name(), self.config.state.display())
+    }
+}

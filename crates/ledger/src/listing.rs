@@ -1,0 +1,98 @@
+//! Which files lie under a state directory's log, sorted into what they claim to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::{fs, io};
+
+use remit_tlog::{Level, Tile};
+
+use crate::journal;
+
+/// The files of a log.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// Tiles: what they hold and which, then the widths there are.
+    pub(crate) tiles: BTreeMap<(Level, u64), BTreeSet<u16>>,
+    /// Segments of the journal.
+    pub(crate) segments: u32,
+    /// Files that no log has, relative to the state directory.
+    pub(crate) stray: Vec<String>,
+}
+
+impl Listing {
+    /// Lists `<state>/ledger` and `<state>/journal`. Files that were about to replace a file of the
+    /// log when a crash came (`….new`) are no part of it and left out.
+    ///
+    /// Errors: a folder cannot be read.
+    pub(crate) fn read(state: &Path) -> Result<Self, (String, io::Error)> {
+        let mut listing = Self::default();
+        let mut files = Vec::new();
+        for top in ["ledger", "journal"] {
+            walk(state, top, &mut files)?;
+        }
+        let mut segments = BTreeSet::new();
+        for (file, is_file) in files {
+            let known = is_file && (listing.is_public(&file) || is_segment(&file, &mut segments));
+            if !known {
+                listing.stray.push(file);
+            }
+        }
+        for (expected, number) in (0_u32..).zip(segments) {
+            if expected == number {
+                listing.segments = number.saturating_add(1);
+            } else {
+                listing.stray.push(format!("journal/{}", journal::name(number)));
+            }
+        }
+        Ok(listing)
+    }
+
+    fn is_public(&mut self, file: &str) -> bool {
+        let Some(name) = file.strip_prefix("ledger/") else { return false };
+        let (name, unfinished) = match name.strip_suffix(".new") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        if name == "checkpoint" {
+            return true;
+        }
+        let Ok(tile) = name.parse::<Tile>() else { return false };
+        if !unfinished {
+            self.tiles.entry((tile.level(), tile.index())).or_default().insert(tile.width());
+        }
+        true
+    }
+}
+
+fn is_segment(file: &str, segments: &mut BTreeSet<u32>) -> bool {
+    let name = file.strip_prefix("journal/");
+    let number = name.and_then(|name| name.strip_suffix(".seg")).and_then(|n| n.parse().ok());
+    match number.filter(|number| name == Some(journal::name(*number).as_str())) {
+        Some(number) => segments.insert(number),
+        None => false,
+    }
+}
+
+/// Every path under `top` that is not a folder, and whether it is an ordinary file.
+fn walk(
+    state: &Path,
+    top: &str,
+    files: &mut Vec<(String, bool)>,
+) -> Result<(), (String, io::Error)> {
+    let failed = |why| (top.to_owned(), why);
+    for entry in fs::read_dir(state.join(top)).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = format!("{top}/{}", entry.file_name().to_string_lossy());
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            match walk(state, &path, files) {
+                // A running ledger removes the folders of superseded partial tiles.
+                Err((_, why)) if why.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
+        } else {
+            files.push((path, kind.is_file()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! The public log: tiles and checkpoints from the journal, and proofs from the tiles.
+//!
+//! Publishing is one function for the running ledger and for start-up. What is true after a crash
+//! at each step: tiles beyond the checkpoint are not yet part of the public log and are written
+//! again, with the same bytes, by the next run; the checkpoint takes its place by rename once every
+//! tile it needs is durable; partial tiles go only after the full tile is under a checkpoint.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use remit_tlog::tree::prove_inclusion;
+use remit_tlog::{
+    Checkpoint, CheckpointError, Hash, Level, Node, Note, Proof, SigningKey, Tile, TileError,
+    TreeError, VerifierKey, tile,
+};
+
+use crate::builder::Builder;
+use crate::files::Files;
+use crate::reader::Reader;
+use crate::{JournalError, builder};
+
+/// Why the public log could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal ends too early.
+    #[error("the journal ends before entry {0}")]
+    Short(u64),
+    /// The disk refused.
+    #[error("`ledger/{file}`: {why}")]
+    Io {
+        /// Relative to the public log.
+        file: String,
+        /// Why.
+        why: io::Error,
+    },
+    /// An entry fits no bundle.
+    #[error("entry {index} cannot be published: {why}")]
+    Entry {
+        /// Which.
+        index: u64,
+        /// Why.
+        why: String,
+    },
+    /// The checkpoint is not one of this log.
+    #[error("`ledger/checkpoint`: {0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// A tile does not hold what it should.
+    #[error("`ledger/{0}`")]
+    Tile(#[from] TileError),
+    /// No such proof.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+/// Writes the public log.
+pub(crate) struct Publisher {
+    pub(crate) dir: PathBuf,
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) key: Arc<SigningKey>,
+    pub(crate) reader: Reader,
+    /// The log as far as it is published.
+    pub(crate) builder: Builder,
+    /// Whether a checkpoint over exactly that is in place.
+    pub(crate) signed: bool,
+}
+
+impl Publisher {
+    /// Brings the public log to `to` entries and signs a checkpoint over them.
+    ///
+    /// Errors: what failed; the public log is as before, and trying again is safe.
+    pub(crate) fn publish(&mut self, to: u64) -> Result<(), PublishError> {
+        let from = self.builder.size();
+        if from >= to && self.signed {
+            return Ok(());
+        }
+        let mut builder = self.builder.clone();
+        let (mut dirs, mut full) = (BTreeSet::from([self.dir.clone()]), Vec::new());
+        let mut cursor = self.reader.seek(from)?;
+        while builder.size() < to {
+            let index = builder.size();
+            let item = cursor.next()?.filter(|item| item.index == index);
+            let item = item.ok_or(PublishError::Short(index))?;
+            for (tile, bytes) in push(&mut builder, &item.entry)? {
+                self.put(&tile, &bytes, &mut dirs)?;
+                full.push(tile);
+            }
+        }
+        let grown = Tile::written(from, to);
+        for (tile, bytes) in builder.edge().iter().filter(|(tile, _)| grown.contains(tile)) {
+            self.put(tile, bytes, &mut dirs)?;
+        }
+        for dir in &dirs {
+            self.files.sync_dir(dir).map_err(|why| io_error("", why))?;
+        }
+        self.sign(&builder)?;
+        (self.builder, self.signed) = (builder, true);
+        for tile in full {
+            // Superseded: a reader that finds it gone takes the full tile. What cannot be removed
+            // now stays, as the beginning of the full tile that it is.
+            let _: io::Result<()> = fs::remove_dir_all(self.dir.join(tile.partials()));
+        }
+        Ok(())
+    }
+
+    /// Writes a tile, remembering the folders whose names must become durable.
+    pub(crate) fn put(
+        &self,
+        tile: &Tile,
+        bytes: &[u8],
+        dirs: &mut BTreeSet<PathBuf>,
+    ) -> Result<(), PublishError> {
+        let name = tile.to_string();
+        let path = self.dir.join(&name);
+        let parents = path.ancestors().skip(1).take_while(|dir| *dir != self.dir);
+        let fresh: Vec<PathBuf> =
+            parents.filter(|dir| !dirs.contains(*dir)).map(Path::to_owned).collect();
+        if let Some(parent) = fresh.first() {
+            fs::create_dir_all(parent).map_err(|why| io_error(&name, why))?;
+        }
+        dirs.extend(fresh);
+        self.files.replace(&path, bytes).map_err(|why| io_error(&name, why))
+    }
+
+    fn sign(&self, builder: &Builder) -> Result<(), PublishError> {
+        let origin = self.key.verifier().name();
+        let note = Checkpoint::new(origin, builder.size(), builder.root()).sign(&self.key)?;
+        let path = self.dir.join("checkpoint");
+        let placed = self.files.replace(&path, note.to_string().as_bytes());
+        placed
+            .and_then(|()| self.files.sync_dir(&self.dir))
+            .map_err(|why| io_error("checkpoint", why))
+    }
+}
+
+/// Appends an entry that is in the journal.
+pub(crate) fn push(
+    builder: &mut Builder,
+    entry: &[u8],
+) -> Result<Vec<builder::Made>, PublishError> {
+    let index = builder.size();
+    builder.push(entry).map_err(|why| PublishError::Entry { index, why: why.to_string() })
+}
+
+fn io_error(file: &str, why: io::Error) -> PublishError {
+    PublishError::Io { file: file.to_owned(), why }
+}
+
+/// The checkpoint in `dir` and the note around it; `None` if there is none.
+///
+/// Errors: it cannot be read, or is not signed by `key`.
+pub(crate) fn read_checkpoint(
+    dir: &Path,
+    key: &VerifierKey,
+) -> Result<Option<(Checkpoint, Note)>, PublishError> {
+    let bytes = match fs::read(dir.join("checkpoint")) {
+        Ok(bytes) => bytes,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(why) => return Err(io_error("checkpoint", why)),
+    };
+    let note = Note::parse(&bytes).map_err(CheckpointError::from)?;
+    Ok(Some((Checkpoint::open(&note, key)?, note)))
+}
+
+/// Reads a tile of hashes or entries; where a partial one is gone, the beginning of the full one.
+fn read_tile(dir: &Path, tile: &Tile) -> Result<(Tile, Vec<u8>), PublishError> {
+    let full = Tile::new(tile.level(), tile.index(), tile::WIDTH).unwrap_or(*tile);
+    let read = |tile: Tile| fs::read(dir.join(tile.to_string())).map(|bytes| (tile, bytes));
+    read(*tile)
+        .or_else(|why| match why.kind() {
+            io::ErrorKind::NotFound if !tile.is_full() => read(full),
+            _ => Err(why),
+        })
+        .map_err(|why| io_error(&tile.to_string(), why))
+}
+
+fn read_node(dir: &Path, node: Node, size: u64) -> Result<Hash, PublishError> {
+    let tile = Tile::holding(node, size).ok_or(TreeError::Beyond { index: node.index, size })?;
+    let (tile, bytes) = read_tile(dir, &tile)?;
+    Ok(tile.hash_of(node, &bytes)?)
+}
+
+/// The proof, from the files of the public log in `dir` alone, that entry `index` is under its
+/// checkpoint; `None` if the checkpoint does not cover it. The proof is checked before it is given.
+///
+/// Errors: a file is missing or does not hold what it should.
+pub fn prove(dir: &Path, key: &VerifierKey, index: u64) -> Result<Option<Proof>, PublishError> {
+    let Some((checkpoint, note)) = read_checkpoint(dir, key)? else { return Ok(None) };
+    if index >= checkpoint.size {
+        return Ok(None);
+    }
+    let read = |node| read_node(dir, node, checkpoint.size);
+    let hashes = prove_inclusion::<PublishError>(index, checkpoint.size, read)?;
+    let leaf = read_node(dir, Node { level: 0, index }, checkpoint.size)?;
+    let proof = Proof { extra: None, index, hashes, checkpoint: note };
+    proof
+        .verify_leaf(leaf, key)
+        .map_err(|why| PublishError::Entry { index, why: why.to_string() })?;
+    Ok(Some(proof))
+}
+
+/// The index of the first entry under item `item` of a tile of `level`.
+pub(crate) fn first_entry(level: Level, item: u64) -> u64 {
+    let Level::Hashes(level) = level else { return item };
+    let width = u64::from(tile::WIDTH);
+    (0..level).fold(item, |index, _| index.saturating_mul(width))
+}

@@ -1,0 +1,403 @@
+//! Start-up: reads what is really on disk and brings everything else in line with it.
+//!
+//! The journal is believed as far as its frames fit their checksums. A torn end is cut only where
+//! no signed checkpoint covers it: such records were never acknowledged, or at most within the
+//! last moment before power was lost on a disk that lied. Everything else that does not fit is an
+//! error, and nothing is written.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use remit_ports::{Kind, Parent};
+use remit_tlog::{Checkpoint, Hash, SigningKey, Tile, tile};
+use serde::Deserialize;
+
+use crate::builder::{Builder, Made};
+use crate::files::Segment;
+use crate::journal::{self, Cursor, Item, Place};
+use crate::publish::{self, PublishError, Publisher};
+use crate::reader::{Marks, Reader};
+use crate::{Config, Doors, JournalError, frame};
+
+/// Why a ledger does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the ledger in `{0}` is open in another process: stop that one first")]
+    Locked(String),
+    /// The disk refused.
+    #[error("`{path}`: {why}")]
+    Io {
+        /// Which file or folder.
+        path: String,
+        /// Why.
+        why: io::Error,
+    },
+    /// The journal is damaged where it must not be.
+    #[error("{0}; the signed checkpoint covers this entry, so it is not a torn end: restore it")]
+    Damaged(JournalError),
+    /// The journal is damaged and cannot be cut.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// An entry in the journal is not one.
+    #[error("`journal`, entry {index}: not an entry: {why}")]
+    Entry {
+        /// Which.
+        index: u64,
+        /// Why.
+        why: String,
+    },
+    /// The journal is shorter than what was signed.
+    #[error(
+        "the signed checkpoint covers {signed} entries, the journal holds {found}: \
+         restore the journal; signing a shorter log would fork it"
+    )]
+    Short {
+        /// Entries under the checkpoint.
+        signed: u64,
+        /// Entries in the journal.
+        found: u64,
+    },
+    /// The journal is not what was signed.
+    #[error(
+        "the first {size} entries of the journal have the root {found}, the signed checkpoint \
+         says {signed}: restore the journal; signing it would fork the log"
+    )]
+    Forked {
+        /// Entries under the checkpoint.
+        size: u64,
+        /// The root signed.
+        signed: Hash,
+        /// The root of the journal.
+        found: Hash,
+    },
+    /// The public log cannot be brought up to date.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A thread cannot be started.
+    #[error("the ledger's threads cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+/// A torn end that was cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The segment, relative to the state directory.
+    pub file: String,
+    /// The entry that was not complete.
+    pub index: u64,
+    /// Where it started.
+    pub offset: u64,
+    /// How the record did not fit.
+    pub why: &'static str,
+}
+
+/// What start-up found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenReport {
+    /// Entries in the journal.
+    pub entries: u64,
+    /// Entries that were under a signed checkpoint.
+    pub published: u64,
+    /// Decisions without an outcome.
+    pub open_calls: u64,
+    /// What was cut off.
+    pub cut: Option<Cut>,
+    /// Tiles under the checkpoint that were missing and written again.
+    pub rebuilt: Vec<String>,
+}
+
+/// Everything the running ledger starts from.
+pub(crate) struct Recovered {
+    pub(crate) report: OpenReport,
+    pub(crate) next: u64,
+    pub(crate) place: Place,
+    /// The end of the allocated room in the last segment.
+    pub(crate) end: u64,
+    pub(crate) segment: Box<dyn Segment>,
+    pub(crate) open: BTreeSet<u64>,
+    pub(crate) publisher: Publisher,
+    /// Holds the lock on the journal's folder.
+    pub(crate) lock: File,
+}
+
+/// Of an entry, what start-up must know.
+#[derive(Deserialize)]
+struct Brief {
+    kind: Kind,
+    #[serde(default)]
+    parents: Vec<Parent>,
+}
+
+/// The walk through the journal.
+struct Walk<'a> {
+    publisher: &'a mut Publisher,
+    checkpoint: Option<&'a Checkpoint>,
+    builder: Builder,
+    open: BTreeSet<u64>,
+    dirs: BTreeSet<std::path::PathBuf>,
+    rebuilt: Vec<String>,
+}
+
+/// Reads the journal, cuts a torn end, and publishes what is not published.
+pub(crate) fn recover(
+    config: &Config,
+    key: Arc<SigningKey>,
+    doors: &Doors,
+) -> Result<Recovered, OpenError> {
+    let lock = folders(config)?;
+    let checkpoint = publish::read_checkpoint(&config.ledger(), key.verifier())?;
+    let checkpoint = checkpoint.map(|(checkpoint, _)| checkpoint);
+    ensure_first_segment(config, doors, checkpoint.as_ref())?;
+    let reader = Reader {
+        journal: config.journal(),
+        marks: Arc::new(Marks::default()),
+        keys: Arc::clone(&doors.keys),
+    };
+    let mut publisher = Publisher {
+        dir: config.ledger(),
+        files: Arc::clone(&doors.files),
+        key,
+        reader,
+        builder: Builder::default(),
+        signed: false,
+    };
+    let mut walk = Walk {
+        publisher: &mut publisher,
+        checkpoint: checkpoint.as_ref(),
+        builder: Builder::default(),
+        open: BTreeSet::new(),
+        dirs: BTreeSet::new(),
+        rebuilt: Vec::new(),
+    };
+    let mut cursor = Cursor::new(&config.journal(), Place::start_of(0), 0, true);
+    let cut = walk.run(&mut cursor, config, doors)?;
+    let (next, open, rebuilt) = (walk.builder.size(), walk.open, walk.rebuilt);
+    publisher.publish(next)?;
+    let (place, _) = cursor.position();
+    let path = journal::path(&config.journal(), place.segment);
+    let segment = doors.files.segment(&path).map_err(|why| io_error(&path, why))?;
+    let end = fs::metadata(&path).map_err(|why| io_error(&path, why))?.len();
+    let report = OpenReport {
+        entries: next,
+        published: checkpoint.map_or(0, |checkpoint| checkpoint.size),
+        open_calls: open.len() as u64,
+        cut,
+        rebuilt,
+    };
+    Ok(Recovered { report, next, place, end, segment, open, publisher, lock })
+}
+
+fn io_error(path: &Path, why: io::Error) -> OpenError {
+    OpenError::Io { path: path.display().to_string(), why }
+}
+
+/// Makes the folders and locks the journal's: one writer per log.
+fn folders(config: &Config) -> Result<File, OpenError> {
+    let (journal, ledger) = (config.journal(), config.ledger());
+    for (dir, mode) in [(&journal, 0o700), (&ledger, 0o755)] {
+        let made = DirBuilder::new().recursive(true).mode(mode).create(dir);
+        made.map_err(|why| io_error(dir, why))?;
+    }
+    let lock = File::open(&journal).map_err(|why| io_error(&journal, why))?;
+    let taken = rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+    match taken {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(OpenError::Locked(config.state.display().to_string()))
+        }
+        Err(why) => Err(io_error(&journal, why.into())),
+    }
+}
+
+/// Makes the first segment of a new log.
+fn ensure_first_segment(
+    config: &Config,
+    doors: &Doors,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<(), OpenError> {
+    let path = journal::path(&config.journal(), 0);
+    if path.exists() {
+        return Ok(());
+    }
+    match checkpoint {
+        Some(checkpoint) if checkpoint.size > 0 => {
+            Err(OpenError::Short { signed: checkpoint.size, found: 0 })
+        }
+        _ => start_segment(config, doors, 0, config.chunk).map(|_| ()),
+    }
+    .map_err(|why| match why {
+        OpenError::Io { why, .. } => io_error(&path, why),
+        other => other,
+    })
+}
+
+/// Creates segment `number` with room for `room` bytes of frames, durable.
+///
+/// Errors: the disk refuses; no file is left.
+pub(crate) fn start_segment(
+    config: &Config,
+    doors: &Doors,
+    number: u32,
+    room: u64,
+) -> Result<Box<dyn Segment>, OpenError> {
+    let path = journal::path(&config.journal(), number);
+    let make = || {
+        let segment = doors.files.segment(&path)?;
+        segment.allocate(0, frame::HEAD.saturating_add(room))?;
+        segment.write(&frame::head(number), 0)?;
+        segment.sync()?;
+        doors.files.sync_dir(&config.journal())?;
+        Ok(segment)
+    };
+    make().map_err(|why| {
+        // Best effort: an empty segment without a head is taken up again at the next start.
+        let _: io::Result<()> = fs::remove_file(&path);
+        io_error(&path, why)
+    })
+}
+
+impl Walk<'_> {
+    fn signed(&self) -> u64 {
+        self.checkpoint.map_or(0, |checkpoint| checkpoint.size)
+    }
+
+    /// Reads every frame; cuts a torn end.
+    fn run(
+        &mut self,
+        cursor: &mut Cursor,
+        config: &Config,
+        doors: &Doors,
+    ) -> Result<Option<Cut>, OpenError> {
+        self.at_checkpoint()?;
+        let cut = loop {
+            match cursor.next() {
+                Ok(Some(item)) => self.take(&item)?,
+                Ok(None) => break None,
+                Err(JournalError::Bad { file, segment, index, offset, why }) => {
+                    if index < self.signed() {
+                        let bad = JournalError::Bad { file, segment, index, offset, why };
+                        return Err(OpenError::Damaged(bad));
+                    }
+                    let cut = Cut { file, index, offset, why };
+                    cut_off(config, doors, segment, &cut)?;
+                    *cursor = Cursor::new(&config.journal(), cursor.position().0, index, true);
+                    break Some(cut);
+                }
+                Err(why) => return Err(why.into()),
+            }
+        };
+        let found = self.builder.size();
+        if found < self.signed() {
+            return Err(OpenError::Short { signed: self.signed(), found });
+        }
+        for dir in &self.dirs {
+            doors.files.sync_dir(dir).map_err(|why| io_error(dir, why))?;
+        }
+        Ok(cut)
+    }
+
+    fn take(&mut self, item: &Item) -> Result<(), OpenError> {
+        let brief: Brief = serde_json::from_slice(&item.entry)
+            .map_err(|why| OpenError::Entry { index: item.index, why: why.to_string() })?;
+        match (brief.kind, brief.parents.first()) {
+            (Kind::Decision, _) => {
+                self.open.insert(item.index);
+            }
+            (Kind::Outcome, Some(decision)) => {
+                self.open.remove(&decision.index);
+            }
+            _ => {}
+        }
+        self.publisher.reader.marks.note(item.index, item.place);
+        let full = publish::push(&mut self.builder, &item.entry)?;
+        if self.builder.size() <= self.signed() {
+            self.restore(&full)?;
+        }
+        self.at_checkpoint()
+    }
+
+    /// At the entry where the checkpoint ends: it must say what the journal says.
+    fn at_checkpoint(&mut self) -> Result<(), OpenError> {
+        let Some(checkpoint) = self.checkpoint else { return Ok(()) };
+        if self.builder.size() != checkpoint.size {
+            return Ok(());
+        }
+        let found = self.builder.root();
+        if found != checkpoint.root {
+            let (size, signed) = (checkpoint.size, checkpoint.root);
+            return Err(OpenError::Forked { size, signed, found });
+        }
+        self.restore(&self.builder.edge())?;
+        (self.publisher.builder, self.publisher.signed) = (self.builder.clone(), true);
+        Ok(())
+    }
+
+    /// Writes the tiles under the checkpoint that are missing or have another length.
+    fn restore(&mut self, made: &[Made]) -> Result<(), OpenError> {
+        for (tile, bytes) in made {
+            if !self.is_there(tile, bytes) {
+                self.publisher.put(tile, bytes, &mut self.dirs)?;
+                self.rebuilt.push(tile.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn is_there(&self, tile: &Tile, bytes: &[u8]) -> bool {
+        let length = |tile: &Tile| {
+            let path = self.publisher.dir.join(tile.to_string());
+            fs::metadata(path).map(|file| file.len()).ok()
+        };
+        let full = Tile::new(tile.level(), tile.index(), tile::WIDTH);
+        length(tile) == Some(bytes.len() as u64)
+            || (tile.width() < tile::WIDTH && full.is_some_and(|full| length(&full).is_some()))
+    }
+}
+
+/// Overwrites everything from the torn record on with zeros; refuses if a later segment has any
+/// record, since a segment is only begun when everything before it is durable.
+fn cut_off(config: &Config, doors: &Doors, segment: u32, cut: &Cut) -> Result<(), OpenError> {
+    let dir = config.journal();
+    let path = journal::path(&dir, segment);
+    let next = journal::path(&dir, segment.saturating_add(1));
+    let bad = || JournalError::Bad {
+        file: cut.file.clone(),
+        segment,
+        index: cut.index,
+        offset: cut.offset,
+        why: "a record is damaged although a later segment exists: restore the journal",
+    };
+    if next.exists() {
+        return Err(bad().into());
+    }
+    let length = fs::metadata(&path).map_err(|why| io_error(&path, why))?.len();
+    let zero = || {
+        let file = doors.files.segment(&path)?;
+        if head_is_torn(&path)? {
+            file.write(&frame::head(segment), 0)?;
+        }
+        let zeros = vec![0; 1 << 16];
+        let mut at = cut.offset;
+        while at < length {
+            let left = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX);
+            file.write(zeros.get(..left).unwrap_or(&zeros), at)?;
+            at = at.saturating_add(zeros.len() as u64);
+        }
+        file.sync()
+    };
+    zero().map_err(|why| io_error(&path, why))
+}
+
+/// Whether a segment was created but its head not written: a head is durable before any frame is.
+fn head_is_torn(path: &Path) -> io::Result<bool> {
+    use std::io::Read as _;
+
+    let mut head = Vec::new();
+    File::open(path)?.take(frame::HEAD).read_to_end(&mut head)?;
+    Ok(head.iter().all(|byte| *byte == 0))
+}

@@ -1,0 +1,179 @@
+//! Who may still write when room is short: permits first give way, stops and outcomes never.
+//!
+//! Pure accounting over the room that is already allocated on disk. The invariant: the free room
+//! is never below what is reserved for the outcomes of open calls, and below the restrictions'
+//! reserve only because restrictions used it.
+
+use std::collections::BTreeSet;
+
+use remit_ports::Room;
+
+/// A record does not fit the room it may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoRoom;
+
+/// The room of the segment that is being written.
+#[derive(Clone, Debug)]
+pub(crate) struct Space {
+    free: u64,
+    /// Decisions without an outcome; each has `outcome_reserve` kept for it.
+    open: BTreeSet<u64>,
+    outcome_reserve: u64,
+    restriction_reserve: u64,
+    headroom: u64,
+}
+
+/// A record that asks for room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// What it draws on.
+    pub(crate) room: Room,
+    /// Bytes of its frame.
+    pub(crate) size: u64,
+    /// The index it would have.
+    pub(crate) index: u64,
+    /// The decision it settles.
+    pub(crate) settles: Option<u64>,
+}
+
+impl Space {
+    /// `free` bytes, with room kept for the outcomes of `open` decisions.
+    pub(crate) fn new(free: u64, open: BTreeSet<u64>, config: &crate::Config) -> Self {
+        Self {
+            free,
+            open,
+            outcome_reserve: config.outcome_reserve,
+            restriction_reserve: config.restriction_reserve,
+            headroom: config.headroom(),
+        }
+    }
+
+    /// Takes the room for a record, or nothing.
+    pub(crate) fn take(&mut self, asked: Asked) -> Result<(), NoRoom> {
+        let outcomes = self.outcomes();
+        let kept = match asked.room {
+            Room::Permit => outcomes
+                .saturating_add(self.restriction_reserve)
+                .saturating_add(self.outcome_reserve),
+            Room::Ordinary => outcomes.saturating_add(self.restriction_reserve),
+            Room::Restriction => outcomes,
+            Room::Outcome => {
+                let others = outcomes.saturating_sub(self.outcome_reserve);
+                let own = asked.size <= self.outcome_reserve;
+                if own { others } else { others.saturating_add(self.restriction_reserve) }
+            }
+        };
+        if asked.size.saturating_add(kept) > self.free {
+            return Err(NoRoom);
+        }
+        self.free = self.free.saturating_sub(asked.size);
+        if asked.room == Room::Permit {
+            self.open.insert(asked.index);
+        }
+        if let Some(decision) = asked.settles {
+            self.open.remove(&decision);
+        }
+        Ok(())
+    }
+
+    /// Whether `decision` has no outcome yet.
+    pub(crate) fn is_open(&self, decision: u64) -> bool {
+        self.open.contains(&decision)
+    }
+
+    /// Whether a permit of `size` bytes would be taken.
+    pub(crate) fn permits(&self, size: u64) -> bool {
+        let kept = self.reserved().saturating_add(self.outcome_reserve);
+        size.saturating_add(kept) <= self.free
+    }
+
+    /// Whether more room should be made.
+    pub(crate) fn is_low(&self) -> bool {
+        self.free < self.wanted()
+    }
+
+    /// The least room that should be free.
+    pub(crate) fn wanted(&self) -> u64 {
+        self.reserved().saturating_add(self.headroom)
+    }
+
+    /// More room was made.
+    pub(crate) fn grow(&mut self, bytes: u64) {
+        self.free = self.free.saturating_add(bytes);
+    }
+
+    /// A new segment with `free` bytes is used from now on.
+    pub(crate) fn move_to(&mut self, free: u64) {
+        self.free = free;
+    }
+
+    fn outcomes(&self) -> u64 {
+        self.outcome_reserve.saturating_mul(self.open.len() as u64)
+    }
+
+    fn reserved(&self) -> u64 {
+        self.outcomes().saturating_add(self.restriction_reserve)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Config;
+
+    fn config() -> Config {
+        let mut config = Config::new("/nowhere".into(), "n");
+        (config.outcome_reserve, config.restriction_reserve) = (100, 50);
+        config
+    }
+
+    fn ask(room: Room, size: u64, index: u64, settles: Option<u64>) -> Asked {
+        Asked { room, size, index, settles }
+    }
+
+    #[test]
+    fn permits_give_way_first_then_ordinary_records_then_restrictions() {
+        let mut space = Space::new(400, BTreeSet::new(), &config());
+        space.take(ask(Room::Permit, 100, 0, None)).unwrap();
+        assert_eq!(space.take(ask(Room::Permit, 51, 1, None)), Err(NoRoom));
+        assert!(space.permits(50) && !space.permits(51));
+        assert_eq!(space.take(ask(Room::Ordinary, 151, 1, None)), Err(NoRoom));
+        space.take(ask(Room::Ordinary, 150, 1, None)).unwrap();
+        assert_eq!(space.take(ask(Room::Restriction, 51, 2, None)), Err(NoRoom));
+        space.take(ask(Room::Restriction, 50, 2, None)).unwrap();
+        space.take(ask(Room::Outcome, 100, 3, Some(0))).unwrap();
+        assert!(!space.is_open(0));
+        assert_eq!(space.take(ask(Room::Restriction, 1, 4, None)), Err(NoRoom));
+    }
+
+    #[test]
+    fn an_outcome_beyond_its_reserve_needs_ordinary_room() {
+        let mut space = Space::new(260, BTreeSet::from([7]), &config());
+        assert_eq!(space.take(ask(Room::Outcome, 211, 8, Some(7))), Err(NoRoom));
+        assert!(space.is_open(7), "what was refused changes nothing");
+        space.take(ask(Room::Outcome, 210, 8, Some(7))).unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn every_open_call_can_always_settle(
+            asks in prop::collection::vec((0_u8..4, 1_u64..150), 0..200), free in 0_u64..3000,
+        ) {
+            let mut space = Space::new(free, BTreeSet::new(), &config());
+            for (index, (room, size)) in (0_u64..).zip(asks) {
+                let settles = space.open.first().copied();
+                let asked = match (room, settles) {
+                    (0, _) => ask(Room::Permit, size, index, None),
+                    (1, Some(_)) => ask(Room::Outcome, size.min(100), index, settles),
+                    (2, _) => ask(Room::Restriction, size, index, None),
+                    _ => ask(Room::Ordinary, size, index, None),
+                };
+                let taken = space.take(asked);
+                prop_assert!(asked.room != Room::Outcome || taken.is_ok());
+                prop_assert!(space.free >= space.outcomes() || space.open.is_empty());
+            }
+        }
+    }
+}

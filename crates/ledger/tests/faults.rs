@@ -1,0 +1,292 @@
+#![cfg(test)]
+//! A disk that fails: full, short of a write, failing to sync, losing power with half a group on
+//! the platter. What was acknowledged is there afterwards; what was not, leaves no trace that does
+//! not verify; stops and outcomes go through while permits are refused.
+
+mod support;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use remit_ledger::FileLedger;
+use remit_ledger::files::{Disk, Files, Segment};
+use remit_ports::{Kind, Ledger, LedgerError, Receipt};
+use support::*;
+
+/// What is turned on.
+#[derive(Default)]
+struct Faults {
+    /// No room can be made and no new file be written.
+    full: AtomicBool,
+    /// Writes of records stop after half of their bytes, with an error.
+    short: AtomicBool,
+    /// Syncs fail.
+    sync: AtomicBool,
+    /// Writes stay in memory until they are synced; see [`Faults::cut_power`].
+    volatile: AtomicBool,
+    /// Syncs are swallowed: power is gone.
+    dead: AtomicBool,
+    unsynced: Mutex<Vec<(PathBuf, u64, Vec<u8>)>>,
+}
+
+impl Faults {
+    /// Power goes. Of what was not synced, a random half of the 512-byte sectors arrives.
+    fn cut_power(&self, seed: u64) {
+        self.dead.store(true, Ordering::SeqCst);
+        for (path, at, bytes) in self.unsynced.lock().unwrap().drain(..) {
+            let segment = Disk.segment(&path).unwrap();
+            for (n, sector) in (0_u64..).zip(bytes.chunks(512)) {
+                let coin = remit_model::Digest::of(&[seed.to_be_bytes(), n.to_be_bytes()].concat());
+                if coin.0[0] & 1 == 0 {
+                    segment.write(sector, at + n * 512).unwrap();
+                }
+            }
+        }
+    }
+}
+
+struct Faulty(Arc<Faults>);
+
+struct FaultySegment(Arc<Faults>, PathBuf, Box<dyn Segment>);
+
+fn full() -> io::Error {
+    io::Error::from(io::ErrorKind::StorageFull)
+}
+
+impl Files for Faulty {
+    fn segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
+        let segment = Disk.segment(path)?;
+        Ok(Box::new(FaultySegment(Arc::clone(&self.0), path.to_owned(), segment)))
+    }
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if self.0.full.load(Ordering::SeqCst) || self.0.dead.load(Ordering::SeqCst) {
+            return Err(full());
+        }
+        Disk.replace(path, bytes)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        Disk.sync_dir(dir)
+    }
+}
+
+impl Segment for FaultySegment {
+    fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        if self.0.short.load(Ordering::SeqCst) {
+            self.2.write(&bytes[..bytes.len() / 2], at)?;
+            return Err(io::Error::other("short write"));
+        }
+        if self.0.volatile.load(Ordering::SeqCst) {
+            self.0.unsynced.lock().unwrap().push((self.1.clone(), at, bytes.to_vec()));
+            return Ok(());
+        }
+        self.2.write(bytes, at)
+    }
+    fn sync(&self) -> io::Result<()> {
+        if self.0.sync.load(Ordering::SeqCst) {
+            return Err(io::Error::other("input/output error"));
+        }
+        if self.0.dead.load(Ordering::SeqCst) {
+            return Err(io::Error::other("no power"));
+        }
+        let mut unsynced = self.0.unsynced.lock().unwrap();
+        let (mine, others) = unsynced.drain(..).partition(|(path, _, _)| *path == self.1);
+        *unsynced = others;
+        drop(unsynced);
+        let mine: Vec<(PathBuf, u64, Vec<u8>)> = mine;
+        mine.iter().try_for_each(|(_, at, bytes)| self.2.write(bytes, *at))?;
+        self.2.sync()
+    }
+    fn allocate(&self, from: u64, to: u64) -> io::Result<()> {
+        if self.0.full.load(Ordering::SeqCst) {
+            return Err(full());
+        }
+        self.2.allocate(from, to)
+    }
+}
+
+fn open_on(dir: &Path) -> (FileLedger, Arc<Faults>, World) {
+    let faults = Arc::new(Faults::default());
+    let world = world_on(Arc::new(Faulty(Arc::clone(&faults))));
+    let ledger = FileLedger::open(config(dir), signing_key(), world.doors.clone()).unwrap();
+    (ledger, faults, world)
+}
+
+/// Appends decisions of task 1 from `sequence` on until one is refused for good.
+fn fill(ledger: &FileLedger, mut sequence: u64) -> (Vec<Receipt>, u64, LedgerError) {
+    let mut open = Vec::new();
+    loop {
+        match ledger.append(decision(1, sequence)) {
+            Ok(accepted) => open.push(wait(accepted.durable()).unwrap()),
+            Err(LedgerError::Busy) => {
+                std::thread::yield_now();
+                continue;
+            }
+            Err(why) => return (open, sequence, why),
+        }
+        sequence += 1;
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_permits_and_nothing_else_and_recovers_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, world) = open_on(dir.path());
+    durable(ledger.append(of_task(draft(Kind::Task, "opened"), 1, 0)));
+    assert_eq!(ledger.status().refusing, None);
+    faults.full.store(true, Ordering::SeqCst);
+    let (open, mut sequence, why) = fill(&ledger, 1);
+    assert_eq!(why, LedgerError::NoSpace);
+    assert!(open.len() > 5, "there was room for {}", open.len());
+    assert_eq!(ledger.status().refusing, Some(LedgerError::NoSpace));
+
+    // Stops go through, 20 of them, and then the outcome of every open call.
+    for _ in 0..20 {
+        durable(ledger.append(restriction(1, sequence)));
+        sequence += 1;
+    }
+    for receipt in &open {
+        durable(ledger.append(outcome(1, sequence, receipt.index())));
+        sequence += 1;
+    }
+
+    // Space returns: at most a second later a refused permit makes the ledger look again.
+    faults.full.store(false, Ordering::SeqCst);
+    world.clock.pass(Duration::from_secs(2));
+    let receipt = loop {
+        match ledger.append(decision(1, sequence)) {
+            Ok(accepted) => break wait(accepted.durable()).unwrap(),
+            Err(LedgerError::NoSpace | LedgerError::Busy) => std::thread::yield_now(),
+            Err(why) => panic!("{why}"),
+        }
+    };
+    assert_eq!(ledger.status().refusing, None);
+    assert!(ledger.prove(receipt.index()).unwrap().is_some());
+    ledger.close();
+    assert_eq!(verify(dir.path()).unwrap().open_calls, 1);
+}
+
+#[test]
+fn a_full_disk_is_not_asked_more_than_once_in_a_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, _world) = open_on(dir.path());
+    durable(ledger.append(of_task(draft(Kind::Task, "opened"), 1, 0)));
+    faults.full.store(true, Ordering::SeqCst);
+    let (_, sequence, _) = fill(&ledger, 1);
+    faults.full.store(false, Ordering::SeqCst);
+    // The clock of these tests moves a millisecond with each look, and a permit looks three times.
+    let mut refused = 0;
+    while ledger.append(decision(1, sequence)).is_err() {
+        refused += 1;
+        std::thread::yield_now();
+        assert!(refused < 1_000_000, "it never came back");
+    }
+    assert!(refused > 100, "came back after {refused}");
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_taken_until_a_restart() {
+    for fault in ["sync", "short"] {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, faults, _world) = open_on(dir.path());
+        calls(&ledger, 1, 2);
+        ledger.flush().unwrap();
+        let switch = if fault == "sync" { &faults.sync } else { &faults.short };
+        switch.store(true, Ordering::SeqCst);
+        let lost = wait(ledger.append(decision(1, 5)).unwrap().durable()).unwrap_err();
+        assert!(matches!(lost, LedgerError::Failed(_)), "{lost}");
+        switch.store(false, Ordering::SeqCst);
+        for draft in [decision(1, 6), restriction(1, 6)] {
+            assert_eq!(ledger.append(draft).unwrap_err(), lost);
+        }
+        assert_eq!(ledger.status().refusing, Some(lost));
+        assert_eq!(ledger.status().size, 5);
+        ledger.close();
+
+        let ledger = open(dir.path());
+        // Written but not synced may be there or not; written by half may not.
+        let entries = ledger.report().entries;
+        assert_eq!(entries, if fault == "sync" { 6 } else { 5 }, "{fault}");
+        assert_eq!(ledger.report().cut.is_some(), fault == "short");
+        durable(ledger.append(draft(Kind::Policy, "in force")));
+        ledger.close();
+        assert_eq!(verify(dir.path()).unwrap().entries, entries + 1);
+    }
+}
+
+#[test]
+fn the_public_log_may_fail_without_the_ledger_failing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, _world) = open_on(dir.path());
+    faults.full.store(true, Ordering::SeqCst);
+    let receipt = durable(ledger.append(draft(Kind::Policy, "in force")));
+    let why = ledger.flush().unwrap_err().to_string();
+    assert!(why.contains("public log"), "{why}");
+    assert_eq!((ledger.status().size, ledger.status().published), (1, 0));
+    faults.full.store(false, Ordering::SeqCst);
+    assert!(ledger.prove(receipt.index()).unwrap().is_some());
+}
+
+#[test]
+fn power_may_go_at_any_moment() {
+    for seed in 0..60_u64 {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, faults, _world) = open_on(dir.path());
+        faults.volatile.store(true, Ordering::SeqCst);
+        let acknowledged = Mutex::new(Vec::new());
+        let cut_at = 1 + seed * 7 % 50;
+        let count = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let (ledger, acknowledged, count, faults) =
+                    (&ledger, &acknowledged, &count, &faults);
+                scope.spawn(move || {
+                    for sequence in 0..40 {
+                        let Ok(accepted) = ledger.append(decision(number, sequence)) else {
+                            continue;
+                        };
+                        let Ok(receipt) = wait(accepted.durable()) else { return };
+                        acknowledged.lock().unwrap().push(receipt);
+                        if count.fetch_add(1, Ordering::SeqCst) == cut_at {
+                            faults.cut_power(seed);
+                        }
+                    }
+                });
+            }
+        });
+        drop(ledger);
+        let reopened = open(dir.path());
+        for receipt in acknowledged.into_inner().unwrap() {
+            let found = reopened.read(receipt.index()).unwrap().unwrap();
+            assert_eq!(found.entry.clear.question, receipt.question(), "seed {seed}");
+        }
+        durable(reopened.append(draft(Kind::Policy, "in force")));
+        reopened.close();
+        let verified = verify(dir.path()).unwrap();
+        assert!(verified.entries > cut_at, "seed {seed}");
+    }
+}
+
+#[test]
+fn damage_under_the_checkpoint_is_never_cut_off() {
+    use std::os::unix::fs::FileExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    calls(&open(dir.path()), 1, 3);
+    let segment = std::fs::read_dir(dir.path().join("journal")).unwrap().last().unwrap().unwrap();
+    let files: Vec<PathBuf> = ["00000001.seg", "00000000.seg"]
+        .iter()
+        .map(|name| dir.path().join("journal").join(name))
+        .filter(|path| path.exists())
+        .collect();
+    assert!(!files.is_empty(), "{segment:?}");
+    let bytes = std::fs::read(&files[0]).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&files[0]).unwrap();
+    file.write_all_at(&[bytes[last] ^ 1], last as u64).unwrap();
+    let refused = try_open(dir.path()).unwrap_err().to_string();
+    assert!(refused.contains("entry 6") && refused.contains("not a torn end"), "{refused}");
+    assert_eq!(std::fs::read(&files[0]).unwrap()[last], bytes[last] ^ 1, "nothing was touched");
+}
