@@ -8,16 +8,13 @@ use remit_model::question::{Asked, ToolFacts};
 use remit_model::tool::{Origin, Trust};
 use remit_model::{
     ApprovalFact, Confidentiality, Door, Effect, Integrity, Label, Operation, Question, Reach,
-    Sources, Timestamp, ToolId,
+    Sources, ToolId,
 };
 
 use crate::names::{Names, uid};
 
 type Pair = (String, RestrictedExpression);
 type Built<T> = Result<T, ExpressionConstructionError>;
-
-/// The last moment that Cedar's `datetime` can name, 9999-12-31T23:59:59.999Z.
-const END_OF_TIME: Timestamp = Timestamp(253_402_300_799_999);
 
 /// What every request has, and what a call has beside it, except for the input and the approval.
 pub(crate) fn pairs(names: &Names, question: &Question) -> Built<Vec<Pair>> {
@@ -27,10 +24,10 @@ pub(crate) fn pairs(names: &Names, question: &Question) -> Built<Vec<Pair>> {
         Door::Internal => "internal",
     };
     let mut pairs = vec![
-        pair("task", task(question)?),
-        pair("attestation", attestation(question)?),
+        pair("task", task(names, question)?),
+        pair("attestation", attestation(names, question)?),
         pair("door", text(door)),
-        pair("now", moment(question.now)),
+        pair("now", names.moments.at(question.now)),
     ];
     let tool = |id: &ToolId| question.tool.as_ref().map(|facts| tool(names, id, facts)).transpose();
     match &question.asked {
@@ -56,11 +53,12 @@ pub(crate) fn pairs(names: &Names, question: &Question) -> Built<Vec<Pair>> {
 /// A person's approval.
 pub(crate) fn approval(names: &Names, given: &ApprovalFact) -> Built<Pair> {
     let group = RestrictedExpression::new_entity_uid(uid(&names.group, &given.group));
-    let facts = [pair("group", group), pair("by", text(&given.by)), pair("at", moment(given.at))];
+    let facts =
+        [pair("group", group), pair("by", text(&given.by)), pair("at", names.moments.at(given.at))];
     Ok(pair("approval", RestrictedExpression::new_record(facts)?))
 }
 
-fn task(question: &Question) -> Built<RestrictedExpression> {
+fn task(names: &Names, question: &Question) -> Built<RestrictedExpression> {
     let task = &question.task;
     let confidentiality = task.label.confidentiality;
     let tags = task.label.tags.iter().map(|tag| text(tag));
@@ -73,8 +71,8 @@ fn task(question: &Question) -> Built<RestrictedExpression> {
         pair("confidentiality_name", text(level(confidentiality))),
         pair("sources", RestrictedExpression::new_set(sources(&task.label))),
         pair("tags", RestrictedExpression::new_set(tags)),
-        pair("opened", moment(task.opened)),
-        pair("deadline", moment(task.remit.deadline)),
+        pair("opened", names.moments.at(task.opened)),
+        pair("deadline", names.moments.at(task.remit.deadline)),
         pair("calls", count(task.spent.calls)),
         pair("effects", count(task.spent.effects)),
         pair("bytes", count(task.spent.bytes)),
@@ -83,10 +81,10 @@ fn task(question: &Question) -> Built<RestrictedExpression> {
     ])
 }
 
-fn attestation(question: &Question) -> Built<RestrictedExpression> {
+fn attestation(names: &Names, question: &Question) -> Built<RestrictedExpression> {
     RestrictedExpression::new_record([
         pair("method", text(&question.attestation.method.to_string())),
-        pair("at", moment(question.attestation.at)),
+        pair("at", names.moments.at(question.attestation.at)),
     ])
 }
 
@@ -181,8 +179,4 @@ fn text(value: &str) -> RestrictedExpression {
 
 fn count(value: u64) -> RestrictedExpression {
     RestrictedExpression::new_long(i64::try_from(value).unwrap_or(i64::MAX))
-}
-
-fn moment(at: Timestamp) -> RestrictedExpression {
-    RestrictedExpression::new_datetime(at.min(END_OF_TIME).to_string())
 }

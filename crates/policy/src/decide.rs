@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use remit_model::question::{Asked, ToolFacts};
-use remit_model::{ApprovalFact, Class, Operation, Question, Reason, Refusal, ResourceKind};
+use remit_model::question::Asked;
+use remit_model::{
+    ApprovalFact, Class, Effect, Operation, Question, Reason, Refusal, ResourceKind,
+};
 
 use crate::ask::{Answer, Ask};
 use crate::snapshot::Snapshot;
@@ -48,8 +50,8 @@ fn outcome(snapshot: &Snapshot, question: &Question) -> Outcome {
     if let Answer::Failed { policy, why } = answer {
         return Outcome::Deny(failed(snapshot, &policy, &why));
     }
-    match quarantine(question) {
-        Some(tool) => in_quarantine(snapshot, question, &ask, answer, tool),
+    match owners_matter(question) {
+        Some(matter) => ask_owner(snapshot, question, &ask, answer, matter),
         None => match answer {
             Answer::Permitted(by) => Outcome::Permit(reasons(snapshot, &by)),
             denied => counterfactual(snapshot, question, &ask, denied),
@@ -57,26 +59,48 @@ fn outcome(snapshot: &Snapshot, question: &Question) -> Outcome {
     }
 }
 
-/// The tool, if it is called while in quarantine.
-fn quarantine(question: &Question) -> Option<&ToolFacts> {
-    question.call()?;
-    question.tool.as_ref().filter(|tool| tool.admission == "quarantined")
+/// Why nothing but the approval of the tool's owner lets a call pass, whatever the policies say.
+struct OwnersMatter<'a> {
+    owner: &'a str,
+    why: Reason,
+    remedy: String,
 }
 
-/// Nothing but the approval of the tool's owner lets a call of it pass.
-fn in_quarantine(
+/// A tool in quarantine, or a call that may already have happened and would happen twice.
+fn owners_matter(question: &Question) -> Option<OwnersMatter<'_>> {
+    question.call()?;
+    let tool = question.tool.as_ref()?;
+    let owner = tool.owner.as_str();
+    if tool.admission == "quarantined" {
+        let text =
+            format!("the tool's definition is not admitted; `{owner}` answers for its server");
+        return Some(OwnersMatter {
+            owner,
+            why: Reason::structural("quarantined", text),
+            remedy: format!("ask `{owner}` to look at the tool and admit it"),
+        });
+    }
+    let repeatable = tool.profile.effect.value == Effect::Read || tool.profile.idempotent.value;
+    (question.unsettled && !repeatable).then(|| OwnersMatter {
+        owner,
+        why: Reason::structural(
+            "unsettled",
+            "the identical call was sent before and nobody knows whether it took effect; sent \
+             again it could happen twice",
+        ),
+        remedy: format!("find out whether it happened; else ask `{owner}`"),
+    })
+}
+
+fn ask_owner(
     snapshot: &Snapshot,
     question: &Question,
     ask: &Ask<'_>,
     answer: Answer,
-    tool: &ToolFacts,
+    matter: OwnersMatter<'_>,
 ) -> Outcome {
-    let owner = tool.owner.as_str();
+    let OwnersMatter { owner, why, remedy } = matter;
     let approved = question.approval.as_ref().is_some_and(|given| given.group == owner);
-    let why = Reason::structural(
-        "quarantined",
-        format!("the tool's definition is not admitted; `{owner}` answers for its server"),
-    );
     match (approved, answer) {
         (true, Answer::Permitted(by)) => Outcome::Permit(reasons(snapshot, &by)),
         (true, denied) => Outcome::Deny(denial(snapshot, question, denied)),
@@ -88,8 +112,7 @@ fn in_quarantine(
             }
             let mut refusal = denial(snapshot, question, answer);
             all.append(&mut refusal.reasons);
-            let remedy =
-                format!("ask `{owner}` to look at the tool and admit it; {}", refusal.remedy);
+            let remedy = format!("{remedy}; {}", refusal.remedy);
             Outcome::Deny(Refusal { reasons: all, remedy, ..refusal })
         }
     }

@@ -15,6 +15,7 @@ mod decide;
 mod entities;
 mod index;
 mod load;
+mod moments;
 mod names;
 mod number;
 mod parse;

@@ -1,9 +1,11 @@
-//! The words of the Cedar schema, parsed once.
+//! The words of the Cedar schema, parsed once, and what else is made once for many questions.
 
 use std::collections::BTreeMap;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use remit_model::ResourceKind;
+
+use crate::moments::Moments;
 
 /// The namespace of everything.
 pub(crate) const NAMESPACE: &str = "Remit";
@@ -15,7 +17,7 @@ pub(crate) const OPERATORS: &str = "operators";
 pub(crate) const TOOLS: &str = "tools";
 
 /// Entity type names.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Names {
     pub(crate) agent: EntityTypeName,
     pub(crate) team: EntityTypeName,
@@ -25,6 +27,7 @@ pub(crate) struct Names {
     pub(crate) action: EntityTypeName,
     kinds: BTreeMap<ResourceKind, EntityTypeName>,
     server: EntityTypeName,
+    pub(crate) moments: Moments,
 }
 
 impl Names {
@@ -46,6 +49,7 @@ impl Names {
             action: name("Action")?,
             kinds: ResourceKind::ALL.into_iter().map(kind).collect::<Result<_, _>>()?,
             server: name("Server")?,
+            moments: Moments::default(),
         })
     }
 

@@ -7,7 +7,7 @@ use cedar_policy::ffi::DetailedError;
 use cedar_policy::{Effect, Policy, PolicyId};
 
 use crate::load::{Issue, Source};
-use crate::split::{position, statements};
+use crate::split::{Statement, position, statements};
 
 /// How many policies a set may have (R13).
 const MAX_POLICIES: usize = 100_000;
@@ -89,9 +89,9 @@ pub(crate) fn parse(sources: &[Source]) -> Result<Vec<Parsed>, Vec<Issue>> {
                 }
             };
             let id = policy.annotation("id").map_or(default, str::to_owned);
-            let place = position(&source.text, statement.start);
             let problem = id_problem(&id, found.get(&id));
             if let Some((message, hint)) = problem {
+                let place = position(&source.text, statement.start);
                 issues.push(Issue {
                     file: source.path.clone(),
                     line: place.0,
@@ -101,7 +101,7 @@ pub(crate) fn parse(sources: &[Source]) -> Result<Vec<Parsed>, Vec<Issue>> {
                 });
                 continue;
             }
-            let info = describe(&policy, &id, source, place.0, statement.text);
+            let info = describe(&policy, &id, source, &statement);
             let policy = policy.new_id(PolicyId::new(&id));
             found.insert(id, Parsed { policy, info, source: number, start: statement.start });
         }
@@ -131,7 +131,7 @@ fn id_problem(id: &str, taken: Option<&Parsed>) -> Option<(String, String)> {
     })
 }
 
-fn describe(policy: &Policy, id: &str, source: &Source, line: usize, text: &str) -> PolicyInfo {
+fn describe(policy: &Policy, id: &str, source: &Source, statement: &Statement<'_>) -> PolicyInfo {
     let note = |key: &str| {
         let text = policy.annotation(key).map(str::trim).filter(|text| !text.is_empty());
         text.map(str::to_owned)
@@ -145,8 +145,8 @@ fn describe(policy: &Policy, id: &str, source: &Source, line: usize, text: &str)
             Effect::Forbid => PolicyEffect::Forbid,
         },
         file: source.path.clone(),
-        line,
-        text: text.to_owned(),
+        line: statement.line,
+        text: statement.text.to_owned(),
         reason: note("reason"),
         remedy: note("remedy"),
         controls: controls.map(str::to_owned).collect(),

@@ -4,15 +4,27 @@
 //! file can be cut without parsing it: one broken policy does not hide the errors of the next, and
 //! each keeps its own line.
 
-/// One statement: where it starts in the file (bytes), and its text up to and with the `;`.
+/// One statement: where it starts in the file (in bytes, and the line from 1), and its text up to
+/// and with the `;`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Statement<'a> {
     pub(crate) start: usize,
+    pub(crate) line: usize,
     pub(crate) text: &'a str,
 }
 
 /// Cuts `file`. What follows the last `;` is a statement if it is more than blanks and comments.
 pub(crate) fn statements(file: &str) -> Vec<Statement<'_>> {
+    let mut found = cut(file);
+    let (mut line, mut at) = (1, 0);
+    for statement in &mut found {
+        line += file.get(at..statement.start).map_or(0, |gap| gap.matches('\n').count());
+        (statement.line, at) = (line, statement.start);
+    }
+    found
+}
+
+fn cut(file: &str) -> Vec<Statement<'_>> {
     let bytes = file.as_bytes();
     let mut found = Vec::new();
     let (mut at, mut start) = (0, None);
@@ -53,7 +65,7 @@ pub(crate) fn position(file: &str, offset: usize) -> (usize, usize) {
 }
 
 fn statement(file: &str, from: usize, to: usize) -> Option<Statement<'_>> {
-    Some(Statement { start: from, text: file.get(from..to)?.trim_end() })
+    Some(Statement { start: from, line: 1, text: file.get(from..to)?.trim_end() })
 }
 
 fn after_line(bytes: &[u8], from: usize) -> usize {
@@ -86,6 +98,7 @@ mod tests {
         assert!(found[1].text.starts_with("forbid("));
         assert_eq!(position(file, found[0].start), (2, 1));
         assert_eq!(position(file, found[1].start), (5, 3));
+        assert_eq!([found[0].line, found[1].line], [2, 5]);
     }
 
     #[test]

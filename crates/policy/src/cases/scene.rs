@@ -120,6 +120,7 @@ impl Scene {
             input,
             resources,
             approval,
+            unsettled: false,
             door: Door::McpHttp,
             now,
         })
