@@ -89,7 +89,10 @@ pub(crate) async fn run(context: &Context, args: &cli::Serve, out: &mut Out) -> 
 fn log_to_stderr() {
     let filter = environment::variable("REMIT_LOG").unwrap_or_else(|| "info".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(std::io::stderr);
     // A second subscriber in one process is not an error worth ending for.
     drop(subscriber.try_init());
 }

@@ -15,6 +15,8 @@ use crate::fail::Fail;
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
+/// Between two questions to a server that announces changes and has none, at most.
+const SLOWEST_REPEAT: Duration = Duration::from_secs(15);
 /// Between two attempts to ask a server that did not answer, at most.
 const SLOWEST_RETRY: Duration = Duration::from_mins(1);
 
@@ -58,25 +60,28 @@ async fn project(engine: Arc<Engine>) {
 }
 
 /// Asks a server what it offers: at the start until it answers, then whenever it says that its
-/// tools changed.
+/// lists changed. A server that says so without a change, as some do whenever they are asked, is
+/// asked ever more rarely.
 async fn ask(engine: Arc<Engine>, server: ServerName) {
     let mut events = engine.ports().upstream.events();
-    let mut wait = TICK;
+    let mut wait = Duration::ZERO;
     loop {
-        match engine.discover(&server).await {
-            Ok(changes) => {
-                tracing::info!(%server, changes, "asked what it offers");
-                wait = TICK;
-                if !told_to_ask(&mut events, &server).await {
-                    return;
-                }
+        let asked = engine.discover(&server).await;
+        wait = match &asked {
+            Ok(changes @ 1..) => {
+                tracing::info!(%server, changes, "what it offers changed");
+                Duration::ZERO
             }
+            Ok(0) => (wait * 2).clamp(TICK, SLOWEST_REPEAT),
             Err(why) => {
                 tracing::warn!(%server, %why, "could not ask what it offers; trying again");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(SLOWEST_RETRY);
+                (wait * 2).clamp(TICK, SLOWEST_RETRY)
             }
+        };
+        if asked.is_ok() && !told_to_ask(&mut events, &server).await {
+            return;
         }
+        tokio::time::sleep(wait).await;
     }
 }
 

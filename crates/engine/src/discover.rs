@@ -112,8 +112,14 @@ impl Engine {
 
     fn remember_offer(&self, server: &ServerName, offer: Discovery) {
         let mut offers = (*self.offers.load_full()).clone();
-        offers.insert(server.clone(), Arc::new(offer));
+        let known = offers.insert(server.clone(), Arc::new(offer.clone()));
         self.offers.store(Arc::new(offers));
+        let beside = |offer: &Discovery| {
+            (offer.resources.clone(), offer.templates.clone(), offer.prompts.clone())
+        };
+        if known.is_none_or(|known| beside(&known) != beside(&offer)) {
+            self.announce(Change::Tools);
+        }
     }
 
     /// Records the changes, waits for the last, then puts the new world in force.

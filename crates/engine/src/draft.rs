@@ -2,7 +2,7 @@
 
 use remit_model::task::Event;
 use remit_model::{Digest, Question, Refusal};
-use remit_ports::{Body, Clear, Done, Draft, Kind, Pins, Room};
+use remit_ports::{Body, Clear, Done, Draft, Kind, Outcome, Pins, Room};
 
 /// A record without body.
 pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
@@ -60,7 +60,10 @@ pub(crate) fn outcome(pins: Pins, done: &Done) -> Draft {
     draft.parents = vec![done.decision()];
     draft.clear.agent = Some(done.question().agent.name.to_string());
     draft.clear.tool = done.question().call().map(remit_model::Call::scope_name);
-    draft.clear.event = Some(Event::Settled { bytes: result.len() as u64 });
+    let asked = done.question();
+    let unknown = matches!(done.outcome(), Outcome::Unknown { .. });
+    let call = asked.call().filter(|_| unknown).map(|call| call.digest(&asked.input));
+    draft.clear.event = Some(Event::Settled { bytes: result.len() as u64, unknown: call });
     draft.clear.outcome = Some(done.outcome().clone());
     if !result.is_empty() {
         draft.body.insert("result".to_owned(), bounded(result));

@@ -1,5 +1,7 @@
 //! Erasing what a task's records say, without breaking what they prove (promise R10).
 
+use std::sync::Arc;
+
 use remit_model::TaskId;
 use remit_ports::{KeyError, Kind, LedgerError};
 
@@ -45,7 +47,9 @@ impl Engine {
             Err(crate::cell::CommitError::Ledger(why)) => return Err(why.into()),
             Err(crate::cell::CommitError::State(_)) => return Err(EraseError::NotClosed(state)),
         };
-        self.ports.keys.erase(task)?;
+        let (keys, task) = (Arc::clone(&self.ports.keys), task.clone());
+        let erased = tokio::task::spawn_blocking(move || keys.erase(&task)).await;
+        erased.unwrap_or_else(|why| Err(KeyError::Failed(why.to_string())))?;
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use remit_model::question::{Asked, TaskFacts, ToolFacts};
 use remit_model::{
-    ApprovalFact, Call, Class, Operation, Question, Refusal, Resource, ResourceKind, Task,
+    ApprovalFact, Call, Class, Digest, Operation, Question, Refusal, Resource, ResourceKind, Task,
     Timestamp, Tool, Value,
 };
 
@@ -29,8 +29,10 @@ impl Scene<'_> {
         let tool =
             call.tool().filter(|id| catalogue.is_offered(id)).and_then(|id| catalogue.get(&id));
         let resources = resources(&call, tool, &input);
-        let approval = self.approval(&call, &input);
-        Question { resources, approval, ..self.question(Asked::Call(call), tool, input) }
+        let digest = call.digest(&input);
+        let approval = self.approval(digest);
+        let unsettled = self.task.account().is_unsettled(digest);
+        Question { resources, approval, unsettled, ..self.question(Asked::Call(call), tool, input) }
     }
 
     /// The question whether `tool` could ever be called.
@@ -53,13 +55,14 @@ impl Scene<'_> {
             input,
             resources: vec![server(tool.map_or("remit", |tool| tool.id.server.as_str()))],
             approval: None,
+            unsettled: false,
             door: self.caller.door,
             now: self.now,
         }
     }
 
-    fn approval(&self, call: &Call, input: &Value) -> Option<ApprovalFact> {
-        let given = self.task.account().approvals.get(&call.digest(input))?;
+    fn approval(&self, call: Digest) -> Option<ApprovalFact> {
+        let given = self.task.account().approvals.get(&call)?;
         let ends = given.at.after(self.settings.approval_lifetime);
         (self.now < ends).then(|| given.clone())
     }

@@ -8,7 +8,7 @@ use remit_model::{
     Agent, AgentName, Attestation, Budget, Class, Door, Refusal, Task, TaskId, ToolRule, ToolScope,
 };
 use remit_policy::{Verdict, decide};
-use remit_ports::{Kind, Subject};
+use remit_ports::{KeyError, Kind, Subject};
 use serde::Deserialize;
 
 use crate::frame::Scene;
@@ -88,6 +88,13 @@ impl Engine {
         let entropy = self.ports.entropy.as_ref();
         let minted = self.minter.mint(&task.charter, lifetime, self.now(), entropy);
         minted.map(|(token, _)| token).map_err(|why| no("grant", why.to_string()))
+    }
+
+    /// Makes the task's key, off the event loop: it waits for the disk.
+    async fn make_key(&self, task: &TaskId) -> Result<(), KeyError> {
+        let (keys, task) = (Arc::clone(&self.ports.keys), task.clone());
+        let made = tokio::task::spawn_blocking(move || keys.create(&task)).await;
+        made.unwrap_or_else(|why| Err(KeyError::Failed(why.to_string())))
     }
 
     fn opening_agent(
@@ -195,7 +202,7 @@ impl Engine {
         let failed = |why: String| {
             Refusal::one(Class::Transient, "ledger", why, "see `remit status` for the cause")
         };
-        self.ports.keys.create(task.id()).map_err(|why| failed(why.to_string()))?;
+        self.make_key(task.id()).await.map_err(|why| failed(why.to_string()))?;
         let json = permit.question().to_json().map_err(|why| failed(why.to_string()))?;
         let mut record = draft::question(Kind::Task, world.pins, "opened", permit.question(), json);
         let charter = serde_json::to_string(task.charter.as_ref());

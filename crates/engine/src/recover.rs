@@ -177,7 +177,9 @@ impl Engine {
         for (index, task) in open {
             let mut record = draft::note(Kind::Outcome, self.world().pins, "outcome");
             record.parents = vec![index];
-            record.clear.event = Some(Event::Settled { bytes: 0 });
+            let decision = self.ports.ledger.read(index)?;
+            let unknown = decision.and_then(|decision| decision.entry.clear.call);
+            record.clear.event = Some(Event::Settled { bytes: 0, unknown });
             record.clear.outcome = Some(Outcome::Unknown {
                 why: "remit stopped before the outcome was known".to_owned(),
             });

@@ -253,6 +253,9 @@ pub struct Question {
     pub resources: Vec<Resource>,
     /// The approval that this call consumes, if there is one.
     pub approval: Option<ApprovalFact>,
+    /// Whether the identical call was sent before and nobody knows what became of it.
+    #[serde(default)]
+    pub unsettled: bool,
     /// How the request came in.
     pub door: Door,
     /// When.

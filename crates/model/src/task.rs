@@ -4,7 +4,7 @@
 //! [`Task::apply`] is the only way on: the live engine and recovery run the same fold, so what is
 //! in memory is what the ledger says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,9 @@ use crate::question::ApprovalFact;
 use crate::remit::Remit;
 use crate::time::Timestamp;
 
-/// How many unused approvals a task may hold (R13).
-pub const MAX_APPROVALS: usize = 64;
+/// How many calls with an unknown outcome a task remembers one by one (R13); beyond that, every
+/// call counts as one of them.
+pub const MAX_UNSETTLED: usize = 64;
 
 /// What is fixed when a task is opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,9 @@ pub struct Account {
     pub approvals: BTreeMap<Digest, ApprovalFact>,
     /// Calls held for a person, by id, with the call's digest.
     pub holds: BTreeMap<HoldId, Digest>,
+    /// Calls of which nobody knows whether they happened, by digest.
+    #[serde(default)]
+    pub unsettled: BTreeSet<Digest>,
 }
 
 /// Why a task ended.
@@ -93,6 +97,9 @@ pub enum Event {
     Settled {
         /// Bytes of result.
         bytes: u64,
+        /// The call's digest, if nobody knows whether it happened.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unknown: Option<Digest>,
     },
     /// A call was held for a person.
     Held {
@@ -187,6 +194,22 @@ pub struct Task {
     pub state: State,
 }
 
+// === impl Account ===
+
+impl Account {
+    fn settle(&mut self, bytes: u64, unknown: Option<Digest>) {
+        self.spent.bytes = self.spent.bytes.saturating_add(bytes);
+        if self.unsettled.len() < MAX_UNSETTLED {
+            self.unsettled.extend(unknown);
+        }
+    }
+
+    /// Whether `call` may already have happened.
+    pub fn is_unsettled(&self, call: Digest) -> bool {
+        self.unsettled.contains(&call) || self.unsettled.len() >= MAX_UNSETTLED
+    }
+}
+
 // === impl states ===
 
 impl Open {
@@ -273,9 +296,8 @@ impl State {
                 Ok(Self::Closing(frozen.close(*reason)))
             }
             (Self::Closing(closing), Event::Closed) => Ok(Self::Closed(closing.finish())),
-            (mut state, Event::Settled { bytes }) => {
-                let spent = &mut state.account_mut().spent;
-                spent.bytes = spent.bytes.saturating_add(*bytes);
+            (mut state, Event::Settled { bytes, unknown }) => {
+                state.account_mut().settle(*bytes, *unknown);
                 Ok(state)
             }
             (mut state, Event::Held { hold, call }) => {
@@ -425,7 +447,7 @@ mod tests {
             frozen,
             &[
                 Event::Closing { reason: CloseReason::Done },
-                Event::Settled { bytes: 3 },
+                Event::Settled { bytes: 3, unknown: None },
                 Event::Closed,
             ],
         );

@@ -139,6 +139,7 @@ pub fn question(tool: &Tool, arguments: &str) -> Question {
         input: Value::parse(arguments).expect("the test's arguments are JSON"),
         resources: vec![Resource { kind: ResourceKind::Server, id: tool.id.server.to_string() }],
         approval: None,
+        unsettled: false,
         door: Door::McpHttp,
         now: NOW,
     }

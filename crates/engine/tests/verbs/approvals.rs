@@ -86,3 +86,26 @@ async fn a_policy_that_changed_since_decides_anew() {
     assert_eq!(refusal.class, Class::Structural, "{refusal:?}");
     assert!(bench.upstream.sent().is_empty());
 }
+
+#[tokio::test]
+async fn a_call_that_may_have_happened_is_not_repeated_unasked() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    let hold = held(&bench, &caller).await;
+    bench.engine.approve(&bench.operator(), &hold).await.unwrap();
+    bench.upstream.set_script(|_| remit_testkit::Answer::Unknown("the server died".into()));
+    bench.call(&caller, "files/write_file").await.unwrap();
+    let mut permissive = crate::bench::policy();
+    permissive.text.push_str("@id(\"all\") permit (principal, action, resource);");
+    bench.engine.reload_policies(vec![permissive]).await.unwrap();
+
+    let refusal = bench.call(&caller, "files/write_file").await.unwrap_err();
+    assert_eq!(refusal.reasons[0].policy, "remit:unsettled", "{refusal:?}");
+    assert_eq!(refusal.class, Class::NeedsApproval);
+    bench.call_with(&caller, "files/write_file", r#"{"path":"b"}"#).await.unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap();
+    bench.engine.approve(&bench.operator(), &refusal.hold.unwrap()).await.unwrap();
+    bench.call(&caller, "files/write_file").await.unwrap();
+    bench.assert_recorded_then_done();
+}
