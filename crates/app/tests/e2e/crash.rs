@@ -44,10 +44,7 @@ async fn the_log_recovers_from_a_kill_at_ten_moments() {
 async fn recovered(stand: &Stand, reached: &[Value]) {
     let verified = stand.ask(&["audit", "verify"]).await;
     assert_eq!(verified["open_calls"], 0, "a permit without an outcome after a start: {verified}");
-    let export = stand.remit(&["audit", "export", "--format", "jsonl"]).await;
-    assert!(export.ok, "{}", export.said());
-    let entries: Vec<Value> =
-        export.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let entries = exported(stand, verified["journal"].as_u64().unwrap()).await;
     let mut decisions = BTreeSet::new();
     let mut settled = BTreeSet::new();
     for (index, entry) in (0u64..).zip(&entries) {
@@ -67,4 +64,19 @@ async fn recovered(stand: &Stand, reached: &[Value]) {
     }
     assert_eq!(settled, decisions, "after a start every decision has an outcome");
     assert!(reached.len() <= decisions.len(), "a call reached the server without a record");
+}
+
+/// The export, once the signed checkpoint covers what was in the journal.
+async fn exported(stand: &Stand, journal: u64) -> Vec<Value> {
+    for _ in 0..100 {
+        let export = stand.remit(&["audit", "export", "--format", "jsonl"]).await;
+        assert!(export.ok, "{}", export.said());
+        let lines = export.stdout.lines();
+        let entries: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+        if entries.len() as u64 >= journal {
+            return entries;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{journal} entries of the journal are not published within ten seconds");
 }
