@@ -18,6 +18,10 @@ use crate::{cli, serve};
 
 /// Makes what is missing, then imports what was asked for.
 pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<(), Fail> {
+    if let Some(file) = &args.import {
+        // A file that cannot be taken over must not cost the passphrase, which is shown once.
+        import::read(file, &[])?;
+    }
     let made = make(context)?;
     let imported = args.import.as_deref().map(|file| import(context, file)).transpose()?;
     let names = imported.as_ref().map(|imported| imported.names.clone()).unwrap_or_default();
@@ -97,7 +101,7 @@ pub(crate) fn make(context: &Context) -> Result<Option<Made>, Fail> {
     keys.operator().set_passphrase(&passphrase, &SystemEntropy)?;
     let config = context.config();
     if !config.exists() {
-        std::fs::write(&config, COMMENTED)?;
+        write_private(&config, COMMENTED)?;
     }
     write_policies(&state.join("policies"))?;
     // Last: its presence says that everything before it is there.
@@ -113,6 +117,16 @@ fn private_dir(dir: &Path) -> Result<(), Fail> {
         .create(dir)
         .and_then(|()| std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)))
         .map_err(|why| Fail::new(format!("cannot make {}: {why}", dir.display())))
+}
+
+/// Writes a file that only its owner may read: a configuration can hold secrets.
+fn write_private(path: &Path, text: &str) -> Result<(), Fail> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    Ok(file.sync_all()?)
 }
 
 fn write_policies(dir: &Path) -> Result<(), Fail> {
@@ -134,7 +148,7 @@ fn import(context: &Context, file: &Path) -> Result<import::Imported, Fail> {
     let mut text = std::fs::read_to_string(&path)?;
     text.push_str(&imported.toml);
     let beside = path.with_extension("toml.new");
-    std::fs::write(&beside, &text)?;
+    write_private(&beside, &text)?;
     // What was written must be readable before it takes the old file's place.
     Config::read(&beside)?;
     std::fs::rename(&beside, &path)?;
