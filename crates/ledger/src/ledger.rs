@@ -15,7 +15,7 @@ use crate::encode::{self, Prepared};
 use crate::reader::Reader;
 use crate::recover::{OpenError, OpenReport, Recovered, recover};
 use crate::space::Space;
-use crate::writer::{self, Pending, Progress, Queue, Shared, Writer};
+use crate::writer::{self, DiskRoom, Pending, Progress, Queue, Shared, Writer};
 use crate::{Config, Doors, publish};
 
 /// A full disk is tried again at most once in this time.
@@ -72,8 +72,7 @@ impl FileLedger {
             space: Space::new(free, open, &config),
             pending: Vec::new(),
             grow: true,
-            full: false,
-            tried: 0,
+            disk: DiskRoom::Enough,
             failed: None,
             closing: false,
         };
@@ -185,7 +184,7 @@ impl FileLedger {
         if queue.space.take(asked).is_err() {
             return Err(self.no_room(&mut queue));
         }
-        if !queue.full && queue.space.is_low() {
+        if queue.disk == DiskRoom::Enough && queue.space.is_low() {
             queue.grow = true;
         }
         let (done, receiver) = oneshot::channel();
@@ -201,13 +200,18 @@ impl FileLedger {
 
     /// There is no room: asks for more, and says whether waiting a moment helps.
     fn no_room(&self, queue: &mut Queue) -> LedgerError {
-        let full = queue.full;
         let now = self.doors.clock.monotonic();
-        if !full || now.saturating_sub(queue.tried) >= RETRY_NANOS {
-            (queue.grow, queue.tried) = (true, now);
+        let (ask, answer) = match queue.disk {
+            DiskRoom::Enough => (true, LedgerError::Busy),
+            DiskRoom::Full { tried } => {
+                (now.saturating_sub(tried) >= RETRY_NANOS, LedgerError::NoSpace)
+            }
+        };
+        if ask {
+            queue.grow = true;
             self.shared.work.notify_one();
         }
-        if full { LedgerError::NoSpace } else { LedgerError::Busy }
+        answer
     }
 }
 
@@ -262,7 +266,7 @@ impl Ledger for FileLedger {
     fn status(&self) -> LedgerStatus {
         let refusing = {
             let queue = self.shared.queue();
-            let no_space = queue.full && !queue.space.permits(SMALL_PERMIT);
+            let no_space = queue.disk != DiskRoom::Enough && !queue.space.permits(SMALL_PERMIT);
             queue.failed.clone().or(no_space.then_some(LedgerError::NoSpace))
         };
         let progress = self.shared.progress();

@@ -29,6 +29,15 @@ pub(crate) struct Pending {
     pub(crate) done: oneshot::Sender<Result<Receipt, LedgerError>>,
 }
 
+/// How the last attempt to make more room went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskRoom {
+    /// It was made.
+    Enough,
+    /// The disk was full; last tried at this time on the monotonic clock.
+    Full { tried: u64 },
+}
+
 /// Owned by whoever appends and by the writer.
 pub(crate) struct Queue {
     /// The index of the next record.
@@ -41,10 +50,7 @@ pub(crate) struct Queue {
     pub(crate) pending: Vec<Pending>,
     /// More room is asked for.
     pub(crate) grow: bool,
-    /// The last time more room was asked for, the disk was full.
-    pub(crate) full: bool,
-    /// When a full disk was last tried again, on the monotonic clock.
-    pub(crate) tried: u64,
+    pub(crate) disk: DiskRoom,
     /// Set once; nothing is taken any more.
     pub(crate) failed: Option<LedgerError>,
     pub(crate) closing: bool,
@@ -129,7 +135,7 @@ impl Writer {
     fn write(&mut self, batch: Vec<Pending>) {
         let written = {
             let failed = self.shared.queue().failed.clone();
-            failed.map_or_else(|| self.commit(&batch).map_err(failure), Err)
+            failed.map_or_else(|| self.commit(&batch).map_err(|why| failure(&why)), Err)
         };
         if let Err(why) = written {
             self.fail(batch, &why);
@@ -188,7 +194,7 @@ impl Writer {
                 (queue.place, queue.end, missing)
             };
             let Some(missing) = missing else {
-                self.shared.queue().full = false;
+                self.shared.queue().disk = DiskRoom::Enough;
                 return;
             };
             let bytes =
@@ -199,7 +205,8 @@ impl Writer {
                 self.follow(place.segment.saturating_add(1), bytes)
             };
             if let Err(why) = grown {
-                self.shared.queue().full = true;
+                let tried = self.doors.clock.monotonic();
+                self.shared.queue().disk = DiskRoom::Full { tried };
                 if files::is_full(&why) {
                     tracing::warn!(%why, "no room for the journal to grow: permits are refused");
                 } else {
@@ -237,7 +244,7 @@ impl Writer {
     }
 }
 
-fn failure(why: io::Error) -> LedgerError {
+fn failure(why: &io::Error) -> LedgerError {
     LedgerError::Failed(format!("the journal could not be written: {why}"))
 }
 

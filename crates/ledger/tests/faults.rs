@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use remit_ledger::FileLedger;
 use remit_ledger::files::{Disk, Files, Segment};
+use remit_model::Digest;
 use remit_ports::{Kind, Ledger, LedgerError, Receipt};
 use support::*;
 
@@ -25,26 +26,29 @@ struct Faults {
     short: AtomicBool,
     /// Syncs fail.
     sync: AtomicBool,
-    /// Writes stay in memory until they are synced; see [`Faults::cut_power`].
+    /// Writes stay in memory until they are synced.
     volatile: AtomicBool,
-    /// Syncs are swallowed: power is gone.
+    /// Power goes during the next sync; see [`Faults::arrive`].
     dead: AtomicBool,
+    /// Decides which sectors arrive then.
+    seed: AtomicU64,
     unsynced: Mutex<Vec<(PathBuf, u64, Vec<u8>)>>,
 }
 
 impl Faults {
-    /// Power goes. Of what was not synced, a random half of the 512-byte sectors arrives.
-    fn cut_power(&self, seed: u64) {
-        self.dead.store(true, Ordering::SeqCst);
+    /// Of what was not synced when power went, a random half of the 512-byte sectors arrives.
+    fn arrive(&self) -> io::Result<()> {
+        let seed = self.seed.load(Ordering::SeqCst);
         for (path, at, bytes) in self.unsynced.lock().unwrap().drain(..) {
-            let segment = Disk.segment(&path).unwrap();
+            let segment = Disk.segment(&path)?;
             for (n, sector) in (0_u64..).zip(bytes.chunks(512)) {
-                let coin = remit_model::Digest::of(&[seed.to_be_bytes(), n.to_be_bytes()].concat());
+                let coin = Digest::of(&[seed.to_be_bytes(), n.to_be_bytes()].concat());
                 if coin.0[0] & 1 == 0 {
-                    segment.write(sector, at + n * 512).unwrap();
+                    segment.write(sector, at + n * 512)?;
                 }
             }
         }
+        Err(io::Error::other("no power"))
     }
 }
 
@@ -89,7 +93,7 @@ impl Segment for FaultySegment {
             return Err(io::Error::other("input/output error"));
         }
         if self.0.dead.load(Ordering::SeqCst) {
-            return Err(io::Error::other("no power"));
+            return self.0.arrive();
         }
         let mut unsynced = self.0.unsynced.lock().unwrap();
         let (mine, others) = unsynced.drain(..).partition(|(path, _, _)| *path == self.1);
@@ -231,10 +235,12 @@ fn the_public_log_may_fail_without_the_ledger_failing() {
 
 #[test]
 fn power_may_go_at_any_moment() {
+    let mut torn = 0;
     for seed in 0..60_u64 {
         let dir = tempfile::tempdir().unwrap();
         let (ledger, faults, _world) = open_on(dir.path());
         faults.volatile.store(true, Ordering::SeqCst);
+        faults.seed.store(seed, Ordering::SeqCst);
         let acknowledged = Mutex::new(Vec::new());
         let cut_at = 1 + seed * 7 % 50;
         let count = AtomicU64::new(0);
@@ -250,7 +256,7 @@ fn power_may_go_at_any_moment() {
                         let Ok(receipt) = wait(accepted.durable()) else { return };
                         acknowledged.lock().unwrap().push(receipt);
                         if count.fetch_add(1, Ordering::SeqCst) == cut_at {
-                            faults.cut_power(seed);
+                            faults.dead.store(true, Ordering::SeqCst);
                         }
                     }
                 });
@@ -258,6 +264,7 @@ fn power_may_go_at_any_moment() {
         });
         drop(ledger);
         let reopened = open(dir.path());
+        torn += u64::from(reopened.report().cut.is_some());
         for receipt in acknowledged.into_inner().unwrap() {
             let found = reopened.read(receipt.index()).unwrap().unwrap();
             assert_eq!(found.entry.clear.question, receipt.question(), "seed {seed}");
@@ -267,6 +274,7 @@ fn power_may_go_at_any_moment() {
         let verified = verify(dir.path()).unwrap();
         assert!(verified.entries > cut_at, "seed {seed}");
     }
+    assert!(torn > 10, "only {torn} of 60 power cuts left a torn end");
 }
 
 #[test]
