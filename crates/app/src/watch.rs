@@ -8,6 +8,7 @@ use std::time::Duration;
 use remit_engine::Engine;
 use remit_model::{Digest, ServerName};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -20,15 +21,32 @@ const SLOWEST_REPEAT: Duration = Duration::from_secs(15);
 /// Between two attempts to ask a server that did not answer, at most.
 const SLOWEST_RETRY: Duration = Duration::from_mins(1);
 
-/// Starts the loops.
-pub(crate) fn start(engine: &Arc<Engine>, config_file: PathBuf, stop: &CancellationToken) {
+/// How long the first client waits for servers that have not said yet what they offer.
+const FIRST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// Starts the loops. The future ends when every server was asked once, whether or not it answered,
+/// or after [`FIRST_ANSWERS`]: until then a client would be shown too little, and a tool that
+/// changed while nobody looked would still count as the one admitted.
+pub(crate) fn start(
+    engine: &Arc<Engine>,
+    config_file: PathBuf,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + use<> {
     let servers: Vec<ServerName> = engine.settings().servers.keys().cloned().collect();
+    let (asked, mut all_asked) = mpsc::channel::<()>(1);
     for server in servers {
-        until(stop, ask(Arc::clone(engine), server));
+        until(stop, ask(Arc::clone(engine), server, asked.clone()));
     }
     until(stop, expire(Arc::clone(engine)));
     until(stop, follow_files(Arc::clone(engine), config_file));
     until(stop, project(Arc::clone(engine)));
+    drop(asked);
+    async move {
+        // Nothing is ever sent: it ends when the last sender is gone.
+        if tokio::time::timeout(FIRST_ANSWERS, all_asked.recv()).await.is_err() {
+            tracing::warn!("some servers have not said yet what they offer; going on without");
+        }
+    }
 }
 
 fn until(stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) {
@@ -61,12 +79,14 @@ async fn project(engine: Arc<Engine>) {
 
 /// Asks a server what it offers: at the start until it answers, then whenever it says that its
 /// lists changed. A server that says so without a change, as some do whenever they are asked, is
-/// asked ever more rarely.
-async fn ask(engine: Arc<Engine>, server: ServerName) {
+/// asked ever more rarely. Drops `first` when it was asked once.
+async fn ask(engine: Arc<Engine>, server: ServerName, first: mpsc::Sender<()>) {
+    let mut first = Some(first);
     let mut events = engine.ports().upstream.events();
     let mut wait = Duration::ZERO;
     loop {
         let asked = engine.discover(&server).await;
+        drop(first.take());
         wait = match &asked {
             Ok(changes @ 1..) => {
                 tracing::info!(%server, changes, "what it offers changed");
