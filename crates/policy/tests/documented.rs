@@ -1,0 +1,63 @@
+#![cfg(test)]
+//! What `docs/policy.md` shows works, and it names every rule of the starter pack.
+
+use remit_policy::cases;
+use remit_policy::{STARTER, Snapshot, Source};
+
+const PAGE: &str = include_str!("../../../docs/policy.md");
+
+/// The fenced blocks of one language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    let found: Vec<&str> =
+        PAGE.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!found.is_empty());
+    found
+}
+
+fn starter() -> Vec<Source> {
+    let source =
+        |(path, text): &(&str, &str)| Source { path: (*path).into(), text: (*text).into() };
+    STARTER.iter().map(source).collect()
+}
+
+#[test]
+fn the_case_file_runs() {
+    let (file, task) = (blocks("toml")[0], blocks("toml")[1]);
+    let results = cases::run(&starter(), &[], file).unwrap_or_else(|why| panic!("{why}"));
+    assert!(!results.is_empty() && results.iter().all(|result| result.passed), "{results:?}");
+
+    let head = file.split("[[case]]").next().unwrap();
+    let case = "[[case]]\nname = \"x\"\ncall = \"payments/transfer\"\nexpect = \"deny\"\n";
+    let results = cases::run(&starter(), &[], &format!("{head}{case}{task}")).unwrap();
+    assert_eq!(results[0].got.reasons.as_deref(), Some(&["remit:scope".to_owned()][..]));
+}
+
+#[test]
+fn the_rules_shown_do_what_is_said() {
+    let head = blocks("toml")[0].split("[[case]]").next().unwrap();
+    let case = |amount: &str, expect: &str| {
+        format!(
+            "[[case]]\nname = \"{amount}\"\ncall = \"payments/transfer\"\nexpect = \"{expect}\"\n\
+             arguments = {{ {amount} }}\n"
+        )
+    };
+    let outcomes = [["permit", "deny", "deny", "deny"], ["permit", "hold", "hold", "hold"]];
+    for (rule, expected) in blocks("cedar").into_iter().zip(outcomes) {
+        let all = "permit (principal, action, resource);";
+        let source = Source { path: "doc.cedar".into(), text: format!("{rule}\n{all}") };
+        let amounts = ["amount = 499.99", "amount = 500", "amount = 499.999999", ""];
+        let text: String = amounts.iter().zip(expected).map(|(a, e)| case(a, e)).collect();
+        let results = cases::run(&[source], &[], &format!("{head}{text}")).unwrap();
+        assert!(results.iter().all(|result| result.passed), "{results:#?}");
+    }
+    assert_eq!(blocks("cedar").len(), outcomes.len());
+}
+
+#[test]
+fn every_rule_of_the_pack_is_named() {
+    let snapshot = Snapshot::compile(&starter(), &[], &[]).unwrap();
+    for policy in snapshot.policies() {
+        assert!(PAGE.contains(&format!("`{}`", policy.id)), "`{}` is not named", policy.id);
+    }
+}
