@@ -52,41 +52,39 @@ fn state_of(tool: &Value) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rug_pull_is_quarantined_shown_held_and_admitted() {
+    for client in [Client::TypeScriptOld, Client::PythonStateless] {
+        rug_pull(client).await;
+    }
+}
+
+async fn rug_pull(client: Client) {
     let (stand, notes) = stand().await;
     let title = json!({"title": "a"});
-    for client in [Client::TypeScriptOld, Client::PythonStateless] {
-        notes.change(&json!([read_note("Reads a note."), read_list()]));
-        let _ = stand.with_passphrase(&["tool", "admit", "notes/read_note"]).await;
-        let before = notes.reached().len();
-        let grant = stand.open("reading").await;
-        let mut talk = client.connect(&grant).await;
-        assert_eq!(talk.text("notes__read_note", &title).await, "a note");
+    let grant = stand.open("reading").await;
+    let mut talk = client.connect(&grant).await;
+    assert_eq!(talk.text("notes__read_note", &title).await, "a note");
 
-        pull_the_rug(&stand, &notes).await;
-        let shown = stand.remit(&["tool", "show", "notes/read_note"]).await;
-        assert!(shown.ok, "{}", shown.said());
-        for line in ["- ", "+ ", "id_rsa"] {
-            assert!(shown.stdout.contains(line), "no `{line}` in the diff: {}", shown.stdout);
-        }
-        let refusal = talk.refusal("notes__read_note", &title).await;
-        assert_eq!(refusal["class"], "needs_approval", "{client:?}: {refusal}");
-        let hold =
-            refusal["hold"].as_str().unwrap_or_else(|| panic!("no hold in {refusal}")).to_owned();
-        assert_eq!(
-            notes.reached().len() - before,
-            1,
-            "{client:?}: the held call reached the server"
-        );
-        assert_eq!(talk.text("notes__read_list", &json!({})).await, "a list");
-        let holds = stand.ask(&["hold", "list"]).await;
-        assert!(holds.to_string().contains(&hold), "{hold} is not in {holds}");
-
-        let admitted = stand.with_passphrase(&["tool", "admit", "notes/read_note"]).await;
-        assert!(admitted.ok, "{}", admitted.said());
-        assert_eq!(talk.text("notes__read_note", &title).await, "a note");
-        assert_eq!(notes.reached().len() - before, 3, "{client:?}");
-        talk.end().await;
+    pull_the_rug(&stand, &notes).await;
+    let shown = stand.remit(&["tool", "show", "notes/read_note"]).await;
+    assert!(shown.ok, "{}", shown.said());
+    for line in ["- ", "+ ", "id_rsa"] {
+        assert!(shown.stdout.contains(line), "no `{line}` in the diff: {}", shown.stdout);
     }
+    let listed = talk.result(&json!({"do": "tools/list"})).await;
+    assert!(!listed.to_string().contains("id_rsa"), "the poison reached the model: {listed}");
+    let refusal = talk.refusal("notes__read_note", &title).await;
+    assert_eq!(refusal["class"], "needs_approval", "{client:?}: {refusal}");
+    let hold = refusal["hold"].as_str().unwrap_or_else(|| panic!("no hold in {refusal}"));
+    assert_eq!(notes.reached().len(), 1, "{client:?}: the held call reached the server");
+    assert_eq!(talk.text("notes__read_list", &json!({})).await, "a list");
+    let holds = stand.ask(&["hold", "list"]).await;
+    assert!(holds.to_string().contains(hold), "{hold} is not in {holds}");
+
+    let admitted = stand.with_passphrase(&["tool", "admit", "notes/read_note"]).await;
+    assert!(admitted.ok, "{}", admitted.said());
+    assert_eq!(talk.text("notes__read_note", &title).await, "a note");
+    assert_eq!(notes.reached().len(), 3, "{client:?}");
+    talk.end().await;
     crate::proof::log_is_good(&stand).await;
 }
 

@@ -269,13 +269,13 @@ impl Stand {
         args: &[&str],
         holds: impl Fn(&Value) -> bool,
     ) -> Value {
-        for _ in 0..100 {
+        for _ in 0..200 {
             let answer = self.ask(args).await;
             if holds(&answer) {
                 return answer;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("{what}: not within ten seconds; remit {args:?} says {}", self.ask(args).await);
+        panic!("{what}: not within twenty seconds; remit {args:?} says {}", self.ask(args).await);
     }
 }
