@@ -57,7 +57,10 @@ pub struct Setting {
 pub fn configuration(command: &[String], directory: &Path, drift: &Flag) -> String {
     let servers: Vec<String> =
         DemoServer::ALL.iter().map(|kind| server(*kind, command, directory, drift)).collect();
-    format!("{PEOPLE}\n# What the demo's agent can reach: four small servers.\n{}{TASK}", servers.concat())
+    format!(
+        "{PEOPLE}\n# What the demo's agent can reach: four small servers.\n{}{TASK}",
+        servers.concat()
+    )
 }
 
 fn server(kind: DemoServer, command: &[String], directory: &Path, drift: &Flag) -> String {

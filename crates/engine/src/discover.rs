@@ -38,7 +38,7 @@ impl Engine {
         if let Some(executable) = self.world().catalogue.executable(server) {
             self.ports.upstream.pin(server, executable);
         }
-        let offer = self.ports.upstream.discover(server).await?;
+        let offer = Arc::new(self.ports.upstream.discover(server).await?);
         let settings = self.settings();
         let Some(overrides) = settings.servers.get(server) else { return Ok(0) };
         let _writer = self.world_writer.lock().await;
@@ -52,7 +52,7 @@ impl Engine {
             let (server, by) = (server.clone(), "configuration".to_owned());
             changes.push(CatalogueChange::Pinned { server, executable, by });
         }
-        self.remember_offer(server, offer);
+        self.remember_offer(server, &offer);
         self.apply(&world, &changes, None).await?;
         Ok(changes.len())
     }
@@ -110,14 +110,14 @@ impl Engine {
         self.apply(&world, &[change], Some(actor)).await
     }
 
-    fn remember_offer(&self, server: &ServerName, offer: Discovery) {
+    fn remember_offer(&self, server: &ServerName, offer: &Arc<Discovery>) {
         let mut offers = (*self.offers.load_full()).clone();
-        let known = offers.insert(server.clone(), Arc::new(offer.clone()));
+        let known = offers.insert(server.clone(), Arc::clone(offer));
         self.offers.store(Arc::new(offers));
         let beside = |offer: &Discovery| {
             (offer.resources.clone(), offer.templates.clone(), offer.prompts.clone())
         };
-        if known.is_none_or(|known| beside(&known) != beside(&offer)) {
+        if known.is_none_or(|known| beside(&known) != beside(offer)) {
             self.announce(Change::Tools);
         }
     }

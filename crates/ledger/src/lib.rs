@@ -3,14 +3,14 @@
 //! Two folders lie under the state directory:
 //!
 //! - `journal/` is the truth: append-only segments `00000000.seg`, `00000001.seg` … of frames, one
-//!   frame per entry together with its encrypted body (see [`mod@frame`]). A record is durable when
+//!   frame per entry together with its encrypted body (see `frame`). A record is durable when
 //!   the one write and the one `fdatasync` of its group have returned.
 //! - `ledger/` is derived: the same entries as a C2SP transparency log (`checkpoint`,
 //!   `tile/<L>/…`, `tile/entries/…`), at the specification's own paths, so that any static file
 //!   server can publish it. It lags by a fraction of a second and is rebuilt from the journal.
 //!
-//! Reading order: [`frame`] and [`mod@journal`] (what is on disk), [`space`] (who may still
-//! write), [`writer`] (group commit), [`builder`] and [`publish`] (the public log), [`recover`]
+//! Reading order: `frame` and `journal` (what is on disk), `space` (who may still
+//! write), `writer` (group commit), `builder` and `publish` (the public log), `recover`
 //! (start-up, by the same functions), [`verify()`] (believing none of it).
 //!
 //! *Absences:* this crate knows ports, never the engine; it reads no clock, randomness or

@@ -6,7 +6,7 @@ use remit_engine::approve::Actor;
 use remit_model::{Class, HoldId};
 use remit_ports::Kind;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, operator};
 
 async fn held(bench: &Bench, caller: &remit_engine::Caller) -> HoldId {
     let refusal = bench.call(caller, "files/write_file").await.unwrap_err();
@@ -23,7 +23,7 @@ async fn an_approved_call_passes_once_and_only_that_call() {
     assert_eq!(held(&bench, &caller).await, hold, "the same call waits once");
     let shown = bench.engine.held_call(&hold).unwrap();
     assert_eq!(shown.question.input.canonical(), r#"{"path":"a"}"#);
-    bench.engine.approve(&bench.operator(), &hold).await.unwrap();
+    bench.engine.approve(&operator(), &hold).await.unwrap();
 
     let other = bench.call_with(&caller, "files/write_file", r#"{"path":"b"}"#).await;
     assert_eq!(other.unwrap_err().class, Class::NeedsApproval);
@@ -38,7 +38,7 @@ async fn an_approval_is_of_no_use_in_another_task_or_after_its_time() {
     let bench = Bench::new().await;
     let (mine, other) = (bench.task().await, bench.task().await);
     let hold = held(&bench, &mine).await;
-    bench.engine.approve(&bench.operator(), &hold).await.unwrap();
+    bench.engine.approve(&operator(), &hold).await.unwrap();
     held(&bench, &other).await;
     bench.clock.advance(Duration::from_mins(6));
     held(&bench, &mine).await;
@@ -50,8 +50,8 @@ async fn a_hold_is_answered_once_by_somebody_who_may() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
     let hold = held(&bench, &caller).await;
-    bench.engine.deny(&bench.operator(), &hold).await.unwrap();
-    assert!(bench.engine.approve(&bench.operator(), &hold).await.is_err());
+    bench.engine.deny(&operator(), &hold).await.unwrap();
+    assert!(bench.engine.approve(&operator(), &hold).await.is_err());
     assert!(bench.call(&caller, "files/write_file").await.is_err());
     let kinds = bench.kinds(&caller.task);
     assert_eq!(kinds.iter().filter(|kind| **kind == Kind::Approval).count(), 1);
@@ -68,7 +68,7 @@ async fn membership_is_what_the_settings_say_now() {
     let stranger = Actor { name: "mallory".into() };
     let why = bench.engine.approve(&stranger, &hold).await.unwrap_err();
     assert!(why.to_string().contains("operators"), "{why}");
-    bench.engine.approve(&bench.operator(), &hold).await.unwrap();
+    bench.engine.approve(&operator(), &hold).await.unwrap();
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_policy_that_changed_since_decides_anew() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
     let hold = held(&bench, &caller).await;
-    bench.engine.approve(&bench.operator(), &hold).await.unwrap();
+    bench.engine.approve(&operator(), &hold).await.unwrap();
     let mut stricter = crate::bench::policy();
     stricter.text.push_str(
         r#"@id("no") forbid (principal, action in Remit::Action::"effect:write", resource);"#,
@@ -92,7 +92,7 @@ async fn a_call_that_may_have_happened_is_not_repeated_unasked() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
     let hold = held(&bench, &caller).await;
-    bench.engine.approve(&bench.operator(), &hold).await.unwrap();
+    bench.engine.approve(&operator(), &hold).await.unwrap();
     bench.upstream.set_script(|_| remit_testkit::Answer::Unknown("the server died".into()));
     bench.call(&caller, "files/write_file").await.unwrap();
     let mut permissive = crate::bench::policy();
@@ -105,7 +105,7 @@ async fn a_call_that_may_have_happened_is_not_repeated_unasked() {
     bench.call_with(&caller, "files/write_file", r#"{"path":"b"}"#).await.unwrap();
     bench.call(&caller, "files/read_file").await.unwrap();
     bench.call(&caller, "files/read_file").await.unwrap();
-    bench.engine.approve(&bench.operator(), &refusal.hold.unwrap()).await.unwrap();
+    bench.engine.approve(&operator(), &refusal.hold.unwrap()).await.unwrap();
     bench.call(&caller, "files/write_file").await.unwrap();
     bench.assert_recorded_then_done();
 }

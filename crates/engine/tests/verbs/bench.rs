@@ -30,6 +30,14 @@ permit (principal, action in Remit::Action::"tools", resource)
 when { context has approval && context.approval.group == Remit::ApproverGroup::"operators" };
 "#;
 
+/// A call under way.
+pub(crate) type Underway = tokio::task::JoinHandle<Result<Settled, Refusal>>;
+
+/// Somebody in the group `operators`.
+pub(crate) fn operator() -> Actor {
+    Actor { name: "olga".into() }
+}
+
 /// The definition of a tool, with an annotation that says whether it only reads.
 pub(crate) fn definition(name: &str, description: &str, reads: bool) -> String {
     format!(
@@ -93,8 +101,10 @@ impl Bench {
         self.engine.call(caller.clone(), call(tool, arguments), link()).await
     }
 
-    pub(crate) fn operator(&self) -> Actor {
-        Actor { name: "olga".into() }
+    /// A call under way.
+    pub(crate) fn spawn(&self, caller: &Caller, tool: &str) -> Underway {
+        let (engine, caller, call) = (Arc::clone(&self.engine), caller.clone(), call(tool, "{}"));
+        tokio::spawn(async move { engine.call(caller, call, link()).await })
     }
 
     /// The records of `task`, in order.

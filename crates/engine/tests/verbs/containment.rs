@@ -14,10 +14,7 @@ async fn a_stop_between_record_and_send_sends_nothing() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
     bench.upstream.set_write_gate(false);
-    let (engine, task) = (bench.engine.clone(), caller.clone());
-    let call = tokio::spawn(async move {
-        engine.call(task, crate::bench::call("files/read_file", "{}"), crate::bench::link()).await
-    });
+    let call = bench.spawn(&caller, "files/read_file");
     bench.upstream.arrived(1).await;
     bench.engine.freeze(&caller.task, "olga").unwrap();
     bench.upstream.set_write_gate(true);
@@ -37,10 +34,7 @@ async fn a_stop_reaches_a_call_that_waits_for_its_server() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
     bench.upstream.set_script(|_| Answer::Never);
-    let (engine, task) = (bench.engine.clone(), caller.clone());
-    let call = tokio::spawn(async move {
-        engine.call(task, crate::bench::call("files/read_file", "{}"), crate::bench::link()).await
-    });
+    let call = bench.spawn(&caller, "files/read_file");
     bench.upstream.written(1).await;
     bench.engine.close(&caller.task, CloseReason::Revoked, "olga").unwrap();
     let settled = call.await.unwrap().unwrap();
@@ -49,7 +43,7 @@ async fn a_stop_reaches_a_call_that_waits_for_its_server() {
     while !cell.lock().is_closed() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(bench.upstream.released(), [caller.task.clone()]);
+    assert_eq!(bench.upstream.released(), std::slice::from_ref(&caller.task));
     let last = bench.records(&caller.task).pop().unwrap().1;
     assert_eq!(last.clear.what, "closed");
 }

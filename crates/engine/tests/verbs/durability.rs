@@ -72,10 +72,7 @@ async fn a_permit_without_an_outcome_is_settled_unknown_at_the_start() {
     let mut bench = Bench::new().await;
     let caller = bench.task().await;
     bench.upstream.set_answer_gate(false);
-    let (engine, task) = (bench.engine.clone(), caller.clone());
-    let call = tokio::spawn(async move {
-        engine.call(task, crate::bench::call("files/read_file", "{}"), crate::bench::link()).await
-    });
+    let call = bench.spawn(&caller, "files/read_file");
     bench.upstream.written(1).await;
     call.abort();
     bench.restart().await;

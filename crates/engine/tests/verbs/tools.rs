@@ -5,7 +5,7 @@ use remit_policy::Source;
 use remit_ports::Discovery;
 use remit_testkit::samples::server;
 
-use crate::bench::{Bench, definition};
+use crate::bench::{Bench, definition, operator};
 
 fn read_file() -> ToolId {
     ToolId::new(&server("files"), "read_file")
@@ -27,10 +27,10 @@ async fn a_changed_tool_holds_for_its_owner_until_it_is_admitted() {
     let refusal = bench.call(&caller, "files/read_file").await.unwrap_err();
     assert_eq!(refusal.class, Class::NeedsApproval, "{refusal:?}");
     let digest = bench.engine.world().catalogue.get(&read_file()).unwrap().digest;
-    let operator = bench.operator();
+    let olga = operator();
     let stale = remit_model::Digest::of(b"what I saw before");
-    assert!(bench.engine.admit_tool(&operator, &read_file(), stale).await.is_err());
-    bench.engine.admit_tool(&operator, &read_file(), digest).await.unwrap();
+    assert!(bench.engine.admit_tool(&olga, &read_file(), stale).await.is_err());
+    bench.engine.admit_tool(&olga, &read_file(), digest).await.unwrap();
     bench.call(&caller, "files/read_file").await.unwrap();
 }
 
@@ -52,7 +52,7 @@ async fn a_withdrawn_tool_is_neither_listed_nor_called() {
         tools.into_iter().map(|tool| tool.id.name).collect::<Vec<_>>()
     };
     assert!(names(&bench).contains(&"read_file".to_owned()));
-    bench.engine.withdraw_tool(&bench.operator(), &read_file()).await.unwrap();
+    bench.engine.withdraw_tool(&operator(), &read_file()).await.unwrap();
     assert!(!names(&bench).contains(&"read_file".to_owned()));
     let refusal = bench.call(&caller, "files/read_file").await.unwrap_err();
     assert_eq!(refusal.class, Class::Structural);

@@ -26,10 +26,7 @@ async fn nothing_is_sent_before_its_record_is_durable() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
     bench.ledger.hold();
-    let (engine, task) = (bench.engine.clone(), caller.clone());
-    let call = tokio::spawn(async move {
-        engine.call(task, crate::bench::call("files/read_file", "{}"), crate::bench::link()).await
-    });
+    let call = bench.spawn(&caller, "files/read_file");
     while bench.ledger.waiting() == 0 {
         tokio::task::yield_now().await;
     }
@@ -66,13 +63,7 @@ async fn arguments_that_two_parsers_could_read_differently_are_refused() {
 async fn parallel_calls_cannot_overdraw_the_budget() {
     let bench = Bench::with_budget(calls(3)).await;
     let caller = bench.task().await;
-    let attempts = (0..12).map(|_| {
-        let (engine, caller) = (bench.engine.clone(), caller.clone());
-        tokio::spawn(async move {
-            let call = crate::bench::call("files/read_file", "{}");
-            engine.call(caller, call, crate::bench::link()).await.map(drop)
-        })
-    });
+    let attempts = (0..12).map(|_| bench.spawn(&caller, "files/read_file"));
     let mut refused = 0;
     for attempt in attempts.collect::<Vec<_>>() {
         if let Err(refusal) = attempt.await.unwrap() {
@@ -89,10 +80,7 @@ async fn untrusted_content_seals_the_task_when_its_call_is_recorded() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
     bench.upstream.set_answer_gate(false);
-    let (engine, task) = (bench.engine.clone(), caller.clone());
-    let call = tokio::spawn(async move {
-        engine.call(task, crate::bench::call("files/read_page", "{}"), crate::bench::link()).await
-    });
+    let call = bench.spawn(&caller, "files/read_page");
     bench.upstream.written(1).await;
     let cell = bench.engine.cell(&caller.task).unwrap();
     let profile_says = bench.engine.world().catalogue.tools().next().unwrap().profile.returns.value;
@@ -119,10 +107,7 @@ async fn a_client_that_hangs_up_ends_the_reply_not_the_record() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
     bench.upstream.set_answer_gate(false);
-    let (engine, task) = (bench.engine.clone(), caller.clone());
-    let call = tokio::spawn(async move {
-        engine.call(task, crate::bench::call("files/read_file", "{}"), crate::bench::link()).await
-    });
+    let call = bench.spawn(&caller, "files/read_file");
     bench.upstream.written(1).await;
     call.abort();
     bench.upstream.set_answer_gate(true);
