@@ -279,7 +279,10 @@ impl Config {
         let templates =
             self.templates.iter().map(|t| (t.name.clone(), Arc::new(t.template()))).collect();
         let servers = self.servers.iter().map(|s| (s.name.clone(), s.overrides())).collect();
-        let groups = self.approvers.iter().map(|a| (a.group.clone(), a.members.clone())).collect();
+        let mut groups: BTreeMap<_, _> =
+            self.approvers.iter().map(|a| (a.group.clone(), a.members.clone())).collect();
+        // The starter pack's rules name it, so it is there even where nobody declared it.
+        groups.entry("operators".to_owned()).or_default();
         Settings {
             node: self.node(),
             agents,

@@ -18,6 +18,8 @@ use crate::question::ApprovalFact;
 use crate::remit::Remit;
 use crate::time::Timestamp;
 
+/// How many unused approvals a task keeps; the oldest gives way to a further one (R13).
+pub const MAX_APPROVALS: usize = 64;
 /// How many calls with an unknown outcome a task remembers one by one (R13); beyond that, every
 /// call counts as one of them.
 pub const MAX_UNSETTLED: usize = 64;
@@ -204,6 +206,17 @@ impl Account {
         }
     }
 
+    fn approve(&mut self, hold: &HoldId, call: Digest, approval: ApprovalFact) {
+        self.holds.remove(hold);
+        if self.approvals.len() >= MAX_APPROVALS {
+            let oldest = self.approvals.iter().min_by_key(|(_, given)| given.at);
+            if let Some(call) = oldest.map(|(call, _)| *call) {
+                self.approvals.remove(&call);
+            }
+        }
+        self.approvals.insert(call, approval);
+    }
+
     /// Whether `call` may already have happened.
     pub fn is_unsettled(&self, call: Digest) -> bool {
         self.unsettled.contains(&call) || self.unsettled.len() >= MAX_UNSETTLED
@@ -305,8 +318,7 @@ impl State {
                 Ok(state)
             }
             (mut state, Event::Approved { hold, call, approval }) => {
-                state.account_mut().holds.remove(hold);
-                state.account_mut().approvals.insert(*call, approval.clone());
+                state.account_mut().approve(hold, *call, approval.clone());
                 Ok(state)
             }
             (mut state, Event::Denied { hold }) => {

@@ -71,6 +71,9 @@ fn check(
             Ok(ExitCode::SUCCESS)
         }
         Ok(snapshot) => {
+            for warning in snapshot.warnings() {
+                out.remark(&format!("note: {warning}"));
+            }
             let count = snapshot.policies().count();
             let value = json!({ "policies": count, "files": sources.len(), "tools": tools.len() });
             out.say(&value, |_| {
