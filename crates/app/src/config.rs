@@ -57,9 +57,9 @@ fn trust_domain() -> String {
 pub(crate) struct Listen {
     /// Address and port; beyond loopback only with TLS.
     pub(crate) address: std::net::SocketAddr,
-    /// Certificate chain, PEM.
+    /// Certificate chain, PEM; relative to this file.
     pub(crate) tls_certificate: Option<PathBuf>,
-    /// Private key, PEM.
+    /// Private key, PEM; relative to this file.
     pub(crate) tls_key: Option<PathBuf>,
     /// Further values of `Host` that are served.
     pub(crate) hosts: Vec<String>,
@@ -232,7 +232,13 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|why| {
             Fail::new(format!("cannot read the configuration {}: {why}", path.display()))
         })?;
-        Self::parse(&text).map_err(|why| Fail::new(format!("{}: {why}", path.display())))
+        let mut config =
+            Self::parse(&text).map_err(|why| Fail::new(format!("{}: {why}", path.display())))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        for file in [&mut config.listen.tls_certificate, &mut config.listen.tls_key] {
+            *file = file.take().map(|file| base.join(file));
+        }
+        Ok(config)
     }
 
     fn parse(text: &str) -> Result<Self, Fail> {
