@@ -66,9 +66,13 @@ impl Listing {
 
 fn is_segment(file: &str, segments: &mut BTreeSet<u32>) -> bool {
     let name = file.strip_prefix("journal/");
+    let (name, unfinished) = match name.and_then(|name| name.strip_suffix(".new")) {
+        Some(name) => (Some(name), true),
+        None => (name, false),
+    };
     let number = name.and_then(|name| name.strip_suffix(".seg")).and_then(|n| n.parse().ok());
     match number.filter(|number| name == Some(journal::name(*number).as_str())) {
-        Some(number) => segments.insert(number),
+        Some(number) => unfinished || segments.insert(number),
         None => false,
     }
 }

@@ -17,7 +17,7 @@ use remit_tlog::{Checkpoint, Hash, SigningKey, Tile, tile};
 use serde::Deserialize;
 
 use crate::builder::{Builder, Made};
-use crate::files::Segment;
+use crate::files::{self, Segment};
 use crate::journal::{self, Cursor, Item, Place};
 use crate::publish::{self, PublishError, Publisher};
 use crate::reader::{Marks, Reader};
@@ -230,15 +230,12 @@ fn ensure_first_segment(
         }
         _ => start_segment(config, doors, 0, config.chunk).map(|_| ()),
     }
-    .map_err(|why| match why {
-        OpenError::Io { why, .. } => io_error(&path, why),
-        other => other,
-    })
 }
 
-/// Creates segment `number` with room for `room` bytes of frames, durable.
+/// Creates segment `number` with room for `room` bytes of frames, durable. It gets its name when
+/// its head is on disk, so a segment that has its name is whole.
 ///
-/// Errors: the disk refuses; no file is left.
+/// Errors: the disk refuses; no segment is left.
 pub(crate) fn start_segment(
     config: &Config,
     doors: &Doors,
@@ -246,19 +243,31 @@ pub(crate) fn start_segment(
     room: u64,
 ) -> Result<Box<dyn Segment>, OpenError> {
     let path = journal::path(&config.journal(), number);
+    let draft = files::draft_of(&path);
     let make = || {
-        let segment = doors.files.segment(&path)?;
+        remove(&draft);
+        let segment = doors.files.segment(&draft)?;
         segment.allocate(0, frame::HEAD.saturating_add(room))?;
         segment.write(&frame::head(number), 0)?;
         segment.sync()?;
+        fs::rename(&draft, &path)?;
         doors.files.sync_dir(&config.journal())?;
-        Ok(segment)
+        doors.files.segment(&path)
     };
     make().map_err(|why| {
-        // Best effort: an empty segment without a head is taken up again at the next start.
-        let _: io::Result<()> = fs::remove_file(&path);
+        remove(&draft);
         io_error(&path, why)
     })
+}
+
+/// Removes a segment that holds no record.
+pub(crate) fn remove_segment(config: &Config, number: u32) {
+    remove(&journal::path(&config.journal(), number));
+}
+
+/// Removes a file that nothing depends on: one that stays is found empty at the next start.
+fn remove(path: &Path) {
+    let _: io::Result<()> = fs::remove_file(path);
 }
 
 impl Walk<'_> {
@@ -359,28 +368,28 @@ impl Walk<'_> {
     }
 }
 
-/// Overwrites everything from the torn record on with zeros; refuses if a later segment has any
-/// record, since a segment is only begun when everything before it is durable.
+/// Overwrites everything from the torn record on with zeros. A later segment may exist already, but
+/// hold no record: its first one is written only when everything before it is durable.
 fn cut_off(config: &Config, doors: &Doors, segment: u32, cut: &Cut) -> Result<(), OpenError> {
     let dir = config.journal();
-    let path = journal::path(&dir, segment);
-    let next = journal::path(&dir, segment.saturating_add(1));
-    let bad = || JournalError::Bad {
-        file: cut.file.clone(),
-        segment,
-        index: cut.index,
-        offset: cut.offset,
-        why: "a record is damaged although a later segment exists: restore the journal",
-    };
-    if next.exists() {
-        return Err(bad().into());
-    }
-    let length = fs::metadata(&path).map_err(|why| io_error(&path, why))?.len();
-    let zero = || {
-        let file = doors.files.segment(&path)?;
-        if head_is_torn(&path)? {
-            file.write(&frame::head(segment), 0)?;
+    let later = segment.saturating_add(1);
+    if journal::path(&dir, later).exists() {
+        let mut after = Cursor::new(&dir, Place::start_of(later), cut.index, true);
+        if !matches!(after.next(), Ok(None)) {
+            return Err(OpenError::Journal(JournalError::Bad {
+                file: cut.file.clone(),
+                segment,
+                index: cut.index,
+                offset: cut.offset,
+                why: "a record is damaged although later ones exist: restore the journal",
+            }));
         }
+        (later..=after.position().0.segment).for_each(|number| remove_segment(config, number));
+    }
+    let path = journal::path(&dir, segment);
+    let zero = || {
+        let length = fs::metadata(&path)?.len();
+        let file = doors.files.segment(&path)?;
         let zeros = vec![0; 1 << 16];
         let mut at = cut.offset;
         while at < length {
@@ -391,13 +400,4 @@ fn cut_off(config: &Config, doors: &Doors, segment: u32, cut: &Cut) -> Result<()
         file.sync()
     };
     zero().map_err(|why| io_error(&path, why))
-}
-
-/// Whether a segment was created but its head not written: a head is durable before any frame is.
-fn head_is_torn(path: &Path) -> io::Result<bool> {
-    use std::io::Read as _;
-
-    let mut head = Vec::new();
-    File::open(path)?.take(frame::HEAD).read_to_end(&mut head)?;
-    Ok(head.iter().all(|byte| *byte == 0))
 }

@@ -14,7 +14,7 @@ use crate::files::{self, Segment};
 use crate::journal::Place;
 use crate::publish::Publisher;
 use crate::reader::Marks;
-use crate::recover::{OpenError, start_segment};
+use crate::recover::{OpenError, remove_segment, start_segment};
 use crate::space::Space;
 use crate::{Config, Doors, frame};
 
@@ -197,13 +197,7 @@ impl Writer {
                 self.shared.queue().disk = DiskRoom::Enough;
                 return;
             };
-            let bytes =
-                missing.div_ceil(self.config.chunk.max(1)).saturating_mul(self.config.chunk);
-            let grown = if end.saturating_add(bytes) <= self.config.segment.max(bytes) {
-                self.extend(place.segment, end, bytes)
-            } else {
-                self.follow(place.segment.saturating_add(1), bytes)
-            };
+            let grown = self.make_room(place.segment, end, self.chunks(missing));
             if let Err(why) = grown {
                 let tried = self.doors.clock.monotonic();
                 self.shared.queue().disk = DiskRoom::Full { tried };
@@ -214,6 +208,24 @@ impl Writer {
                 }
                 return;
             }
+        }
+    }
+
+    /// In chunks, rounded up.
+    fn chunks(&self, bytes: u64) -> u64 {
+        bytes.div_ceil(self.config.chunk.max(1)).saturating_mul(self.config.chunk)
+    }
+
+    /// As much as asked for, here or in a new segment; on a nearly full disk a little, here.
+    fn make_room(&mut self, segment: u32, end: u64, bytes: u64) -> io::Result<()> {
+        let grown = if end.saturating_add(bytes) <= self.config.segment.max(bytes) {
+            self.extend(segment, end, bytes)
+        } else {
+            self.follow(segment.saturating_add(1), bytes)
+        };
+        match grown {
+            Err(why) if files::is_full(&why) => self.extend(segment, end, self.config.chunk),
+            other => other,
         }
     }
 
@@ -228,19 +240,36 @@ impl Writer {
         Ok(())
     }
 
-    /// Begins the next segment; what is left of the old one stays zeros.
+    /// Begins the next segment; what is left of the old one stays zeros. By the time it is used it
+    /// must hold all that is reserved then, which may be more than when it was made.
     fn follow(&mut self, number: u32, bytes: u64) -> io::Result<()> {
         let segment = start_segment(&self.config, &self.doors, number, bytes);
         let segment = segment.map_err(|why| match why {
             OpenError::Io { why, .. } => why,
             other => io::Error::other(other.to_string()),
         })?;
-        self.segments.insert(number, segment);
-        let mut queue = self.shared.queue();
-        queue.place = Place::start_of(number);
-        queue.end = frame::HEAD.saturating_add(bytes);
-        queue.space.move_to(bytes);
-        Ok(())
+        let mut end = frame::HEAD.saturating_add(bytes);
+        loop {
+            let wanted = {
+                let mut queue = self.shared.queue();
+                let room = end.saturating_sub(frame::HEAD);
+                let wanted = queue.space.wanted();
+                if room >= wanted {
+                    queue.place = Place::start_of(number);
+                    queue.end = end;
+                    queue.space.move_to(room);
+                    self.segments.insert(number, segment);
+                    return Ok(());
+                }
+                wanted
+            };
+            let to = frame::HEAD.saturating_add(self.chunks(wanted.saturating_mul(2)));
+            if let Err(why) = segment.allocate(end, to) {
+                remove_segment(&self.config, number);
+                return Err(why);
+            }
+            end = to;
+        }
     }
 }
 

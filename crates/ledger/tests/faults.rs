@@ -298,3 +298,32 @@ fn damage_under_the_checkpoint_is_never_cut_off() {
     assert!(refused.contains("entry 6") && refused.contains("not a torn end"), "{refused}");
     assert_eq!(std::fs::read(&files[0]).unwrap()[last], bytes[last] ^ 1, "nothing was touched");
 }
+
+#[test]
+fn a_torn_end_before_an_empty_segment_is_cut_but_never_before_a_record() {
+    let dir = tempfile::tempdir().unwrap();
+    calls(&open(dir.path()), 1, 3);
+    let journal = dir.path().join("journal");
+    let last = u8::from(journal.join("00000001.seg").exists());
+    let (path, next) =
+        (journal.join(format!("{last:08}.seg")), journal.join(format!("{:08}.seg", last + 1)));
+    let whole = std::fs::read(&path).unwrap();
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut torn = whole;
+    torn[end + 1..end + 4].copy_from_slice(b"\0\x01x");
+    std::fs::write(&path, &torn).unwrap();
+    let head = |number: u8| [&b"remit journal 1\n"[..], &[0, 0, 0, 0, 0, 0, 0, number]].concat();
+    let mut empty = head(last + 1);
+    empty.resize(5000, 0);
+    std::fs::write(&next, &empty).unwrap();
+    let ledger = open(dir.path());
+    assert_eq!(ledger.report().cut.as_ref().map(|cut| cut.index), Some(7));
+    ledger.close();
+    assert_eq!(verify(dir.path()).unwrap().entries, 7);
+
+    std::fs::write(&path, &torn).unwrap();
+    empty[30] = 1;
+    std::fs::write(&next, &empty).unwrap();
+    let refused = try_open(dir.path()).unwrap_err().to_string();
+    assert!(refused.contains("entry 7") && refused.contains("later ones exist"), "{refused}");
+}

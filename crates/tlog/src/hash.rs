@@ -4,8 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::{BASE64, HEXLOWER};
-use sha2::{Digest, Sha256};
 
 /// A SHA-256 hash of a leaf, of a node or of a whole tree. Prints as standard base64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,18 +24,17 @@ impl Hash {
 
     /// The root of the tree without leaves: SHA-256 of nothing.
     pub fn empty() -> Self {
-        Self(Sha256::digest([]).into())
+        Self(sha256(&[]))
     }
 
     /// The hash of a leaf: SHA-256(0x00 ‖ entry).
     pub fn leaf(entry: &[u8]) -> Self {
-        Self(Sha256::new().chain_update([0]).chain_update(entry).finalize().into())
+        Self(sha256(&[&[0], entry]))
     }
 
     /// The hash of an inner node: SHA-256(0x01 ‖ left ‖ right).
     pub fn node(left: &Self, right: &Self) -> Self {
-        let hasher = Sha256::new().chain_update([1]).chain_update(left.0);
-        Self(hasher.chain_update(right.0).finalize().into())
+        Self(sha256(&[&[1], &left.0, &right.0]))
     }
 
     /// The hash with these bytes.
@@ -47,6 +46,17 @@ impl Hash {
     pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }
+}
+
+/// SHA-256 over all parts, one after the other.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut bytes = [0; 32];
+    bytes.iter_mut().zip(context.finish().as_ref()).for_each(|(byte, hash)| *byte = *hash);
+    bytes
 }
 
 impl FromStr for Hash {

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use data_encoding::{BASE64, HEXLOWER};
-use sha2::{Digest, Sha256};
+
+use crate::hash::sha256;
 
 /// The signature type of plain Ed25519.
 const TYPE_ED25519: u8 = 1;
@@ -56,8 +57,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 
 /// SHA-256(name ‖ 0x0A ‖ type ‖ public key), first four bytes.
 fn key_id(name: &str, public: &[u8; 32]) -> [u8; 4] {
-    let hasher = Sha256::new().chain_update(name).chain_update([b'\n', TYPE_ED25519]);
-    let [a, b, c, d, ..]: [u8; 32] = hasher.chain_update(public).finalize().into();
+    let [a, b, c, d, ..] = sha256(&[name.as_bytes(), &[b'\n', TYPE_ED25519], public]);
     [a, b, c, d]
 }
 
