@@ -189,6 +189,11 @@ impl FromRequestParts<Door> for Operator {
     }
 }
 
+/// `GET /v1/whoami`: what the caller proved to be so far.
+pub(crate) async fn who(anyone: Anyone) -> Json<wire::Who> {
+    Json(wire::Who { operator: anyone.operator.map(|actor| actor.name), uid: anyone.peer.uid })
+}
+
 /// `POST /v1/login`: a passphrase for a session.
 pub(crate) async fn login(
     State(door): State<Door>,

@@ -43,6 +43,7 @@ pub struct Door {
 pub fn router(door: Door) -> Router {
     Router::new()
         .route("/v1/login", post(auth::login))
+        .route("/v1/whoami", get(auth::who))
         .route("/v1/status", get(status::json))
         .route("/v1/tasks", get(tasks::list).post(tasks::open))
         .route("/v1/tasks/{task}", get(tasks::show))

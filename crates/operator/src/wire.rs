@@ -27,6 +27,15 @@ impl std::fmt::Debug for Login {
     }
 }
 
+/// `GET /v1/whoami`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Who {
+    /// The operator's name, if the caller is one.
+    pub operator: Option<String>,
+    /// The user id that the kernel named.
+    pub uid: Option<u32>,
+}
+
 /// An operator's session.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Session {
