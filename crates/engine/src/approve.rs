@@ -1,7 +1,7 @@
 //! Answering a hold: one person, one call, one use (promise R8).
 
 use remit_model::task::Event;
-use remit_model::{ApprovalFact, HoldId, Question, Refusal, TaskId};
+use remit_model::{ApprovalFact, Call, HoldId, Question, Refusal, TaskId};
 use remit_ports::{Clear, Kind, LedgerError};
 
 use crate::cell::CommitError;
@@ -38,6 +38,12 @@ pub enum ApproveError {
     /// Its record cannot be read.
     #[error("the held call cannot be read: {0}")]
     Unreadable(String),
+    /// The tool is not the one that the call was held for.
+    #[error(
+        "the tool changed after the call was held as `{0}`; deny it, and look at the tool: sent \
+         again, the call is held anew"
+    )]
+    Drifted(HoldId),
     /// The person is not in the group whose approval is needed.
     #[error("`{name}` is not a member of a group that may approve this: {groups}")]
     NotMember {
@@ -61,6 +67,11 @@ impl Engine {
         holds.iter().filter_map(|hold| self.held_call(hold).ok()).collect()
     }
 
+    /// How many calls wait for a person.
+    pub fn holds_waiting(&self) -> usize {
+        self.held().len()
+    }
+
     /// One held call, read back from the record that holds it.
     ///
     /// Errors: there is no such hold, or its record cannot be read.
@@ -69,9 +80,9 @@ impl Engine {
             self.held().get(hold).cloned().ok_or_else(|| ApproveError::NoHold(hold.clone()))?;
         let unreadable = |why: String| ApproveError::Unreadable(why);
         let record = self.ports.ledger.read(held.index).map_err(|e| unreadable(e.to_string()))?;
-        let body = record
-            .and_then(|record| record.body)
-            .ok_or_else(|| unreadable("its record was erased".to_owned()))?;
+        let record = record
+            .ok_or_else(|| unreadable("its record is still on its way to disk".to_owned()))?;
+        let body = record.body.ok_or_else(|| unreadable("its record was erased".to_owned()))?;
         let field = |name: &str| body.get(name).map_or("null", String::as_str);
         let question: Question =
             serde_json::from_str(field("question")).map_err(|e| unreadable(e.to_string()))?;
@@ -87,6 +98,9 @@ impl Engine {
     pub async fn approve(&self, actor: &Actor, hold: &HoldId) -> Result<HeldCall, ApproveError> {
         let held = self.held_call(hold)?;
         let group = self.group_of(actor, &held)?;
+        if self.has_drifted(&held) {
+            return Err(ApproveError::Drifted(hold.clone()));
+        }
         let call = held.question.call().map(|call| call.digest(&held.question.input));
         let call = call.ok_or_else(|| ApproveError::Unreadable("it is not a call".to_owned()))?;
         let approval = ApprovalFact { group, by: actor.name.clone(), at: self.now() };
@@ -141,6 +155,14 @@ impl Engine {
         accepted.durable().await.map_err(ApproveError::Ledger)?;
         self.announce(Change::Task(held.task.clone()));
         Ok(())
+    }
+
+    /// Whether the tool is another than the one that the person is shown.
+    fn has_drifted(&self, held: &HeldCall) -> bool {
+        let world = self.world();
+        let id = held.question.call().and_then(Call::tool);
+        let now = id.and_then(|id| world.catalogue.get(&id)).map(|tool| tool.digest);
+        now != held.question.tool.as_ref().map(|tool| tool.digest)
     }
 
     /// The first group that would make the call pass and that the person is a member of. A group

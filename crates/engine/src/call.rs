@@ -33,6 +33,18 @@ struct Pending {
     pins: Pins,
 }
 
+/// A call that is not sent, and the record of its hold if it now waits for a person.
+struct Refused {
+    refusal: Refusal,
+    hold: Option<Accepted>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, hold: None }
+    }
+}
+
 /// A task under its lock, with what is in force.
 struct Desk<'a> {
     cell: &'a TaskCell,
@@ -76,7 +88,10 @@ impl Engine {
         let cell = self.cell(&caller.task).ok_or_else(unknown_task)?;
         let input = input(&call)?;
         for _ in 0..ATTEMPTS {
-            let pending = self.decided(&cell, caller, call.clone(), input.clone())?;
+            let pending = match self.decided(&cell, caller, call.clone(), input.clone()) {
+                Ok(pending) => pending,
+                Err(refused) => return Err(self.told(refused).await),
+            };
             cell.enter();
             let ended = self.carry_out(&cell, pending, link.clone()).await;
             self.left(&cell);
@@ -99,25 +114,28 @@ impl Engine {
         caller: &Caller,
         call: Call,
         input: Value,
-    ) -> Result<Pending, Refusal> {
+    ) -> Result<Pending, Refused> {
+        let task = cell.lock();
+        // Only now: a change that is in force before the lock is held is seen here, and one that
+        // comes later moves the epoch after the lock is let go.
         let world = pinned(&self.world);
         let settings = self.settings.load();
         let now = self.now();
-        let mut desk = Desk { cell, task: cell.lock(), pins: world.pins };
+        let mut desk = Desk { cell, task, pins: world.pins };
         let scene = Scene { world: &world, settings: &settings, caller, task: &desk.task, now };
         let question = scene.call(call, input);
         if !desk.task.is_open() {
             let refusal = not_open(&desk.task);
-            return Err(self.refuse(&mut desk, &question, refusal));
+            return Err(self.refuse(&mut desk, &question, refusal).into());
         }
         match decide(&world.snapshot, question) {
             Verdict::Permit(permit) => {
-                self.reserve(&mut desk, permit).map_err(|why| self.unrecorded(&why))
+                self.reserve(&mut desk, permit).map_err(|why| self.unrecorded(&why).into())
             }
             Verdict::Hold(held) => Err(self.hold(&mut desk, &held)),
             Verdict::Deny(denied) => {
                 let refusal = denied.refusal().clone();
-                Err(self.refuse(&mut desk, denied.question(), refusal))
+                Err(self.refuse(&mut desk, denied.question(), refusal).into())
             }
         }
     }
@@ -207,13 +225,13 @@ impl Engine {
     }
 
     /// Parks the call for a person; the same call held already keeps its hold.
-    fn hold(&self, desk: &mut Desk<'_>, held: &Hold) -> Refusal {
+    fn hold(&self, desk: &mut Desk<'_>, held: &Hold) -> Refused {
         let question = held.question();
         let call = question.call().map_or(Digest([0; 32]), |call| call.digest(&question.input));
         let account = desk.task.account();
         if let Some((hold, _)) = account.holds.iter().find(|(_, digest)| **digest == call) {
             let again = needs_approval(held, hold.clone());
-            return self.refuse(desk, question, again);
+            return self.refuse(desk, question, again).into();
         }
         if account.holds.len() >= MAX_HOLDS {
             let full = transient(
@@ -221,7 +239,7 @@ impl Engine {
                 &format!("{MAX_HOLDS} calls of this task already wait for a person"),
                 "wait until some are answered",
             );
-            return self.refuse(desk, question, full);
+            return self.refuse(desk, question, full).into();
         }
         self.counters.held.add();
         let hold = HoldId::draw(self.ports.entropy.as_ref());
@@ -233,10 +251,20 @@ impl Engine {
                 let task = desk.cell.id().clone();
                 self.held().insert(hold, Held { task: task.clone(), index: accepted.index() });
                 self.announce(Change::Task(task));
-                refusal
+                Refused { refusal, hold: Some(accepted) }
             }
-            Err(why) => self.unrecorded(&why),
+            Err(why) => self.unrecorded(&why).into(),
         }
+    }
+
+    /// What the caller is told. A hold's id is worth something only once its record can be read.
+    async fn told(&self, refused: Refused) -> Refusal {
+        if let Some(accepted) = refused.hold
+            && let Err(why) = accepted.durable().await
+        {
+            return self.unrecorded(&CommitError::Ledger(why));
+        }
+        refused.refusal
     }
 
     fn unrecorded(&self, why: &CommitError) -> Refusal {
