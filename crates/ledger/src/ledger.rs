@@ -76,7 +76,8 @@ impl FileLedger {
             failed: None,
             closing: false,
         };
-        let progress = Progress { durable: next, published: next, ..Progress::default() };
+        let published = if publisher.signed { publisher.builder.size() } else { 0 };
+        let progress = Progress { durable: next, published, ..Progress::default() };
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
             work: Condvar::new(),

@@ -177,7 +177,14 @@ pub(crate) fn recover(
     let mut cursor = Cursor::new(&config.journal(), Place::start_of(0), 0, true);
     let cut = walk.run(&mut cursor, config, doors)?;
     let (next, open, rebuilt) = (walk.builder.size(), walk.open, walk.rebuilt);
-    publisher.publish(next)?;
+    match publisher.publish(next) {
+        // A disk that refuses tiles must not keep stops from being recorded: the publisher goes on
+        // trying.
+        Err(why @ PublishError::Io { .. }) => {
+            tracing::warn!(%why, "the public log could not be brought up to date");
+        }
+        done => done?,
+    }
     let (place, _) = cursor.position();
     let path = journal::path(&config.journal(), place.segment);
     let segment = doors.files.segment(&path).map_err(|why| io_error(&path, why))?;

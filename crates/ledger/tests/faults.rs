@@ -327,3 +327,31 @@ fn a_torn_end_before_an_empty_segment_is_cut_but_never_before_a_record() {
     let refused = try_open(dir.path()).unwrap_err().to_string();
     assert!(refused.contains("entry 7") && refused.contains("later ones exist"), "{refused}");
 }
+
+#[test]
+fn it_opens_on_a_full_disk_and_settles_what_was_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ledger, faults, _world) = open_on(dir.path());
+    durable(ledger.append(of_task(draft(Kind::Task, "opened"), 1, 0)));
+    faults.full.store(true, Ordering::SeqCst);
+    let (open, mut sequence, _) = fill(&ledger, 1);
+    ledger.close();
+
+    let faults = Arc::new(Faults::default());
+    faults.full.store(true, Ordering::SeqCst);
+    let doors = world_on(Arc::new(Faulty(Arc::clone(&faults)))).doors;
+    let ledger = FileLedger::open(config(dir.path()), signing_key(), doors).unwrap();
+    assert_eq!(ledger.report().open_calls, open.len() as u64);
+    assert_eq!(ledger.status().refusing, Some(LedgerError::NoSpace));
+    assert_eq!(ledger.append(decision(1, sequence)).unwrap_err(), LedgerError::NoSpace);
+    durable(ledger.append(restriction(1, sequence)));
+    for receipt in &open {
+        sequence += 1;
+        durable(ledger.append(outcome(1, sequence, receipt.index())));
+    }
+    assert!(ledger.status().published < ledger.status().size);
+    faults.full.store(false, Ordering::SeqCst);
+    assert_eq!(ledger.flush().unwrap(), ledger.status().size);
+    ledger.close();
+    assert_eq!(verify(dir.path()).unwrap().open_calls, 0);
+}
