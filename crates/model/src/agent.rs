@@ -1,11 +1,10 @@
 //! Agents, the servers they reach, and how a caller proved to be one.
 
 use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::text_type;
 use crate::time::Timestamp;
 
 /// A text that is not a name.
@@ -16,70 +15,26 @@ use crate::time::Timestamp;
 )]
 pub struct NameError(String);
 
-fn check(text: &str) -> Result<Arc<str>, NameError> {
+fn check(text: &str) -> Result<(), NameError> {
     let tail = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     let good = (1..=64).contains(&text.len())
         && text.bytes().all(tail)
         && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
         && !text.contains("__");
-    if good { Ok(text.into()) } else { Err(NameError(text.to_owned())) }
+    if good { Ok(()) } else { Err(NameError(text.to_owned())) }
 }
 
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// The text form.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NameError;
-            fn from_str(text: &str) -> Result<Self, NameError> {
-                check(text).map(Self)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-            fn try_from(text: String) -> Result<Self, NameError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> String {
-                name.as_str().to_owned()
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-name!(
+text_type!(
     /// The name of a registered agent; the last segment of its SPIFFE ID.
-    AgentName
+    AgentName,
+    NameError,
+    check
 );
-name!(
+text_type!(
     /// The name of a tool server.
-    ServerName
+    ServerName,
+    NameError,
+    check
 );
 
 /// Whether somebody watches while the agent works.

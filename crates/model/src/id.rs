@@ -1,11 +1,8 @@
 //! Identifiers: a readable prefix and 128 random bits.
 
-use std::fmt;
-use std::str::FromStr;
-
 use data_encoding::{Encoding, Specification};
-use serde::{Deserialize, Serialize};
 
+use crate::text::text_type;
 use crate::time::Entropy;
 
 /// An identifier that was not of the expected form.
@@ -39,58 +36,18 @@ fn well_formed(prefix: &str, text: &str) -> bool {
     })
 }
 
+fn check(prefix: &'static str, text: &str) -> Result<(), IdError> {
+    if well_formed(prefix, text) { Ok(()) } else { Err(IdError { prefix, got: text.to_owned() }) }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(std::sync::Arc<str>);
+        text_type!($(#[$doc])* $name, IdError, |text| check($prefix, text));
 
         impl $name {
             /// Draws a fresh identifier (128 random bits).
             pub fn draw(entropy: &dyn Entropy) -> Self {
                 Self(draw($prefix, entropy).into())
-            }
-
-            /// The text form.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = IdError;
-            fn from_str(text: &str) -> Result<Self, IdError> {
-                if well_formed($prefix, text) {
-                    Ok(Self(text.into()))
-                } else {
-                    Err(IdError { prefix: $prefix, got: text.to_owned() })
-                }
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = IdError;
-            fn try_from(text: String) -> Result<Self, IdError> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(id: $name) -> String {
-                id.as_str().to_owned()
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
             }
         }
     };

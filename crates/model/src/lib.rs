@@ -19,6 +19,7 @@ pub mod refusal;
 pub mod remit;
 pub mod scope;
 pub mod task;
+mod text;
 pub mod time;
 pub mod tool;
 pub mod value;

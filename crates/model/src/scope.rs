@@ -153,16 +153,36 @@ impl ToolRule {
     fn misfit(&self, input: &Value) -> Option<Misfit> {
         self.arguments.iter().find_map(|(path, constraint)| {
             let (mut seen, mut good) = (0, 0);
-            input.leaves(&mut |at, value| {
-                if at == path.0 {
-                    seen += 1;
-                    good += usize::from(constraint.holds(value));
-                }
+            let steps: Vec<&str> = path.0.split('.').collect();
+            at(input, &steps, &mut |value| {
+                seen += 1;
+                good += usize::from(value.is_some_and(|value| constraint.holds(value)));
             });
             (seen == 0 || good < seen)
                 .then(|| Misfit::Argument { path: path.clone(), expected: constraint.to_string() })
         })
     }
+}
+
+/// Visits what stands at the path of these `steps`, each a name with a `[]` for each list; `None`
+/// where there is nothing. A name that itself contains `.` or `[]`, or is empty, is no step: it
+/// must not pass for the argument that the path means.
+fn at<'a>(value: &'a Value, steps: &[&str], visit: &mut impl FnMut(Option<&'a Value>)) {
+    let Some((step, rest)) = steps.split_first() else { return visit(Some(value)) };
+    let name = step.trim_end_matches("[]");
+    let lists = (step.len() - name.len()) / 2;
+    let Some(mut found) = value.member(name).map(|value| vec![value]) else { return visit(None) };
+    for _ in 0..lists {
+        let mut elements = Vec::new();
+        for value in found {
+            match value {
+                Value::List(items) => elements.extend(items),
+                _ => visit(None),
+            }
+        }
+        found = elements;
+    }
+    found.into_iter().for_each(|value| at(value, rest, visit));
 }
 
 /// Why a call does not fit a scope.
@@ -277,6 +297,7 @@ mod tests {
         assert!(fits("mail/send", r#"{"to":["a@x","b@x"]}"#));
         assert!(!fits("mail/send", r#"{"to":["a@x","evil@y"]}"#));
         assert!(!fits("mail/send", r#"{"to":[]}"#));
+        assert!(!fits("mail/send", r#"{"to":["a@x",["evil@y"]]}"#));
         assert!(fits("files/read", r#"{"path":"/work/a"}"#));
         for path in ["/work/../etc", "/workshop/a", "/work/./a", "/etc", "/work//a"] {
             assert!(!fits("files/read", &format!(r#"{{"path":"{path}"}}"#)), "{path}");
@@ -286,5 +307,24 @@ mod tests {
             assert!(!fits("pay/send", &format!(r#"{{"amount":{amount}}}"#)), "{amount}");
         }
         assert_eq!(scope.covers("other/x", &input("{}")), Err(Misfit::Tool));
+    }
+
+    #[test]
+    fn no_other_name_passes_for_the_argument_that_is_meant() {
+        let scope = scope(
+            r#"[{"tool":"a/x","arguments":{"to":{"one_of":["good"]}}},
+                {"tool":"a/y","arguments":{"to.path":{"one_of":["good"]}}},
+                {"tool":"a/z","arguments":{"to[].path":{"one_of":["good"]}}}]"#,
+        );
+        let fits = |tool: &str, json: &str| scope.covers(tool, &input(json)).is_ok();
+        assert!(fits("a/x", r#"{"to":"good"}"#));
+        assert!(!fits("a/x", r#"{"":{"to":"good"},"to":["evil"]}"#));
+        assert!(!fits("a/x", r#"{"":{"to":"good"}}"#));
+        assert!(fits("a/y", r#"{"to":{"path":"good"}}"#));
+        assert!(!fits("a/y", r#"{"to.path":"good","to":{"path":["evil"]}}"#));
+        assert!(!fits("a/y", r#"{"to.path":"good"}"#));
+        assert!(fits("a/z", r#"{"to":[{"path":"good"},{"path":"good"}]}"#));
+        assert!(!fits("a/z", r#"{"to[]":{"path":"good"},"to":[{"path":["evil"]}]}"#));
+        assert!(!fits("a/z", r#"{"to":[{"path":"good"},{"other":"evil"}]}"#));
     }
 }
