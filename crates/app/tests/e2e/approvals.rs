@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::drift::{pull_the_rug, stand};
-use crate::peers::Client;
+use crate::peers::{Changing, Client};
+use crate::stand::{Plan, Stand};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approval_lets_exactly_that_call_pass_once() {
@@ -33,6 +34,39 @@ async fn an_approval_lets_exactly_that_call_pass_once() {
     talk.end().await;
     bystander.end().await;
     crate::proof::log_is_good(&stand).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_asks_for_a_person_and_says_which_rule_and_control() {
+    let folder = tempfile::tempdir().unwrap();
+    let tools = json!([{"name": "delete_note", "description": "Deletes a note for ever.",
+        "inputSchema": {"type": "object", "properties": {"title": {"type": "string"}}},
+        "annotations": {"destructiveHint": true}, "answer": "deleted"}]);
+    let notes = Changing::new(folder.path(), &tools);
+    let command = notes.command();
+    let plan = Plan::new()
+        .stdio("notes", &command.iter().map(String::as_str).collect::<Vec<_>>(), "")
+        .template("tidying", &["notes/*"], "");
+    let state = folder.path().join("state");
+    let stand = Stand::up(&plan, folder, state).await;
+    for client in Client::ALL {
+        let before = notes.reached().len();
+        let mut talk = client.connect(&stand.open("tidying").await).await;
+        let old = json!({"title": "old"});
+        let refusal = talk.refusal("notes__delete_note", &old).await;
+        assert_eq!(refusal["class"], "needs_approval", "{client:?}: {refusal}");
+        let reasons = refusal["reasons"].as_array().unwrap();
+        let rule = reasons.iter().find(|reason| reason["policy"] == "destroy-asks");
+        let rule = rule.unwrap_or_else(|| panic!("{client:?}: {refusal}"));
+        assert!(rule["controls"].to_string().contains("ASI02"), "{rule}");
+        let hold = refusal["hold"].as_str().unwrap();
+        let approved = stand.with_passphrase(&["approve", hold]).await;
+        assert!(approved.ok, "{}", approved.said());
+        assert_eq!(talk.text("notes__delete_note", &old).await, "deleted");
+        talk.refusal("notes__delete_note", &old).await;
+        assert_eq!(notes.reached().len(), before + 1, "{client:?}");
+        talk.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ async fn the_log_recovers_from_a_kill_at_ten_moments() {
 }
 
 /// Verifies, and holds what really happened against what was recorded.
-async fn recovered(stand: &Stand, reached: &[Value]) {
+pub(crate) async fn recovered(stand: &Stand, reached: &[Value]) -> usize {
     let verified = stand.ask(&["audit", "verify"]).await;
     assert_eq!(verified["open_calls"], 0, "a permit without an outcome after a start: {verified}");
     let entries = exported(stand, verified["journal"].as_u64().unwrap()).await;
@@ -64,6 +64,7 @@ async fn recovered(stand: &Stand, reached: &[Value]) {
     }
     assert_eq!(settled, decisions, "after a start every decision has an outcome");
     assert!(reached.len() <= decisions.len(), "a call reached the server without a record");
+    decisions.len()
 }
 
 /// The export, once the signed checkpoint covers what was in the journal.

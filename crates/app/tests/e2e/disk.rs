@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::peers::{Changing, Client};
-use crate::stand::{Plan, Stand};
+use crate::stand::{Grant, Plan, Stand};
 
 /// A small file system of its own; needs the right to mount, as the tests' machine has it.
 struct Tmpfs(PathBuf);
@@ -50,7 +50,7 @@ async fn a_full_disk_permits_nothing_says_why_and_still_freezes() {
     let plan = Plan::new()
         .stdio("notes", &command.iter().map(String::as_str).collect::<Vec<_>>(), "")
         .template("reading", &["notes/*"], "");
-    let stand = Stand::up(&plan, folder, state).await;
+    let mut stand = Stand::up(&plan, folder, state).await;
     let grant = stand.open("reading").await;
     let spare = stand.open("reading").await;
     let mut talk = Client::TypeScriptOld.connect(&grant).await;
@@ -83,24 +83,38 @@ async fn a_full_disk_permits_nothing_says_why_and_still_freezes() {
     assert_eq!(notes.reached().len(), reached);
 
     for task in [&grant.task, &spare.task] {
-        let frozen = stand.with_passphrase(&["task", "freeze", task]).await;
-        assert!(frozen.ok, "a full disk stopped a stop: {}", frozen.said());
-        let shown = stand.ask(&["task", "show", task]).await.to_string();
-        assert!(shown.contains("frozen"), "{shown}");
+        let frozen = stand.ask(&["task", "freeze", task]).await;
+        assert_eq!(frozen["state"], "frozen", "a full disk stopped a stop: {frozen}");
+        assert_eq!(frozen["recorded"], true, "there was no room kept for a stop: {frozen}");
     }
     let ready = crate::wire::get(stand.address(), "/readyz").await.status;
     assert_eq!(ready, 503, "/readyz does not show that nothing can be permitted");
+    talk.end().await;
+
+    // The stops are on record: they outlive the process, on a disk that is still full.
+    stand.kill().await;
+    stand.start().await;
+    for task in [&grant.task, &spare.task] {
+        let shown = stand.ask(&["task", "show", task]).await;
+        assert_eq!(shown["state"], "frozen", "{shown}");
+    }
 
     std::fs::remove_file(ballast).unwrap();
-    talk.refusal("notes__read_note", &title).await;
-    assert_eq!(
-        notes.reached().len(),
-        reached,
-        "a frozen task went on when the disk had room again"
-    );
+    let granted = stand.remit(&["task", "grant", &grant.task]).await;
+    assert!(!granted.ok, "a frozen task went on when there was room again: {}", granted.said());
+    let thawed = stand.with_passphrase(&["task", "thaw", &grant.task]).await;
+    assert!(thawed.ok, "{}", thawed.said());
+    let mut talk = Client::PythonStateless.connect(&again(&stand, &grant.task).await).await;
+    talk.text("notes__read_note", &title).await;
+    assert_eq!(notes.reached().len(), reached + 1);
+    talk.end().await;
     let verified = stand.remit(&["audit", "verify"]).await;
     assert!(verified.ok, "{}", verified.said());
-    talk.end().await;
     drop(stand);
     drop(disk);
+}
+
+/// A grant for the endpoint as it is after a restart, which is on another port.
+async fn again(stand: &Stand, task: &str) -> Grant {
+    Grant::of(&stand.ask(&["task", "grant", task]).await)
 }

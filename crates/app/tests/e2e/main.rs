@@ -7,7 +7,9 @@
 
 mod approvals;
 mod crash;
+mod demo;
 mod disk;
+mod doors;
 mod drift;
 mod operators;
 mod passage;
@@ -17,4 +19,5 @@ mod proof;
 mod refusals;
 mod servers;
 mod stand;
+mod streams;
 mod wire;

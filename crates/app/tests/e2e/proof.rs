@@ -14,8 +14,16 @@ use crate::stand::{Ran, Stand};
 pub(crate) async fn log_is_good(stand: &Stand) {
     let ours = stand.remit(&["audit", "verify"]).await;
     assert!(ours.ok, "remit audit verify: {}", ours.said());
-    let theirs = verify_log(stand, stand.state()).await;
-    assert!(theirs.0, "verify_log.py: {}", theirs.1);
+    let mut theirs = verify_log(stand, stand.state()).await;
+    for _ in 0..10 {
+        if theirs.0 {
+            return;
+        }
+        // It may have looked while a checkpoint was being published; a flaw would still be there.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        theirs = verify_log(stand, stand.state()).await;
+    }
+    panic!("verify_log.py: {}", theirs.1);
 }
 
 /// Runs `e2e/verify_log.py` with the key that the operator published.
@@ -73,7 +81,6 @@ async fn every_entry_has_a_proof_that_stands_alone_and_the_export_has_every_entr
 async fn a_flipped_byte_in_any_file_of_the_log_is_found() {
     let mut stand = eventful().await;
     log_is_good(&stand).await;
-    let key = stand.remit(&["audit", "key"]).await.stdout;
     stand.kill().await;
     let files: Vec<_> = ["journal", "ledger"]
         .iter()
@@ -90,7 +97,14 @@ async fn a_flipped_byte_in_any_file_of_the_log_is_found() {
             bad[at] ^= 0x01;
             std::fs::write(file, &bad).unwrap();
             let found = stand.remit(&["audit", "verify"]).await;
+            let published = file.starts_with(stand.state().join("ledger"));
+            let theirs = verify_log(&stand, stand.state()).await;
             std::fs::write(file, &good).unwrap();
+            assert!(
+                !published || !theirs.0,
+                "verify_log.py missed byte {at} of {}",
+                file.display()
+            );
             let name = file.display();
             assert!(!found.ok, "byte {at} of {name} flipped, and not found: {}", found.said());
             assert!(
@@ -102,7 +116,6 @@ async fn a_flipped_byte_in_any_file_of_the_log_is_found() {
     }
     let whole = stand.remit(&["audit", "verify"]).await;
     assert!(whole.ok, "the log is not as it was: {}", whole.said());
-    assert!(!key.is_empty());
 }
 
 /// Whether a finding names an entry, or the file where there is no entry to name.

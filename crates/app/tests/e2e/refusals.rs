@@ -1,5 +1,7 @@
 //! A refusal is an answer (R11), nothing is done without a remit (R1), and every client survives it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::peers::{Changing, Client};
@@ -129,6 +131,45 @@ async fn a_frozen_task_is_refused_until_it_is_thawed_and_a_closed_one_for_good()
     assert!(!thawed.ok, "a closed task came back: {}", thawed.said());
     bystander.text("notes__read_note", &title).await;
     assert_eq!(notes.reached().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_ends_the_call_that_is_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = json!([{"name": "read_slowly", "description": "Reads.", "delay_ms": 30_000,
+        "inputSchema": {"type": "object", "properties": {}},
+        "annotations": {"readOnlyHint": true, "openWorldHint": false}}]);
+    let notes = Changing::new(folder.path(), &slow);
+    let command = notes.command();
+    let plan = Plan::new()
+        .stdio("notes", &command.iter().map(String::as_str).collect::<Vec<_>>(), "")
+        .template("reading", &["notes/*"], "");
+    let state = folder.path().join("state");
+    let stand = Stand::up(&plan, folder, state).await;
+    for client in Client::ALL {
+        let before = notes.reached().len();
+        let grant = stand.open("reading").await;
+        let mut talk = client.connect(&grant).await;
+        let no_arguments = json!({});
+        let called = talk.refusal("notes__read_slowly", &no_arguments);
+        let stopped = async {
+            while notes.reached().len() == before {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(stand.remit(&["task", "freeze", &grant.task]).await.ok);
+        };
+        let both = async { tokio::join!(called, stopped).0 };
+        let refusal = tokio::time::timeout(Duration::from_secs(15), both)
+            .await
+            .unwrap_or_else(|_| panic!("{client:?}: the call outlived the freeze"));
+        // It was sent, so nobody may claim that it did not happen.
+        assert_eq!(
+            refusal["reasons"][0]["policy"], "remit:unknown-outcome",
+            "{client:?}: {refusal}"
+        );
+        talk.end().await;
+    }
+    crate::proof::log_is_good(&stand).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

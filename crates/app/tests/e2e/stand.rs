@@ -86,6 +86,16 @@ pub(crate) struct Grant {
     pub(crate) endpoint: String,
 }
 
+impl Grant {
+    /// Reads what the command line printed.
+    pub(crate) fn of(granted: &Value) -> Self {
+        let text = |name: &str| {
+            granted[name].as_str().unwrap_or_else(|| panic!("no {name} in {granted}")).to_owned()
+        };
+        Self { task: text("task"), token: text("grant"), endpoint: text("endpoint") }
+    }
+}
+
 /// What one run of the command line left behind.
 pub(crate) struct Ran {
     /// Whether it exited with 0.
@@ -144,6 +154,11 @@ impl Stand {
         std::fs::write(stand.config(), &plan.config).unwrap();
         stand.start().await;
         stand
+    }
+
+    /// A state directory that is there already; nothing runs yet.
+    pub(crate) fn left_behind(dir: TempDir, state: PathBuf) -> Self {
+        Self { dir, state, serving: None }
     }
 
     /// The state directory.
@@ -256,10 +271,7 @@ impl Stand {
         let purpose = "an end-to-end test";
         let opened =
             self.ask(&["task", "open", "--template", template, "--purpose", purpose]).await;
-        let text = |name: &str| {
-            opened[name].as_str().unwrap_or_else(|| panic!("no {name} in {opened}")).to_owned()
-        };
-        Grant { task: text("task"), token: text("grant"), endpoint: text("endpoint") }
+        Grant::of(&opened)
     }
 
     /// Asks again until `holds` says yes.
