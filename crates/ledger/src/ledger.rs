@@ -266,9 +266,11 @@ impl Ledger for FileLedger {
 
     fn status(&self) -> LedgerStatus {
         let refusing = {
-            let queue = self.shared.queue();
+            let mut queue = self.shared.queue();
             let no_space = queue.disk != DiskRoom::Enough && !queue.space.permits(SMALL_PERMIT);
-            queue.failed.clone().or(no_space.then_some(LedgerError::NoSpace))
+            // Who waits for it to be ready again before calling must not wait for ever.
+            let full = no_space.then(|| self.no_room(&mut queue));
+            queue.failed.clone().or(full)
         };
         let progress = self.shared.progress();
         LedgerStatus {
