@@ -41,6 +41,9 @@ pub struct TaskCell {
     stop: Mutex<CancellationToken>,
     in_flight: AtomicUsize,
     refusals: Mutex<(Timestamp, u32)>,
+    /// Records of stops that took effect while the ledger could not write, oldest first. They come
+    /// before any other record of the task. Written under the task's lock.
+    owed: Mutex<Vec<Draft>>,
 }
 
 impl TaskCell {
@@ -53,6 +56,7 @@ impl TaskCell {
             stop: Mutex::new(CancellationToken::new()),
             in_flight: AtomicUsize::new(0),
             refusals: Mutex::new((Timestamp(0), 0)),
+            owed: Mutex::default(),
         }
     }
 
@@ -88,18 +92,40 @@ impl TaskCell {
     ) -> Result<Accepted, CommitError> {
         let event = draft.clear.event.get_or_insert(Event::Noted);
         let next = Task::clone(guard).apply(event, at).map_err(|refused| refused.1)?;
-        draft.subject = Some(Subject {
-            task: self.id.clone(),
-            sequence: guard.account().sequence,
-            epoch: next.account().epoch,
-        });
+        self.catch_up(ledger)?;
+        draft.subject = Some(self.subject(guard, &next));
         let accepted = ledger.append(draft)?;
         self.replace(guard, next);
         Ok(accepted)
     }
 
+    fn subject(&self, before: &Task, after: &Task) -> Subject {
+        let (sequence, epoch) = (before.account().sequence, after.account().epoch);
+        Subject { task: self.id.clone(), sequence, epoch }
+    }
+
+    /// Applies a stop whose record the ledger did not take; the record is owed.
+    pub(crate) fn owe(&self, guard: &mut MutexGuard<'_, Task>, mut draft: Draft, next: Task) {
+        draft.subject = Some(self.subject(guard, &next));
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(draft);
+        self.replace(guard, next);
+    }
+
+    /// Records what is owed, under the task's lock; `true` if there was something.
+    ///
+    /// Errors: the ledger does still not take it.
+    pub(crate) fn catch_up(&self, ledger: &dyn Ledger) -> Result<bool, LedgerError> {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind = !owed.is_empty();
+        while let Some(draft) = owed.first() {
+            ledger.append(draft.clone())?;
+            owed.remove(0);
+        }
+        Ok(behind)
+    }
+
     /// Replaces the state, moving the shared epoch along.
-    pub(crate) fn replace(&self, guard: &mut MutexGuard<'_, Task>, next: Task) {
+    fn replace(&self, guard: &mut MutexGuard<'_, Task>, next: Task) {
         if next.account().epoch != guard.account().epoch {
             self.move_epoch();
         }

@@ -83,10 +83,18 @@ impl Engine {
         }
     }
 
-    /// Closes every task whose deadline or idle limit has passed.
+    /// Closes every task whose deadline or idle limit has passed, and records the stops that could
+    /// not be recorded when they were made.
     pub fn expire(&self) {
         let now = self.now();
         for cell in self.cells() {
+            let caught_up = {
+                let _task = cell.lock();
+                cell.catch_up(self.ports.ledger.as_ref())
+            };
+            if matches!(caught_up, Ok(true)) {
+                self.finish_if_closing(&cell);
+            }
             let reason = {
                 let task = cell.lock();
                 let ended = task.is_closed() || task.close_reason().is_some();
@@ -121,14 +129,14 @@ impl Engine {
         let recording = match cell.commit(
             &mut guard,
             self.ports.ledger.as_ref(),
-            record,
+            record.clone(),
             self.now(),
         ) {
             Ok(_) => Recording::Recorded,
             Err(why) => {
                 self.counters.unrecorded_stops.add();
                 tracing::error!(task = %cell.id(), %why, "a stop took effect but is not on record");
-                cell.replace(&mut guard, next);
+                cell.owe(&mut guard, record, next);
                 Recording::Unrecorded
             }
         };

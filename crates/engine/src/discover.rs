@@ -165,6 +165,9 @@ impl Engine {
     pub(crate) fn replace_world(&self, next: World) {
         self.world.store(Arc::new(next));
         for cell in self.cells() {
+            // Under the lock, so that no call is decided by the old world and takes its ticket
+            // after the epoch has moved.
+            let _undecided = cell.lock();
             cell.move_epoch();
         }
         self.announce(Change::Tools);

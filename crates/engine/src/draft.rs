@@ -1,7 +1,7 @@
 //! Records to be, built in one place so that each kind always carries the same fields.
 
 use remit_model::task::Event;
-use remit_model::{Digest, Question, Refusal};
+use remit_model::{Call, Digest, Operation, Question, Refusal};
 use remit_ports::{Body, Clear, Done, Draft, Kind, Outcome, Pins, Room};
 
 /// A record without body.
@@ -31,10 +31,26 @@ pub(crate) fn question(
     draft.clear.question = Some(Digest::of(json.as_bytes()));
     if let Some(call) = question.call() {
         draft.clear.call = Some(call.digest(&question.input));
-        draft.clear.tool = Some(call.scope_name());
+        draft.clear.tool = Some(clear_name(call));
     }
     draft.body.insert("question".to_owned(), json);
     draft
+}
+
+/// The longest name of a tool that a server can offer, in bytes.
+const MAX_NAME: usize = 128;
+
+/// The tool's name as it may stand in the clear for ever: what cannot be a tool's name is the
+/// caller's own text, and stays in the body.
+fn clear_name(call: &Call) -> String {
+    match &call.operation {
+        Operation::CallTool { name }
+            if name.len() > MAX_NAME || !name.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            format!("{}/?", call.server)
+        }
+        _ => call.scope_name(),
+    }
 }
 
 /// A refusal or a hold.
@@ -59,7 +75,7 @@ pub(crate) fn outcome(pins: Pins, done: &Done) -> Draft {
     };
     draft.parents = vec![done.decision()];
     draft.clear.agent = Some(done.question().agent.name.to_string());
-    draft.clear.tool = done.question().call().map(remit_model::Call::scope_name);
+    draft.clear.tool = done.question().call().map(Call::scope_name);
     let asked = done.question();
     let unknown = matches!(done.outcome(), Outcome::Unknown { .. });
     let call = asked.call().filter(|_| unknown).map(|call| call.digest(&asked.input));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use remit_model::TaskId;
+use remit_model::{Task, TaskId, ToolScope};
 use remit_ports::{KeyError, Kind, LedgerError};
 
 use crate::approve::Actor;
@@ -25,6 +25,22 @@ pub enum EraseError {
     Key(#[from] KeyError),
 }
 
+/// What the record of an erasure says.
+const ERASED: &str = "erased";
+
+/// Whether a record is that of an erasure.
+pub(crate) fn is_erasure(kind: Kind, what: &str) -> bool {
+    kind == Kind::Key && what == ERASED
+}
+
+/// Takes out of `task` what the opener said in words: it stands in memory and in the projection,
+/// too, where no key protects it.
+pub(crate) fn forget(task: &mut Task) {
+    let charter = Arc::make_mut(&mut task.charter);
+    charter.purpose.clear();
+    charter.remit.tools = ToolScope::any_of([]);
+}
+
 impl Engine {
     /// Destroys the key of a closed task, on record. Its entries stay and stay provable; what
     /// their bodies said is gone, and their decisions can no longer be derived again.
@@ -36,7 +52,7 @@ impl Engine {
         if !cell.lock().is_closed() {
             return Err(EraseError::NotClosed(state));
         }
-        let mut record = draft::note(Kind::Key, self.world().pins, "erased");
+        let mut record = draft::note(Kind::Key, self.world().pins, ERASED);
         record.clear.actor = Some(actor.name.clone());
         let committed = {
             let mut guard = cell.lock();
@@ -47,6 +63,7 @@ impl Engine {
             Err(crate::cell::CommitError::Ledger(why)) => return Err(why.into()),
             Err(crate::cell::CommitError::State(_)) => return Err(EraseError::NotClosed(state)),
         };
+        forget(&mut cell.lock());
         let (keys, task) = (Arc::clone(&self.ports.keys), task.clone());
         let erased = tokio::task::spawn_blocking(move || keys.erase(&task)).await;
         erased.unwrap_or_else(|why| Err(KeyError::Failed(why.to_string())))?;

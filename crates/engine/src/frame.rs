@@ -1,11 +1,12 @@
 //! Stage 4: from a call to the question about it. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use remit_model::question::{Asked, TaskFacts, ToolFacts};
 use remit_model::{
-    ApprovalFact, Call, Class, Digest, Operation, Question, Refusal, Resource, ResourceKind, Task,
-    Timestamp, Tool, Value,
+    Admission, ApprovalFact, Call, Class, Digest, Operation, Question, Refusal, Resource,
+    ResourceKind, Task, Timestamp, Tool, Value,
 };
 
 use crate::Caller;
@@ -30,7 +31,7 @@ impl Scene<'_> {
             call.tool().filter(|id| catalogue.is_offered(id)).and_then(|id| catalogue.get(&id));
         let resources = resources(&call, tool, &input);
         let digest = call.digest(&input);
-        let approval = self.approval(digest);
+        let approval = self.approval(digest, tool);
         let unsettled = self.task.account().is_unsettled(digest);
         Question { resources, approval, unsettled, ..self.question(Asked::Call(call), tool, input) }
     }
@@ -61,10 +62,12 @@ impl Scene<'_> {
         }
     }
 
-    fn approval(&self, call: Digest) -> Option<ApprovalFact> {
+    /// The approval given for this call, unless it ran out or the tool has become another since.
+    fn approval(&self, call: Digest, tool: Option<&Tool>) -> Option<ApprovalFact> {
         let given = self.task.account().approvals.get(&call)?;
         let ends = given.at.after(self.settings.approval_lifetime);
-        (self.now < ends).then(|| given.clone())
+        let same = tool.is_none_or(|tool| since(&tool.admission) <= given.at);
+        (same && self.now < ends).then(|| given.clone())
     }
 }
 
@@ -122,23 +125,61 @@ pub(crate) fn input(call: &Call) -> Result<Value, Refusal> {
             "send the call again with arguments that are plain JSON",
         )
     })?;
-    let member = |name: &str| params.member(name).cloned();
-    Ok(match &call.operation {
-        Operation::CallTool { .. } => member("arguments").unwrap_or_default(),
-        Operation::ReadResource { uri } => record([("uri", Value::Text(uri.clone()))]),
-        Operation::GetPrompt { name } => record([
-            ("name", Value::Text(name.clone())),
-            ("arguments", member("arguments").unwrap_or_default()),
-        ]),
-        Operation::Complete { reference } => record([
-            ("reference", Value::Text(reference.clone())),
-            ("argument", member("argument").unwrap_or_default()),
-        ]),
-    })
+    let member = |name: &str| params.member(name).cloned().unwrap_or_default();
+    let text = |text: &str| Value::Text(text.to_owned());
+    let (named, seen): (Value, &[&str]) = match &call.operation {
+        Operation::CallTool { .. } => (member("arguments"), &["name", "arguments"]),
+        Operation::ReadResource { uri } => (record([("uri", text(uri))]), &["uri"]),
+        Operation::GetPrompt { name } => (
+            record([("name", text(name)), ("arguments", member("arguments"))]),
+            &["name", "arguments"],
+        ),
+        Operation::Complete { reference } => (
+            record([("reference", text(reference)), ("argument", member("argument"))]),
+            &["argument"],
+        ),
+    };
+    with_rest(named, rest(params, seen))
+}
+
+/// Under what name the input holds the parameters beside the arguments. They reach the server, so
+/// policies, approvers and the call's digest must see them.
+const REST: &str = "@params";
+
+/// The members of `params` that are neither `seen` nor the client's `_meta`.
+fn rest(params: Value, seen: &[&str]) -> BTreeMap<String, Value> {
+    let Value::Record(mut members) = params else { return BTreeMap::new() };
+    members.retain(|name, _| name != "_meta" && !seen.contains(&name.as_str()));
+    members
+}
+
+fn with_rest(input: Value, rest: BTreeMap<String, Value>) -> Result<Value, Refusal> {
+    match input {
+        Value::Record(members) if members.contains_key(REST) => Err(Refusal::one(
+            Class::Structural,
+            "unreadable",
+            format!("an argument named `{REST}` cannot be told from other parameters"),
+            "send the call again without it",
+        )),
+        Value::Record(mut members) if !rest.is_empty() => {
+            members.insert(REST.to_owned(), Value::Record(rest));
+            Ok(Value::Record(members))
+        }
+        input => Ok(input),
+    }
 }
 
 fn record<const N: usize>(members: [(&str, Value); N]) -> Value {
     Value::Record(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// Since when a tool is what it is.
+fn since(admission: &Admission) -> Timestamp {
+    match admission {
+        Admission::Quarantined { since, .. }
+        | Admission::Admitted { since, .. }
+        | Admission::Withdrawn { since, .. } => *since,
+    }
 }
 
 /// The label that a permitted call brings into its task.

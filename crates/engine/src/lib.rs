@@ -28,7 +28,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
-use remit_model::{Agent, Attestation, Clock, Door, Entropy, HoldId, ServerName, TaskId};
+use remit_model::{
+    Agent, Attestation, Clock, Door, Entropy, HoldId, ServerName, TaskId, Timestamp,
+};
 use remit_ports::{BodyKeys, Discovery, Ledger, Store, Upstream};
 use remit_token::{Minter, TokenError, Verifier};
 use tokio::sync::broadcast;
@@ -103,6 +105,8 @@ pub struct Engine {
     pub(crate) holds: Mutex<BTreeMap<HoldId, Held>>,
     /// Permits on record whose outcome is not. Written by `call`.
     pub(crate) open_calls: Mutex<BTreeMap<u64, TaskId>>,
+    /// Since when, and how many tasks peers opened. Written by `open`.
+    pub(crate) openings: Mutex<(Timestamp, u32)>,
     /// Written wherever something is worth counting.
     pub counters: Counters,
     pub(crate) changes: broadcast::Sender<Change>,
@@ -159,7 +163,7 @@ impl Engine {
     }
 
     /// The current time.
-    pub fn now(&self) -> remit_model::Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.ports.clock.now()
     }
 

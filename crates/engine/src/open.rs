@@ -1,6 +1,7 @@
 //! Opening a task: a template, an agent that may open it, a purpose, and what narrows it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
@@ -44,6 +45,10 @@ pub struct Proposal {
     pub seconds: Option<u64>,
 }
 
+/// How many tasks peers may open in each [`OPENING_WINDOW`] (R13): each leaves a record and a key.
+pub const OPENINGS_PER_WINDOW: u32 = 100;
+/// See [`OPENINGS_PER_WINDOW`].
+pub const OPENING_WINDOW: Duration = Duration::from_secs(10);
 /// How long a purpose may be, in bytes (R13).
 pub const MAX_PURPOSE: usize = 4096;
 
@@ -57,6 +62,14 @@ impl Engine {
         opener: &Opener,
         proposal: Proposal,
     ) -> Result<(Task, String), Refusal> {
+        if matches!(opener, Opener::Peer { .. }) && !self.may_open_another() {
+            return Err(Refusal::one(
+                Class::Transient,
+                "openings",
+                "too many tasks were opened in a short time",
+                "wait ten seconds, or go on with a task that is open",
+            ));
+        }
         let settings = self.settings();
         let template = settings.templates.get(&proposal.template).cloned().ok_or_else(|| {
             let known: Vec<_> = settings.templates.keys().map(String::as_str).collect();
@@ -88,6 +101,17 @@ impl Engine {
         let entropy = self.ports.entropy.as_ref();
         let minted = self.minter.mint(&task.charter, lifetime, self.now(), entropy);
         minted.map(|(token, _)| token).map_err(|why| no("grant", why.to_string()))
+    }
+
+    /// Counts an opening by a peer; whether there is room for it.
+    fn may_open_another(&self) -> bool {
+        let now = self.now();
+        let mut window = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(window.0) >= OPENING_WINDOW {
+            *window = (now, 0);
+        }
+        window.1 = window.1.saturating_add(1);
+        window.1 <= OPENINGS_PER_WINDOW
     }
 
     /// Makes the task's key, off the event loop: it waits for the disk.
@@ -148,7 +172,7 @@ impl Engine {
             remit.budget = remit.budget.meet(budget);
         }
         if let Some(seconds) = proposal.seconds {
-            let ends = now.after(std::time::Duration::from_secs(seconds));
+            let ends = now.after(Duration::from_secs(seconds));
             remit.deadline = remit.deadline.min(ends);
         }
         if remit.tools.is_oversized() {

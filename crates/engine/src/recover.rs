@@ -16,6 +16,7 @@ use remit_token::Minter;
 use tokio::sync::broadcast;
 
 use crate::cell::TaskCell;
+use crate::erase::{forget, is_erasure};
 use crate::world::World;
 use crate::{Counters, Engine, Held, Ports, Settings, draft};
 
@@ -50,8 +51,16 @@ struct Fold {
 }
 
 impl Fold {
+    /// The fold that `projection` saves; from nothing where its catalogue cannot be read, because
+    /// an empty one in its place would take every server at its word again.
     fn from_projection(projection: Projection) -> Self {
-        let catalogue = projection.catalogue.as_deref().unwrap_or("{}");
+        let catalogue = projection.catalogue.as_deref().map(serde_json::from_str::<Catalogue>);
+        let Some(Ok(catalogue)) = catalogue else {
+            if projection.position > 0 {
+                tracing::warn!("the projection has no readable catalogue; replaying everything");
+            }
+            return Self::default();
+        };
         let tasks: BTreeMap<_, _> =
             projection.tasks.into_iter().map(|task| (task.id().clone(), task)).collect();
         let holds = projection.holds.into_iter().filter_map(|(hold, index)| {
@@ -61,7 +70,7 @@ impl Fold {
         Self {
             position: projection.position,
             holds: holds.collect(),
-            catalogue: serde_json::from_str(catalogue).unwrap_or_default(),
+            catalogue,
             open_calls: projection.open_calls.into_iter().collect(),
             tasks,
             broken: None,
@@ -120,7 +129,13 @@ impl Fold {
         }
         let Some(task) = self.tasks.remove(&id) else { return Ok(()) };
         let event = entry.clear.event.unwrap_or(Event::Noted);
-        let next = task.apply(&event, entry.wall).map_err(|refused| refused.1.to_string())?;
+        if event == Event::Closed {
+            self.holds.retain(|_, held| held.task != id);
+        }
+        let mut next = task.apply(&event, entry.wall).map_err(|refused| refused.1.to_string())?;
+        if is_erasure(entry.kind, &entry.clear.what) {
+            forget(&mut next);
+        }
         if next.account().sequence != entry.seq + 1 {
             return Err(format!(
                 "it is number {} of its task; expected {}",
@@ -161,13 +176,24 @@ impl Engine {
             tasks: RwLock::new(cells.collect()),
             holds: Mutex::new(fold.holds),
             open_calls: Mutex::new(fold.open_calls),
+            openings: Mutex::default(),
             counters: Counters::default(),
             changes: broadcast::channel(256).0,
             ports,
         });
         engine.settle_unknown().await?;
         let record = draft::note(Kind::Policy, engine.world().pins, "in force");
-        engine.ports.ledger.append(record)?.durable().await?;
+        match engine.ports.ledger.append(record) {
+            Ok(accepted) => {
+                accepted.durable().await?;
+            }
+            // Permits are refused until there is room, and carry the digests anyway; a start that
+            // failed here would leave nobody to stop what is open.
+            Err(why @ LedgerError::NoSpace) => {
+                tracing::warn!(%why, "the policies in force are not on record yet");
+            }
+            Err(why) => return Err(why.into()),
+        }
         Ok(engine)
     }
 

@@ -47,8 +47,9 @@ impl Engine {
 
     /// Shows in status why what is on disk is not in force.
     pub fn note_refused(&self, why: String) {
-        let kept = World { refused: Some(why), ..World::clone(&self.world()) };
-        self.world.store(Arc::new(kept));
+        let refused = Some(why);
+        // Compared and swapped: a world that takes effect meanwhile must not be undone.
+        self.world.rcu(|world| World { refused: refused.clone(), ..World::clone(world) });
     }
 
     /// Replaces the settings. Running tasks keep the remit they were opened with.

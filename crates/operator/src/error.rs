@@ -86,7 +86,7 @@ impl From<ApproveError> for Failure {
         match why {
             ApproveError::NoHold(_) => Self::missing(why),
             ApproveError::NotMember { .. } => Self::new(StatusCode::FORBIDDEN, why),
-            ApproveError::Unreadable(_) | ApproveError::State(_) => {
+            ApproveError::Unreadable(_) | ApproveError::Drifted(_) | ApproveError::State(_) => {
                 Self::new(StatusCode::CONFLICT, why)
             }
             ApproveError::Ledger(why) => why.into(),

@@ -54,7 +54,7 @@ fn registry(door: &Door) -> Registry {
         ("ledger_entries", "Entries on disk", ledger.size),
         ("ledger_published", "Entries under the newest signed checkpoint", ledger.published),
         ("ledger_refusing", "1 while permits are refused", u64::from(ledger.refusing.is_some())),
-        ("holds_waiting", "Calls waiting for a person", door.engine.held_calls().len() as u64),
+        ("holds_waiting", "Calls waiting for a person", door.engine.holds_waiting() as u64),
     ] {
         registry.register(name, help, ConstGauge::new(value));
     }

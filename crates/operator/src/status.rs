@@ -39,7 +39,7 @@ fn status(door: &Door) -> wire::Status {
         published: ledger.published,
         refusing: ledger.refusing.map(|why| why.to_string()),
         tasks: count(engine.cells().iter(), |cell| cell.lock().state.name()),
-        holds: engine.held_calls().len(),
+        holds: engine.holds_waiting(),
         tools: count(world.catalogue.tools(), |tool| tool.admission.name()),
         policy: world.pins.policy.to_string(),
         policy_refused: world.refused.clone(),

@@ -44,6 +44,8 @@ struct State {
 enum Shortage {
     Disk,
     Queue,
+    /// Not even what was reserved.
+    Reserve,
 }
 
 struct Stored {
@@ -74,6 +76,11 @@ impl MemoryLedger {
     /// restrictions are taken.
     pub fn set_full(&self, full: bool) {
         lock(&self.state).shortage = full.then_some(Shortage::Disk);
+    }
+
+    /// Whether the disk is full and all that was reserved is used up: everything is refused.
+    pub fn set_exhausted(&self, exhausted: bool) {
+        lock(&self.state).shortage = exhausted.then_some(Shortage::Reserve);
     }
 
     /// Whether the queue is full: everything is refused as [`LedgerError::Busy`] but restrictions
@@ -177,12 +184,12 @@ impl State {
             return Some(failed.clone());
         }
         let taken = match (self.shortage?, room) {
+            (Shortage::Reserve, _) | (_, Room::Permit | Room::Ordinary) => false,
             (_, Room::Restriction) | (Shortage::Queue, Room::Outcome) => true,
             (Shortage::Disk, Room::Outcome) => self.reserved > 0,
-            (_, Room::Permit | Room::Ordinary) => false,
         };
         let refusal = match self.shortage? {
-            Shortage::Disk => LedgerError::NoSpace,
+            Shortage::Disk | Shortage::Reserve => LedgerError::NoSpace,
             Shortage::Queue => LedgerError::Busy,
         };
         (!taken).then_some(refusal)

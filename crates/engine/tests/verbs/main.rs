@@ -2,6 +2,7 @@
 //! The verbs against behaving fakes: each promise as an attack that would succeed if it were broken.
 
 mod approvals;
+mod attacks;
 mod bench;
 mod containment;
 mod durability;
