@@ -23,7 +23,7 @@ use crate::{Door, Failure, wire};
 
 /// How long an operator's session lasts.
 pub const SESSION: Duration = Duration::from_mins(5);
-/// How many wrong passphrases are looked at in each [`FAILURE_WINDOW`].
+/// How many wrong passphrases of one user id are looked at in each [`FAILURE_WINDOW`].
 pub const FAILURES_PER_WINDOW: u32 = 5;
 /// See [`FAILURES_PER_WINDOW`].
 pub const FAILURE_WINDOW: Duration = Duration::from_secs(30);
@@ -66,7 +66,9 @@ pub struct Authority {
     uids: Vec<u32>,
     own_uid: u32,
     sessions: Sessions,
-    failures: Mutex<(Timestamp, u32)>,
+    /// By user id, so that nobody locks out another: since when, and how many attempts that are
+    /// under way or failed.
+    attempts: Mutex<BTreeMap<Option<u32>, (Timestamp, u32)>>,
 }
 
 impl fmt::Debug for Authority {
@@ -90,7 +92,7 @@ impl Authority {
             uids,
             own_uid,
             sessions: Sessions::default(),
-            failures: Mutex::new((Timestamp(0), 0)),
+            attempts: Mutex::default(),
         }
     }
 
@@ -106,16 +108,24 @@ impl Authority {
         (now < *ends).then(|| Actor { name: "operator".to_owned() })
     }
 
-    fn may_try(&self, now: Timestamp) -> bool {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(failures.0) >= FAILURE_WINDOW {
-            *failures = (now, 0);
+    /// Takes one of the peer's attempts, before the slow check: attempts made at once count, too.
+    fn may_try(&self, peer: Peer, now: Timestamp) -> bool {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.retain(|_, (since, _)| now.since(*since) < FAILURE_WINDOW);
+        let (_, taken) = attempts.entry(peer.uid).or_insert((now, 0));
+        if *taken >= FAILURES_PER_WINDOW {
+            return false;
         }
-        failures.1 < FAILURES_PER_WINDOW
+        *taken += 1;
+        true
     }
 
-    fn failed(&self) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
+    /// The attempt was none of guessing.
+    fn succeeded(&self, peer: Peer) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, taken)) = attempts.get_mut(&peer.uid) {
+            *taken = taken.saturating_sub(1);
+        }
     }
 
     fn session(&self, now: Timestamp) -> String {
@@ -197,10 +207,11 @@ pub(crate) async fn who(anyone: Anyone) -> Json<wire::Who> {
 /// `POST /v1/login`: a passphrase for a session.
 pub(crate) async fn login(
     State(door): State<Door>,
+    Anyone { peer, .. }: Anyone,
     Json(login): Json<wire::Login>,
 ) -> Result<Json<wire::Session>, Failure> {
     let now = door.engine.now();
-    if !door.authority.may_try(now) {
+    if !door.authority.may_try(peer, now) {
         return Err(Failure::new(
             StatusCode::TOO_MANY_REQUESTS,
             format!("too many wrong passphrases; wait {} seconds", FAILURE_WINDOW.as_secs()),
@@ -210,10 +221,40 @@ pub(crate) async fn login(
     let checked =
         tokio::task::spawn_blocking(move || authority.passphrases.verify(&login.passphrase)).await;
     if checked.unwrap_or(false) {
+        door.authority.succeeded(peer);
         let session = door.authority.session(now);
         Ok(Json(wire::Session { session, seconds: SESSION.as_secs() }))
     } else {
-        door.authority.failed();
         Err(Failure::new(StatusCode::UNAUTHORIZED, "this is not the operator's passphrase"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+    impl Passphrases for Nobody {
+        fn verify(&self, _: &str) -> bool {
+            false
+        }
+    }
+    impl Entropy for Nobody {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    #[test]
+    fn attempts_are_bounded_for_each_user_even_while_they_are_under_way() {
+        let authority = Authority::new(Box::new(Nobody), Arc::new(Nobody), vec![], 1000);
+        let (agent, person) = (Peer { uid: Some(7), pid: None }, Peer { uid: Some(8), pid: None });
+        let now = Timestamp(1);
+        let allowed = (0..100).filter(|_| authority.may_try(agent, now)).count();
+        assert_eq!(allowed, 5, "none of them has failed yet");
+        assert!(authority.may_try(person, now), "somebody else is not locked out");
+        authority.succeeded(agent);
+        assert!(authority.may_try(agent, now) && !authority.may_try(agent, now));
+        assert!(authority.may_try(agent, now.after(FAILURE_WINDOW)));
     }
 }
