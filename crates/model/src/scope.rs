@@ -182,7 +182,9 @@ fn at<'a>(value: &'a Value, steps: &[&str], visit: &mut impl FnMut(Option<&'a Va
         }
         found = elements;
     }
-    found.into_iter().for_each(|value| at(value, rest, visit));
+    for value in found {
+        at(value, rest, visit);
+    }
 }
 
 /// Why a call does not fit a scope.
