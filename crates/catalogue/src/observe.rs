@@ -32,7 +32,8 @@ use crate::overrides::Overrides;
 /// Who admits what is first seen at a server that a person configured.
 pub const CONFIGURATION: &str = "configuration";
 
-/// How many tools of one server are looked at (R13).
+/// How many tools of one server are looked at, and how many are ever known, those that vanished
+/// included (R13). Further ones are as unknown as if they were not listed.
 pub const MAX_TOOLS: usize = 1024;
 
 /// A definition that did not enter the catalogue.
@@ -62,8 +63,17 @@ pub fn observe(
     if !catalogue.knows(server) {
         changes.push(Change::Met { server: server.clone() });
     }
+    let mut room = MAX_TOOLS.saturating_sub(catalogue.of_server(server).count());
     for (name, read) in &listed.by_name {
         match read {
+            // What a server once showed is never forgotten, so a server that shows other names
+            // each time must not make the catalogue grow for ever.
+            Ok(definition) if catalogue.get(&ToolId::new(server, definition.name())).is_none() => {
+                if let Some(less) = room.checked_sub(1) {
+                    room = less;
+                    changes.extend(view.compare(definition));
+                }
+            }
             Ok(definition) => changes.extend(view.compare(definition)),
             Err(error) => changes.extend(view.condemn(name, error)),
         }

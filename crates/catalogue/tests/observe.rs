@@ -259,3 +259,16 @@ fn the_digest_covers_what_decides_and_not_when() {
     later.apply(&withdraw(&later, &id("read_file"), "ann", NOW).unwrap());
     assert_ne!(catalogue.digest(), later.digest());
 }
+
+#[test]
+fn a_server_that_shows_other_names_each_time_does_not_grow_the_catalogue_for_ever() {
+    let mut catalogue = met(&[tool("read_file", "Reads.")]);
+    for round in 0..3 {
+        let mut shown: Vec<String> =
+            (0..700).map(|n| tool(&format!("t{round}_{n}"), "New.")).collect();
+        shown.push(tool("read_file", "Reads."));
+        look(&mut catalogue, &shown, &owned_by("ops"));
+        assert!(catalogue.tools().count() <= 1024);
+        assert_eq!(state(&catalogue, "read_file"), "admitted");
+    }
+}
