@@ -137,7 +137,9 @@ impl Context<'_> {
     fn governed(&self, server: ServerName, operation: Operation, changed: Change) -> Prepared {
         let empty = Object::empty();
         let params = self.request.params().unwrap_or(&empty);
-        let mut edit = Edit::of(params);
+        // A task of the protocol's own would go on beyond the answer, where no stop reaches it;
+        // a server that is not asked for one answers the call itself (2025-11-25 *Tasks*).
+        let mut edit = Edit::of(params).remove("task");
         if let Some((name, value)) = changed
             && params.get(name).as_ref() != Some(&value)
         {

@@ -13,7 +13,7 @@ async fn a_call_reaches_its_server_as_the_server_knows_it() {
     bench.servers.script.set_script(|_| {
         Scripted::Result(r#"{"content" : [],"structuredContent":{"n":1.50}}"#.to_owned())
     });
-    let params = json!({"name": "mail__read_mail", "arguments": {"n": 1},
+    let params = json!({"name": "mail__read_mail", "arguments": {"n": 1}, "task": {"ttl": 60000},
         "_meta": {"progressToken": "p", "traceparent": "00-1"}});
     let answer = Post::stateless(&work, "tools/call", params).send(&bench).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
