@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::peers::{Changing, Client};
+use crate::peers::{Changing, Client, Conversation};
 use crate::stand::{Grant, Plan, Stand};
 
 /// A small file system of its own; needs the right to mount, as the tests' machine has it.
@@ -44,7 +44,7 @@ impl Drop for Tmpfs {
 async fn a_full_disk_permits_nothing_says_why_and_still_freezes() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let disk = Tmpfs::mount(&state, "16m");
+    let disk = Tmpfs::mount(&state, "32m");
     let notes = Changing::new(folder.path(), &json!([crate::drift::read_note("Reads a note.")]));
     let command = notes.command();
     let plan = Plan::new()
@@ -59,17 +59,13 @@ async fn a_full_disk_permits_nothing_says_why_and_still_freezes() {
 
     let ballast = disk.fill();
     let mut reached = notes.reached().len();
-    // What was reserved for records may still take a few; soon there must be no more.
-    let mut refusal = None;
-    for _ in 0..20_000 {
-        let result = talk.call("notes__read_note", &title).await;
-        if result["isError"] == true {
-            refusal = Some(crate::peers::refusal_of(&result));
-            break;
-        }
-        reached += 1;
-    }
-    let refusal = refusal.expect("calls pass for ever on a full disk");
+    // The room that the journal has already takes a few more; then there must be no more, first of
+    // large calls, then of small ones.
+    let large = json!({"title": "x".repeat(200_000)});
+    let (_, passed) = call_until_refused(&mut talk, &large).await;
+    reached += passed;
+    let (refusal, passed) = call_until_refused(&mut talk, &title).await;
+    reached += passed;
     assert_eq!(refusal["class"], "transient", "{refusal}");
     let words = refusal.to_string();
     assert!(
@@ -100,6 +96,8 @@ async fn a_full_disk_permits_nothing_says_why_and_still_freezes() {
     }
 
     std::fs::remove_file(ballast).unwrap();
+    // Nobody has to call, or to restart anything, for it to notice.
+    ready_again(&stand).await;
     let granted = stand.remit(&["task", "grant", &grant.task]).await;
     assert!(!granted.ok, "a frozen task went on when there was room again: {}", granted.said());
     let thawed = stand.with_passphrase(&["task", "thaw", &grant.task]).await;
@@ -112,6 +110,27 @@ async fn a_full_disk_permits_nothing_says_why_and_still_freezes() {
     assert!(verified.ok, "{}", verified.said());
     drop(stand);
     drop(disk);
+}
+
+/// The first refusal, and how many calls passed before it.
+async fn call_until_refused(talk: &mut Conversation, arguments: &Value) -> (Value, usize) {
+    for passed in 0..20_000 {
+        let result = talk.call("notes__read_note", arguments).await;
+        if result["isError"] == true {
+            return (crate::peers::refusal_of(&result), passed);
+        }
+    }
+    panic!("calls pass for ever on a full disk");
+}
+
+async fn ready_again(stand: &Stand) {
+    for _ in 0..50 {
+        if crate::wire::get(stand.address(), "/readyz").await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    panic!("the disk has room again and /readyz never says so");
 }
 
 /// A grant for the endpoint as it is after a restart, which is on another port.
