@@ -39,10 +39,7 @@ pub fn check(
     revision: Revision,
     mirrored: Option<&ParamHeaders>,
 ) -> Result<(), RpcError> {
-    let version = required(headers, PROTOCOL_VERSION)?;
-    if version != revision.as_str() {
-        return Err(mismatch(PROTOCOL_VERSION, version, revision.as_str()));
-    }
+    check_version(headers, revision.as_str())?;
     let named = required(headers, METHOD)?;
     if named != request.method() {
         return Err(mismatch(METHOD, named, request.method()));
@@ -70,6 +67,15 @@ pub fn check(
         }
     }
     Ok(())
+}
+
+/// Checks the version header alone against the version `stated` in `_meta`, which may be one that
+/// nobody knows.
+///
+/// Errors: −32020.
+pub fn check_version(headers: &[(&str, &str)], stated: &str) -> Result<(), RpcError> {
+    let version = required(headers, PROTOCOL_VERSION)?;
+    if version == stated { Ok(()) } else { Err(mismatch(PROTOCOL_VERSION, version, stated)) }
 }
 
 /// The headers that a request of ours to a stateless server carries.

@@ -74,6 +74,11 @@ impl RequestMeta {
         Ok(Some(Self { revision, capabilities, client_info, log_level }))
     }
 
+    /// The protocol version that a request with these `params` states, known or not.
+    pub fn stated_version(params: Option<&Object>) -> Option<String> {
+        params?.object("_meta")?.text(PROTOCOL_VERSION)
+    }
+
     /// The `_meta` of a request to a stateless server: `given` with our keys set, others kept.
     pub fn inject(&self, given: Option<&Object>) -> Raw {
         let empty = Object::empty();

@@ -100,7 +100,13 @@ async fn answer(visit: &Visit, request: Request) -> Response {
         json_body(status, error.render(Some(request.id())))
     };
     match RequestMeta::read(request.params()) {
-        Err(error) => refuse(error, Era::Stateless),
+        // Where header and body disagree, that is the error, whatever else is wrong with the body.
+        Err(error) => {
+            let stated = RequestMeta::stated_version(request.params());
+            let given = given(visit);
+            let mismatch = stated.and_then(|it| headers::check_version(&given, &it).err());
+            refuse(mismatch.unwrap_or(error), Era::Stateless)
+        }
         Ok(Some(meta)) => match agree(visit, &request, meta.revision) {
             Ok(()) => stateless(visit, request, meta).await,
             Err(error) => refuse(error, Era::Stateless),
@@ -123,10 +129,13 @@ async fn answer(visit: &Visit, request: Request) -> Response {
     }
 }
 
+fn given(visit: &Visit) -> Vec<(&str, &str)> {
+    visit.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
 /// Checks that the headers say what the body says.
 fn agree(visit: &Visit, request: &Request, revision: Revision) -> Result<(), RpcError> {
-    let given: Vec<(&str, &str)> =
-        visit.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let given = given(visit);
     let mirrored = methods::mirrored(&visit.gateway, visit.server.as_ref(), request);
     headers::check(&given, request, revision, mirrored.as_ref())
 }
