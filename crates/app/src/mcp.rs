@@ -3,6 +3,7 @@
 //! It holds no key and decides nothing: it connects to the Remit that owns the state directory
 //! (starting it if need be), which opens a task for this run, and copies lines both ways.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -63,7 +64,8 @@ async fn ensure_served(state: &Path) -> Result<(), Fail> {
             state.display()
         )));
     }
-    let log = std::fs::File::options().create(true).append(true).open(state.join("serve.log"))?;
+    let mut log = std::fs::File::options();
+    let log = log.create(true).append(true).mode(0o600).open(state.join("serve.log"))?;
     let program = std::env::current_exe()?;
     std::process::Command::new(program)
         .args(["serve", "--json", "--state"])
