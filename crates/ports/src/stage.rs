@@ -234,7 +234,7 @@ impl Armed {
 
     /// Gives up before anything was written.
     pub fn not_sent(self, why: impl Into<String>) -> Done {
-        Done::of(self.recorded, Outcome::NotSent { why: why.into() }, None)
+        Done::of(self.recorded, Outcome::NotSent { why: bounded(&why.into()) }, None)
     }
 }
 
@@ -261,13 +261,27 @@ impl Outbound {
 
     /// Certainly nothing was written.
     pub fn not_sent(self, why: impl Into<String>) -> Done {
-        Done::of(self.recorded, Outcome::NotSent { why: why.into() }, None)
+        Done::of(self.recorded, Outcome::NotSent { why: bounded(&why.into()) }, None)
     }
 
     /// It may have happened or not.
     pub fn unknown(self, why: impl Into<String>) -> Done {
-        Done::of(self.recorded, Outcome::Unknown { why: why.into() }, None)
+        Done::of(self.recorded, Outcome::Unknown { why: bounded(&why.into()) }, None)
     }
+}
+
+/// The most characters of a reason that are kept.
+const MAX_WHY: usize = 300;
+
+/// A reason as it may stand in a record, in the clear and within an entry's size: it can contain
+/// what a server said, and an outcome that does not fit its entry would never be settled.
+fn bounded(why: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    let mut text: String = why.chars().take(MAX_WHY).map(shown).collect();
+    if text.len() < why.len() {
+        text.push('…');
+    }
+    text
 }
 
 // === impl Done ===
@@ -326,5 +340,17 @@ impl Settled {
     /// The index of its decision.
     pub fn decision(&self) -> u64 {
         self.decision
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_short_and_printable_whatever_a_server_said() {
+        assert_eq!(bounded("it ended\n\u{1b}[31m"), "it ended  [31m");
+        let long = bounded(&"ä".repeat(100_000));
+        assert_eq!(long.chars().count(), MAX_WHY + 1);
     }
 }
