@@ -326,25 +326,38 @@ impl Config {
         agents.chain(&self.operator.uids).any(|uid| *uid != own_uid && *uid != 0)
     }
 
-    /// Whether agents can run under Remit's own user id, and what that means.
+    /// Whether an agent can act as Remit or as an operator, and what that means.
     pub(crate) fn protection(&self, own_uid: u32) -> (&'static str, String) {
-        let shared: Vec<&str> = self
-            .agents
-            .iter()
-            .filter(|agent| agent.uids.is_empty() || agent.uids.contains(&own_uid))
-            .map(|agent| agent.name.as_str())
-            .collect();
-        if shared.is_empty() {
-            let text = format!("agents run under other user ids than Remit's own ({own_uid})");
-            return ("protected", text);
+        let runs_as = |test: &dyn Fn(u32) -> bool| -> Vec<&str> {
+            let agents = self.agents.iter();
+            let own = [own_uid];
+            let hits = agents.filter(|agent| {
+                let uids = if agent.uids.is_empty() { &own[..] } else { &agent.uids };
+                uids.iter().any(|uid| test(*uid))
+            });
+            hits.map(|agent| agent.name.as_str()).collect()
+        };
+        let shared = runs_as(&|uid| uid == own_uid || uid == 0);
+        let operators = runs_as(&|uid| self.operator.uids.contains(&uid));
+        if !shared.is_empty() {
+            let text = format!(
+                "agents ({}) can run under Remit's own user id ({own_uid}) or as root, so one that \
+                 turns against it could read its keys or trace it; run Remit under a user id of \
+                 its own (see docs/operating.md for the systemd unit) and give agents theirs with \
+                 `uids`",
+                shared.join(", ")
+            );
+            return ("unprotected", text);
         }
-        let text = format!(
-            "agents ({}) can run under Remit's own user id ({own_uid}), so one that turns against \
-             it could read its keys or trace it; run Remit under a user id of its own (see \
-             docs/operating.md for the systemd unit) and give agents theirs with `uids`",
-            shared.join(", ")
-        );
-        ("unprotected", text)
+        if !operators.is_empty() {
+            let text = format!(
+                "agents ({}) run under a user id that [operator] names, so they could approve \
+                 their own calls; give operators a user id under which no agent runs",
+                operators.join(", ")
+            );
+            return ("unprotected", text);
+        }
+        ("protected", format!("agents run under other user ids than Remit's own ({own_uid})"))
     }
 }
 
@@ -430,6 +443,21 @@ mod tests {
         let config = Config::parse(COMMENTED).unwrap();
         assert_eq!(config.listen.address.port(), 7070);
         assert!(config.templates.iter().any(|template| template.name == "default"));
+    }
+
+    #[test]
+    fn an_agent_that_can_be_remit_or_an_operator_is_not_protected_against() {
+        for (agent, operators, expected) in [
+            ("", "", "unprotected"),
+            ("uids = [10]", "", "unprotected"),
+            ("uids = [0]", "", "unprotected"),
+            ("uids = [11]", "", "protected"),
+            ("uids = [11]", "[operator]\nuids = [12]", "protected"),
+            ("uids = [11, 12]", "[operator]\nuids = [12]", "unprotected"),
+        ] {
+            let text = format!("[[agent]]\nname = \"a\"\nowner = \"o\"\n{agent}\n{operators}");
+            assert_eq!(Config::parse(&text).unwrap().protection(10).0, expected, "{text}");
+        }
     }
 
     #[test]
