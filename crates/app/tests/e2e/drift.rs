@@ -60,25 +60,17 @@ async fn a_rug_pull_is_quarantined_shown_held_and_admitted() {
 async fn rug_pull(client: Client) {
     let (stand, notes) = stand().await;
     let title = json!({"title": "a"});
-    let grant = stand.open("reading").await;
-    let mut talk = client.connect(&grant).await;
+    let mut talk = client.connect(&stand.open("reading").await).await;
     assert_eq!(talk.text("notes__read_note", &title).await, "a note");
 
     pull_the_rug(&stand, &notes).await;
-    let shown = stand.remit(&["tool", "show", "notes/read_note"]).await;
-    assert!(shown.ok, "{}", shown.said());
-    for line in ["- ", "+ ", "id_rsa"] {
-        assert!(shown.stdout.contains(line), "no `{line}` in the diff: {}", shown.stdout);
-    }
+    the_diff_is_shown(&stand).await;
     let listed = talk.result(&json!({"do": "tools/list"})).await;
     assert!(!listed.to_string().contains("id_rsa"), "the poison reached the model: {listed}");
     let refusal = talk.refusal("notes__read_note", &title).await;
-    assert_eq!(refusal["class"], "needs_approval", "{client:?}: {refusal}");
-    let hold = refusal["hold"].as_str().unwrap_or_else(|| panic!("no hold in {refusal}"));
     assert_eq!(notes.reached().len(), 1, "{client:?}: the held call reached the server");
+    the_hold_is_listed(&stand, &refusal).await;
     assert_eq!(talk.text("notes__read_list", &json!({})).await, "a list");
-    let holds = stand.ask(&["hold", "list"]).await;
-    assert!(holds.to_string().contains(hold), "{hold} is not in {holds}");
 
     let admitted = stand.with_passphrase(&["tool", "admit", "notes/read_note"]).await;
     assert!(admitted.ok, "{}", admitted.said());
@@ -86,6 +78,21 @@ async fn rug_pull(client: Client) {
     assert_eq!(notes.reached().len(), 3, "{client:?}");
     talk.end().await;
     crate::proof::log_is_good(&stand).await;
+}
+
+async fn the_hold_is_listed(stand: &Stand, refusal: &Value) {
+    assert_eq!(refusal["class"], "needs_approval", "{refusal}");
+    let hold = refusal["hold"].as_str().unwrap_or_else(|| panic!("no hold in {refusal}"));
+    let holds = stand.ask(&["hold", "list"]).await;
+    assert!(holds.to_string().contains(hold), "{hold} is not in {holds}");
+}
+
+async fn the_diff_is_shown(stand: &Stand) {
+    let shown = stand.remit(&["tool", "show", "notes/read_note"]).await;
+    assert!(shown.ok, "{}", shown.said());
+    for line in ["- ", "+ ", "id_rsa"] {
+        assert!(shown.stdout.contains(line), "no `{line}` in the diff: {}", shown.stdout);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
