@@ -16,7 +16,9 @@ use crate::fail::Fail;
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
-/// Between two questions to a server that announces changes and has none, at most.
+/// How long a server must have been quiet to be asked without delay.
+const QUIET: Duration = Duration::from_mins(1);
+/// Between two questions to a server that keeps announcing changes, at most.
 const SLOWEST_REPEAT: Duration = Duration::from_secs(15);
 /// Between two attempts to ask a server that did not answer, at most.
 const SLOWEST_RETRY: Duration = Duration::from_mins(1);
@@ -78,8 +80,9 @@ async fn project(engine: Arc<Engine>) {
 }
 
 /// Asks a server what it offers: at the start until it answers, then whenever it says that its
-/// lists changed. A server that says so without a change, as some do whenever they are asked, is
-/// asked ever more rarely. Drops `first` when it was asked once.
+/// lists changed. The first time after a quiet minute it is asked at once; one that keeps saying so
+/// is asked ever more rarely, because each question can put changes on record. Drops `first` when
+/// it was asked once.
 async fn ask(engine: Arc<Engine>, server: ServerName, first: mpsc::Sender<()>) {
     let mut first = Some(first);
     let mut events = engine.ports().upstream.events();
@@ -88,18 +91,21 @@ async fn ask(engine: Arc<Engine>, server: ServerName, first: mpsc::Sender<()>) {
         let asked = engine.discover(&server).await;
         drop(first.take());
         wait = match &asked {
-            Ok(changes @ 1..) => {
-                tracing::info!(%server, changes, "what it offers changed");
-                Duration::ZERO
+            Ok(changes) => {
+                tracing::info!(%server, changes, "asked what it offers");
+                (wait * 2).clamp(TICK, SLOWEST_REPEAT)
             }
-            Ok(0) => (wait * 2).clamp(TICK, SLOWEST_REPEAT),
             Err(why) => {
                 tracing::warn!(%server, %why, "could not ask what it offers; trying again");
                 (wait * 2).clamp(TICK, SLOWEST_RETRY)
             }
         };
+        let since = engine.now();
         if asked.is_ok() && !told_to_ask(&mut events, &server).await {
             return;
+        }
+        if asked.is_ok() && engine.now().since(since) >= QUIET {
+            wait = Duration::ZERO;
         }
         tokio::time::sleep(wait).await;
     }

@@ -134,7 +134,7 @@ pub(crate) fn input(call: &Call) -> Result<Value, Refusal> {
             record([("name", text(name)), ("arguments", member("arguments"))]),
             &["name", "arguments"],
         ),
-        Operation::Complete { reference } => (
+        Operation::Complete { reference, .. } => (
             record([("reference", text(reference)), ("argument", member("argument"))]),
             &["argument"],
         ),

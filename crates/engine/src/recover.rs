@@ -47,6 +47,8 @@ struct Fold {
     catalogue: Catalogue,
     open_calls: BTreeMap<u64, TaskId>,
     holds: BTreeMap<HoldId, Held>,
+    /// Tasks whose erasure is on record.
+    erased: Vec<TaskId>,
     broken: Option<StartError>,
 }
 
@@ -73,6 +75,7 @@ impl Fold {
             catalogue,
             open_calls: projection.open_calls.into_iter().collect(),
             tasks,
+            erased: Vec::new(),
             broken: None,
         }
     }
@@ -118,14 +121,18 @@ impl Fold {
             }
             _ => {}
         }
-        match (&entry.clear.event, &entry.clear.hold) {
-            (Some(Event::Held { hold, .. }), _) => {
+        match &entry.clear.event {
+            Some(Event::Held { hold, .. }) => {
                 self.holds.insert(hold.clone(), Held { task: id.clone(), index });
             }
-            (Some(Event::Approved { hold, .. } | Event::Denied { hold }), _) => {
+            Some(Event::Approved { hold, .. } | Event::Denied { hold }) => {
                 self.holds.remove(hold);
             }
             _ => {}
+        }
+        let erasure = is_erasure(entry.kind, &entry.clear.what);
+        if erasure {
+            self.erased.push(id.clone());
         }
         let Some(task) = self.tasks.remove(&id) else { return Ok(()) };
         let event = entry.clear.event.unwrap_or(Event::Noted);
@@ -133,7 +140,7 @@ impl Fold {
             self.holds.retain(|_, held| held.task != id);
         }
         let mut next = task.apply(&event, entry.wall).map_err(|refused| refused.1.to_string())?;
-        if is_erasure(entry.kind, &entry.clear.what) {
+        if erasure {
             forget(&mut next);
         }
         if next.account().sequence != entry.seq + 1 {
@@ -159,6 +166,7 @@ impl Engine {
         minter: Minter,
     ) -> Result<Arc<Self>, StartError> {
         let fold = replay(&ports)?;
+        finish_erasures(&ports, &fold.erased);
         let groups = settings.group_names();
         let catalogue = Arc::new(fold.catalogue);
         let world = World::compile(Arc::new(sources), catalogue, &groups)?;
@@ -240,6 +248,17 @@ impl Engine {
             open_calls: fold.open_calls.into_iter().collect(),
             holds: fold.holds.into_iter().map(|(hold, held)| (hold, held.index)).collect(),
         })
+    }
+}
+
+/// Destroys the keys that a crash left behind between the record of an erasure and its deed.
+fn finish_erasures(ports: &Ports, erased: &[TaskId]) {
+    for task in erased {
+        if ports.keys.key(Some(task)).is_ok()
+            && let Err(why) = ports.keys.erase(task)
+        {
+            tracing::error!(%task, %why, "a recorded erasure is not carried out; erase it again");
+        }
     }
 }
 

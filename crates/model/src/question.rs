@@ -42,7 +42,19 @@ pub enum Operation {
     Complete {
         /// The prompt name or resource template that is completed.
         reference: String,
+        /// What it is the name of.
+        of: Completed,
     },
+}
+
+/// What an argument is completed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Completed {
+    /// A prompt.
+    Prompt,
+    /// A resource template.
+    Resource,
 }
 
 /// One call, exactly as it will be sent.
@@ -63,8 +75,11 @@ impl Call {
     pub fn scope_name(&self) -> String {
         match &self.operation {
             Operation::CallTool { name } => format!("{}/{name}", self.server),
-            Operation::ReadResource { .. } => format!("{}/@resources", self.server),
-            Operation::GetPrompt { .. } | Operation::Complete { .. } => {
+            Operation::ReadResource { .. }
+            | Operation::Complete { of: Completed::Resource, .. } => {
+                format!("{}/@resources", self.server)
+            }
+            Operation::GetPrompt { .. } | Operation::Complete { of: Completed::Prompt, .. } => {
                 format!("{}/@prompts", self.server)
             }
         }

@@ -38,7 +38,7 @@ pub(crate) fn pairs(names: &Names, question: &Question) -> Built<Vec<Pair>> {
                 Operation::CallTool { .. } => None,
                 Operation::ReadResource { uri } => Some(("uri", uri)),
                 Operation::GetPrompt { name } => Some(("name", name)),
-                Operation::Complete { reference } => Some(("reference", reference)),
+                Operation::Complete { reference, .. } => Some(("reference", reference)),
             };
             pairs.extend(extra.map(|(name, value)| pair(name, text(value))));
             let id = call.tool().unwrap_or_else(|| ToolId::new(&call.server, ""));

@@ -101,6 +101,16 @@ impl Bench {
         self.engine.call(caller.clone(), call(tool, arguments), link()).await
     }
 
+    /// The keyring fails at its next act, before it does anything.
+    pub(crate) fn fail_next_key(&self) {
+        self.keys.fail_next(remit_testkit::Fault::Before);
+    }
+
+    /// Whether the records of `task` can still be read.
+    pub(crate) fn has_key(&self, task: &TaskId) -> bool {
+        self.keys.tasks().contains(task)
+    }
+
     /// A call under way.
     pub(crate) fn spawn(&self, caller: &Caller, tool: &str) -> Underway {
         let (engine, caller, call) = (Arc::clone(&self.engine), caller.clone(), call(tool, "{}"));

@@ -6,7 +6,7 @@ use remit_model::task::CloseReason;
 use remit_ports::{Kind, Outcome};
 use remit_testkit::Fault;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, operator};
 
 #[tokio::test]
 async fn a_full_disk_permits_nothing_and_stops_still_work() {
@@ -92,4 +92,16 @@ async fn a_lost_projection_costs_time_not_truth() {
     bench.store.lose();
     bench.restart().await;
     assert_eq!(bench.engine.cell(&caller.task).unwrap().lock().account().spent.calls, 1);
+}
+
+#[tokio::test]
+async fn an_erasure_that_a_crash_interrupted_is_finished_at_the_start() {
+    let mut bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.engine.close(&caller.task, CloseReason::Done, "olga").unwrap();
+    bench.fail_next_key();
+    bench.engine.erase(&operator(), &caller.task).await.unwrap_err();
+    assert!(bench.has_key(&caller.task), "recorded, not yet done");
+    bench.restart().await;
+    assert!(!bench.has_key(&caller.task));
 }

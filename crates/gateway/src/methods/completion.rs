@@ -2,6 +2,7 @@
 
 use remit_mcp::{Edit, Object, Raw, RpcError};
 use remit_model::Operation;
+use remit_model::question::Completed;
 
 use super::{Context, Plan, call};
 
@@ -26,7 +27,7 @@ impl Context<'_> {
             .ok_or_else(|| RpcError::invalid_params("expected a string `ref.name`"))?;
         let (server, name) = self.prompt(&offered)?;
         let own = Edit::of(reference).set("name", Raw::string(&name)).finish();
-        let operation = Operation::Complete { reference: name };
+        let operation = Operation::Complete { reference: name, of: Completed::Prompt };
         Ok(call(self.governed(server, operation, Some(("ref", own)))))
     }
 
@@ -35,6 +36,7 @@ impl Context<'_> {
             .text("uri")
             .ok_or_else(|| RpcError::invalid_params("expected a string `ref.uri`"))?;
         let server = self.owner(&uri)?;
-        Ok(call(self.governed(server, Operation::Complete { reference: uri }, None)))
+        let operation = Operation::Complete { reference: uri, of: Completed::Resource };
+        Ok(call(self.governed(server, operation, None)))
     }
 }

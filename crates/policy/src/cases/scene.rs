@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use remit_model::agent::{AttestationMethod, Autonomy};
 use remit_model::label::MAX_SOURCES;
-use remit_model::question::{Asked, TaskFacts, ToolFacts};
+use remit_model::question::{Asked, Completed, TaskFacts, ToolFacts};
 use remit_model::{
     Agent, ApprovalFact, Attestation, Budget, Call, Confidentiality, Door, Integrity, Label, Limit,
     Operation, Question, Remit, Resource, ResourceKind, Sources, Spent, Timestamp, Tool, ToolRule,
@@ -174,7 +174,7 @@ impl Scene {
             (None, None, None, None, Some(text), None) => {
                 let id = id(text)?;
                 let resources = vec![server(id.server.as_str())];
-                let operation = Operation::Complete { reference: id.name };
+                let operation = Operation::Complete { reference: id.name, of: Completed::Prompt };
                 Ok((call(id.server, operation, "completion/complete"), None, resources))
             }
             (None, None, None, None, None, Some("open")) => {
