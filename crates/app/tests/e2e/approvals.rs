@@ -22,8 +22,7 @@ async fn an_approval_lets_exactly_that_call_pass_once() {
     let hold = talk.refusal("notes__read_note", &a).await["hold"].as_str().unwrap().to_owned();
     let again = talk.refusal("notes__read_note", &a).await["hold"].as_str().unwrap().to_owned();
     assert_eq!(hold, again, "the same call held twice under two ids");
-    let approved = stand.with_passphrase(&["approve", &hold]).await;
-    assert!(approved.ok, "{}", approved.said());
+    stand.act(&["approve", &hold]).await;
 
     talk.refusal("notes__read_note", &b).await;
     bystander.refusal("notes__read_note", &a).await;
@@ -60,8 +59,7 @@ async fn a_policy_asks_for_a_person_and_says_which_rule_and_control() {
         let rule = rule.unwrap_or_else(|| panic!("{client:?}: {refusal}"));
         assert!(rule["controls"].to_string().contains("ASI02"), "{rule}");
         let hold = refusal["hold"].as_str().unwrap();
-        let approved = stand.with_passphrase(&["approve", hold]).await;
-        assert!(approved.ok, "{}", approved.said());
+        stand.act(&["approve", hold]).await;
         assert_eq!(talk.text("notes__delete_note", &old).await, "deleted");
         talk.refusal("notes__delete_note", &old).await;
         assert_eq!(notes.reached().len(), before + 1, "{client:?}");
@@ -79,7 +77,7 @@ async fn twenty_racing_calls_use_one_approval_once() {
     let reached = notes.reached().len();
     let a = json!({"title": "a"});
     let hold = talk.refusal("notes__read_note", &a).await["hold"].as_str().unwrap().to_owned();
-    assert!(stand.with_passphrase(&["approve", &hold]).await.ok);
+    stand.act(&["approve", &hold]).await;
     let call = json!({"do": "tools/call", "name": "notes__read_note", "arguments": a});
     let answers = talk.parallel(&vec![call; 20]).await;
     assert_eq!(answers.iter().filter(|line| line["result"]["isError"] != true).count(), 1);
@@ -97,8 +95,7 @@ async fn a_denied_hold_stays_denied_and_a_decided_one_cannot_be_decided_again() 
     let reached = notes.reached().len();
     let a = json!({"title": "a"});
     let hold = talk.refusal("notes__read_note", &a).await["hold"].as_str().unwrap().to_owned();
-    let denied = stand.with_passphrase(&["deny", &hold]).await;
-    assert!(denied.ok, "{}", denied.said());
+    stand.act(&["deny", &hold]).await;
     let approved = stand.with_passphrase(&["approve", &hold]).await;
     assert!(!approved.ok, "a denied hold was approved: {}", approved.said());
     talk.refusal("notes__read_note", &a).await;
@@ -116,10 +113,10 @@ async fn an_approval_outlives_neither_its_task_nor_a_freeze() {
     let reached = notes.reached().len();
     let a = json!({"title": "a"});
     let hold = talk.refusal("notes__read_note", &a).await["hold"].as_str().unwrap().to_owned();
-    assert!(stand.with_passphrase(&["approve", &hold]).await.ok);
-    assert!(stand.with_passphrase(&["task", "freeze", &grant.task]).await.ok);
+    stand.act(&["approve", &hold]).await;
+    stand.act(&["task", "freeze", &grant.task]).await;
     talk.refusal("notes__read_note", &a).await;
-    assert!(stand.with_passphrase(&["task", "close", &grant.task]).await.ok);
+    stand.act(&["task", "close", &grant.task]).await;
     talk.refusal("notes__read_note", &a).await;
     assert_eq!(notes.reached().len(), reached);
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::peers::{Changing, Client};
+use crate::peers::{Changing, Client, Conversation};
 use crate::stand::{Plan, Stand};
 
 /// The tool `read_note` with this description.
@@ -65,19 +65,22 @@ async fn rug_pull(client: Client) {
 
     pull_the_rug(&stand, &notes).await;
     the_diff_is_shown(&stand).await;
-    let listed = talk.result(&json!({"do": "tools/list"})).await;
-    assert!(!listed.to_string().contains("id_rsa"), "the poison reached the model: {listed}");
+    the_poison_stays_outside(&mut talk).await;
     let refusal = talk.refusal("notes__read_note", &title).await;
     assert_eq!(notes.reached().len(), 1, "{client:?}: the held call reached the server");
     the_hold_is_listed(&stand, &refusal).await;
     assert_eq!(talk.text("notes__read_list", &json!({})).await, "a list");
 
-    let admitted = stand.with_passphrase(&["tool", "admit", "notes/read_note"]).await;
-    assert!(admitted.ok, "{}", admitted.said());
+    stand.act(&["tool", "admit", "notes/read_note"]).await;
     assert_eq!(talk.text("notes__read_note", &title).await, "a note");
     assert_eq!(notes.reached().len(), 3, "{client:?}");
     talk.end().await;
     crate::proof::log_is_good(&stand).await;
+}
+
+async fn the_poison_stays_outside(talk: &mut Conversation) {
+    let listed = talk.result(&json!({"do": "tools/list"})).await;
+    assert!(!listed.to_string().contains("id_rsa"), "the poison reached the model: {listed}");
 }
 
 async fn the_hold_is_listed(stand: &Stand, refusal: &Value) {
@@ -139,13 +142,11 @@ async fn a_withdrawn_tool_is_gone_until_it_is_admitted_again() {
     let mut talk = Client::TypeScriptStateless.connect(&stand.open("reading").await).await;
     let title = json!({"title": "a"});
     talk.text("notes__read_note", &title).await;
-    let withdrawn = stand.with_passphrase(&["tool", "withdraw", "notes/read_note"]).await;
-    assert!(withdrawn.ok, "{}", withdrawn.said());
+    stand.act(&["tool", "withdraw", "notes/read_note"]).await;
     let refusal = talk.refusal("notes__read_note", &title).await;
     assert_eq!(refusal["class"], "structural", "{refusal}");
     assert!(!talk.tools().await.contains(&"notes__read_note".to_owned()));
-    let admitted = stand.with_passphrase(&["tool", "admit", "notes/read_note"]).await;
-    assert!(admitted.ok, "{}", admitted.said());
+    stand.act(&["tool", "admit", "notes/read_note"]).await;
     talk.text("notes__read_note", &title).await;
     assert_eq!(notes.reached().len(), 2);
     talk.end().await;

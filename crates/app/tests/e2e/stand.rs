@@ -256,6 +256,12 @@ impl Stand {
         self.with_passphrase_file("passphrase", args).await
     }
 
+    /// Acts as the operator; the act must succeed.
+    pub(crate) async fn act(&self, args: &[&str]) {
+        let done = self.with_passphrase(args).await;
+        assert!(done.ok, "remit {args:?}: {}", done.said());
+    }
+
     /// Runs it as somebody who guesses the passphrase.
     pub(crate) async fn with_guess(&self, args: &[&str]) -> Ran {
         self.with_passphrase_file("guess", args).await
