@@ -25,12 +25,12 @@ pub enum Pace {
 impl Pace {
     /// After each line.
     pub(crate) fn line(self) -> Duration {
-        Duration::from_millis(if self == Self::Fast { 0 } else { 150 })
+        Duration::from_millis(if self == Self::Fast { 0 } else { 80 })
     }
 
     /// After each sentence, time to read it.
     pub(crate) fn sentence(self) -> Duration {
-        Duration::from_millis(if self == Self::Fast { 0 } else { 2200 })
+        Duration::from_millis(if self == Self::Fast { 0 } else { 1500 })
     }
 }
 
