@@ -5,7 +5,7 @@
 
 TOOLS.json holds {"tools": [{"name": …, "description": …, "inputSchema": …, "annotations": …, "answer": "text"}]};
 a tool may also have "delay_ms", or "die": true to end the process in the middle of the call.
-Every change of its content sends `notifications/tools/list_changed`. With a JOURNAL, each `tools/call` that
+Every change of its content sends `notifications/tools/list_changed`, unless it says "announce": false. With a JOURNAL, each `tools/call` that
 arrives is appended to it before it is answered, so that a test can tell what really reached the server.
 """
 
@@ -35,11 +35,13 @@ def watch(path, seen):
         time.sleep(0.05)
         try:
             text = path.read_text()
-            json.loads(text)
+            announce = json.loads(text).get("announce", True)
         except (OSError, ValueError):
             continue
-        if text != seen:
-            seen = text
+        if text == seen:
+            continue
+        seen = text
+        if announce:
             send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
 
 

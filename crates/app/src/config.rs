@@ -97,6 +97,8 @@ pub(crate) struct Limits {
     pub(crate) grant: Period,
     /// How long an approval waits for its call.
     pub(crate) approval: Period,
+    /// How often a server that announces no change is asked all the same what it offers.
+    pub(crate) ask: Period,
     /// The largest request, in bytes.
     pub(crate) request_bytes: usize,
     /// The largest result, in bytes.
@@ -109,6 +111,7 @@ impl Default for Limits {
             call: Period(Duration::from_mins(2)),
             grant: Period(Duration::from_mins(15)),
             approval: Period(Duration::from_mins(15)),
+            ask: Period(Duration::from_mins(5)),
             request_bytes: 4 * 1024 * 1024,
             result_bytes: 16 * 1024 * 1024,
         }

@@ -131,7 +131,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let minter = keys.minter(realm)?;
     let engine = Engine::start(parts.ports(), config.settings(), sources, minter).await?;
     let stop = CancellationToken::new();
-    watch::start(&engine, config_file.to_owned(), &stop).await;
+    watch::start(&engine, config_file.to_owned(), config.limits.ask.0, &stop).await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
     let door = door((state, config_file), &config, &engine, &keys, &endpoint);
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };

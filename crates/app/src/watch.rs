@@ -32,12 +32,13 @@ const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 pub(crate) fn start(
     engine: &Arc<Engine>,
     config_file: PathBuf,
+    every: Duration,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     let servers: Vec<ServerName> = engine.settings().servers.keys().cloned().collect();
     let (asked, mut all_asked) = mpsc::channel::<()>(1);
     for server in servers {
-        until(stop, ask(Arc::clone(engine), server, asked.clone()));
+        until(stop, ask((Arc::clone(engine), server), every, asked.clone()));
     }
     until(stop, expire(Arc::clone(engine)));
     until(stop, follow_files(Arc::clone(engine), config_file));
@@ -80,10 +81,14 @@ async fn project(engine: Arc<Engine>) {
 }
 
 /// Asks a server what it offers: at the start until it answers, then whenever it says that its
-/// lists changed. The first time after a quiet minute it is asked at once; one that keeps saying so
+/// lists changed, and `every` so often in case it does not say so. The first time after a quiet minute it is asked at once; one that keeps saying so
 /// is asked ever more rarely, because each question can put changes on record. Drops `first` when
 /// it was asked once.
-async fn ask(engine: Arc<Engine>, server: ServerName, first: mpsc::Sender<()>) {
+async fn ask(
+    (engine, server): (Arc<Engine>, ServerName),
+    every: Duration,
+    first: mpsc::Sender<()>,
+) {
     let mut first = Some(first);
     let mut events = engine.ports().upstream.events();
     let mut wait = Duration::ZERO;
@@ -101,8 +106,11 @@ async fn ask(engine: Arc<Engine>, server: ServerName, first: mpsc::Sender<()>) {
             }
         };
         let since = engine.now();
-        if asked.is_ok() && !told_to_ask(&mut events, &server).await {
-            return;
+        if asked.is_ok() {
+            let told = tokio::time::timeout(every, told_to_ask(&mut events, &server)).await;
+            if matches!(told, Ok(false)) {
+                return;
+            }
         }
         if asked.is_ok() && engine.now().since(since) >= QUIET {
             wait = Duration::ZERO;

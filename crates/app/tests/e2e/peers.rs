@@ -324,8 +324,17 @@ impl Changing {
 
     /// Replaces its tools.
     pub(crate) fn change(&self, tools: &Value) {
+        self.write(&json!({"tools": tools}));
+    }
+
+    /// Replaces its tools and tells nobody.
+    pub(crate) fn change_in_silence(&self, tools: &Value) {
+        self.write(&json!({"tools": tools, "announce": false}));
+    }
+
+    fn write(&self, content: &Value) {
         let next = self.tools.with_extension("next");
-        std::fs::write(&next, json!({"tools": tools}).to_string()).unwrap();
+        std::fs::write(&next, content.to_string()).unwrap();
         std::fs::rename(&next, &self.tools).unwrap();
     }
 
