@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::drift::stand;
-use crate::peers::{Client, Conversation};
-use crate::stand::{PATIENCE, Stand};
+use crate::peers::{Client, Conversation, node, npm_server};
+use crate::stand::{PATIENCE, Plan, Stand};
 
 async fn withdraw(stand: &Stand) {
     // Time for the listening stream to be there; a change before it is the next list's matter.
@@ -52,5 +53,42 @@ async fn announced(talk: &mut Conversation) {
     while !heard(talk) {
         talk.result(&json!({"do": "ping"})).await;
         sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Calls with this many steps of progress and gives the totals that were reported to it.
+async fn progress_of(talk: &mut Conversation, steps: usize) -> Vec<String> {
+    let long = json!({"do": "tools/call", "name": "everything__trigger-long-running-operation",
+        "arguments": {"duration": 2, "steps": steps}, "progress": true});
+    let done = crate::peers::text_of(&talk.result(&long).await);
+    assert!(done.contains(&format!("Steps: {steps}")), "somebody else's answer: {done}");
+    let progress =
+        talk.beside.iter().filter(|line| line["notification"] == "notifications/progress");
+    progress.map(|line| line["params"]["total"].to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_one_shared_server_do_not_hear_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan::new()
+        .stdio(
+            "everything",
+            &[&node(), &npm_server("everything"), "stdio"],
+            "shared = true\n[server.tool.\"*\"]\neffect = \"read\"\nreach = \"local\"\n",
+        )
+        .template("work", &["*"], "");
+    let state = folder.path().join("state");
+    let stand = Stand::up(&plan, folder, state).await;
+    // All of them number their requests and progress tokens from the same beginning.
+    let mut heard = JoinSet::new();
+    for (client, steps) in Client::ALL.into_iter().zip(3..) {
+        let mut talk = client.connect(&stand.open("work").await).await;
+        heard.spawn(async move { (steps, progress_of(&mut talk, steps).await) });
+    }
+    while let Some(one) = heard.join_next().await {
+        let (steps, totals) = one.unwrap();
+        // Python writes a whole number as `3.0`.
+        let totals: Vec<_> = totals.iter().map(|total| total.trim_end_matches(".0")).collect();
+        assert_eq!(totals, vec![steps.to_string(); steps]);
     }
 }
