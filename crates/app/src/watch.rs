@@ -81,9 +81,9 @@ async fn project(engine: Arc<Engine>) {
 }
 
 /// Asks a server what it offers: at the start until it answers, then whenever it says that its
-/// lists changed, and `every` so often in case it does not say so. The first time after a quiet minute it is asked at once; one that keeps saying so
-/// is asked ever more rarely, because each question can put changes on record. Drops `first` when
-/// it was asked once.
+/// lists changed, and `every` so often in case it does not say so. The first time after a quiet
+/// minute it is asked at once; one that keeps saying so is asked ever more rarely, because each
+/// question can put changes on record. Drops `first` when it was asked once.
 async fn ask(
     (engine, server): (Arc<Engine>, ServerName),
     every: Duration,
