@@ -212,6 +212,9 @@ pub(crate) enum Tool {
     AdmitExecutable {
         /// The server
         server: String,
+        /// The digest you looked at; `remit doctor` shows it
+        #[arg(long)]
+        digest: String,
     },
     /// Withdraw a tool (operator)
     Withdraw {

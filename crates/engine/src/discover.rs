@@ -76,18 +76,21 @@ impl Engine {
         self.apply(&world, &[change], Some(actor)).await
     }
 
-    /// Admits the executable of `server` as it is now, if it changed; gives its digest.
+    /// Admits the changed executable of `server`, if it is still the one that the person saw; `false`
+    /// if nothing had changed.
     ///
-    /// Errors: the server cannot be asked for another reason, or it cannot be recorded.
+    /// Errors: it is another by now, the server cannot be asked for another reason, or it cannot be
+    /// recorded.
     pub async fn admit_executable(
         &self,
         actor: &Actor,
         server: &ServerName,
-    ) -> Result<Option<Digest>, DiscoverError> {
+        seen: Digest,
+    ) -> Result<bool, DiscoverError> {
         let found = match self.ports.upstream.discover(server).await {
-            Err(UpstreamError::ExecutableChanged { found, .. }) => found,
+            Err(UpstreamError::ExecutableChanged { found, .. }) if found == seen => found,
             Err(why) => return Err(why.into()),
-            Ok(_) => return Ok(None),
+            Ok(_) => return Ok(false),
         };
         {
             let _writer = self.world_writer.lock().await;
@@ -97,7 +100,7 @@ impl Engine {
         }
         self.ports.upstream.pin(server, found);
         self.discover(server).await?;
-        Ok(Some(found))
+        Ok(true)
     }
 
     /// Withdraws a tool: it is neither listed nor called until it is admitted again.

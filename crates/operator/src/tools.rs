@@ -49,15 +49,18 @@ pub(crate) async fn admit(
     show(State(door), Path((server, name))).await
 }
 
-/// `POST /v1/servers/{server}/admit`: the server's executable as it is now.
+/// `POST /v1/servers/{server}/admit`: the server's changed executable.
 pub(crate) async fn admit_executable(
     State(door): State<Door>,
     Operator(actor): Operator,
     Path(server): Path<String>,
+    Json(admit): Json<wire::Admit>,
 ) -> Result<Json<wire::Executable>, Failure> {
     let server = server.parse().map_err(Failure::bad)?;
-    let admitted = door.engine.admit_executable(&actor, &server).await?;
-    Ok(Json(wire::Executable { server: server.to_string(), admitted }))
+    let seen = Digest::parse(&admit.digest)
+        .ok_or_else(|| Failure::bad("expected the digest shown by `remit doctor`"))?;
+    let changed = door.engine.admit_executable(&actor, &server, seen).await?;
+    Ok(Json(wire::Executable { server: server.to_string(), changed }))
 }
 
 /// `POST /v1/tools/{server}/{tool}/withdraw`

@@ -214,8 +214,8 @@ pub struct Admit {
 pub struct Executable {
     /// The server.
     pub server: String,
-    /// The digest that was admitted; absent if nothing had changed.
-    pub admitted: Option<remit_model::Digest>,
+    /// Whether it had changed and is admitted now.
+    pub changed: bool,
 }
 
 /// A held call.

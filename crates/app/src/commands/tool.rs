@@ -33,13 +33,13 @@ pub(crate) async fn run(context: &Context, args: cli::Tool, out: &mut Out) -> Re
                 client.post(&format!("{path}/admit"), &Admit { digest }).await?;
             out.say(&detail, |detail| format!("{} is {}", tool, detail.tool.admission.name()))
         }
-        cli::Tool::AdmitExecutable { server } => {
+        cli::Tool::AdmitExecutable { server, digest } => {
             let client = context.operator().await?;
             let path = format!("/v1/servers/{server}/admit");
-            let admitted: Executable = client.post(&path, &json!({})).await?;
-            out.say(&admitted, |admitted| match &admitted.admitted {
-                Some(digest) => format!("the executable of {server} is admitted as {digest}"),
-                None => format!("the executable of {server} is the one admitted already"),
+            let admitted: Executable = client.post(&path, &Admit { digest }).await?;
+            out.say(&admitted, |admitted| {
+                let what = if admitted.changed { "is admitted" } else { "had not changed" };
+                format!("the executable of {server} {what}")
             })
         }
         cli::Tool::Withdraw { tool } => {

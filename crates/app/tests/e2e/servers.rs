@@ -127,6 +127,17 @@ async fn an_executable_that_changed_is_not_started_as_if_nothing_had_happened() 
     let refusal = talk.refusal("notes__read_note", &json!({})).await;
     assert!(refusal.to_string().contains("executable"), "{refusal}");
     assert_eq!(notes.reached().len(), 1);
+
+    let doctor = stand.remit(&["doctor"]).await.said();
+    let is_digest = |word: &&str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let words = doctor.split(|c: char| !c.is_ascii_alphanumeric());
+    let digests: Vec<&str> = words.filter(is_digest).collect();
+    let [before, found] = digests[..] else { panic!("not two digests in {doctor}") };
+    let admit = ["tool", "admit-executable", "notes", "--digest"];
+    let stale = stand.with_passphrase(&[&admit[..], &[before]].concat()).await;
+    assert!(!stale.ok, "another executable than the one there was admitted: {}", stale.said());
+    stand.act(&[&admit[..], &[found]].concat()).await;
+    talk.text("notes__read_note", &json!({})).await;
     talk.end().await;
 }
 
