@@ -254,12 +254,14 @@ async fn a_client_that_does_not_read_is_let_go() {
     let (_unread, mut writer) = tokio::io::split(ours);
     let line = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}\n";
     let flood = async {
-        // The other side stops reading once it cannot write; that is the point.
+        // The other side stops reading once it cannot write; that is the point. When it lets go,
+        // writing fails a moment before its task has ended.
         while writer.write_all(line.as_bytes()).await.is_ok() {}
+        std::future::pending::<()>().await;
     };
     let ended = tokio::select! {
         ended = served => ended.unwrap(),
-        () = flood => panic!("the flood ended first"),
+        () = flood => unreachable!("a flood has no end"),
         () = tokio::time::sleep(PATIENCE) => panic!("it waits for ever"),
     };
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
