@@ -331,17 +331,13 @@ impl Config {
 
     /// Whether an agent can act as Remit or as an operator, and what that means.
     pub(crate) fn protection(&self, own_uid: u32) -> (&'static str, String) {
-        let runs_as = |test: &dyn Fn(u32) -> bool| -> Vec<&str> {
-            let agents = self.agents.iter();
-            let own = [own_uid];
-            let hits = agents.filter(|agent| {
-                let uids = if agent.uids.is_empty() { &own[..] } else { &agent.uids };
-                uids.iter().any(|uid| test(*uid))
-            });
-            hits.map(|agent| agent.name.as_str()).collect()
+        let named = |test: &dyn Fn(&Agent) -> bool| -> Vec<&str> {
+            let agents = self.agents.iter().filter(|agent| test(agent));
+            agents.map(|agent| agent.name.as_str()).collect()
         };
-        let shared = runs_as(&|uid| uid == own_uid || uid == 0);
-        let operators = runs_as(&|uid| self.operator.uids.contains(&uid));
+        let shared = named(&|agent| [own_uid, 0].iter().any(|uid| agent.runs_as(*uid, own_uid)));
+        let operators =
+            named(&|agent| self.operator.uids.iter().any(|uid| agent.runs_as(*uid, own_uid)));
         if !shared.is_empty() {
             let text = format!(
                 "agents ({}) can run under Remit's own user id ({own_uid}) or as root, so one that \

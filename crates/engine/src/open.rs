@@ -130,8 +130,7 @@ impl Engine {
         let settings = self.settings.load();
         let fits = |agent: &Agent| match opener {
             Opener::Operator(_) => true,
-            Opener::Peer { uid } if agent.uids.is_empty() => *uid == settings.own_uid,
-            Opener::Peer { uid } => agent.uids.contains(uid),
+            Opener::Peer { uid } => agent.runs_as(*uid, settings.own_uid),
         };
         let mut fitting = template
             .may_open

@@ -70,6 +70,13 @@ pub struct Agent {
     pub uids: Vec<u32>,
 }
 
+impl Agent {
+    /// Whether processes of user `uid` are this agent, where Remit itself runs as `own_uid`.
+    pub fn runs_as(&self, uid: u32, own_uid: u32) -> bool {
+        if self.uids.is_empty() { uid == own_uid } else { self.uids.contains(&uid) }
+    }
+}
+
 /// How the holder of a grant proved to be the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attestation {

@@ -87,10 +87,7 @@ pub(crate) async fn grant(
     let caller = door.engine.caller(&task, remit_model::Door::Internal);
     let caller = caller.ok_or_else(|| Failure::missing(format!("no task `{task}` is known")))?;
     let own = door.engine.settings().own_uid;
-    let is_agent = anyone.peer.uid.is_some_and(|uid| match caller.agent.uids.as_slice() {
-        [] => uid == own,
-        uids => uids.contains(&uid),
-    });
+    let is_agent = anyone.peer.uid.is_some_and(|uid| caller.agent.runs_as(uid, own));
     if anyone.operator.is_none() && !is_agent {
         let text = "only the agent the task was opened for, or an operator, gets a grant";
         return Err(Failure::new(StatusCode::FORBIDDEN, text));
