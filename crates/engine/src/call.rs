@@ -17,7 +17,7 @@ use remit_ports::{
 use tokio_util::sync::DropGuard;
 
 use crate::cell::{CommitError, TaskCell};
-use crate::frame::{Scene, incoming, input, pinned};
+use crate::frame::{Scene, incoming, input};
 use crate::{Caller, Change, Engine, Held, draft};
 
 /// How often a call is asked again after the epoch moved under it.
@@ -118,7 +118,7 @@ impl Engine {
         let task = cell.lock();
         // Only now: a change that is in force before the lock is held is seen here, and one that
         // comes later moves the epoch after the lock is let go.
-        let world = pinned(&self.world);
+        let world = self.world();
         let settings = self.settings.load();
         let now = self.now();
         let mut desk = Desk { cell, task, pins: world.pins };

@@ -27,6 +27,15 @@ pub enum ContainError {
     Ledger(remit_ports::LedgerError),
 }
 
+impl From<CommitError> for ContainError {
+    fn from(why: CommitError) -> Self {
+        match why {
+            CommitError::State(why) => Self::State(why),
+            CommitError::Ledger(why) => Self::Ledger(why),
+        }
+    }
+}
+
 /// Whether a stop, which has taken effect, is also on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recording {
@@ -72,15 +81,10 @@ impl Engine {
         let mut record = draft::note(Kind::Task, self.world().pins, "thawed");
         record.clear.event = Some(Event::Thawed);
         record.clear.actor = Some(actor.to_owned());
-        match cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now()) {
-            Ok(_) => {
-                cell.restart();
-                self.announce(Change::Task(task.clone()));
-                Ok(())
-            }
-            Err(CommitError::State(why)) => Err(why.into()),
-            Err(CommitError::Ledger(why)) => Err(ContainError::Ledger(why)),
-        }
+        cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now())?;
+        cell.restart();
+        self.announce(Change::Task(task.clone()));
+        Ok(())
     }
 
     /// Closes every task whose deadline or idle limit has passed, and records the stops that could

@@ -1,7 +1,6 @@
 //! Stage 4: from a call to the question about it. Pure.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use remit_model::question::{Asked, TaskFacts, ToolFacts};
 use remit_model::{
@@ -192,9 +191,4 @@ pub(crate) fn incoming(question: &Question) -> remit_model::Label {
             ..remit_model::Label::default()
         },
     }
-}
-
-/// Shares a world's parts for one decision.
-pub(crate) fn pinned(world: &arc_swap::ArcSwap<World>) -> Arc<World> {
-    world.load_full()
 }

@@ -4,7 +4,6 @@ use remit_model::TaskId;
 use remit_ports::Kind;
 
 use crate::approve::Actor;
-use crate::cell::CommitError;
 use crate::contain::ContainError;
 use crate::{Engine, draft};
 
@@ -43,10 +42,7 @@ impl Engine {
             let mut guard = cell.lock();
             cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now())
         };
-        let accepted = committed.map_err(|why| match why {
-            CommitError::State(why) => ContainError::State(why),
-            CommitError::Ledger(why) => ContainError::Ledger(why),
-        })?;
+        let accepted = committed.map_err(ContainError::from)?;
         let index = accepted.index();
         accepted.durable().await.map_err(ContainError::Ledger)?;
         Ok(index)
