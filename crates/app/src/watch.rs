@@ -105,15 +105,15 @@ async fn ask(
                 (wait * 2).clamp(TICK, SLOWEST_RETRY)
             }
         };
-        let since = engine.now();
         if asked.is_ok() {
+            let since = engine.now();
             let told = tokio::time::timeout(every, told_to_ask(&mut events, &server)).await;
             if matches!(told, Ok(false)) {
                 return;
             }
-        }
-        if asked.is_ok() && engine.now().since(since) >= QUIET {
-            wait = Duration::ZERO;
+            if engine.now().since(since) >= QUIET {
+                wait = Duration::ZERO;
+            }
         }
         tokio::time::sleep(wait).await;
     }
