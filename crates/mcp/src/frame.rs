@@ -247,8 +247,8 @@ fn call(message: Object, method: &Raw, id: Option<Raw>) -> Result<Frame, Fault> 
         Some(id) => Some(Id::read(&id).ok_or_else(|| Fault::Id(shown(Some(&id))))?),
         None => None,
     };
-    if let Some(name) = scan::duplicate(message.raw().as_str(), usize::MAX) {
-        return Err(Fault::Params(ObjectError::Duplicate(name)));
+    if let Some(name) = scan::duplicate(message.raw().as_str()) {
+        return Err(Fault::Params(ObjectError::Duplicate(name.to_owned())));
     }
     let params = match message.get("params") {
         Some(params) => Some(Object::parse(&params).map_err(Fault::Params)?),
@@ -317,13 +317,13 @@ impl fmt::Debug for Id {
 // === impl Request ===
 
 impl Request {
-    /// Writes a request. `params`, if given, must be an object.
-    pub fn build(id: &Id, method: &str, params: Option<&Raw>) -> Result<Self, Malformed> {
-        let text = envelope(Some(id), method, params);
-        match Frame::parse(text.as_bytes(), Limits { bytes: usize::MAX, depth: usize::MAX })? {
-            Frame::Request(request) => Ok(request),
-            _ => Err(Malformed { id: None, fault: Fault::Shapeless }),
-        }
+    /// Writes a request of our own. `params`, if given, must be an object.
+    ///
+    /// Errors: it is not, or names something twice.
+    pub fn build(id: &Id, method: &str, params: Option<&Raw>) -> Result<Self, ObjectError> {
+        let message = Object::parse(&Raw::trusted(&envelope(Some(id), method, params)))?;
+        let params = message.get("params").map(|params| Object::parse(&params)).transpose()?;
+        Ok(Self { id: id.clone(), method: method.to_owned(), params, message })
     }
 
     /// The id.

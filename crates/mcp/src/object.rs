@@ -28,14 +28,19 @@ impl Object {
     pub fn parse(raw: &Raw) -> Result<Self, ObjectError> {
         let text = raw.as_str();
         let spans = scan::members(text).ok_or(ObjectError::NotAnObject)?;
-        if let Some(name) = scan::duplicate(text, 1) {
-            return Err(ObjectError::Duplicate(name));
+        let mut names = Vec::with_capacity(spans.len());
+        let mut members = Vec::with_capacity(spans.len());
+        for span in spans {
+            let literal = text.get(span.key.clone()).unwrap_or_default();
+            let duplicate = || ObjectError::Duplicate(literal.to_owned());
+            let name = scan::name(literal).ok_or_else(duplicate)?;
+            members.push((name.clone().into_owned(), span));
+            names.push((name, literal));
         }
-        let members = spans.into_iter().filter_map(|span| {
-            let name = scan::name(text.get(span.key.clone())?)?.into_owned();
-            Some((name, span))
-        });
-        Ok(Self { raw: raw.clone(), members: members.collect() })
+        match scan::repeated(&mut names) {
+            Some(twice) => Err(ObjectError::Duplicate(twice.to_owned())),
+            None => Ok(Self { raw: raw.clone(), members }),
+        }
     }
 
     /// The object `{}`.

@@ -5,8 +5,9 @@
 //! merely stops early; it never reads outside the text.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Range;
+
+use memchr::memchr2;
 
 /// Where one member of an object stands.
 #[derive(Clone, Debug)]
@@ -84,35 +85,41 @@ pub(crate) fn depth(text: &str) -> usize {
     most
 }
 
-/// The first name that stands twice in one object within the outer `levels` containers of `text`.
+/// A name that stands twice in one object anywhere in `text`, as it was written the second time.
 ///
 /// Names are compared unescaped, so `"a"` and `"\u0061"` are the same; a name that is not a
 /// Unicode string is reported as found twice, because two readers could decode it differently.
-pub(crate) fn duplicate(text: &str, levels: usize) -> Option<String> {
+pub(crate) fn duplicate(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
-    let mut open: Vec<Option<BTreeSet<Cow<'_, str>>>> = Vec::new();
+    // The names of every object that is open, and where those of each begin; `None` for arrays.
+    let mut names: Vec<Name<'_>> = Vec::new();
+    let mut open: Vec<Option<usize>> = Vec::new();
     let (mut at, mut at_name) = (0, false);
     while let Some(byte) = bytes.get(at) {
         match byte {
             b'{' => {
-                open.push(Some(BTreeSet::new()));
+                open.push(Some(names.len()));
                 at_name = true;
             }
             b'[' => open.push(None),
             b'}' | b']' => {
-                open.pop();
+                if let Some(Some(first)) = open.pop() {
+                    if let Some(twice) = repeated(names.get_mut(first..).unwrap_or_default()) {
+                        return Some(twice);
+                    }
+                    names.truncate(first);
+                }
                 at_name = false;
             }
             b',' => at_name = matches!(open.last(), Some(Some(_))),
             b'"' => {
                 let end = string_end(bytes, at);
-                let within = open.len() <= levels;
-                if let (true, true, Some(Some(names))) = (at_name, within, open.last_mut()) {
+                if at_name {
                     let literal = text.get(at..end).unwrap_or_default();
                     match name(literal) {
-                        Some(name) if !names.contains(&name) => names.insert(name),
-                        _ => return Some(literal.to_owned()),
-                    };
+                        Some(name) => names.push((name, literal)),
+                        None => return Some(literal),
+                    }
                 }
                 at_name = false;
                 at = end;
@@ -123,6 +130,19 @@ pub(crate) fn duplicate(text: &str, levels: usize) -> Option<String> {
         at += 1;
     }
     None
+}
+
+/// A member's name unescaped, and as it is written.
+pub(crate) type Name<'a> = (Cow<'a, str>, &'a str);
+
+/// The second of two names in one object that are the same, as it is written; sorts them.
+pub(crate) fn repeated<'a>(names: &mut [Name<'a>]) -> Option<&'a str> {
+    names.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut pairs = names.windows(2);
+    pairs.find_map(|pair| match pair {
+        [(one, _), (other, literal)] if one == other => Some(*literal),
+        _ => None,
+    })
 }
 
 /// The text of a quoted string; `None` if an escape is not a Unicode character.
@@ -143,12 +163,12 @@ fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
 /// The position after the string that opens at `at`.
 fn string_end(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+    while let Some(found) = memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+        at += found;
+        if bytes.get(at) == Some(&b'"') {
+            return at + 1;
         }
+        at += 2;
     }
     bytes.len()
 }
@@ -222,11 +242,11 @@ mod tests {
 
     #[test]
     fn finds_duplicates_however_they_are_spelt() {
-        assert_eq!(duplicate(r#"{"a":1,"b":{"a":2}}"#, 9), None);
-        assert_eq!(duplicate(r#"{"a":1,"\u0061":2}"#, 9).as_deref(), Some(r#""\u0061""#));
-        assert_eq!(duplicate(r#"{"b":[{"x":1,"x":2}]}"#, 9).as_deref(), Some(r#""x""#));
-        assert_eq!(duplicate(r#"{"b":[{"x":1,"x":2}]}"#, 2), None);
-        assert_eq!(duplicate(r#"{"\ud800":1}"#, 9).as_deref(), Some(r#""\ud800""#));
-        assert_eq!(duplicate(r#"{"a":["a","a"],"b":"a"}"#, 9), None);
+        assert_eq!(duplicate(r#"{"a":1,"b":{"a":2},"c":[{"a":1},{"a":2}]}"#), None);
+        assert_eq!(duplicate(r#"{"a":1,"\u0061":2}"#), Some(r#""\u0061""#));
+        assert_eq!(duplicate(r#"{"b":[{"x":1,"x":2}]}"#), Some(r#""x""#));
+        assert_eq!(duplicate(r#"{"z":{"y":1},"x":2,"z":0}"#), Some(r#""z""#));
+        assert_eq!(duplicate(r#"{"\ud800":1}"#), Some(r#""\ud800""#));
+        assert_eq!(duplicate(r#"{"a":["a","a"],"b":"a"}"#), None);
     }
 }
