@@ -5,11 +5,11 @@
 //! [`Value::canonical`] is what digests are taken over: RFC 8785 ordering and escaping for
 //! everything but numbers, which keep their exact text because RFC 8785 rounds them to doubles.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod read;
 
-use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
 /// How deep a value may nest (R13).
@@ -56,34 +56,7 @@ impl Value {
     pub fn parse(text: &str) -> Result<Self, ValueError> {
         let raw: &RawValue =
             serde_json::from_str(text).map_err(|e| ValueError::Syntax(e.to_string()))?;
-        Self::from_raw(raw, 0)
-    }
-
-    fn from_raw(raw: &RawValue, depth: usize) -> Result<Self, ValueError> {
-        if depth > MAX_DEPTH {
-            return Err(ValueError::TooDeep);
-        }
-        let text = raw.get().trim();
-        let syntax = |e: serde_json::Error| ValueError::Syntax(e.to_string());
-        match text.as_bytes().first() {
-            Some(b'{') => {
-                let Members(members) = serde_json::from_str(text).map_err(syntax)?;
-                let pairs = members
-                    .into_iter()
-                    .map(|(name, raw)| Self::from_raw(raw, depth + 1).map(|value| (name, value)));
-                Ok(Self::Record(pairs.collect::<Result<_, _>>()?))
-            }
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(syntax)?;
-                let items = items.into_iter().map(|raw| Self::from_raw(raw, depth + 1));
-                Ok(Self::List(items.collect::<Result<_, _>>()?))
-            }
-            Some(b'"') => Ok(Self::Text(serde_json::from_str(text).map_err(syntax)?)),
-            Some(b't') => Ok(Self::Bool(true)),
-            Some(b'f') => Ok(Self::Bool(false)),
-            Some(b'n') => Ok(Self::Null),
-            _ => Ok(Self::Number(text.to_owned())),
-        }
+        read::value(raw.get())
     }
 
     /// The canonical bytes: sorted names, no blanks, minimal escapes, numbers as written.
@@ -170,34 +143,16 @@ impl Value {
     }
 }
 
+/// Writes a string with the minimal escapes of RFC 8785 section 3.2.2.2, which are serde_json's.
 fn write_string(text: &str, out: &mut String) {
-    // INVARIANT: serialising a `str` cannot fail; serde_json's escapes are the minimal ones of
-    // RFC 8785 section 3.2.2.2.
-    out.push_str(&serde_json::to_string(text).unwrap_or_default());
-}
-
-struct Members<'a>(BTreeMap<String, &'a RawValue>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Unique;
-        impl<'de> Visitor<'de> for Unique {
-            type Value = Members<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = BTreeMap::new();
-                while let Some((name, raw)) = map.next_entry::<String, &'de RawValue>()? {
-                    if members.insert(name.clone(), raw).is_some() {
-                        return Err(de::Error::custom(format!("the name `{name}` stands twice")));
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Unique)
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
     }
+    // INVARIANT: serialising a `str` cannot fail.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 impl Serialize for Value {
@@ -211,7 +166,7 @@ impl Serialize for Value {
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Self::from_raw(&raw, 0).map_err(de::Error::custom)
+        read::value(raw.get()).map_err(de::Error::custom)
     }
 }
 
