@@ -2,8 +2,6 @@
 //!
 //! MCP 2026-07-28 *General fields*. `clientInfo` is what a client calls itself: display only.
 
-use serde_json::json;
-
 use crate::edit::Edit;
 use crate::error::RpcError;
 use crate::object::Object;
@@ -112,7 +110,8 @@ pub fn replace(params: Option<&Object>, meta: Option<Raw>) -> Option<Raw> {
 
 /// An `Implementation` object.
 pub fn implementation(name: &str, version: &str) -> Raw {
-    json!({ "name": name, "version": version }).into()
+    let (name, version) = (Raw::string(name), Raw::string(version));
+    Raw::trusted(&format!("{{\"name\":{name},\"version\":{version}}}"))
 }
 
 #[cfg(test)]

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Entities, Request, RestrictedExpression,
-};
+use cedar_policy::{AuthorizationError, Authorizer, Context, Decision, Entities, Request};
 use remit_model::question::Asked;
 use remit_model::{ApprovalFact, Class, Question, Refusal};
 
 use crate::context;
 use crate::entities::{self, Corner};
+use crate::native::{self, Pair, Value};
 use crate::shape::Mismatch;
 use crate::snapshot::Snapshot;
 
@@ -37,7 +36,7 @@ pub(crate) struct Ask<'a> {
     action: Corner,
     resources: Vec<Corner>,
     entities: Entities,
-    pairs: Vec<(String, RestrictedExpression)>,
+    pairs: Vec<Pair<'static>>,
 }
 
 impl<'a> Ask<'a> {
@@ -47,29 +46,20 @@ impl<'a> Ask<'a> {
     /// not of its type, or the question cannot be expressed; as the refusal to give.
     pub(crate) fn new(snapshot: &'a Snapshot, question: &Question) -> Result<Self, Refusal> {
         let names = &snapshot.names;
-        let (principal, agent) =
-            entities::principal(names, question).map_err(|why| unreadable(&why))?;
-        let (action, made) = entities::action(names, question).map_err(|why| unreadable(&why))?;
-        let (resources, mut all) =
-            entities::resources(names, question).map_err(|why| unreadable(&why))?;
+        let (principal, agent) = entities::principal(names, question);
+        let (action, made) = entities::action(names, question);
+        let (resources, mut all) = entities::resources(names, question);
         all.extend([agent, made]);
-        let entities = Entities::from_entities(all, None).map_err(|why| unreadable(&why))?;
-        let mut pairs = context::pairs(names, question).map_err(|why| unreadable(&why))?;
-        pairs.extend(input(snapshot, question)?.map(|input| ("input".to_owned(), input)));
+        let entities = native::entities(all).map_err(|why| unreadable(&why))?;
+        let mut pairs = context::pairs(names, question);
+        pairs.extend(input(snapshot, question)?.map(|input| ("input", input)));
         Ok(Self { snapshot, principal, action, resources, entities, pairs })
     }
 
     /// Asks, with `approval` as the approval given.
     pub(crate) fn put(&self, approval: Option<&ApprovalFact>) -> Answer {
-        let mut pairs = self.pairs.clone();
-        match approval.map(|given| context::approval(&self.snapshot.names, given)).transpose() {
-            Ok(given) => pairs.extend(given),
-            Err(why) => return failed(&why),
-        }
-        let context = match Context::from_pairs(pairs) {
-            Ok(context) => context,
-            Err(why) => return failed(&why),
-        };
+        let given = approval.map(|given| context::approval(&self.snapshot.names, given));
+        let context = native::context(self.pairs.iter().cloned().chain(given));
         let (mut permits, mut forbids) = (BTreeSet::new(), BTreeSet::new());
         let mut unpermitted = None;
         let mut denied = false;
@@ -119,10 +109,7 @@ impl<'a> Ask<'a> {
     }
 }
 
-fn input(
-    snapshot: &Snapshot,
-    question: &Question,
-) -> Result<Option<RestrictedExpression>, Refusal> {
+fn input(snapshot: &Snapshot, question: &Question) -> Result<Option<Value>, Refusal> {
     let tool = match &question.asked {
         Asked::Call(call) => call.tool(),
         Asked::ListTool(tool) => Some(tool.clone()),

@@ -3,12 +3,13 @@
 //! An action's groups come from the question, not from the catalogue as it stands now, so that a
 //! recorded question can be decided again after the catalogue has moved on.
 
-use cedar_policy::{Entity, EntityUid, RestrictedExpression};
+use cedar_policy::{Entity, EntityUid};
 use remit_model::agent::Autonomy;
 use remit_model::question::{Asked, Call};
 use remit_model::{Operation, Question, Resource, ResourceKind};
 
 use crate::names::{Names, TOOLS, uid};
+use crate::native::{self, Pair, Value, reference, text};
 use crate::schema::{effect_group, reach_group, server_group};
 
 /// One corner of a request: an entity and everything it is in.
@@ -18,25 +19,18 @@ pub(crate) struct Corner {
     pub(crate) ancestors: Vec<EntityUid>,
 }
 
-type Attribute = (String, RestrictedExpression);
-
 impl Corner {
     fn new(uid: EntityUid, ancestors: Vec<EntityUid>) -> Self {
         Self { uid, ancestors }
     }
 
-    fn entity(&self, attributes: Vec<Attribute>) -> Result<Entity, String> {
-        Entity::new(
-            self.uid.clone(),
-            attributes.into_iter().collect(),
-            self.ancestors.iter().cloned().collect(),
-        )
-        .map_err(|why| why.to_string())
+    fn entity<'a>(&self, attributes: impl IntoIterator<Item = Pair<'a>>) -> Entity {
+        native::entity(&self.uid, attributes, &self.ancestors)
     }
 }
 
 /// The agent that asks.
-pub(crate) fn principal(names: &Names, question: &Question) -> Result<(Corner, Entity), String> {
+pub(crate) fn principal(names: &Names, question: &Question) -> (Corner, Entity) {
     let agent = &question.agent;
     let team = uid(&names.team, &agent.owner);
     let zone = agent.zone.as_ref().map(|zone| uid(&names.zone, zone));
@@ -49,17 +43,17 @@ pub(crate) fn principal(names: &Names, question: &Question) -> Result<(Corner, E
         Autonomy::SelfStarting => "self-starting",
     };
     let mut attributes = vec![
-        attribute("name", agent.name.as_str()),
-        attribute("owner", &agent.owner),
-        attribute("autonomy", autonomy),
+        ("name", text(agent.name.as_str())),
+        ("owner", text(&agent.owner)),
+        ("autonomy", text(autonomy)),
     ];
-    attributes.extend(zone.map(|zone| entity("zone", zone)));
-    let made = corner.entity(attributes)?;
-    Ok((corner, made))
+    attributes.extend(zone.map(|zone| ("zone", reference(&zone))));
+    let made = corner.entity(attributes);
+    (corner, made)
 }
 
 /// What is asked for, in the groups of the tool's effect, reach and server.
-pub(crate) fn action(names: &Names, question: &Question) -> Result<(Corner, Entity), String> {
+pub(crate) fn action(names: &Names, question: &Question) -> (Corner, Entity) {
     let action = |id: &str| uid(&names.action, id);
     let corner = match &question.asked {
         Asked::Call(Call { operation: Operation::CallTool { name }, server, .. }) => {
@@ -75,74 +69,65 @@ pub(crate) fn action(names: &Names, question: &Question) -> Result<(Corner, Enti
         Asked::OpenTask => Corner::new(action("openTask"), Vec::new()),
         Asked::ContinueTask => Corner::new(action("continueTask"), Vec::new()),
     };
-    let made = corner.entity(Vec::new())?;
-    Ok((corner, made))
+    let made = corner.entity([]);
+    (corner, made)
 }
 
 /// Everything that is touched; for questions about the task itself, the task.
-pub(crate) fn resources(
-    names: &Names,
-    question: &Question,
-) -> Result<(Vec<Corner>, Vec<Entity>), String> {
+pub(crate) fn resources(names: &Names, question: &Question) -> (Vec<Corner>, Vec<Entity>) {
     let server_of = |name: &str| {
         let corner = Corner::new(uid(names.kind(ResourceKind::Server), name), Vec::new());
-        corner.entity(vec![attribute("name", name)]).map(|made| (corner, made))
+        let made = corner.entity([("name", text(name))]);
+        (corner, made)
     };
     match &question.asked {
         Asked::OpenTask | Asked::ContinueTask => {
             let task = &question.task;
             let corner = Corner::new(uid(&names.task, task.id.as_str()), Vec::new());
-            let made = corner.entity(vec![attribute("template", &task.template)])?;
-            Ok((vec![corner], vec![made]))
+            let made = corner.entity([("template", text(&task.template))]);
+            (vec![corner], vec![made])
         }
         Asked::ListTool(tool) => {
-            let (corner, made) = server_of(tool.server.as_str())?;
-            Ok((vec![corner], vec![made]))
+            let (corner, made) = server_of(tool.server.as_str());
+            (vec![corner], vec![made])
         }
         Asked::Call(call) => {
-            let (server, made) = server_of(call.server.as_str())?;
+            let (server, made) = server_of(call.server.as_str());
             let (mut corners, mut all) = (Vec::new(), vec![made]);
             for resource in &question.resources {
-                let (corner, made) = touched(names, resource, &server)?;
+                let (corner, made) = touched(names, resource, &server);
                 if corner.uid != server.uid && !corners.iter().any(|c: &Corner| c.uid == corner.uid)
                 {
                     all.push(made);
                 }
                 corners.push(corner);
             }
-            Ok((corners, all))
+            (corners, all)
         }
     }
 }
 
-fn touched(
-    names: &Names,
-    resource: &Resource,
-    server: &Corner,
-) -> Result<(Corner, Entity), String> {
+fn touched(names: &Names, resource: &Resource, server: &Corner) -> (Corner, Entity) {
     let id = resource.id.as_str();
     let this = uid(names.kind(resource.kind), id);
     if resource.kind == ResourceKind::Server {
         let corner = Corner::new(this, Vec::new());
-        let made = corner.entity(vec![attribute("name", id)])?;
-        return Ok((corner, made));
+        let made = corner.entity([("name", text(id))]);
+        return (corner, made);
     }
     let corner = Corner::new(this, vec![server.uid.clone()]);
-    let mut attributes = vec![attribute("value", id), entity("server", server.uid.clone())];
+    let mut attributes = vec![("value", text(id)), ("server", reference(&server.uid))];
     match resource.kind {
         ResourceKind::Mailbox => {
             let domain = id.rsplit_once('@').map_or("", |(_, domain)| domain);
-            attributes.push(attribute("domain", &domain.to_ascii_lowercase()));
+            attributes.push(("domain", text(&domain.to_ascii_lowercase())));
         }
-        ResourceKind::Host => attributes.push(attribute("name", without_port(id))),
-        ResourceKind::File => {
-            let traverses = RestrictedExpression::new_bool(traverses(id));
-            attributes.push(("traverses".to_owned(), traverses));
-        }
+        ResourceKind::Host => attributes.push(("name", text(without_port(id)))),
+        ResourceKind::File => attributes.push(("traverses", Value::from(traverses(id)))),
         _ => {}
     }
-    let made = corner.entity(attributes)?;
-    Ok((corner, made))
+    let made = corner.entity(attributes);
+    (corner, made)
 }
 
 /// The action of a call that is not of a tool.
@@ -173,14 +158,6 @@ fn without_port(host: &str) -> &str {
         }
         _ => host,
     }
-}
-
-fn attribute(name: &str, value: &str) -> Attribute {
-    (name.to_owned(), RestrictedExpression::new_string(value.to_owned()))
-}
-
-fn entity(name: &str, value: EntityUid) -> Attribute {
-    (name.to_owned(), RestrictedExpression::new_entity_uid(value))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod index;
 mod load;
 mod moments;
 mod names;
+mod native;
 mod number;
 mod parse;
 mod schema;

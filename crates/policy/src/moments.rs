@@ -1,7 +1,6 @@
-//! Moments as Cedar expressions, kept for the next question.
+//! Moments as Cedar values, kept for the next question.
 //!
-//! Cedar parses the word `datetime` anew for every such expression, a tenth of what a decision
-//! costs. Most moments of a question were in the one before: when the task was opened, when it ends,
+//! Only Cedar's function `datetime` makes one, from a text that it parses. Most moments of a question were in the one before: when the task was opened, when it ends,
 //! and, while tools are listed, the present.
 
 use std::collections::BTreeMap;
@@ -9,6 +8,8 @@ use std::sync::{PoisonError, RwLock};
 
 use cedar_policy::RestrictedExpression;
 use remit_model::Timestamp;
+
+use crate::native::{Value, called};
 
 /// How many moments are kept (R13).
 const MAX_MOMENTS: usize = 1024;
@@ -18,24 +19,28 @@ const END_OF_TIME: Timestamp = Timestamp(253_402_300_799_999);
 
 /// Owner: the snapshot. A cache only: what is in it never changes an answer.
 #[derive(Debug, Default)]
-pub(crate) struct Moments(RwLock<BTreeMap<Timestamp, RestrictedExpression>>);
+pub(crate) struct Moments(RwLock<BTreeMap<Timestamp, Value>>);
 
 impl Moments {
     /// `at` as a `datetime`; later than Cedar can name is the last moment it can.
-    pub(crate) fn at(&self, at: Timestamp) -> RestrictedExpression {
+    pub(crate) fn at(&self, at: Timestamp) -> Value {
         let at = at.min(END_OF_TIME);
         let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(expression) = kept.get(&at) {
-            return expression.clone();
+        if let Some(moment) = kept.get(&at) {
+            return moment.clone();
         }
         drop(kept);
-        let expression = RestrictedExpression::new_datetime(at.to_string());
+        let text = at.to_string();
+        // INVARIANT: a timestamp's text is an RFC 3339 moment that Cedar can name. Were it not, what
+        // stands in its place is no moment, and a policy that compares it fails and so denies.
+        let moment = called(&RestrictedExpression::new_datetime(&text));
+        let moment = moment.unwrap_or_else(|| Value::from(text));
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX_MOMENTS {
             kept.clear();
         }
-        kept.insert(at, expression.clone());
-        expression
+        kept.insert(at, moment.clone());
+        moment
     }
 }
 

@@ -20,6 +20,7 @@ use cedar_policy::RestrictedExpression;
 use remit_model::Value;
 use serde_json::json;
 
+use crate::native::{self, called};
 use crate::number;
 
 /// How deep records nest.
@@ -114,15 +115,15 @@ impl Attributes {
     /// The arguments as Cedar sees them.
     ///
     /// Errors: an argument is not of its type.
-    pub(crate) fn express(&self, value: &Value) -> Result<RestrictedExpression, Mismatch> {
+    pub(crate) fn express(&self, value: &Value) -> Result<native::Value, Mismatch> {
         self.record(value, "")
     }
 
-    fn record(&self, value: &Value, at: &str) -> Result<RestrictedExpression, Mismatch> {
+    fn record(&self, value: &Value, at: &str) -> Result<native::Value, Mismatch> {
         let Value::Record(members) = value else {
             return Err(Mismatch::new(at, "an object", value));
         };
-        let mut pairs: BTreeMap<String, RestrictedExpression> = BTreeMap::new();
+        let mut pairs: Vec<(String, native::Value)> = Vec::new();
         for (name, shape) in &self.0 {
             let value = match members.get(name) {
                 None | Some(Value::Null) => continue,
@@ -130,17 +131,15 @@ impl Attributes {
             };
             let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
             if let Some(expression) = shape.express(value, &path)? {
-                pairs.insert(name.clone(), expression);
+                pairs.push((name.clone(), expression));
             } else if let Value::Number(text) = value {
                 let beside = format!("{name}_text");
                 if !self.0.contains_key(&beside) {
-                    pairs.insert(beside, RestrictedExpression::new_string(text.clone()));
+                    pairs.push((beside, native::text(text)));
                 }
             }
         }
-        // INVARIANT: a map has no duplicate keys, the one thing that `new_record` refuses.
-        RestrictedExpression::new_record(pairs)
-            .map_err(|_| Mismatch::new(at, "distinct names", value))
+        Ok(native::record(pairs.iter().map(|(name, value)| (name.as_str(), value.clone()))))
     }
 }
 
@@ -200,24 +199,19 @@ impl Shape {
     }
 
     /// `None`: the value is a number that Cedar cannot hold exactly.
-    fn express(&self, value: &Value, at: &str) -> Result<Option<RestrictedExpression>, Mismatch> {
+    fn express(&self, value: &Value, at: &str) -> Result<Option<native::Value>, Mismatch> {
         match (self, value) {
-            (Self::Text, Value::Text(text)) => {
-                Ok(Some(RestrictedExpression::new_string(text.clone())))
-            }
-            (Self::Flag, Value::Bool(flag)) => Ok(Some(RestrictedExpression::new_bool(*flag))),
-            (Self::Long, Value::Number(text)) => {
-                Ok(number::long(text).map(RestrictedExpression::new_long))
-            }
-            (Self::Decimal, Value::Number(text)) => {
-                Ok(number::decimal(text).map(RestrictedExpression::new_decimal))
-            }
+            (Self::Text, Value::Text(text)) => Ok(Some(native::text(text))),
+            (Self::Flag, Value::Bool(flag)) => Ok(Some(native::Value::from(*flag))),
+            (Self::Long, Value::Number(text)) => Ok(number::long(text).map(native::Value::from)),
+            (Self::Decimal, Value::Number(text)) => Ok(number::decimal(text)
+                .and_then(|decimal| called(&RestrictedExpression::new_decimal(decimal)))),
             (Self::Set(scalar), Value::List(items)) => {
                 let shape = scalar.shape();
                 let path = format!("{at}[]");
                 let set: Result<Option<Vec<_>>, _> =
                     items.iter().map(|item| shape.express(item, &path)).collect();
-                Ok(set?.map(RestrictedExpression::new_set))
+                Ok(set?.map(native::set))
             }
             (Self::Record(attributes), value) => attributes.record(value, at).map(Some),
             (shape, value) => Err(Mismatch::new(at, shape.words(), value)),

@@ -1,0 +1,92 @@
+//! Cedar's values, entities and contexts, made as such.
+//!
+//! Its public constructors take expressions, which its evaluator reduces to values at every question,
+//! and close the hierarchy of entities anew each time. Both cost several times what the decision
+//! itself costs. Here values are values from the start, and entities name all that they are in, so
+//! there is nothing to reduce and nothing to close; only what an extension function alone can make
+//! goes through the evaluator ([`called`]).
+
+use std::sync::Arc;
+
+use cedar_policy::{Context, Entities, Entity, EntityUid, RestrictedExpression};
+use cedar_policy_core::ast::{self, PartialValue, ValueKind};
+use cedar_policy_core::entities::{NoEntitiesSchema, TCComputation};
+use cedar_policy_core::evaluator::RestrictedEvaluator;
+use cedar_policy_core::extensions::Extensions;
+
+/// A value of Cedar's language.
+pub(crate) use cedar_policy_core::ast::Value;
+
+/// A name and its value.
+pub(crate) type Pair<'a> = (&'a str, Value);
+
+/// A text.
+pub(crate) fn text(text: &str) -> Value {
+    Value::from(text)
+}
+
+/// An entity, as a value.
+pub(crate) fn reference(uid: &EntityUid) -> Value {
+    Value::from(ast::EntityUID::clone(uid.as_ref()))
+}
+
+/// A set.
+pub(crate) fn set(values: impl IntoIterator<Item = Value>) -> Value {
+    Value::set(values, None)
+}
+
+/// A record; of two pairs with one name the later counts.
+pub(crate) fn record<'a>(pairs: impl IntoIterator<Item = Pair<'a>>) -> Value {
+    Value::record(pairs, None)
+}
+
+/// What an extension function gives; `None` if it fails.
+pub(crate) fn called(function: &RestrictedExpression) -> Option<Value> {
+    let expression: &ast::RestrictedExpr = function.as_ref();
+    let evaluator = RestrictedEvaluator::new(Extensions::all_available());
+    evaluator.interpret(expression.as_borrowed()).ok()
+}
+
+/// The context of a request.
+pub(crate) fn context<'a>(pairs: impl IntoIterator<Item = Pair<'a>>) -> Context {
+    // INVARIANT: a record's value is a record.
+    let pairs = match ValueKind::record(pairs) {
+        ValueKind::Record(pairs) => pairs,
+        _ => Arc::default(),
+    };
+    ast::Context::Value(pairs).into()
+}
+
+/// An entity with what is known of it and everything it is in, nearest or not.
+pub(crate) fn entity<'a>(
+    uid: &EntityUid,
+    attributes: impl IntoIterator<Item = Pair<'a>>,
+    ancestors: &[EntityUid],
+) -> Entity {
+    let attributes = attributes.into_iter();
+    ast::Entity::new_with_attr_partial_value(
+        ast::EntityUID::clone(uid.as_ref()),
+        attributes.map(|(name, value)| (name.into(), PartialValue::Value(value))),
+        std::iter::empty().collect(),
+        ancestors.iter().map(|uid| ast::EntityUID::clone(uid.as_ref())).collect(),
+        [],
+    )
+    .into()
+}
+
+/// All entities of a request.
+///
+/// Errors: two entities of one name that differ, in words.
+pub(crate) fn entities(all: Vec<Entity>) -> Result<Entities, String> {
+    let all = all.iter().map(|one| ast::Entity::clone(one.as_ref()));
+    let computed = TCComputation::AssumeAlreadyComputed;
+    let extensions = Extensions::all_available();
+    cedar_policy_core::entities::Entities::from_entities(
+        all,
+        None::<&NoEntitiesSchema>,
+        computed,
+        extensions,
+    )
+    .map(Into::into)
+    .map_err(|why| why.to_string())
+}
