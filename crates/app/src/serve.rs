@@ -49,16 +49,16 @@ impl Running {
         let rest = async { while self.served.tasks.join_next().await.is_some() {} };
         drop(tokio::time::timeout(std::time::Duration::from_secs(5), rest).await);
         self.served.tasks.abort_all();
-        let (engine, ledger) = (Arc::clone(&self.engine), Arc::clone(&self.ledger));
+        let ledger = Arc::clone(&self.ledger);
         let written = tokio::task::spawn_blocking(move || {
             if let Err(why) = ledger.flush() {
                 tracing::warn!(%why, "the log was not published; the next start does it");
             }
-            if let Err(why) = engine.project() {
-                tracing::warn!(%why, "the next start will take longer");
-            }
         });
         drop(written.await);
+        if let Err(why) = self.engine.project().await {
+            tracing::warn!(%why, "the next start will take longer");
+        }
     }
 }
 

@@ -72,9 +72,7 @@ async fn expire(engine: Arc<Engine>) {
 async fn project(engine: Arc<Engine>) {
     loop {
         tokio::time::sleep(PROJECTION).await;
-        let engine = Arc::clone(&engine);
-        let written = tokio::task::spawn_blocking(move || engine.project()).await;
-        if let Ok(Err(why)) = written {
+        if let Err(why) = engine.project().await {
             tracing::warn!(%why, "the next start will take longer");
         }
     }

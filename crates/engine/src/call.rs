@@ -1,20 +1,22 @@
 //! The walk of one governed call: pin, frame, decide, record, arm, send, observe, settle.
 //!
-//! The walk runs in a task of its own: a client that hangs up ends the reply, not the record. A
-//! call that was recorded and then stopped by a moved epoch is asked again from the start, because
-//! nothing of it was sent; every other end is final.
+//! The walk runs to its end: a client that hangs up ends the reply, not the record (see
+//! [`Walking`]). A call that was recorded and then stopped by a moved epoch is asked again from the start,
+//! because nothing of it was sent; every other end is final.
 
-use std::sync::Arc;
-use std::sync::MutexGuard;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Poll};
 
 use remit_model::task::Event;
 use remit_model::{Call, Class, Digest, HoldId, Question, Refusal, Task, Timestamp, Value};
 use remit_policy::{Hold, Permit, Verdict, decide};
 use remit_ports::{
-    Accepted, Done, Draft, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded, Room,
-    Settled, Ticket,
+    Accepted, BoxFuture, Done, Draft, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded,
+    Room, Settled, Ticket,
 };
-use tokio_util::sync::DropGuard;
+use tokio::runtime::Handle;
 
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::{Scene, incoming, input};
@@ -45,6 +47,40 @@ impl From<Refusal> for Refused {
     }
 }
 
+/// A call under way. Its walk runs where it is awaited; dropped before its end, it goes on by itself
+/// in a task of its own, to its end: dropping gives up the answer, not the record.
+#[must_use = "a call begins when it is awaited or dropped"]
+pub struct Walking(Option<BoxFuture<'static, Result<Settled, Refusal>>>);
+
+impl Future for Walking {
+    type Output = Result<Settled, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Taken out, so that what panicked is not polled again.
+        let Some(mut walk) = self.0.take() else { return Poll::Pending };
+        let polled = walk.as_mut().poll(context);
+        if polled.is_pending() {
+            self.0 = Some(walk);
+        }
+        polled
+    }
+}
+
+impl Drop for Walking {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending; the next start settles what is open.
+        if let (Some(walk), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(walk);
+        }
+    }
+}
+
+impl fmt::Debug for Walking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Walking(…)")
+    }
+}
+
 /// A task under its lock, with what is in force.
 struct Desk<'a> {
     cell: &'a TaskCell,
@@ -67,38 +103,29 @@ impl Engine {
     /// Decides `call`, records it, sends it, and settles what became of it.
     ///
     /// Errors: the call was not sent, or nobody knows what became of it; the refusal says which.
-    pub async fn call(
-        self: &Arc<Self>,
-        caller: Caller,
-        call: Call,
-        link: Link,
-    ) -> Result<Settled, Refusal> {
+    pub fn call(self: &Arc<Self>, caller: Caller, call: Call, link: Link) -> Walking {
         let engine = Arc::clone(self);
-        let walk = tokio::spawn(async move { engine.walk(&caller, call, link).await });
-        walk.await.unwrap_or_else(|_| {
-            Err(transient(
-                "internal",
-                "the call ended in an internal error",
-                "see the server's log",
-            ))
-        })
+        Walking(Some(Box::pin(async move { engine.walk(&caller, call, link).await })))
     }
 
     async fn walk(&self, caller: &Caller, call: Call, link: Link) -> Result<Settled, Refusal> {
         let cell = self.cell(&caller.task).ok_or_else(unknown_task)?;
         let input = input(&call)?;
+        let mut asked = Some((call, input));
         for _ in 0..ATTEMPTS {
-            let pending = match self.decided(&cell, caller, call.clone(), input.clone()) {
+            let Some((call, input)) = asked.take() else { break };
+            let pending = match self.decided(&cell, caller, call, input) {
                 Ok(pending) => pending,
                 Err(refused) => return Err(self.told(refused).await),
             };
             cell.enter();
-            let ended = self.carry_out(&cell, pending, link.clone()).await;
+            let ended = self.carry_out(&cell, pending, &link).await;
             self.left(&cell);
             let settled = ended?;
             if !matches!(settled.outcome(), Outcome::Stopped) || !cell.lock().is_open() {
                 return Ok(settled);
             }
+            asked = settled.into_call();
         }
         Err(transient(
             "moved",
@@ -169,7 +196,7 @@ impl Engine {
         &self,
         cell: &TaskCell,
         pending: Pending,
-        link: Link,
+        link: &Link,
     ) -> Result<Settled, Refusal> {
         let Pending { drafted, accepted, ticket, pins } = pending;
         let decision = accepted.index();
@@ -183,8 +210,18 @@ impl Engine {
             }
         };
         self.counters.permitted.add();
-        let (link, _ended) = linked(link, cell);
-        let done = self.ports.upstream.send(recorded.arm(ticket), link).await;
+        // The call ends with the client's patience or with the task's stop, whichever is first.
+        let stop = cell.stop_token();
+        let cancelled = link.cancelled.child_token();
+        let link = Link { cancelled: cancelled.clone(), ..link.clone() };
+        let mut sent = self.ports.upstream.send(recorded.arm(ticket), link);
+        let done = tokio::select! {
+            done = &mut sent => done,
+            () = stop.cancelled() => {
+                cancelled.cancel();
+                sent.await
+            }
+        };
         self.settle(cell, pins, done)
     }
 
@@ -289,23 +326,6 @@ impl Engine {
             self.finish_if_closing(cell);
         }
     }
-}
-
-/// The call ends with the client's patience or with the task's stop, whichever is first. The guard
-/// ends the watch.
-fn linked(mut link: Link, cell: &TaskCell) -> (Link, DropGuard) {
-    let stop = cell.stop_token();
-    let both = link.cancelled.child_token();
-    let fire = both.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => fire.cancel(),
-            () = fire.cancelled() => {}
-        }
-    });
-    let guard = both.clone().drop_guard();
-    link.cancelled = both;
-    (link, guard)
 }
 
 fn transient(check: &str, text: &str, remedy: &str) -> Refusal {

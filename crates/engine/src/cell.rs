@@ -44,6 +44,8 @@ pub struct TaskCell {
     /// Records of stops that took effect while the ledger could not write, oldest first. They come
     /// before any other record of the task. Written under the task's lock.
     owed: Mutex<Vec<Draft>>,
+    /// The task's sequence number as the projection has it; 0 if it has none. Written by `recover`.
+    saved: AtomicU64,
 }
 
 impl TaskCell {
@@ -57,6 +59,7 @@ impl TaskCell {
             in_flight: AtomicUsize::new(0),
             refusals: Mutex::new((Timestamp(0), 0)),
             owed: Mutex::default(),
+            saved: AtomicU64::new(0),
         }
     }
 
@@ -122,6 +125,20 @@ impl TaskCell {
             owed.remove(0);
         }
         Ok(behind)
+    }
+
+    /// The task, if it has moved on since the projection was written, and if the log has taken all
+    /// that happened to it.
+    pub(crate) fn unsaved(&self) -> Option<Task> {
+        let task = self.lock();
+        let owes = !self.owed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let moved = task.account().sequence != self.saved.load(Ordering::Acquire);
+        (moved && !owes).then(|| task.clone())
+    }
+
+    /// The projection has `task`, which [`Self::unsaved`] gave.
+    pub(crate) fn saved(&self, task: &Task) {
+        self.saved.store(task.account().sequence, Ordering::Release);
     }
 
     /// Replaces the state, moving the shared epoch along.

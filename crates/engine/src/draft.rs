@@ -2,7 +2,7 @@
 
 use remit_model::task::Event;
 use remit_model::{Call, Digest, Operation, Question, Refusal};
-use remit_ports::{Body, Clear, Done, Draft, Kind, Outcome, Pins, Room};
+use remit_ports::{Body, Clear, Done, Draft, Kind, Outcome, Pins, Reply, Room};
 
 /// A record without body.
 pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
@@ -69,10 +69,7 @@ pub(crate) fn refusal(pins: Pins, asked: &Question, refusal: &Refusal) -> Draft 
 /// What became of a permitted call.
 pub(crate) fn outcome(pins: Pins, done: &Done) -> Draft {
     let mut draft = note(Kind::Outcome, pins, "outcome");
-    let result = match done.reply() {
-        Some(remit_ports::Reply::Result(raw) | remit_ports::Reply::Error(raw)) => raw.get(),
-        None => "",
-    };
+    let result = done.reply().map_or("", Reply::text);
     draft.parents = vec![done.decision()];
     draft.clear.agent = Some(done.question().agent.name.to_string());
     draft.clear.tool = done.question().call().map(Call::scope_name);

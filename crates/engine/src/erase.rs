@@ -56,14 +56,18 @@ impl Engine {
         record.clear.actor = Some(actor.name.clone());
         let committed = {
             let mut guard = cell.lock();
-            cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now())
+            let committed = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now());
+            // Together with its record, so that no projection takes one without the other.
+            if committed.is_ok() {
+                forget(&mut guard);
+            }
+            committed
         };
         match committed {
             Ok(accepted) => accepted.durable().await?,
             Err(crate::cell::CommitError::Ledger(why)) => return Err(why.into()),
             Err(crate::cell::CommitError::State(_)) => return Err(EraseError::NotClosed(state)),
         };
-        forget(&mut cell.lock());
         let (keys, task) = (Arc::clone(&self.ports.keys), task.clone());
         let erased = tokio::task::spawn_blocking(move || keys.erase(&task)).await;
         erased.unwrap_or_else(|why| Err(KeyError::Failed(why.to_string())))?;

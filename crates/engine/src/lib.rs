@@ -107,6 +107,9 @@ pub struct Engine {
     pub(crate) open_calls: Mutex<BTreeMap<u64, TaskId>>,
     /// Since when, and how many tasks peers opened. Written by `open`.
     pub(crate) openings: Mutex<(Timestamp, u32)>,
+    /// Shared by each `open` from its record until the task is in `tasks`; `recover` takes it alone
+    /// to name a position of the log up to which every task is there.
+    pub(crate) being_opened: tokio::sync::RwLock<()>,
     /// Written wherever something is worth counting.
     pub counters: Counters,
     pub(crate) changes: broadcast::Sender<Change>,

@@ -232,6 +232,7 @@ impl Engine {
         record.body.insert("charter".to_owned(), charter.map_err(|why| failed(why.to_string()))?);
         record.subject =
             Some(Subject { task: task.id().clone(), sequence: 0, epoch: task.account().epoch });
+        let _opening = self.being_opened.read().await;
         let accepted = self.ports.ledger.append(record).map_err(|why| failed(why.to_string()))?;
         accepted.durable().await.map_err(|why| failed(why.to_string()))?;
         self.insert(task.clone());

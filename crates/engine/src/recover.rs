@@ -2,6 +2,10 @@
 //!
 //! A permit without an outcome is settled as `unknown` before anything else happens: nobody can
 //! say whether the call was made.
+//!
+//! The projection is written from memory, task by task while they go on working: it names a position
+//! of the log, and each task is at least as far as that. What a task had already applied is known by
+//! its sequence number and skipped when the log is read on from there.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock};
@@ -103,7 +107,7 @@ impl Fold {
         let Some(id) = entry.task else { return Ok(()) };
         if entry.kind == Kind::Task && entry.clear.what == "opened" {
             // An erased charter belongs to a task that has ended.
-            if let Some(charter) = field("charter") {
+            if let Some(charter) = field("charter").filter(|_| !self.tasks.contains_key(&id)) {
                 let charter: Charter =
                     serde_json::from_str(charter).map_err(|why| why.to_string())?;
                 self.tasks.insert(id, Task::open(charter));
@@ -134,11 +138,15 @@ impl Fold {
         if erasure {
             self.erased.push(id.clone());
         }
-        let Some(task) = self.tasks.remove(&id) else { return Ok(()) };
         let event = entry.clear.event.unwrap_or(Event::Noted);
         if event == Event::Closed {
             self.holds.retain(|_, held| held.task != id);
         }
+        let ahead = |task: &Task| task.account().sequence > entry.seq;
+        if self.tasks.get(&id).is_none_or(ahead) {
+            return Ok(());
+        }
+        let Some(task) = self.tasks.remove(&id) else { return Ok(()) };
         let mut next = task.apply(&event, entry.wall).map_err(|refused| refused.1.to_string())?;
         if erasure {
             forget(&mut next);
@@ -185,6 +193,7 @@ impl Engine {
             holds: Mutex::new(fold.holds),
             open_calls: Mutex::new(fold.open_calls),
             openings: Mutex::default(),
+            being_opened: tokio::sync::RwLock::default(),
             counters: Counters::default(),
             changes: broadcast::channel(256).0,
             ports,
@@ -235,20 +244,45 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes the projection: everything up to the ledger's durable end. Never on a call's path.
+    /// Writes the projection: what has changed since it was written last, from memory. Never on a
+    /// call's path.
     ///
-    /// Errors: the store cannot be written; the next start replays more.
-    pub fn project(&self) -> Result<(), StoreError> {
-        let fold = replay(&self.ports)
-            .map_err(|why| StoreError { action: "written", why: why.to_string() })?;
-        self.ports.store.save(&Projection {
-            position: fold.position,
-            tasks: fold.tasks.into_values().collect(),
-            catalogue: serde_json::to_string(&fold.catalogue).ok(),
-            open_calls: fold.open_calls.into_iter().collect(),
-            holds: fold.holds.into_iter().map(|(hold, held)| (hold, held.index)).collect(),
-        })
+    /// Errors: the store cannot be written, or the ledger does not say what is on disk; the next
+    /// start replays more.
+    pub async fn project(self: &Arc<Self>) -> Result<(), StoreError> {
+        // Before the position, so that everything the log holds up to there is in memory.
+        let (position, catalogue) = {
+            let _openings = self.being_opened.write().await;
+            let _writer = self.world_writer.lock().await;
+            (self.ports.ledger.status().size, Arc::clone(&self.world().catalogue))
+        };
+        let engine = Arc::clone(self);
+        let saved = tokio::task::spawn_blocking(move || engine.save(position, &catalogue)).await;
+        saved.unwrap_or_else(|why| Err(not_written(&why)))
     }
+
+    fn save(&self, position: u64, catalogue: &Catalogue) -> Result<(), StoreError> {
+        let catalogue = serde_json::to_string(catalogue).map_err(|why| not_written(&why))?;
+        let changed: Vec<(Arc<TaskCell>, Task)> = self
+            .cells()
+            .into_iter()
+            .filter_map(|cell| cell.unsaved().map(|task| (cell, task)))
+            .collect();
+        let tasks = changed.iter().map(|(_, task)| task.clone()).collect();
+        let open_calls = self.calls_open().iter().map(|(at, task)| (*at, task.clone())).collect();
+        let holds = self.held().iter().map(|(hold, held)| (hold.clone(), held.index)).collect();
+        // What was in memory may not have been on disk yet, and the log is the truth.
+        self.ports.ledger.sync().map_err(|why| not_written(&why))?;
+        let projection =
+            Projection { position, tasks, catalogue: Some(catalogue), open_calls, holds };
+        self.ports.store.save(&projection)?;
+        changed.iter().for_each(|(cell, task)| cell.saved(task));
+        Ok(())
+    }
+}
+
+fn not_written(why: &dyn std::fmt::Display) -> StoreError {
+    StoreError { action: "written", why: why.to_string() }
 }
 
 /// Destroys the keys that a crash left behind between the record of an erasure and its deed.

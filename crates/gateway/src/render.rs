@@ -27,13 +27,10 @@ pub(crate) struct Form {
 impl Form {
     /// The answer to a call that is settled.
     pub(crate) fn settled(&self, settled: Settled) -> Answer {
-        let (_, outcome, reply) = settled.into_parts();
+        let (outcome, reply) = settled.into_reply();
         match reply {
-            Some(Reply::Result(result)) => self.relay(result.get()),
-            Some(Reply::Error(error)) => match Raw::parse(error.get()) {
-                Ok(error) => Answer::relayed(error, self.peer.era()),
-                Err(_) => unreadable(),
-            },
+            Some(Reply::Result(result)) => self.relay(&result),
+            Some(Reply::Error(error)) => Answer::relayed(error, self.peer.era()),
             None => self.refused(&without_reply(&outcome)),
         }
     }
@@ -55,12 +52,8 @@ impl Form {
         }
     }
 
-    fn relay(&self, result: &str) -> Answer {
-        let Some(result) = Raw::parse(result).ok().and_then(|raw| Object::parse(&raw).ok()) else {
-            return unreadable();
-        };
-        if self.peer.era() == Era::Sessions && ResultType::of(&result) == ResultType::InputRequired
-        {
+    fn relay(&self, result: &Object) -> Answer {
+        if self.peer.era() == Era::Sessions && ResultType::of(result) == ResultType::InputRequired {
             return self.refused(&Refusal::one(
                 Class::Structural,
                 "input-required",
@@ -70,7 +63,7 @@ impl Form {
                  MCP 2026-07-28",
             ));
         }
-        self.translated(&result)
+        self.translated(result)
     }
 
     fn translated(&self, result: &Object) -> Answer {
@@ -81,11 +74,6 @@ impl Form {
             Era::Sessions => for_session(&self.method, result),
         })
     }
-}
-
-fn unreadable() -> Answer {
-    RpcError::internal("the server's answer is not usable: expected an object without duplicates")
-        .into()
 }
 
 /// What to say where no answer came.

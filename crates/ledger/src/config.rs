@@ -43,7 +43,7 @@ impl Config {
             node: node.to_owned(),
             chunk: 4 << 20,
             segment: 64 << 20,
-            publish_every: Duration::from_millis(200),
+            publish_every: Duration::from_secs(1),
             queue: 4096,
             max_body: 4 << 20,
             outcome_reserve: 136 << 10,

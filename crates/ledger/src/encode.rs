@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use remit_model::{Digest, Value};
+use remit_model::Digest;
 use remit_ports::record::VERSION;
 use remit_ports::{Draft, Entry, Kind, LedgerError, Parent, Room};
 use remit_tlog::{Hash, MAX_ENTRY};
@@ -88,11 +88,9 @@ fn parent_links(parents: &[u64], origin: &str) -> Vec<Parent> {
     parents.iter().map(|index| Parent { index: *index, origin: origin.to_owned() }).collect()
 }
 
-/// The entry's bytes: members in alphabetical order at every level, no blanks.
+/// The entry's bytes, which are in canonical form as they are written (see [`Entry`]).
 fn canonical(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
-    let text = serde_json::to_string(entry).map_err(|why| why.to_string());
-    let value = text.and_then(|text| Value::parse(&text).map_err(|why| why.to_string()));
-    let bytes = value.map_err(LedgerError::Misplaced)?.canonical().into_bytes();
+    let bytes = serde_json::to_vec(entry).map_err(|why| LedgerError::Misplaced(why.to_string()))?;
     if bytes.len() > MAX_ENTRY {
         return Err(LedgerError::TooLarge(format!(
             "its entry has {} bytes, an entry may have {MAX_ENTRY}",

@@ -36,22 +36,23 @@ pub(crate) fn head(number: u32) -> Vec<u8> {
     [&MAGIC[..], &u64::from(number).to_be_bytes()].concat()
 }
 
-fn checksum(index: u64, length: [u8; 4], payload: &[u8]) -> [u8; 4] {
-    let digest = aws_lc_rs::digest::digest(
-        &aws_lc_rs::digest::SHA256,
-        &[&index.to_be_bytes()[..], &length, payload].concat(),
-    );
-    digest.as_ref().first_chunk().copied().unwrap_or_default()
+fn checksum(index: u64, length: [u8; 4], payload: &[&[u8]]) -> [u8; 4] {
+    let (index, mut parts) = (index.to_be_bytes(), Vec::with_capacity(payload.len() + 2));
+    parts.extend([&index[..], &length]);
+    parts.extend(payload);
+    let Digest([a, b, c, d, ..]) = Digest::of_all(&parts);
+    [a, b, c, d]
 }
 
 /// Appends the frame of entry `index` to `out`. The caller has checked both sizes.
 pub(crate) fn write(out: &mut Vec<u8>, index: u64, entry: &[u8], body: &[u8]) {
-    let entry_length = u16::try_from(entry.len()).unwrap_or(u16::MAX);
-    let payload = [&entry_length.to_be_bytes()[..], entry, body].concat();
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let entry_length = u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let payload = [&entry_length[..], entry, body];
+    let length = payload.iter().map(|part| part.len()).fold(0, usize::saturating_add);
+    let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
     out.extend_from_slice(&length);
     out.extend_from_slice(&checksum(index, length, &payload));
-    out.extend_from_slice(&payload);
+    payload.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 /// The length that a frame's first eight bytes claim, and its checksum; `None` if they are zeros,
@@ -64,7 +65,7 @@ pub(crate) fn prefix(bytes: [u8; PREFIX]) -> Option<(u32, [u8; 4])> {
 /// Takes a payload apart, after its checksum was compared; `None` if it is not that of `index`.
 pub(crate) fn open(index: u64, sum: [u8; 4], mut payload: Vec<u8>) -> Option<(Vec<u8>, Vec<u8>)> {
     let length = u32::try_from(payload.len()).ok()?.to_be_bytes();
-    if checksum(index, length, &payload) != sum {
+    if checksum(index, length, &[&payload]) != sum {
         return None;
     }
     let entry_length = usize::from(u16::from_be_bytes(*payload.first_chunk()?));

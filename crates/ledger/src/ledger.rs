@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use remit_ports::{Accepted, Draft, Ledger, LedgerError, LedgerStatus, Replayed, Room};
@@ -71,6 +71,7 @@ impl FileLedger {
             end,
             space: Space::new(free, open, &config),
             pending: Vec::new(),
+            urgent: false,
             grow: true,
             disk: DiskRoom::Enough,
             failed: None,
@@ -140,13 +141,12 @@ impl FileLedger {
         Ok(newest)
     }
 
-    /// Waits until everything that is on disk now is under a signed checkpoint; returns how many
-    /// entries that are.
+    /// Waits until every record that has its place is on disk and under a signed checkpoint; returns
+    /// how many entries that are.
     ///
-    /// Errors: the public log cannot be written; the records are on disk nevertheless.
+    /// Errors: the journal or the public log cannot be written.
     pub fn flush(&self) -> Result<u64, LedgerError> {
-        let mut progress = self.shared.progress();
-        let target = progress.durable;
+        let (mut progress, target) = self.durable();
         progress.asked = progress.asked.saturating_add(1);
         let mine = progress.asked;
         self.shared.moved.notify_all();
@@ -160,6 +160,23 @@ impl FileLedger {
         }
         let why = progress.trouble.clone().unwrap_or_else(|| "the ledger is closing".to_owned());
         Err(LedgerError::Damaged(format!("the public log could not be brought up to date: {why}")))
+    }
+
+    /// Waits until every record that has its place is on disk, as far as that is still possible;
+    /// gives how far the ledger got, and how many records had their place.
+    fn durable(&self) -> (MutexGuard<'_, Progress>, u64) {
+        let target = {
+            let mut queue = self.shared.queue();
+            queue.urgent |= !queue.pending.is_empty();
+            queue.next
+        };
+        self.shared.work.notify_one();
+        let progress = self
+            .shared
+            .moved
+            .wait_while(self.shared.progress(), |p| p.durable < target && !p.halted)
+            .unwrap_or_else(PoisonError::into_inner);
+        (progress, target)
     }
 
     /// Writes what waits, publishes it, and stops. Dropping does the same.
@@ -193,9 +210,14 @@ impl FileLedger {
         queue.next = index.saturating_add(1);
         queue.place.offset = place.offset.saturating_add(asked.size);
         let Prepared { entry, body, leaf, question, .. } = prepared;
+        // The writer has to be told of the first record and of the first that somebody waits for.
+        let calls = queue.pending.is_empty() || (!queue.urgent && asked.room != Room::Outcome);
+        queue.urgent |= asked.room != Room::Outcome;
         queue.pending.push(Pending { index, place, entry, body, leaf, question, done });
         drop(queue);
-        self.shared.work.notify_one();
+        if calls {
+            self.shared.work.notify_one();
+        }
         Ok(Accepted::assertion(index, receiver))
     }
 
@@ -242,6 +264,16 @@ impl Ledger for FileLedger {
     fn append(&self, draft: Draft) -> Result<Accepted, LedgerError> {
         let prepared = encode::prepare(draft, &self.config, &self.doors, self.key.name())?;
         self.enqueue(prepared)
+    }
+
+    fn sync(&self) -> Result<(), LedgerError> {
+        let (progress, target) = self.durable();
+        if progress.durable >= target {
+            return Ok(());
+        }
+        drop(progress);
+        let failed = self.shared.queue().failed.clone();
+        Err(failed.unwrap_or_else(|| LedgerError::Failed("it is closing".to_owned())))
     }
 
     fn replay(&self, from: u64, visit: &mut dyn FnMut(Replayed)) -> Result<(), LedgerError> {

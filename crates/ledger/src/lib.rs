@@ -7,7 +7,7 @@
 //!   the one write and the one `fdatasync` of its group have returned.
 //! - `ledger/` is derived: the same entries as a C2SP transparency log (`checkpoint`,
 //!   `tile/<L>/…`, `tile/entries/…`), at the specification's own paths, so that any static file
-//!   server can publish it. It lags by a fraction of a second and is rebuilt from the journal.
+//!   server can publish it. It lags by a second at most and is rebuilt from the journal.
 //!
 //! Reading order: `frame` and `journal` (what is on disk), `space` (who may still
 //! write), `writer` (group commit), `builder` and `publish` (the public log), `recover`

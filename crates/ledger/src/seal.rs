@@ -29,7 +29,15 @@ pub(crate) enum SealError {
     Fields,
 }
 
-#[derive(Serialize, Deserialize)]
+/// A field as it is written.
+#[derive(Serialize)]
+struct Salted<'a> {
+    salt: String,
+    value: &'a str,
+}
+
+/// A field as it is read back.
+#[derive(Deserialize)]
 struct Field {
     salt: String,
     value: String,
@@ -50,7 +58,7 @@ pub(crate) struct Sealed {
 
 /// SHA-256(salt ‖ 0x00 ‖ name ‖ 0x00 ‖ JSON text).
 fn commitment(salt: &[u8], name: &str, text: &str) -> Digest {
-    Digest::of(&[salt, &[0], name.as_bytes(), &[0], text.as_bytes()].concat())
+    Digest::of_all(&[salt, &[0], name.as_bytes(), &[0], text.as_bytes()])
 }
 
 /// `remit-body-v1 <task> <sequence>`, with `-` for the node itself.
@@ -79,23 +87,31 @@ pub(crate) fn seal(
         let mut salt = [0; 16];
         entropy.fill(&mut salt);
         commitments.insert(name.clone(), commitment(&salt, name, value));
-        let field = Field { salt: HEXLOWER.encode(&salt), value: value.clone() };
-        fields.insert(name.as_str(), field);
+        fields.insert(name.as_str(), Salted { salt: HEXLOWER.encode(&salt), value });
     }
-    let text = Zeroizing::new(serde_json::to_vec(&fields).map_err(|_| SealError::Seal)?);
     let mut nonce = [0; NONCE_LEN];
     entropy.fill(&mut nonce);
     let aad = identity(subject.map(|s| s.task.as_str()), subject.map_or(0, |s| s.sequence));
-    let mut bytes = nonce.to_vec();
-    let mut sealed = text.to_vec();
-    cipher(key)
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity(body)));
+    bytes.extend_from_slice(&nonce);
+    serde_json::to_writer(&mut *bytes, &fields).map_err(|_| SealError::Seal)?;
+    let plain = bytes.get_mut(NONCE_LEN..).unwrap_or_default();
+    let tag = cipher(key)
         .and_then(|cipher| {
             let nonce = Nonce::assume_unique_for_key(nonce);
-            cipher.seal_in_place_append_tag(nonce, Aad::from(aad.as_bytes()), &mut sealed)
+            cipher.seal_in_place_separate_tag(nonce, Aad::from(aad.as_bytes()), plain)
         })
         .map_err(|_| SealError::Seal)?;
-    bytes.append(&mut sealed);
-    Ok(Sealed { commitments, bytes })
+    bytes.extend_from_slice(tag.as_ref());
+    Ok(Sealed { commitments, bytes: std::mem::take(&mut *bytes) })
+}
+
+/// Room for a body: its text is written into the place where it is encrypted. A quarter more is
+/// more than escaping takes of JSON as it comes.
+fn capacity(body: &Body) -> usize {
+    /// Nonce, tag, salts and punctuation of a field.
+    const BESIDE: usize = 128;
+    body.iter().map(|(name, value)| name.len() + value.len() + value.len() / 4 + BESIDE).sum()
 }
 
 /// Decrypts a body and checks every field against the entry's commitments.

@@ -1,5 +1,9 @@
 //! Group commit: one thread takes every record that waits, writes and syncs them once, and tells
 //! every waiter. It also makes room ahead of time. A second thread publishes.
+//!
+//! Nobody waits for an outcome: an intent without one is settled as `unknown` by the next start
+//! (promise R2). So an outcome does not ask for a sync of its own but goes with the next record that
+//! somebody waits for, or after [`LINGER`]; a lone caller pays for one sync a call, not for two.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,6 +21,10 @@ use crate::reader::Marks;
 use crate::recover::{OpenError, remove_segment, start_segment};
 use crate::space::Space;
 use crate::{Config, Doors, frame};
+
+/// How long outcomes wait for a record that somebody waits for. Longer than a call of a busy agent
+/// takes, so that its next decision takes them along.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// A record that has its place and waits for the disk.
 pub(crate) struct Pending {
@@ -48,6 +56,8 @@ pub(crate) struct Queue {
     pub(crate) end: u64,
     pub(crate) space: Space,
     pub(crate) pending: Vec<Pending>,
+    /// Somebody waits for one of them.
+    pub(crate) urgent: bool,
     /// More room is asked for.
     pub(crate) grow: bool,
     pub(crate) disk: DiskRoom,
@@ -68,7 +78,9 @@ pub(crate) struct Progress {
     pub(crate) answered: u64,
     /// Why the last attempt to publish failed.
     pub(crate) trouble: Option<String>,
-    /// The writer has ended; nothing more becomes durable.
+    /// Nothing more becomes durable, because the journal failed or the ledger closes.
+    pub(crate) halted: bool,
+    /// The writer has ended.
     pub(crate) written: bool,
 }
 
@@ -115,17 +127,26 @@ impl Writer {
                 break;
             }
         }
-        self.shared.progress().written = true;
+        let mut progress = self.shared.progress();
+        (progress.halted, progress.written) = (true, true);
+        drop(progress);
         self.shared.moved.notify_all();
     }
 
     fn wait(&self) -> (Vec<Pending>, bool, bool) {
+        let calm = |q: &mut Queue| !q.urgent && !q.grow && !q.closing;
         let queue = self.shared.queue();
-        let mut queue = self
+        let queue = self
             .shared
             .work
-            .wait_while(queue, |q| q.pending.is_empty() && !q.grow && !q.closing)
+            .wait_while(queue, |q| q.pending.is_empty() && calm(q))
             .unwrap_or_else(PoisonError::into_inner);
+        let (mut queue, _) = self
+            .shared
+            .work
+            .wait_timeout_while(queue, LINGER, calm)
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.urgent = false;
         let batch = std::mem::take(&mut queue.pending);
         let grow = std::mem::take(&mut queue.grow) && queue.failed.is_none();
         (batch, grow, queue.closing)
@@ -180,6 +201,8 @@ impl Writer {
             queue.failed = Some(why.clone());
             std::mem::take(&mut queue.pending)
         };
+        self.shared.progress().halted = true;
+        self.shared.moved.notify_all();
         for item in batch.into_iter().chain(waiting) {
             let _: Result<(), _> = item.done.send(Err(why.clone()));
         }

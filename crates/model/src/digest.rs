@@ -15,6 +15,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of `parts` as if they were one run of bytes.
+    pub fn of_all(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        parts.iter().for_each(|part| hasher.update(part));
+        Self(hasher.finalize().into())
+    }
+
     /// The digest of several parts, each preceded by its length (u64, big endian), so that no two
     /// different lists of parts share an input.
     pub fn of_parts(parts: &[&[u8]]) -> Self {
@@ -81,6 +88,7 @@ mod tests {
 
     #[test]
     fn parts_are_framed() {
+        assert_eq!(Digest::of_all(&[b"ab", b"c"]), Digest::of(b"abc"));
         assert_ne!(Digest::of_parts(&[b"ab", b"c"]), Digest::of_parts(&[b"a", b"bc"]));
     }
 }

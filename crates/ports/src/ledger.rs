@@ -161,6 +161,11 @@ pub trait Ledger: Send + Sync {
     /// Errors: nothing was taken and nothing will be written.
     fn append(&self, draft: Draft) -> Result<Accepted, LedgerError>;
 
+    /// Waits until every record that has its place is on disk.
+    ///
+    /// Errors: the ledger failed; whether they are is then unknown until a restart.
+    fn sync(&self) -> Result<(), LedgerError>;
+
     /// Visits the entries from `from` on in order, as they are on disk now.
     ///
     /// Errors: the log cannot be read, or an entry is damaged; the text names it.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use remit_model::task::Event;
 use remit_model::{Class, Digest, Door, HoldId, TaskId, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The schema version written into every entry.
 pub const VERSION: u8 = 1;
@@ -124,13 +124,13 @@ pub struct Clear {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub door: Option<Door>,
     /// What changes in the task's state; the fold over these is the state.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "sorted")]
     pub event: Option<Event>,
     /// The hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldId>,
     /// What became of the permit named by the first parent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "sorted")]
     pub outcome: Option<Outcome>,
     /// The policies and checks that determined the answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -144,6 +144,13 @@ pub struct Clear {
     /// What happened, in one fixed word: `permit`, `hold`, `deny`, `opened`, `frozen` …
     #[serde(skip_serializing_if = "String::is_empty")]
     pub what: String,
+}
+
+/// Writes a value whose type does not have its members in alphabetical order as if it had.
+fn sorted<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut value = serde_json::to_value(value).map_err(serde::ser::Error::custom)?;
+    value.sort_all_objects();
+    value.serialize(serializer)
 }
 
 /// The body: field name → JSON text. Kept encrypted; the entry holds a commitment for each field.
@@ -189,4 +196,43 @@ pub struct Entry {
     pub v: u8,
     /// Wall-clock time, milliseconds since the Unix epoch.
     pub wall: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use remit_model::{Integrity, Label, Spent, Value};
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_canonical_whatever_happened() {
+        let label = Label { integrity: Integrity::untrusted("mail"), ..Label::default() };
+        let call = Digest::of(b"call");
+        let events = [
+            Event::Permitted { cost: Spent::default(), label, approval: Some(call) },
+            Event::Settled { bytes: 7, unknown: Some(call) },
+            Event::Closing { reason: remit_model::task::CloseReason::Idle },
+            Event::Noted,
+        ];
+        let why = "it said \"no\"\n".to_owned();
+        let outcomes = [
+            Outcome::Answered { bytes: 1, failed: false },
+            Outcome::NotSent { why: why.clone() },
+            Outcome::Unknown { why },
+            Outcome::Unseen,
+        ];
+        for (event, outcome) in events.into_iter().zip(outcomes) {
+            let clear = Clear {
+                agent: Some("worker".to_owned()),
+                event: Some(event),
+                outcome: Some(outcome),
+                policies: vec!["b".to_owned(), "a".to_owned()],
+                what: "permit".to_owned(),
+                ..Clear::default()
+            };
+            let text = serde_json::to_string(&clear).unwrap();
+            assert_eq!(Value::parse(&text).unwrap().canonical(), text);
+            assert_eq!(serde_json::from_str::<Clear>(&text).unwrap(), clear);
+        }
+    }
 }

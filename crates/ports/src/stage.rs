@@ -68,9 +68,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use remit_model::{Call, Digest, Question, TaskId, Timestamp};
+use remit_mcp::{Object, Raw};
+use remit_model::question::Asked;
+use remit_model::{Call, Digest, Question, TaskId, Timestamp, Value};
 use remit_policy::Permit;
-use serde_json::value::RawValue;
 
 use crate::ledger::{Accepted, Receipt};
 use crate::record::Outcome;
@@ -118,9 +119,9 @@ pub struct Outbound {
 #[derive(Debug)]
 pub enum Reply {
     /// The `result`.
-    Result(Box<RawValue>),
+    Result(Object),
     /// The `error`.
-    Error(Box<RawValue>),
+    Error(Raw),
 }
 
 /// A call that is over, one way or another.
@@ -135,7 +136,7 @@ pub struct Done {
 /// A call whose outcome has its place in the log.
 #[derive(Debug)]
 pub struct Settled {
-    question: Arc<Question>,
+    permit: Box<Permit>,
     outcome: Outcome,
     reply: Option<Reply>,
     decision: u64,
@@ -253,9 +254,7 @@ impl Outbound {
 
     /// The server answered.
     pub fn answered(self, reply: Reply, failed: bool) -> Done {
-        let bytes = match &reply {
-            Reply::Result(raw) | Reply::Error(raw) => raw.get().len() as u64,
-        };
+        let bytes = reply.text().len() as u64;
         Done::of(self.recorded, Outcome::Answered { bytes, failed }, Some(reply))
     }
 
@@ -282,6 +281,18 @@ fn bounded(why: &str) -> String {
         text.push('…');
     }
     text
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// The member's text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Result(result) => result.raw().as_str(),
+            Self::Error(error) => error.as_str(),
+        }
+    }
 }
 
 // === impl Done ===
@@ -316,7 +327,7 @@ impl Done {
     pub fn settle(self, accepted: &Accepted) -> Settled {
         debug_assert!(accepted.index() > self.decision, "an outcome follows its decision");
         Settled {
-            question: Arc::from(self.permit.into_question()),
+            permit: self.permit,
             outcome: self.outcome,
             reply: self.reply,
             decision: self.decision,
@@ -332,9 +343,18 @@ impl Settled {
         &self.outcome
     }
 
-    /// Takes it apart for the reply: what was asked, what became of it, what was answered.
-    pub fn into_parts(self) -> (Arc<Question>, Outcome, Option<Reply>) {
-        (self.question, self.outcome, self.reply)
+    /// Takes it apart for the reply: what became of it, what was answered.
+    pub fn into_reply(self) -> (Outcome, Option<Reply>) {
+        (self.outcome, self.reply)
+    }
+
+    /// Gives back the call and its input, to be asked again.
+    pub fn into_call(self) -> Option<(Call, Value)> {
+        let question = self.permit.into_question();
+        match question.asked {
+            Asked::Call(call) => Some((call, question.input)),
+            _ => None,
+        }
     }
 
     /// The index of its decision.

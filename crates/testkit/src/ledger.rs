@@ -288,6 +288,16 @@ impl Ledger for MemoryLedger {
         Ok(Accepted::assertion(index, waiting))
     }
 
+    /// A log that is told to hold its records says so instead of waiting.
+    fn sync(&self) -> Result<(), LedgerError> {
+        let state = lock(&self.state);
+        match &state.failed {
+            Some(failed) => Err(failed.clone()),
+            None if state.queue.is_empty() => Ok(()),
+            None => Err(LedgerError::Busy),
+        }
+    }
+
     fn replay(&self, from: u64, visit: &mut dyn FnMut(Replayed)) -> Result<(), LedgerError> {
         let entries = self.entries();
         entries.into_iter().filter(|each| each.index >= from).for_each(visit);

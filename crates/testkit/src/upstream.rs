@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 
+use remit_mcp::{Object, Raw};
 use remit_model::{Call, Digest, ServerName, TaskId};
 use remit_ports::{
     Armed, BoxFuture, Discovery, Done, Link, Outbound, Reply, ServerStatus, ToClient, Upstream,
@@ -211,14 +212,16 @@ async fn pass(gate: &watch::Sender<bool>, cancelled: &CancellationToken) -> bool
 fn finish(outbound: Outbound, answer: Answer) -> Done {
     match answer {
         Answer::Result(json) => {
-            let failed = serde_json::from_str::<serde_json::Value>(&json)
-                .is_ok_and(|result| result.get("isError") == Some(&serde_json::Value::Bool(true)));
-            match RawValue::from_string(json) {
-                Ok(raw) => outbound.answered(Reply::Result(raw), failed),
-                Err(why) => outbound.unknown(format!("the script's result is not JSON: {why}")),
+            let result = Raw::parse(&json).map(|raw| Object::parse(&raw));
+            match result {
+                Ok(Ok(result)) => {
+                    let failed = result.get("isError").is_some_and(|flag| flag.as_str() == "true");
+                    outbound.answered(Reply::Result(result), failed)
+                }
+                _ => outbound.unknown("the script's result is not a JSON object"),
             }
         }
-        Answer::Error(json) => match RawValue::from_string(json) {
+        Answer::Error(json) => match Raw::parse(&json) {
             Ok(raw) => outbound.answered(Reply::Error(raw), true),
             Err(why) => outbound.unknown(format!("the script's error is not JSON: {why}")),
         },

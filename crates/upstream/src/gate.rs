@@ -8,7 +8,6 @@ use std::sync::{Mutex, PoisonError};
 
 use remit_mcp::{Object, Outcome};
 use remit_ports::{Armed, Done, Outbound, Reply};
-use serde_json::value::RawValue;
 
 use crate::wire::Ended;
 
@@ -56,7 +55,7 @@ impl Slot {
             State::Over => None,
             State::Stopped(done) => Some(done),
             State::Waiting(armed) => Some(armed.not_sent(ended.why())),
-            State::Open(outbound) => Some(settle(outbound, &ended)),
+            State::Open(outbound) => Some(settle(outbound, ended)),
         }
     }
 }
@@ -75,18 +74,18 @@ impl Gate for Slot {
     }
 }
 
-fn settle(outbound: Outbound, ended: &Ended) -> Done {
-    let (raw, failed, is_error) = match ended {
-        Ended::Reply(Outcome::Result(result)) => (result.raw().clone(), says_failed(result), false),
-        Ended::Reply(Outcome::Error(error)) => (error.to_raw(), true, true),
-        Ended::Unsent(why) => return outbound.not_sent(why.as_str()),
-        Ended::Http { status, why } if *status < 500 => return outbound.not_sent(why.as_str()),
-        Ended::Http { why, .. } | Ended::Lost(why) => return outbound.unknown(why.as_str()),
-    };
-    match RawValue::from_string(raw.as_str().to_owned()) {
-        Ok(raw) if is_error => outbound.answered(Reply::Error(raw), failed),
-        Ok(raw) => outbound.answered(Reply::Result(raw), failed),
-        Err(_) => outbound.unknown("the server's answer was not JSON"),
+fn settle(outbound: Outbound, ended: Ended) -> Done {
+    match ended {
+        Ended::Reply(Outcome::Result(result)) => {
+            let failed = says_failed(&result);
+            outbound.answered(Reply::Result(result), failed)
+        }
+        Ended::Reply(Outcome::Error(error)) => {
+            outbound.answered(Reply::Error(error.to_raw()), true)
+        }
+        Ended::Unsent(why) => outbound.not_sent(why),
+        Ended::Http { status, why } if status < 500 => outbound.not_sent(why),
+        Ended::Http { why, .. } | Ended::Lost(why) => outbound.unknown(why),
     }
 }
 

@@ -94,10 +94,10 @@ async fn an_answer_is_relayed_byte_for_byte() {
     assert!(matches!(done.outcome(), Outcome::Answered { failed: true, .. }), "{done:?}");
     let Some(Reply::Result(raw)) = done.reply() else { panic!("{done:?}") };
     let expected = r#"{"content": [{"type": "text", "text": "no such file"}], "isError": true}"#;
-    assert_eq!(raw.get(), expected);
+    assert_eq!(raw.raw().as_str(), expected);
     let done = send(&stand, "refuse", 20_000).await;
     let Some(Reply::Error(raw)) = done.reply() else { panic!("{done:?}") };
-    assert!(raw.get().contains("-32602"));
+    assert!(raw.as_str().contains("-32602"));
     assert!(matches!(done.outcome(), Outcome::Answered { failed: true, .. }));
 }
 

@@ -136,10 +136,10 @@ async fn an_erased_purpose_stands_nowhere() {
     let opener = Opener::Operator("olga".into());
     let task = bench.engine.open(&opener, proposal).await.unwrap().0.id().clone();
     bench.engine.close(&task, CloseReason::Done, "olga").unwrap();
-    bench.engine.project().unwrap();
+    bench.engine.project().await.unwrap();
     bench.engine.erase(&operator(), &task).await.unwrap();
     assert!(bench.engine.cell(&task).unwrap().lock().charter.purpose.is_empty());
-    bench.engine.project().unwrap();
+    bench.engine.project().await.unwrap();
     bench.restart().await;
     let saved = bench.store.load().unwrap().unwrap();
     assert!(saved.tasks.iter().any(|saved| *saved.id() == task));
@@ -151,7 +151,7 @@ async fn a_projection_whose_catalogue_cannot_be_read_readmits_nothing() {
     let mut bench = Bench::new().await;
     let id = ToolId::new(&server("files"), "read_file");
     bench.engine.withdraw_tool(&operator(), &id).await.unwrap();
-    bench.engine.project().unwrap();
+    bench.engine.project().await.unwrap();
     let mut saved = bench.store.load().unwrap().unwrap();
     saved.catalogue = Some(r#"{"of":"another version"}"#.to_owned());
     bench.store.save(&saved).unwrap();

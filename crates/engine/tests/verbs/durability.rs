@@ -52,7 +52,7 @@ async fn a_restart_finds_the_state_that_was() {
     bench.engine.close(&second.task, CloseReason::Done, "olga").unwrap();
     for projected in [false, true] {
         if projected {
-            bench.engine.project().unwrap();
+            bench.engine.project().await.unwrap();
         }
         let before: Vec<_> = bench.engine.cells().iter().map(|cell| cell.lock().clone()).collect();
         let holds: Vec<_> =
@@ -88,7 +88,7 @@ async fn a_lost_projection_costs_time_not_truth() {
     let mut bench = Bench::new().await;
     let caller = bench.task().await;
     bench.call(&caller, "files/read_file").await.unwrap();
-    bench.engine.project().unwrap();
+    bench.engine.project().await.unwrap();
     bench.store.lose();
     bench.restart().await;
     assert_eq!(bench.engine.cell(&caller.task).unwrap().lock().account().spent.calls, 1);

@@ -139,6 +139,8 @@ async fn what_became_of_a_call_is_told_honestly() {
     for (scripted, words) in [
         (Scripted::Unknown("it died".to_owned()), "may or may not have happened"),
         (Scripted::NotSent("no such program".to_owned()), "nothing was sent"),
+        // Two readers could differ, so it is no answer.
+        (Scripted::Result(r#"{"a":1,"a":2}"#.to_owned()), "may or may not have happened"),
     ] {
         bench.servers.script.set_script(move |_| scripted.clone());
         let result = Post::call(&work, "mail__read_mail").send(&bench).await.result();
@@ -155,9 +157,6 @@ async fn what_became_of_a_call_is_told_honestly() {
         answer.text,
         r#"{"jsonrpc":"2.0","id":1,"error":{"code": -32099, "message":"no\u0020mail", "data" :1.50}}"#
     );
-    bench.servers.script.set_script(|_| Scripted::Result(r#"{"a":1,"a":2}"#.to_owned()));
-    let answer = Post::call(&work, "mail__read_mail").send(&bench).await;
-    assert_eq!(answer.error().1, -32603, "two readers could differ: {}", answer.text);
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn answers_by_the_script_and_remembers() {
     let done = upstream.send(armed, link).await;
     assert_eq!((done.decision(), upstream.sent()[0].decision), (4, 4));
     let Some(Reply::Result(raw)) = done.reply() else { panic!("{done:?}") };
-    assert!(raw.get().contains("mail/send"));
+    assert!(raw.raw().as_str().contains("mail/send"));
     assert!(matches!(done.outcome(), Outcome::Answered { failed: false, .. }));
     assert!(matches!(heard.recv().await, Some(ToClient::Notification(_))));
 }
