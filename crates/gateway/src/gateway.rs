@@ -1,7 +1,7 @@
 //! What both transports share: the engine, the bounds, the sessions.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use remit_engine::Engine;
@@ -9,6 +9,7 @@ use remit_mcp::{Limits, Raw, meta};
 use remit_model::{ServerName, TaskId};
 
 use crate::sessions::Sessions;
+use crate::sheets::Sheets;
 
 /// Bounds and names that a person may configure.
 #[derive(Clone, Debug)]
@@ -69,6 +70,7 @@ pub struct Gateway {
     pub(crate) engine: Arc<Engine>,
     pub(crate) config: Config,
     pub(crate) sessions: Sessions,
+    pub(crate) sheets: Sheets,
     calls: Arc<Gate>,
     streams: Arc<Gate>,
 }
@@ -79,12 +81,15 @@ impl Gateway {
         let sessions = Sessions::new(config.session_idle, config.max_sessions);
         let calls = Gate::new(config.max_in_flight);
         let streams = Gate::new(config.max_streams);
-        Arc::new(Self { engine, config, sessions, calls, streams })
+        let sheets = Sheets::default();
+        Arc::new(Self { engine, config, sessions, sheets, calls, streams })
     }
 
     /// What this program calls itself.
     pub(crate) fn server_info() -> Raw {
-        meta::implementation("remit", env!("CARGO_PKG_VERSION"))
+        static INFO: LazyLock<Raw> =
+            LazyLock::new(|| meta::implementation("remit", env!("CARGO_PKG_VERSION")));
+        INFO.clone()
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -30,6 +30,7 @@ mod peer;
 mod render;
 mod session;
 mod sessions;
+mod sheets;
 mod walk;
 mod watch;
 

@@ -13,7 +13,7 @@ use remit_mcp::{Edit, Object, Raw, Request, RpcError, meta, method};
 use remit_model::{Call, Operation, ServerName};
 
 pub(crate) use about::opening;
-pub(crate) use tools::mirrored;
+pub(crate) use tools::called;
 
 use crate::answer::Answer;
 use crate::gateway::Gateway;

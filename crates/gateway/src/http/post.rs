@@ -136,8 +136,9 @@ fn given(visit: &Visit) -> Vec<(&str, &str)> {
 /// Checks that the headers say what the body says.
 fn agree(visit: &Visit, request: &Request, revision: Revision) -> Result<(), RpcError> {
     let given = given(visit);
-    let mirrored = methods::mirrored(&visit.gateway, visit.server.as_ref(), request);
-    headers::check(&given, request, revision, mirrored.as_ref())
+    let sheet = methods::called(&visit.gateway, visit.server.as_ref(), request);
+    let mirrored = sheet.as_ref().and_then(|sheet| sheet.mirrored.as_ref());
+    headers::check(&given, request, revision, mirrored)
 }
 
 async fn stateless(visit: &Visit, request: Request, meta: RequestMeta) -> Response {

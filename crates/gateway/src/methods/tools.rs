@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use remit_mcp::{Edit, Object, ParamHeaders, Raw, Request, RpcError, method};
+use remit_mcp::{Edit, Raw, Request, RpcError, method};
 use remit_model::{Admission, Operation, ServerName, Tool, ToolId};
 use serde_json::json;
 
 use super::{Context, Plan, call};
 use crate::gateway::Gateway;
 use crate::names::Names;
+use crate::sheets::{Sheet, object};
 
 /// What the model reads of a tool that waits for its owner, instead of the server's own words.
 const QUARANTINED: &str = "This tool is new or has changed since it was last admitted, so its \
@@ -25,40 +26,28 @@ impl Context<'_> {
     pub(super) fn call_tool(&self) -> Result<Plan, RpcError> {
         let offered = self.text("name")?;
         let (server, name) = resolve(self.gateway, &self.names(), &self.servers, &offered)?;
-        let declares_output = self
-            .gateway
-            .engine
-            .world()
-            .catalogue
-            .get(&ToolId::new(&server, &name))
-            .is_some_and(declares_output);
+        let tool = ToolId::new(&server, &name);
+        let sheet = self.gateway.sheets.of(&self.gateway.engine.world(), &tool);
         let change = Some(("name", Raw::string(&name)));
         let mut prepared = self.governed(server, Operation::CallTool { name }, change);
-        prepared.form.declares_output = declares_output;
+        prepared.form.declares_output = sheet.declares_output;
         Ok(call(prepared))
     }
 }
 
-/// What the tool that `request` calls mirrors into headers; `None` for every other request and for
-/// tools that are not shown with their own schema.
-pub(crate) fn mirrored(
+/// What has to be observed of the tool that `request` calls; `None` for every other request.
+pub(crate) fn called(
     gateway: &Arc<Gateway>,
     server: Option<&ServerName>,
     request: &Request,
-) -> Option<ParamHeaders> {
+) -> Option<Arc<Sheet>> {
     if request.method() != method::TOOLS_CALL {
         return None;
     }
     let offered = request.param("name")?.as_text()?;
     let names = Names::new(server, &gateway.config.separator);
     let (server, name) = resolve(gateway, &names, &gateway.servers(server), &offered).ok()?;
-    let world = gateway.engine.world();
-    let tool = world.catalogue.get(&ToolId::new(&server, &name))?;
-    if matches!(tool.admission, Admission::Quarantined { .. }) {
-        return None;
-    }
-    let schema = object(&tool.definition)?.get("inputSchema")?;
-    ParamHeaders::of_schema(&schema).ok()
+    Some(gateway.sheets.of(&gateway.engine.world(), &ToolId::new(&server, &name)))
 }
 
 fn resolve(
@@ -89,20 +78,4 @@ fn shown(tool: &Tool, names: &Names<'_>) -> Option<String> {
         return Some(tool.definition.clone());
     }
     Some(Edit::of(&definition).set("name", Raw::string(&name)).finish().to_string())
-}
-
-/// Whether a client may hold an `outputSchema` of this tool, from now or from before it changed.
-fn declares_output(tool: &Tool) -> bool {
-    let before = match &tool.admission {
-        Admission::Quarantined { before, .. } => before.as_deref(),
-        _ => None,
-    };
-    [Some(tool.definition.as_str()), before]
-        .into_iter()
-        .flatten()
-        .any(|definition| object(definition).is_some_and(|tool| tool.has("outputSchema")))
-}
-
-fn object(definition: &str) -> Option<Object> {
-    Object::parse(&Raw::parse(definition).ok()?).ok()
 }

@@ -28,8 +28,12 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long an unused connection is trusted. Servers close theirs after five seconds and more, and
 /// a request written into a closing connection is one whose fate nobody knows.
 const IDLE: Duration = Duration::from_secs(2);
-/// How many unused connections are kept.
-const MAX_IDLE: usize = 16;
+/// How many unused connections are kept: one for each call that may be in flight, so that a server
+/// that is used by many at once is not connected to anew for each.
+const MAX_IDLE: usize = 64;
+
+/// How many connections a request is tried on that close before it is written.
+const ATTEMPTS: usize = 17;
 
 /// A connection that carries one request at a time.
 pub(crate) type Connection = SendRequest<Full<Bytes>>;
@@ -76,7 +80,7 @@ impl Pool {
         mut request: Request<Full<Bytes>>,
         gate: &dyn Gate,
     ) -> Result<(Response<Incoming>, Connection), Ended> {
-        for _ in 0..=MAX_IDLE {
+        for _ in 0..ATTEMPTS {
             let mut connection = self.checkout().await.map_err(Ended::Unsent)?;
             if !gate.open() {
                 return Err(Ended::Unsent("it was stopped before it was sent".to_owned()));
