@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Table(Table),
     /// Minutes of load on one Remit; then its ledger is compared with what the server counted
     Sustained(Sustained),
+    /// What `cargo bench -p remit-bench` last measured of the parts
+    Parts(Parts),
 }
 
 #[derive(Debug, Args)]
@@ -100,6 +102,15 @@ pub(crate) struct Sustained {
     pub(crate) seconds: Option<Duration>,
     #[command(flatten)]
     pub(crate) report: Report,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Parts {
+    /// Where Criterion keeps what it measured
+    #[arg(long, default_value = "target/criterion", value_name = "DIR")]
+    pub(crate) criterion: PathBuf,
+    #[command(flatten)]
+    pub(crate) page: Page,
 }
 
 /// The rows of a table, beside the server directly and the bare proxy.
@@ -184,15 +195,22 @@ pub(crate) struct Report {
     /// Write all rounds as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Put the result into this page, between `<!-- begin SECTION -->` and `<!-- end SECTION -->`
-    #[arg(long, value_name = "FILE", requires = "section")]
-    pub(crate) page: Option<PathBuf>,
-    /// The section of the page
-    #[arg(long, requires = "page")]
-    pub(crate) section: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
 }
 
-impl Report {
+/// A page that shows a result.
+#[derive(Debug, Args)]
+pub(crate) struct Page {
+    /// Put the result into this page, between `<!-- begin SECTION -->` and `<!-- end SECTION -->`
+    #[arg(long, value_name = "FILE", requires = "section")]
+    page: Option<PathBuf>,
+    /// The section of the page
+    #[arg(long, requires = "page")]
+    section: Option<String>,
+}
+
+impl Page {
     /// Prints the result and puts it into the page.
     ///
     /// Errors: it cannot be written.

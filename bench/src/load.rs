@@ -273,3 +273,74 @@ impl Caller {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// How long the server below pauses, once.
+    const PAUSE: Duration = Duration::from_millis(500);
+
+    /// Answers each request with `body`, and pauses before the tenth answer.
+    async fn serve(mut stream: TcpStream, body: &'static str) {
+        let served = AtomicU64::new(0);
+        let mut buffer = [0; 4096];
+        while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {
+            if served.fetch_add(1, Ordering::Relaxed) == 9 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    async fn loaded(rate: Option<u32>, bytes: usize) -> Result<Sample, Fail> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        tokio::spawn(async move { serve(listener.accept().await.unwrap().0, "0123456789").await });
+        let plan = Plan {
+            connections: 1,
+            bytes,
+            rate,
+            warm_up: Duration::ZERO,
+            lasts: Duration::from_secs(1),
+            parts: 1,
+        };
+        run(&Target::new(&url, "t").unwrap(), plan).await?.total()
+    }
+
+    /// How many calls took at least half of the pause.
+    fn slow(sample: &Sample) -> u64 {
+        let half = u64::try_from(PAUSE.as_nanos() / 2).unwrap();
+        sample.latencies.count_between(half, u64::MAX)
+    }
+
+    #[tokio::test]
+    async fn a_pause_shows_in_every_call_that_was_due_meanwhile() {
+        let open = loaded(Some(200), 10).await.unwrap();
+        // 100 calls are due during the pause, half of them in its first half.
+        assert!(slow(&open) >= 45, "{}", slow(&open));
+        let closed = loaded(None, 10).await.unwrap();
+        assert!(closed.calls > 10 && slow(&closed) < 10, "{} of {}", slow(&closed), closed.calls);
+    }
+
+    #[tokio::test]
+    async fn what_was_due_and_never_sent_counts() {
+        let open = loaded(Some(2_000_000), 10).await.unwrap();
+        assert!(open.unsent > 0);
+        assert_eq!(open.latencies.len(), open.calls + open.unsent);
+    }
+
+    #[tokio::test]
+    async fn a_short_answer_is_no_answer() {
+        let why = loaded(None, 11).await.unwrap_err().to_string();
+        assert!(why.contains("a result of 11 bytes") && why.contains("0123456789"), "{why}");
+    }
+}

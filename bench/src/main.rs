@@ -16,6 +16,7 @@ mod load;
 mod machine;
 mod operator;
 mod pace;
+mod parts;
 mod process;
 mod proxy;
 mod say;
@@ -56,6 +57,7 @@ fn run(command: Command) -> Result<(), Fail> {
         Command::Proxy { listen, upstream } => servers()?.block_on(proxy::run(listen, upstream)),
         Command::Load(args) => generator()?.block_on(load(args)),
         Command::Table(args) => generator()?.block_on(table::run(&args)),
+        Command::Parts(args) => parts::run(&args),
         Command::Sustained(args) => generator()?.block_on(sustained::run(&args)),
     }
 }

@@ -75,7 +75,7 @@ pub(crate) async fn run(args: &cli::Sustained) -> Result<(), Fail> {
     if let Some(file) = &args.report.json {
         std::fs::write(file, serde_json::to_vec_pretty(&sustained)?)?;
     }
-    args.report.publish(&sustained.markdown(lasts.as_secs_f64())?)?;
+    args.report.page.publish(&sustained.markdown(lasts.as_secs_f64())?)?;
     sustained.counts.compare()
 }
 

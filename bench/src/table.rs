@@ -52,7 +52,7 @@ pub(crate) async fn run(args: &cli::Table) -> Result<(), Fail> {
     if let Some(file) = &args.report.json {
         std::fs::write(file, serde_json::to_vec_pretty(&table)?)?;
     }
-    args.report.publish(&table.markdown(args.rounds)?)
+    args.report.page.publish(&table.markdown(args.rounds)?)
 }
 
 /// All rows under one load.
