@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
+use rustix::thread::{Timespec, nanosleep};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock;
@@ -20,17 +20,18 @@ pub(crate) fn keep(rate: u32, due: &UnboundedSender<Instant>) {
     }
 }
 
+/// Returns at once where the moment is past: even the shortest sleep takes a while, and a beat that
+/// fell behind must catch up.
 fn sleep_until(moment: Instant) {
     loop {
         let wait = moment.saturating_duration_since(clock::now());
-        let (Ok(tv_sec), tv_nsec) = (i64::try_from(wait.as_secs()), wait.subsec_nanos()) else {
-            return;
-        };
-        let wait = Timespec { tv_sec, tv_nsec: i64::from(tv_nsec) };
-        // A signal may cut it short.
-        if !matches!(nanosleep(&wait), NanosleepRelativeResult::Interrupted(_)) {
+        let Ok(tv_sec) = i64::try_from(wait.as_secs()) else { return };
+        if wait.is_zero() {
             return;
         }
+        let wait = Timespec { tv_sec, tv_nsec: i64::from(wait.subsec_nanos()) };
+        // However it ends, the loop looks at the clock again.
+        let _ = nanosleep(&wait);
     }
 }
 
