@@ -112,6 +112,8 @@ fn record(latencies: &mut Histogram<u64>, latency: Duration) {
 /// measured as an answer would make everything look fast.
 pub(crate) async fn run(target: &Target, plan: Plan) -> Result<Run, Fail> {
     let tally = Arc::new(Mutex::new(Tally::new()?));
+    // Holds what is due and not sent yet: at most the rate times the time of the run. A bound would
+    // hold back the beat, and with it hide what the measured one delays.
     let (due, calls) = mpsc::unbounded_channel();
     let calls = plan.rate.map(|_| Arc::new(tokio::sync::Mutex::new(calls)));
     let mut workers = tokio::task::JoinSet::new();
