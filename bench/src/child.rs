@@ -82,6 +82,16 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    /// Waits until it is gone: whoever removes its folder next must not race with its writes.
+    fn drop(&mut self) {
+        drop(self.child.start_kill());
+        while matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// Runs a command to its end and takes its standard output.
 ///
 /// Errors: it cannot be started, or failed; with what it said.

@@ -31,6 +31,7 @@ mod wire;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command};
 use crate::fail::Fail;
@@ -56,9 +57,22 @@ fn run(command: Command) -> Result<(), Fail> {
         Command::Upstream { listen } => servers()?.block_on(upstream::run(listen)),
         Command::Proxy { listen, upstream } => servers()?.block_on(proxy::run(listen, upstream)),
         Command::Load(args) => generator()?.block_on(load(args)),
-        Command::Table(args) => generator()?.block_on(table::run(&args)),
+        Command::Table(args) => generator()?.block_on(unless_stopped(table::run(&args))),
         Command::Parts(args) => parts::run(&args),
-        Command::Sustained(args) => generator()?.block_on(sustained::run(&args)),
+        Command::Sustained(args) => generator()?.block_on(unless_stopped(sustained::run(&args))),
+    }
+}
+
+/// Gives up `work` when this process is told to stop, so that its processes and folders go with it.
+async fn unless_stopped(work: impl Future<Output = Result<(), Fail>>) -> Result<(), Fail> {
+    let mut told = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = work => done,
+        _ = told.recv() => Err(Fail::new("told to stop")),
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            Err(Fail::new("interrupted"))
+        }
     }
 }
 

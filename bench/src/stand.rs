@@ -4,6 +4,7 @@
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -24,6 +25,9 @@ const TEMPLATE: &str = "reading";
 const OPENERS: usize = 16;
 /// How many tasks are opened with one session: sessions last five minutes.
 const PER_SESSION: usize = 20_000;
+/// How often it is asked whether the tool is there yet, and how long between: five minutes in all.
+const OFFER_LOOKS: usize = 600;
+const OFFER_PAUSE: Duration = Duration::from_millis(500);
 /// How many grants are kept: more tasks than connections lie open, but are not used.
 const MAX_GRANTS: usize = 1_024;
 
@@ -75,8 +79,9 @@ impl fmt::Display for Setup {
 #[derive(Debug)]
 pub(crate) struct Stand {
     binary: PathBuf,
-    dir: TempDir,
+    // Dropped before the folder it writes into.
     serving: Running,
+    dir: TempDir,
     grants: Vec<String>,
     address: String,
 }
@@ -134,8 +139,9 @@ impl Stand {
         };
         let serving = Running::start(binary, &arguments, ready).await?;
         let address = serde_json::from_str::<Ready>(&serving.said)?.address;
+        until_offered(binary, text(&state)?).await?;
         let grants = open(&state, setup.tasks).await?;
-        Ok(Self { binary: binary.to_owned(), dir, serving, grants, address })
+        Ok(Self { binary: binary.to_owned(), serving, dir, grants, address })
     }
 
     /// Where the load goes.
@@ -169,6 +175,18 @@ impl Stand {
         let (permits, outcomes) = crate::export::count(&self.binary, text(&state)?).await?;
         Ok(Ledger { entries: verified.journal, permits, outcomes, open: verified.open_calls })
     }
+}
+
+/// Waits until the server's tool is in the catalogue: with ten thousand policies, a Remit is ready
+/// before it has checked them all against what the server offers.
+async fn until_offered(binary: &Path, state: &str) -> Result<(), Fail> {
+    for _ in 0..OFFER_LOOKS {
+        if output(binary, &["tool", "list", "--json", "--state", state]).await?.contains(TOOL) {
+            return Ok(());
+        }
+        tokio::time::sleep(OFFER_PAUSE).await;
+    }
+    Err(Fail::new(format!("`{TOOL}` is not among the tools of {}", binary.display())))
 }
 
 /// Opens `count` tasks. As an operator: the limit on openings is for peers.

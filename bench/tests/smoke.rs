@@ -60,3 +60,31 @@ fn every_row_is_measured_under_every_load() {
         assert_eq!(said.matches(&format!("| {name} |")).count(), 6 + 1, "{name}: {said}");
     }
 }
+
+#[test]
+fn a_run_that_is_told_to_stop_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let is_empty = || std::fs::read_dir(dir.path()).unwrap().next().is_none();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_remit-bench"))
+        .args(["sustained", "--parts", "100", "--remit"])
+        .arg(remit())
+        .env("TMPDIR", dir.path())
+        .spawn()
+        .unwrap();
+    let serves = || {
+        let mut folders = std::fs::read_dir(dir.path()).unwrap();
+        folders.any(|folder| folder.unwrap().path().join("state/remit.sock").exists())
+    };
+    assert!((0..600).any(|_| serves() || pause()), "no Remit was started");
+    let id = run.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(!run.wait().unwrap().success());
+    assert!(is_empty());
+}
+
+/// A tenth of a second, and `false`.
+#[expect(clippy::disallowed_methods, reason = "waits for another process")]
+fn pause() -> bool {
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    false
+}
