@@ -1,0 +1,126 @@
+//! The tool server behind everything that is measured: stateless MCP (2026-07-28) on hyper, one
+//! tool that returns as many bytes as it is asked for, and a count of its calls.
+//!
+//! It does as little as a server can, so that a difference between two rows of a table belongs to
+//! what stands before it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::fail::Fail;
+use crate::service;
+
+/// The tool's name.
+pub(crate) const TOOL: &str = "read_note";
+/// The largest result, in bytes.
+pub(crate) const MAX_RESULT: usize = 64 << 10;
+
+const DISCOVERED: &str = r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"},"resultType":"complete"}"#;
+const LISTED: &str = r#"{"tools":[{"name":"read_note","description":"Reads a note of the given length.","inputSchema":{"type":"object","properties":{"id":{"type":"string"},"bytes":{"type":"integer"}},"required":["id","bytes"]},"annotations":{"readOnlyHint":true}}],"resultType":"complete","ttlMs":60000,"cacheScope":"private"}"#;
+
+/// What is read of a request.
+#[derive(Deserialize)]
+struct Asked<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: &'a str,
+    #[serde(default)]
+    params: Params,
+}
+
+#[derive(Default, Deserialize)]
+struct Params {
+    #[serde(default)]
+    arguments: Arguments,
+}
+
+#[derive(Default, Deserialize)]
+struct Arguments {
+    #[serde(default)]
+    bytes: usize,
+}
+
+/// Serves on `address` until the process ends; says where on standard output.
+///
+/// Errors: the address is taken.
+pub(crate) async fn run(address: SocketAddr) -> Result<(), Fail> {
+    let calls = Arc::new(AtomicU64::new(0));
+    service::serve(address, move |request| answer(request, Arc::clone(&calls))).await
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    calls: Arc<AtomicU64>,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    if request.method() == Method::GET {
+        return Ok(json(format!("{{\"calls\":{}}}", calls.load(Ordering::Relaxed)).into()));
+    }
+    let body = request.into_body().collect().await?.to_bytes();
+    let Ok(asked) = serde_json::from_slice::<Asked<'_>>(&body) else {
+        return Ok(service::empty(StatusCode::BAD_REQUEST));
+    };
+    let Some(id) = asked.id else { return Ok(service::empty(StatusCode::ACCEPTED)) };
+    let result = match asked.method {
+        "tools/call" => {
+            calls.fetch_add(1, Ordering::Relaxed);
+            return Ok(json(note(id.get(), asked.params.arguments.bytes)));
+        }
+        "server/discover" => DISCOVERED,
+        "tools/list" => LISTED,
+        _ => {
+            let error = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32601,\"message\":\"no such method\"}}}}"
+            );
+            return Ok(json(error.into()));
+        }
+    };
+    Ok(json(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}").into()))
+}
+
+/// The answer with a text of `bytes` bytes.
+fn note(id: &str, bytes: usize) -> Bytes {
+    const BEFORE: &[u8] =
+        br#","result":{"resultType":"complete","content":[{"type":"text","text":""#;
+    let bytes = bytes.min(MAX_RESULT);
+    let mut answer = Vec::with_capacity(bytes.saturating_add(id.len()).saturating_add(128));
+    answer.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    answer.extend_from_slice(id.as_bytes());
+    answer.extend_from_slice(BEFORE);
+    answer.resize(answer.len().saturating_add(bytes), b'x');
+    answer.extend_from_slice(br#""}]}}"#);
+    answer.into()
+}
+
+fn json(body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_as_long_as_asked_and_valid() {
+        for bytes in [0, 1024] {
+            let note: serde_json::Value = serde_json::from_slice(&note("7", bytes)).unwrap();
+            assert_eq!(note["id"], 7);
+            assert_eq!(note["result"]["content"][0]["text"].as_str().unwrap().len(), bytes);
+        }
+        for fixed in [DISCOVERED, LISTED] {
+            serde_json::from_str::<serde_json::Value>(fixed).unwrap();
+        }
+        assert!(LISTED.contains(TOOL));
+    }
+}
