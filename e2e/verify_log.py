@@ -140,7 +140,7 @@ def cosigned_at(note, witness):
 
 def check_witnesses(root, vkey, leaves, witnesses):
     """For each witness the newest size it cosigned, where the entries lead to what it saw."""
-    files = [root / "checkpoint", *sorted((root / "witnessed").glob("*"))]
+    files = [root / "checkpoint", *sorted((root / "witnessed").glob("[0-9a-f]" * 8))]
     cosigned = {}
     for file in files:
         size, want, note = read_checkpoint(file, vkey)

@@ -106,6 +106,10 @@ pub(crate) struct Init {
     /// Take the servers of an MCP client's configuration (`mcpServers` JSON)
     #[arg(long, value_name = "FILE")]
     pub(crate) import: Option<PathBuf>,
+    /// The name of the log, an address without scheme that no other log has; witnesses know it by
+    /// that [default: this machine's name and `/remit`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use remit_model::Clock;
 use remit_tlog::witness::origin_hash;
-use remit_tlog::{Checkpoint, CosigningKey, Note, Submission, VerifierKey, WitnessKey};
+use remit_tlog::{Checkpoint, CosigningKey, Hash, Note, Submission, VerifierKey, WitnessKey};
 
 use crate::judge::{self, Refused};
 use crate::shelf::Shelf;
@@ -19,7 +19,15 @@ use crate::shelf::Shelf;
 #[derive(Debug)]
 struct Known {
     keys: Vec<VerifierKey>,
-    turn: Mutex<()>,
+    turn: Mutex<Turn>,
+}
+
+/// What whoever has the turn must know beside what is on disk.
+#[derive(Debug, Default)]
+struct Turn {
+    /// The root of the checkpoint last told of as inconsistent. Anybody can submit what the log
+    /// once signed, with a wrong proof and as often as they like; it is told of once.
+    told: Option<Hash>,
 }
 
 /// Cosigns the checkpoints of the logs it knows.
@@ -86,14 +94,14 @@ impl Witness {
             .map_err(|why: remit_tlog::SubmissionError| Refused::Malformed(why.to_string()))?;
         let origin = judge::claim(&submission.checkpoint)?.origin;
         let known = self.logs.get(&origin).ok_or_else(|| Refused::Unknown(origin.clone()))?;
-        let _turn = known.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = known.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = self.newest(&origin, known).map_err(|why| {
             tracing::error!(%why, "nothing is cosigned for this log");
             Refused::Failed("what was cosigned of this log cannot be read".to_owned())
         })?;
         let latest = newest.as_ref().map(|(checkpoint, _)| checkpoint);
         let judged = judge::judge(&submission, &known.keys, latest);
-        let (checkpoint, note) = judged.inspect_err(|why| tell(&origin, why, &submission))?;
+        let (checkpoint, note) = judged.inspect_err(|why| turn.tell(why, &submission))?;
         let line = self.key.cosign(&note, self.clock.now().as_secs()).ok_or_else(|| {
             Refused::Failed("the clock of this witness does not say what time it is".to_owned())
         })?;
@@ -119,11 +127,15 @@ impl Witness {
     }
 }
 
-/// A log that contradicts itself has to be known of, with what proves it.
-fn tell(origin: &str, why: &Refused, submission: &Submission) {
-    if let Refused::Inconsistent { .. } = why {
-        let signed = submission.checkpoint.to_string();
-        tracing::error!(%origin, %why, signed, "NOT cosigned: the log forked, or lost entries");
+impl Turn {
+    /// A log that contradicts itself has to be known of, with what proves it.
+    fn tell(&mut self, why: &Refused, submission: &Submission) {
+        let Refused::Inconsistent { .. } = why else { return };
+        let Ok(checkpoint) = judge::claim(&submission.checkpoint) else { return };
+        if self.told.replace(checkpoint.root) != Some(checkpoint.root) {
+            let (origin, signed) = (checkpoint.origin, submission.checkpoint.to_string());
+            tracing::error!(%origin, %why, signed, "NOT cosigned: a fork, or a wrong proof");
+        }
     }
 }
 
