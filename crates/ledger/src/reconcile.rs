@@ -276,6 +276,15 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_of_a_call_is_the_documented_one() {
+        // By hashlib, from the parts in docs/record-schema.md.
+        let expected = "50c12760f76a7a28a742e3404f6d70bd54d6603197534c072e53552ab3098a45";
+        let arguments = Value::parse(r#"{"to": "a@example.com", "n": 1.50}"#).unwrap();
+        let digest = call_digest(&"mail".parse().unwrap(), "send", &arguments);
+        assert_eq!(digest.to_string(), expected);
+    }
+
+    #[test]
     fn both_sides_agree_whatever_the_order() {
         let calls = [(1, Some(OK)), (2, Some(OK)), (1, Some(OK)), (3, Some(Outcome::Stopped))];
         for lines in [
