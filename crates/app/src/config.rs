@@ -520,7 +520,7 @@ mod tests {
         let nobody = "[[template]]\nname = \"t\"\nmay_open = [\"bot\"]\ntools = [\"*\"]";
         assert!(why(nobody).contains("not an [[agent]]"));
         let witness = "[[witness]]\nurl = \"https://w.example\"\nkey = \"";
-        assert!(why(&format!("{witness}w.example+00000000+AQ==\"")).contains("verifier key"));
+        assert!(why(&format!("{witness}w.example+00000000+AQ==\"")).contains("a witness's key"));
         let key = remit_tlog::CosigningKey::from_seed("w.example", &[1; 32]).unwrap();
         let witness = format!("{witness}{}\"\n", key.witness());
         Config::parse(&witness).unwrap();
