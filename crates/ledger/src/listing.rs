@@ -84,6 +84,21 @@ impl Listing {
     }
 }
 
+/// Removes what a crash left of files that were about to take their place in the public log in
+/// `dir`: it belongs to no log, and whoever publishes the folder would publish it too.
+///
+/// Errors: a folder cannot be read, or a file not be removed.
+pub(crate) fn clear_drafts(dir: &Path) -> Result<(), (String, io::Error)> {
+    let mut files = Vec::new();
+    walk(dir, "", &mut files)?;
+    let is_draft = |file: &String| Path::new(file).extension().is_some_and(|ext| ext == "new");
+    let drafts = files.into_iter().filter(|(file, is_file)| *is_file && is_draft(file));
+    for (file, _) in drafts {
+        fs::remove_file(dir.join(&file)).map_err(|why| (file, why))?;
+    }
+    Ok(())
+}
+
 fn is_segment(file: &str, segments: &mut BTreeSet<u32>) -> bool {
     let name = file.strip_prefix("journal/");
     let (name, unfinished) = match name.and_then(|name| name.strip_suffix(".new")) {

@@ -22,7 +22,7 @@ use crate::files::{self, Segment};
 use crate::journal::{self, Cursor, Item, Place};
 use crate::publish::{self, PublishError, Publisher};
 use crate::reader::{Marks, Reader};
-use crate::{Config, Doors, JournalError, frame};
+use crate::{Config, Doors, JournalError, frame, listing};
 
 /// Why a ledger does not open.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +151,10 @@ pub(crate) fn recover(
     doors: &Doors,
 ) -> Result<Recovered, OpenError> {
     let lock = folders(config)?;
+    if let Err((file, why)) = listing::clear_drafts(&config.ledger()) {
+        // No reason not to record stops; the next start tries again.
+        tracing::warn!(file, %why, "an unfinished file stays in the public log");
+    }
     let hanging = publish::read_checkpoint(&config.ledger(), key.verifier())?;
     let checkpoint = hanging.as_ref().map(|(checkpoint, _)| checkpoint.clone());
     let board = Board::new(config.ledger(), Arc::clone(&doors.files), hanging);
