@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Verify a published transparency log without any of the code that wrote it.
 
-usage: verify_log.py LOG_DIR VKEY [--json]
+usage: verify_log.py LOG_DIR VKEY [--witness WITNESS_VKEY]… [--json]
 
-LOG_DIR  a folder at the paths of C2SP tlog-tiles: `checkpoint`, `tile/<L>/…`, `tile/entries/…`
-VKEY     the log's verifier key, `<name>+<key id>+<base64>`, had from somewhere else than LOG_DIR
+LOG_DIR       a folder at the paths of C2SP tlog-tiles: `checkpoint`, `tile/<L>/…`, `tile/entries/…`,
+              and `witnessed/<key id>`, the newest checkpoint that each witness cosigned
+VKEY          the log's verifier key, `<name>+<key id>+<base64>`, had from somewhere else than LOG_DIR
+WITNESS_VKEY  the key of a witness, had from the witness: it must have cosigned a checkpoint
 
 Checks the checkpoint's signature, every entry bundle, every tile at every level (full and partial,
 against hashes computed from the entries alone), the root, and that no file is there that the log
-does not explain. Prints `verified N entries, root …` and exits 0, or names the file, and the entry
+does not explain; each cosigned checkpoint against the entries, and each cosignature (C2SP
+tlog-cosignature) asked about. Prints `verified N entries, root …` and exits 0, or names the file, and the entry
 where there is one, and exits 1. Needs the standard library and `cryptography`.
 """
 
@@ -26,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 WIDTH = 256
 ED25519 = 1
+COSIGNATURE = 4
 
 
 class Wrong(Exception):
@@ -64,50 +68,93 @@ def b64(text, what):
     return raw
 
 
-def read_vkey(text):
+def read_vkey(text, kind=ED25519):
     parts = text.split("+", 2)
     if len(parts) != 3:
         raise Wrong("the verifier key is not `<name>+<key id>+<base64>`")
     name, key_id, key = parts[0], parts[1], b64(parts[2], "the verifier key")
-    if len(key) != 33 or key[0] != ED25519:
-        raise Wrong("the verifier key is not an Ed25519 key")
+    if len(key) != 33 or key[0] != kind:
+        raise Wrong(f"the verifier key is not an Ed25519 key of type {kind}")
     if sha256(name.encode() + b"\n" + key)[:4].hex() != key_id:
         raise Wrong("the verifier key's id does not follow from its name and key")
     return name, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(key[1:])
 
 
-def read_checkpoint(path, vkey):
-    """The size and root of the checkpoint, after its signature was verified."""
-    name, key_id, public = vkey
+def read_note(path):
+    """The text of a signed note and its signature lines: name, key id, signature."""
     try:
         note = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as why:
-        raise Wrong(f"checkpoint: {why}") from None
+        raise Wrong(f"{path.name}: {why}") from None
     body, mark, lines = note.rpartition("\n\n")
     if not mark or not lines.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", note):
-        raise Wrong("checkpoint: not a signed note")
-    text = body + "\n"
-    signed = False
+        raise Wrong(f"{path.name}: checkpoint: not a signed note")
+    signatures = []
     for line in lines[:-1].split("\n"):
         match = re.fullmatch(r"— ([^\s+]+) (\S+)", line)
         if not match:
-            raise Wrong(f"checkpoint: not a signature line: {line!r}")
-        blob = b64(match[2], "checkpoint: signature")
-        if match[1] == name and blob[:4] == key_id:
-            try:
-                public.verify(blob[4:], text.encode())
-            except InvalidSignature:
-                raise Wrong("checkpoint: the signature does not fit the text") from None
-            signed = True
+            raise Wrong(f"{path.name}: checkpoint: not a signature line: {line!r}")
+        blob = b64(match[2], f"{path.name}: checkpoint: signature")
+        signatures.append((match[1], blob[:4], blob[4:]))
+    return body + "\n", signatures
+
+
+def read_checkpoint(path, vkey):
+    """The size and root of a checkpoint, after the log's signature was verified, and its note."""
+    name, key_id, public = vkey
+    text, signatures = read_note(path)
+    signed = False
+    for signature in (line[2] for line in signatures if line[:2] == (name, key_id)):
+        try:
+            public.verify(signature, text.encode())
+        except InvalidSignature:
+            raise Wrong(f"{path.name}: checkpoint: the signature does not fit the text") from None
+        signed = True
     if not signed:
-        raise Wrong(f"checkpoint: not signed by {name}")
+        raise Wrong(f"{path.name}: checkpoint: not signed by {name}")
     rows = text[:-1].split("\n")
     if len(rows) < 3 or rows[0] != name or not re.fullmatch(r"0|[1-9][0-9]*", rows[1]):
-        raise Wrong("checkpoint: the lines are not origin, size, root")
-    root = b64(rows[2], "checkpoint: root")
+        raise Wrong(f"{path.name}: checkpoint: the lines are not origin, size, root")
+    root = b64(rows[2], f"{path.name}: checkpoint: root")
     if len(root) != 32:
-        raise Wrong("checkpoint: the root has not 32 bytes")
-    return int(rows[1]), root
+        raise Wrong(f"{path.name}: checkpoint: the root has not 32 bytes")
+    return int(rows[1]), root, (text, signatures)
+
+
+def cosigned_at(note, witness):
+    """When the witness cosigned the note, in seconds; None if it did not."""
+    name, key_id, public = witness
+    text, signatures = note
+    newest = None
+    for blob in (line[2] for line in signatures if line[:2] == (name, key_id)):
+        if len(blob) != 8 + 64:
+            raise Wrong(f"the cosignature of {name} has not 72 bytes")
+        (at,) = struct.unpack(">Q", blob[:8])
+        try:
+            public.verify(blob[8:], f"cosignature/v1\ntime {at}\n{text}".encode())
+        except InvalidSignature:
+            raise Wrong(f"the cosignature of {name} does not fit the checkpoint") from None
+        newest = max(newest or 0, at)
+    return newest
+
+
+def check_witnesses(root, vkey, leaves, witnesses):
+    """For each witness the newest size it cosigned, where the entries lead to what it saw."""
+    files = [root / "checkpoint", *sorted((root / "witnessed").glob("[0-9a-f]" * 8))]
+    cosigned = {}
+    for file in files:
+        size, want, note = read_checkpoint(file, vkey)
+        if size > len(leaves):
+            raise Wrong(f"{file.name}: it speaks of {size} entries, the log has {len(leaves)}")
+        if subtree(leaves[:size]) != want:
+            raise Wrong(f"{file.name}: its root is not that of the first {size} entries")
+        for witness in witnesses:
+            if cosigned_at(note, witness) is not None:
+                cosigned[witness[0]] = max(size, cosigned.get(witness[0], 0))
+    for name, *_ in witnesses:
+        if name not in cosigned:
+            raise Wrong(f"{name} cosigned no checkpoint of this log")
+    return cosigned
 
 
 def tile_path(level, index, width):
@@ -160,8 +207,8 @@ def check_hash_tile(data, path, want, level, index):
     raise Wrong(f"{path}: {len(data) - 32 * len(want)} bytes too many")
 
 
-def verify(root, vkey):
-    size, want_root = read_checkpoint(root / "checkpoint", vkey)
+def verify(root, vkey, witnesses):
+    size, want_root, _ = read_checkpoint(root / "checkpoint", vkey)
     explained, leaves, raw = {"checkpoint"}, [], {}
     for index, width in tiles(size):
         path = tile_path("entries", index, width)
@@ -184,14 +231,14 @@ def verify(root, vkey):
     if subtree(leaves) != want_root:
         raise Wrong("checkpoint: the root is not that of the entries")
     check_rest(root, explained, rows, raw)
-    return size, want_root
+    return size, want_root, check_witnesses(root, vkey, leaves, witnesses)
 
 
 def check_rest(root, explained, rows, raw):
     """Older partial tiles must be beginnings of the newer ones; nothing else may lie there."""
     for file in sorted(root.rglob("*")):
         path = file.relative_to(root).as_posix()
-        if file.is_dir() or path in explained:
+        if file.is_dir() or path in explained or re.fullmatch(r"witnessed/[0-9a-f]{8}", path):
             continue
         match = re.fullmatch(r"tile/(entries|\d+)/((?:x\d{3}/)*\d{3})\.p/(\d+)", path)
         if not match:
@@ -220,19 +267,27 @@ def check_rest(root, explained, rows, raw):
 def main(arguments):
     as_json = "--json" in arguments
     arguments = [argument for argument in arguments if argument != "--json"]
+    witnesses = []
+    while "--witness" in arguments[:-1]:
+        at = arguments.index("--witness")
+        witnesses.append(arguments[at + 1])
+        del arguments[at : at + 2]
     if len(arguments) != 2:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        size, root = verify(Path(arguments[0]), read_vkey(arguments[1]))
+        witnesses = [read_vkey(witness, COSIGNATURE) for witness in witnesses]
+        size, root, cosigned = verify(Path(arguments[0]), read_vkey(arguments[1]), witnesses)
     except Wrong as wrong:
         print(json.dumps({"ok": False, "why": str(wrong)}) if as_json else f"NOT verified: {wrong}")
         return 1
     text = base64.b64encode(root).decode()
     if as_json:
-        print(json.dumps({"ok": True, "size": size, "root": text}))
+        print(json.dumps({"ok": True, "size": size, "root": text, "cosigned": cosigned}))
     else:
         print(f"verified {size} entries, root {text}")
+        for name, entries in sorted(cosigned.items()):
+            print(f"{name} cosigned {entries} entries")
     return 0
 
 

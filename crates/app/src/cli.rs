@@ -67,6 +67,11 @@ pub(crate) enum Command {
     /// Verify, prove, read and erase what was recorded
     #[command(subcommand)]
     Audit(Audit),
+    /// Watch other people's logs and cosign them; in a process and under a user of its own
+    ///
+    /// Its state directory is its own, too [default: `~/.local/state/remit-witness`].
+    #[command(subcommand)]
+    Witness(Witness),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -101,6 +106,10 @@ pub(crate) struct Init {
     /// Take the servers of an MCP client's configuration (`mcpServers` JSON)
     #[arg(long, value_name = "FILE")]
     pub(crate) import: Option<PathBuf>,
+    /// The name of the log, an address without scheme that no other log has; witnesses know it by
+    /// that [default: this machine's name and `/remit`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -261,8 +270,13 @@ pub(crate) enum Policy {
 pub(crate) enum Audit {
     /// Print the log's verifier key
     Key,
-    /// Verify the whole log: signatures, hashes, order, bodies
-    Verify(AuditPlace),
+    /// Verify the whole log: signatures, hashes, order, bodies, what others hold of it
+    Verify(AuditVerify),
+    /// Compare the log with a tool server's own log of its calls, both ways
+    ///
+    /// Finds calls that the server saw and no permit covers, and calls that the log says were
+    /// answered and the server never saw; exits with 1 if there are any. Verify the log first.
+    Reconcile(Reconcile),
     /// Print a proof that entry N is in the log; it stands alone
     Prove {
         /// The entry's index
@@ -305,8 +319,65 @@ pub(crate) enum Audit {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct AuditPlace {
+pub(crate) struct AuditVerify {
     /// A verifier key from elsewhere [default: the state directory's own]
     #[arg(long)]
     pub(crate) key: Option<String>,
+    /// A copy of the published log (`ledger/`) instead of the state directory; needs `--key`
+    #[arg(long, value_name = "DIR", requires = "key")]
+    pub(crate) log: Option<PathBuf>,
+    /// Fail unless this many witnesses cosigned the log; says how many entries they cover
+    #[arg(long, value_name = "N")]
+    pub(crate) witnessed: Option<usize>,
+    /// The verifier key of a witness whose word counts; may be given more than once [default: those
+    /// of the configuration, which are asked what they hold]
+    #[arg(long = "witness", value_name = "VKEY")]
+    pub(crate) witnesses: Vec<String>,
+    /// A checkpoint that was kept elsewhere, which the log must contain; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) held: Vec<PathBuf>,
+    /// Do not ask the configured witnesses what they hold
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+FILE holds one JSON object a line; other members are ignored:
+  tool        the tool's name, as the server knows it (or `name`)
+  arguments   what it was called with; numbers as they were sent
+  call        instead of that, the digest as in the log (docs/record-schema.md)
+  count       how many such calls the line stands for [default: 1]
+Lines with neither `arguments` nor `call` are compared by number.")]
+pub(crate) struct Reconcile {
+    /// The server's own log
+    #[arg(long, value_name = "FILE")]
+    pub(crate) upstream: PathBuf,
+    /// Which server, as the configuration names it
+    #[arg(long)]
+    pub(crate) server: remit_model::ServerName,
+    /// The first entry to compare, where the server's log begins later than this one
+    #[arg(long, default_value_t = 0)]
+    pub(crate) from: u64,
+}
+
+/// Watch that other people's logs only grow, and cosign their checkpoints (C2SP tlog-witness)
+#[derive(Debug, Subcommand)]
+pub(crate) enum Witness {
+    /// Make a state directory: a key and a commented configuration
+    Init {
+        /// The name it cosigns under, an address without scheme, e.g. `witness.example/w1`
+        #[arg(long)]
+        name: String,
+        /// The verifier key of a log to watch (`remit audit key`); may be given more than once
+        #[arg(long = "log", value_name = "VKEY")]
+        logs: Vec<String>,
+        /// Where logs submit their checkpoints
+        #[arg(long, default_value = "127.0.0.1:7071")]
+        listen: std::net::SocketAddr,
+    },
+    /// Run it
+    Serve,
+    /// Print its verifier key
+    Key,
 }

@@ -10,6 +10,7 @@ use remit_catalogue::{NamePattern, Overrides, ProfileOverride};
 use remit_engine::{Settings, Template};
 use remit_model::{Agent, AgentName, Budget, Confidentiality, ServerName, ToolPattern, ToolRule};
 use remit_policy::Source;
+use remit_tlog::WitnessKey;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -45,7 +46,12 @@ pub(crate) struct Config {
     pub(crate) servers: Vec<Server>,
     #[serde(default, rename = "template")]
     pub(crate) templates: Vec<TemplateTable>,
+    #[serde(default, rename = "witness")]
+    pub(crate) witnesses: Vec<Witness>,
 }
+
+/// Witnesses of one log (R13): each is a connection and a cosignature line in every checkpoint.
+const MAX_WITNESSES: usize = 16;
 
 fn trust_domain() -> String {
     "remit.local".to_owned()
@@ -159,6 +165,26 @@ pub(crate) struct Server {
     pub(crate) tools: BTreeMap<NamePattern, ProfileOverride>,
 }
 
+/// Somebody who cosigns this log's checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Witness {
+    /// The prefix of its addresses.
+    pub(crate) url: String,
+    /// Its verifier key.
+    pub(crate) key: Vkey,
+}
+
+/// A witness's verifier key in its text form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Vkey(pub(crate) WitnessKey);
+
+impl<'de> Deserialize<'de> for Vkey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
 /// What somebody allows in advance.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -269,6 +295,7 @@ impl Config {
                 )));
             }
         }
+        self.check_witnesses()?;
         for template in &self.templates {
             for name in &template.may_open {
                 if !self.agents.iter().any(|agent| agent.name == *name) {
@@ -277,6 +304,30 @@ impl Config {
                         template.name
                     )));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_witnesses(&self) -> Result<(), Fail> {
+        if self.witnesses.len() > MAX_WITNESSES {
+            return Err(Fail::new(format!("expected at most {MAX_WITNESSES} [[witness]] tables")));
+        }
+        // The id names its file in the public log.
+        let ids = self.witnesses.iter().map(|witness| witness.key.0.id());
+        if ids.collect::<std::collections::BTreeSet<_>>().len() < self.witnesses.len() {
+            return Err(Fail::new("there are two [[witness]] tables with the same key"));
+        }
+        for witness in &self.witnesses {
+            let uri = witness.url.parse::<http::Uri>().ok();
+            let usable = uri.is_some_and(|uri| {
+                matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
+            });
+            if !usable {
+                return Err(Fail::new(format!(
+                    "expected the address of a witness like `https://witness.example/prefix`, got `{}`",
+                    witness.url
+                )));
             }
         }
         Ok(())
@@ -468,6 +519,13 @@ mod tests {
         assert!(why(unowned).contains("not an [[approver]] group"));
         let nobody = "[[template]]\nname = \"t\"\nmay_open = [\"bot\"]\ntools = [\"*\"]";
         assert!(why(nobody).contains("not an [[agent]]"));
+        let witness = "[[witness]]\nurl = \"https://w.example\"\nkey = \"";
+        assert!(why(&format!("{witness}w.example+00000000+AQ==\"")).contains("a witness's key"));
+        let key = remit_tlog::CosigningKey::from_seed("w.example", &[1; 32]).unwrap();
+        let witness = format!("{witness}{}\"\n", key.witness());
+        Config::parse(&witness).unwrap();
+        assert!(why(&witness.repeat(2)).contains("same key"));
+        assert!(why(&witness.replace("https:", "ftp:")).contains("address of a witness"));
         let pattern = "[[template]]\nname = \"t\"\ntools = [\"mail\"]";
         assert!(why(pattern).contains("tool pattern"));
     }

@@ -83,7 +83,7 @@ fn prepare(dir: &Path) -> Result<Context, Fail> {
     let words = remit_keys::generate_passphrase(&environment::SystemEntropy);
     std::fs::write(&passphrase, words.as_bytes())?;
     let context = Context { state: dir.join("state"), passphrase_file: Some(passphrase) };
-    crate::commands::make_state(&context)?;
+    crate::commands::make_state(&context, None)?;
     let program = std::env::current_exe()?.display().to_string();
     let command = [program, "demo-server".to_owned()];
     let flag = Flag::new(dir.join("drift"));

@@ -64,12 +64,12 @@ pub(crate) fn variables() -> std::collections::BTreeMap<String, String> {
         .collect()
 }
 
-/// The default state directory: `$XDG_STATE_HOME/remit`, else `~/.local/state/remit`.
-pub(crate) fn default_state() -> Option<PathBuf> {
+/// The default state directory: `$XDG_STATE_HOME/<name>`, else `~/.local/state/<name>`.
+pub(crate) fn default_state(name: &str) -> Option<PathBuf> {
     let base = variable("XDG_STATE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/state")));
-    base.map(|base| base.join("remit"))
+    base.map(|base| base.join(name))
 }
 
 /// This machine's name, for the records and the log's origin.

@@ -3,6 +3,7 @@
 //! One process owns a state directory: it takes the lock, opens keys, ledger and projection, folds
 //! the state back, and only then listens.
 
+mod cosign;
 mod files;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use remit_engine::{Engine, Ports};
 use remit_gateway::Gateway;
 use remit_keys::{Keyring, Keys, Operator, StateLock};
+use remit_model::Clock;
 use remit_operator::{Authority, Passphrases, wire};
 use remit_store::RedbStore;
 use remit_token::Realm;
@@ -26,8 +28,10 @@ use crate::fail::Fail;
 use crate::out::Out;
 use crate::{cli, socket, tls, watch};
 
+pub(crate) use cosign::{Cosigning, fetch};
 pub(crate) use files::{
-    entries, is_initialised, last_catalogue, size, verifier_key, verify, write_origin,
+    Against, entries, is_initialised, last_catalogue, log_key, parsed_key, size, verifier_key,
+    verify, write_origin,
 };
 
 /// A Remit that runs in this process.
@@ -86,7 +90,7 @@ pub(crate) async fn run(context: &Context, args: &cli::Serve, out: &mut Out) -> 
     Ok(())
 }
 
-fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     let filter = environment::variable("REMIT_LOG").unwrap_or_else(|| "info".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_default();
     let subscriber = tracing_subscriber::fmt()
@@ -97,7 +101,7 @@ fn log_to_stderr() {
     drop(subscriber.try_init());
 }
 
-async fn signalled() -> Result<(), Fail> {
+pub(crate) async fn signalled() -> Result<(), Fail> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -127,13 +131,25 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let keys = Keys::open(state, Arc::new(SystemEntropy))?;
     let parts = Parts::open(state, &config, &keys)?;
     let ledger = Arc::clone(&parts.ledger);
+    let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
     let realm = Realm::new(&endpoint, &endpoint, &config.trust_domain)?;
     let minter = keys.minter(realm)?;
     let engine = Engine::start(parts.ports(), config.settings(), sources, minter).await?;
     let stop = CancellationToken::new();
-    watch::start(&engine, config_file.to_owned(), config.limits.ask.0, &stop).await;
+    let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
+    cosigning.configure(&config.witnesses);
+    let files = (config_file.to_owned(), Arc::clone(&cosigning));
+    watch::start(&engine, files, config.limits.ask.0, &stop).await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
-    let door = door((state, config_file), &config, &engine, &keys, &endpoint);
+    let checker = Checker(keys.operator());
+    let setup = setup((state, config_file), &config);
+    let door = remit_operator::Door {
+        engine: Arc::clone(&engine),
+        authority: Arc::new(authority(&config, checker)),
+        endpoint: endpoint.clone(),
+        setup,
+        witnesses: cosigning,
+    };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway)))?;
@@ -266,32 +282,19 @@ impl Passphrases for Checker {
     }
 }
 
-fn door(
-    (state, config_file): (&Path, &Path),
-    config: &Config,
-    engine: &Arc<Engine>,
-    keys: &Keys,
-    endpoint: &str,
-) -> remit_operator::Door {
-    let own_uid = environment::own_uid();
-    let (protection, why) = config.protection(own_uid);
-    let authority = Authority::new(
-        Box::new(Checker(keys.operator())),
-        Arc::new(SystemEntropy),
-        config.operator.uids.clone(),
-        own_uid,
-    );
-    remit_operator::Door {
-        engine: Arc::clone(engine),
-        authority: Arc::new(authority),
-        endpoint: endpoint.to_owned(),
-        setup: wire::Setup {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            protection: protection.to_owned(),
-            protection_why: why,
-            state: state.display().to_string(),
-            config: config_file.display().to_string(),
-        },
+fn authority(config: &Config, checker: Checker) -> Authority {
+    let operators = config.operator.uids.clone();
+    Authority::new(Box::new(checker), Arc::new(SystemEntropy), operators, environment::own_uid())
+}
+
+fn setup((state, config_file): (&Path, &Path), config: &Config) -> wire::Setup {
+    let (protection, why) = config.protection(environment::own_uid());
+    wire::Setup {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protection: protection.to_owned(),
+        protection_why: why,
+        state: state.display().to_string(),
+        config: config_file.display().to_string(),
     }
 }
 

@@ -1,5 +1,5 @@
 //! What Remit does by itself while it runs: end tasks in time, follow its files, ask its servers,
-//! write its projection. Each is a loop of its own that ends with the process.
+//! have its log cosigned, write its projection. Each is a loop of its own that ends with the process.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::fail::Fail;
+use crate::serve::Cosigning;
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
@@ -31,7 +32,7 @@ const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 /// changed while nobody looked would still count as the one admitted.
 pub(crate) fn start(
     engine: &Arc<Engine>,
-    config_file: PathBuf,
+    (config_file, cosigning): (PathBuf, Arc<Cosigning>),
     every: Duration,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
@@ -41,7 +42,8 @@ pub(crate) fn start(
         until(stop, ask((Arc::clone(engine), server), every, asked.clone()));
     }
     until(stop, expire(Arc::clone(engine)));
-    until(stop, follow_files(Arc::clone(engine), config_file));
+    until(stop, Arc::clone(&cosigning).run());
+    until(stop, follow_files(Arc::clone(engine), config_file, cosigning));
     until(stop, project(Arc::clone(engine)));
     drop(asked);
     async move {
@@ -144,7 +146,7 @@ fn fingerprint(config_file: &Path) -> Digest {
     Digest::of_parts(&[&config, sources.as_bytes()])
 }
 
-async fn follow_files(engine: Arc<Engine>, config_file: PathBuf) {
+async fn follow_files(engine: Arc<Engine>, config_file: PathBuf, cosigning: Arc<Cosigning>) {
     let mut seen = fingerprint(&config_file);
     loop {
         tokio::time::sleep(TICK).await;
@@ -153,14 +155,18 @@ async fn follow_files(engine: Arc<Engine>, config_file: PathBuf) {
             continue;
         }
         seen = now;
-        match apply(&engine, &config_file).await {
+        match apply(&engine, &config_file, &cosigning).await {
             Ok(()) => tracing::info!("the changed configuration and policies are in force"),
             Err(why) => tracing::error!(%why, "nothing was changed"),
         }
     }
 }
 
-async fn apply(engine: &Arc<Engine>, config_file: &Path) -> Result<(), Fail> {
+async fn apply(
+    engine: &Arc<Engine>,
+    config_file: &Path,
+    cosigning: &Cosigning,
+) -> Result<(), Fail> {
     let config = Config::read(config_file).map_err(|why| refuse(engine, why))?;
     let sources = config.policy_sources(config_file).map_err(|why| refuse(engine, why))?;
     let (before, settings) = (engine.settings(), config.settings());
@@ -169,6 +175,7 @@ async fn apply(engine: &Arc<Engine>, config_file: &Path) -> Result<(), Fail> {
     }
     engine.reload_policies(sources).await?;
     engine.reload_settings(settings);
+    cosigning.configure(&config.witnesses);
     Ok(())
 }
 

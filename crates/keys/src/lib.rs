@@ -8,6 +8,8 @@
 //! | `bodies.redb` | wrapped AES-256 keys, one a task | encrypting record bodies |
 //! | `operator.phc` | Argon2id verifier | knowing the operator |
 //!
+//! A witness has a state directory of its own with nothing but `keys/witness.key` ([`WitnessKeys`]).
+//!
 //! The folder belongs to the user Remit runs as and is closed to everybody else; a file that is
 //! not is refused rather than repaired, because whoever could read it may have. Key files are
 //! created once and never overwritten, but for `kek`, which each erasure replaces (see
@@ -23,6 +25,7 @@ mod lock;
 mod operator;
 mod pair;
 mod vault;
+mod witness;
 mod wrap;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +39,7 @@ pub use error::KeysError;
 pub use keyring::Keyring;
 pub use lock::StateLock;
 pub use operator::{MIN_PASSPHRASE, Operator, generate_passphrase};
+pub use witness::WitnessKeys;
 
 use crate::vault::Vault;
 

@@ -36,25 +36,32 @@ impl Chain {
         self.open.len() as u64
     }
 
-    /// Checks the next record; says what does not hold.
+    /// Checks the next record with its body; says what does not hold.
     pub(crate) fn check(&mut self, item: &Item) -> Result<(), String> {
-        let entry = parse(&item.entry)?;
+        let entry = self.check_entry(item.index, &item.entry)?;
         if entry.body != frame::body_digest(&item.body) {
             return Err("the body is not the one whose digest it names".to_owned());
         }
         if entry.commitments.is_empty() != item.body.is_empty() {
             return Err("it commits to fields without a body, or has a body without any".to_owned());
         }
+        Ok(())
+    }
+
+    /// Checks the next entry alone, where its body is not at hand; says what does not hold.
+    pub(crate) fn check_entry(&mut self, index: u64, bytes: &[u8]) -> Result<Entry, String> {
+        let entry = parse(bytes)?;
         self.sequence(&entry)?;
         for parent in &entry.parents {
-            if parent.origin == self.origin && parent.index >= item.index {
+            if parent.origin == self.origin && parent.index >= index {
                 return Err(format!(
                     "it names entry {} as its cause, which is later",
                     parent.index
                 ));
             }
         }
-        self.settle(item.index, &entry)
+        self.settle(index, &entry)?;
+        Ok(entry)
     }
 
     fn sequence(&mut self, entry: &Entry) -> Result<(), String> {

@@ -8,15 +8,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use remit_ports::{Accepted, Draft, Ledger, LedgerError, LedgerStatus, Replayed, Room};
-use remit_tlog::{SigningKey, VerifierKey};
+use remit_tlog::{Checkpoint, Hash, Note, SigningKey, VerifierKey, WitnessKey};
 use tokio::sync::oneshot;
 
+use crate::board::{self, Board, Cosigned};
 use crate::encode::{self, Prepared};
 use crate::reader::Reader;
 use crate::recover::{OpenError, OpenReport, Recovered, recover};
 use crate::space::Space;
 use crate::writer::{self, DiskRoom, Pending, Progress, Queue, Shared, Writer};
-use crate::{Config, Doors, publish};
+use crate::{Config, Doors, PublishError, publish};
 
 /// A full disk is tried again at most once in this time.
 const RETRY_NANOS: u64 = 1_000_000_000;
@@ -31,6 +32,7 @@ pub struct FileLedger {
     doors: Doors,
     key: VerifierKey,
     reader: Reader,
+    board: Arc<Board>,
     report: OpenReport,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Keeps every other process out.
@@ -63,7 +65,7 @@ impl FileLedger {
         recovered: Recovered,
     ) -> Result<Self, OpenError> {
         let Recovered { report, next, place, end, segment, open, publisher, lock } = recovered;
-        let reader = publisher.reader.clone();
+        let (reader, board) = (publisher.reader.clone(), Arc::clone(&publisher.board));
         let free = end.saturating_sub(place.offset);
         let queue = Queue {
             next,
@@ -106,7 +108,7 @@ impl FileLedger {
             )?,
         ];
         let threads = Mutex::new(threads);
-        Ok(Self { shared, config, doors, key, reader, report, threads, _lock: lock })
+        Ok(Self { shared, config, doors, key, reader, board, report, threads, _lock: lock })
     }
 
     /// What start-up found and did.
@@ -117,6 +119,33 @@ impl FileLedger {
     /// The key that verifies this log.
     pub fn verifier(&self) -> &VerifierKey {
         &self.key
+    }
+
+    /// The newest checkpoint of the public log and the note around it; `None` before the first.
+    pub fn published(&self) -> Option<(Checkpoint, Note)> {
+        self.board.newest()
+    }
+
+    /// The proof that the public log's tree of `to` entries extends the one of `from` entries.
+    ///
+    /// Errors: it has not so many entries, or a tile cannot be read.
+    pub fn prove_growth(&self, from: u64, to: u64) -> Result<Vec<Hash>, PublishError> {
+        publish::prove_growth(&self.config.ledger(), from, to)
+    }
+
+    /// Keeps and publishes what `witness` said of the checkpoint in `note`: a line beside the log's
+    /// own signature.
+    ///
+    /// Errors: the checkpoint is not this log's or not cosigned, or the disk refuses.
+    pub fn attach(&self, witness: &WitnessKey, note: &Note) -> Result<(), PublishError> {
+        self.board.attach(&self.key, witness, note)
+    }
+
+    /// What `witness` cosigned last of this log; `None` if nothing.
+    ///
+    /// Errors: what was kept of it cannot be read.
+    pub fn cosigned(&self, witness: &WitnessKey) -> Result<Option<Cosigned>, PublishError> {
+        board::cosigned(&self.config.ledger(), &self.key, witness)
     }
 
     /// Visits the entries of `range` that are on disk, in order.

@@ -10,14 +10,18 @@
 //!   server can publish it. It lags by a second at most and is rebuilt from the journal.
 //!
 //! Reading order: `frame` and `journal` (what is on disk), `space` (who may still
-//! write), `writer` (group commit), `builder` and `publish` (the public log), `recover`
-//! (start-up, by the same functions), [`verify()`] (believing none of it).
+//! write), `writer` (group commit), `builder`, `publish` and `board` (the public log),
+//! `recover` (start-up, by the same functions), [`verify()`] (believing none of it),
+//! [`reconcile`] (what others wrote down).
 //!
 //! *Absences:* this crate knows ports, never the engine; it reads no clock, randomness or
 //! environment of its own; it never rewrites a byte of a record that was acknowledged.
 
+mod board;
 mod builder;
 mod chain;
+mod claims;
+mod compare;
 mod config;
 mod encode;
 pub mod files;
@@ -27,16 +31,19 @@ mod ledger;
 mod listing;
 mod publish;
 mod reader;
+pub mod reconcile;
 mod recover;
 mod seal;
 mod space;
 mod verify;
 mod writer;
 
+pub use board::{Cosigned, cosigned};
+pub use claims::Others;
 pub use config::{Config, Doors};
 pub use journal::JournalError;
 pub use ledger::FileLedger;
 pub use publish::{PublishError, prove};
 pub use reader::Archive;
 pub use recover::{Cut, OpenError, OpenReport};
-pub use verify::{Verified, VerifyError, verify};
+pub use verify::{Verified, VerifyError, verify, verify_published};

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use remit_tlog::{Level, Tile};
 
-use crate::journal;
+use crate::{board, journal};
 
 /// The files of a log.
 #[derive(Debug, Default)]
@@ -26,14 +26,12 @@ impl Listing {
     /// Errors: a folder cannot be read.
     pub(crate) fn read(state: &Path) -> Result<Self, (String, io::Error)> {
         let mut listing = Self::default();
-        let mut files = Vec::new();
-        for top in ["ledger", "journal"] {
-            walk(state, top, &mut files)?;
-        }
+        listing.add_public(&state.join("ledger"), "ledger/")?;
         let mut segments = BTreeSet::new();
+        let mut files = Vec::new();
+        walk(state, "journal", &mut files)?;
         for (file, is_file) in files {
-            let known = is_file && (listing.is_public(&file) || is_segment(&file, &mut segments));
-            if !known {
+            if !is_file || !is_segment(&file, &mut segments) {
                 listing.stray.push(file);
             }
         }
@@ -47,8 +45,27 @@ impl Listing {
         Ok(listing)
     }
 
-    fn is_public(&mut self, file: &str) -> bool {
-        let Some(name) = file.strip_prefix("ledger/") else { return false };
+    /// Lists a published log alone, in `dir`.
+    ///
+    /// Errors: a folder cannot be read.
+    pub(crate) fn published(dir: &Path) -> Result<Self, (String, io::Error)> {
+        let mut listing = Self::default();
+        listing.add_public(dir, "")?;
+        Ok(listing)
+    }
+
+    fn add_public(&mut self, dir: &Path, shown: &str) -> Result<(), (String, io::Error)> {
+        let mut files = Vec::new();
+        walk(dir, "", &mut files)?;
+        for (file, is_file) in files {
+            if !is_file || !self.is_public(&file) {
+                self.stray.push(format!("{shown}{file}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_public(&mut self, name: &str) -> bool {
         let (name, unfinished) = match name.strip_suffix(".new") {
             Some(name) => (name, true),
             None => (name, false),
@@ -56,12 +73,30 @@ impl Listing {
         if name == "checkpoint" {
             return true;
         }
+        if let Some(name) = name.strip_prefix(board::WITNESSED).and_then(|n| n.strip_prefix('/')) {
+            return board::is_file(name);
+        }
         let Ok(tile) = name.parse::<Tile>() else { return false };
         if !unfinished {
             self.tiles.entry((tile.level(), tile.index())).or_default().insert(tile.width());
         }
         true
     }
+}
+
+/// Removes what a crash left of files that were about to take their place in the public log in
+/// `dir`: it belongs to no log, and whoever publishes the folder would publish it too.
+///
+/// Errors: a folder cannot be read, or a file not be removed.
+pub(crate) fn clear_drafts(dir: &Path) -> Result<(), (String, io::Error)> {
+    let mut files = Vec::new();
+    walk(dir, "", &mut files)?;
+    let is_draft = |file: &String| Path::new(file).extension().is_some_and(|ext| ext == "new");
+    let drafts = files.into_iter().filter(|(file, is_file)| *is_file && is_draft(file));
+    for (file, _) in drafts {
+        fs::remove_file(dir.join(&file)).map_err(|why| (file, why))?;
+    }
+    Ok(())
 }
 
 fn is_segment(file: &str, segments: &mut BTreeSet<u32>) -> bool {
@@ -86,7 +121,9 @@ fn walk(
     let failed = |why| (top.to_owned(), why);
     for entry in fs::read_dir(state.join(top)).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let path = format!("{top}/{}", entry.file_name().to_string_lossy());
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let path = if top.is_empty() { name.into_owned() } else { format!("{top}/{name}") };
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() {
             match walk(state, &path, files) {

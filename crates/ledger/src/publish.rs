@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use remit_tlog::tree::prove_inclusion;
+use remit_tlog::tree::{prove_consistency, prove_inclusion};
 use remit_tlog::{
-    Checkpoint, CheckpointError, Hash, Level, Node, Note, Proof, SigningKey, Tile, TileError,
-    TreeError, VerifierKey, tile,
+    Checkpoint, CheckpointError, Hash, Level, Node, Proof, SigningKey, Tile, TileError, TreeError,
+    VerifierKey, tile,
 };
 
+use crate::board::{self, Board, Signed};
 use crate::builder::Builder;
 use crate::files::Files;
 use crate::reader::Reader;
@@ -52,6 +53,14 @@ pub enum PublishError {
     /// A tile does not hold what it should.
     #[error("`ledger/{0}`")]
     Tile(#[from] TileError),
+    /// A witness did not say what it should have said.
+    #[error("`{witness}` did not cosign the checkpoint of {size} entries")]
+    Uncosigned {
+        /// The witness's name.
+        witness: String,
+        /// Entries under the checkpoint.
+        size: u64,
+    },
     /// No such proof.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -61,6 +70,8 @@ pub enum PublishError {
 pub(crate) struct Publisher {
     pub(crate) dir: PathBuf,
     pub(crate) files: Arc<dyn Files>,
+    /// Where its checkpoint hangs.
+    pub(crate) board: Arc<Board>,
     pub(crate) key: Arc<SigningKey>,
     pub(crate) reader: Reader,
     /// The log as far as it is published.
@@ -128,12 +139,9 @@ impl Publisher {
 
     fn sign(&self, builder: &Builder) -> Result<(), PublishError> {
         let origin = self.key.verifier().name();
-        let note = Checkpoint::new(origin, builder.size(), builder.root()).sign(&self.key)?;
-        let path = self.dir.join("checkpoint");
-        let placed = self.files.replace(&path, note.to_string().as_bytes());
-        placed
-            .and_then(|()| self.files.sync_dir(&self.dir))
-            .map_err(|why| io_error("checkpoint", why))
+        let checkpoint = Checkpoint::new(origin, builder.size(), builder.root());
+        let note = checkpoint.sign(&self.key)?;
+        self.board.place((checkpoint, note))
     }
 }
 
@@ -146,7 +154,7 @@ pub(crate) fn push(
     builder.push(entry).map_err(|why| PublishError::Entry { index, why: why.to_string() })
 }
 
-fn io_error(file: &str, why: io::Error) -> PublishError {
+pub(crate) fn io_error(file: &str, why: io::Error) -> PublishError {
     PublishError::Io { file: file.to_owned(), why }
 }
 
@@ -156,14 +164,8 @@ fn io_error(file: &str, why: io::Error) -> PublishError {
 pub(crate) fn read_checkpoint(
     dir: &Path,
     key: &VerifierKey,
-) -> Result<Option<(Checkpoint, Note)>, PublishError> {
-    let bytes = match fs::read(dir.join("checkpoint")) {
-        Ok(bytes) => bytes,
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(why) => return Err(io_error("checkpoint", why)),
-    };
-    let note = Note::parse(&bytes).map_err(CheckpointError::from)?;
-    Ok(Some((Checkpoint::open(&note, key)?, note)))
+) -> Result<Option<Signed>, PublishError> {
+    board::read(&dir.join("checkpoint"), key)
 }
 
 /// Reads a tile of hashes or entries; where a partial one is gone, the beginning of the full one.
@@ -201,6 +203,14 @@ pub fn prove(dir: &Path, key: &VerifierKey, index: u64) -> Result<Option<Proof>,
         .verify_leaf(leaf, key)
         .map_err(|why| PublishError::Entry { index, why: why.to_string() })?;
     Ok(Some(proof))
+}
+
+/// The proof, from the files of the public log in `dir` alone, that its tree of `to` entries
+/// extends the one of `from` entries.
+///
+/// Errors: a file is missing or does not hold what it should, or the tree would have to shrink.
+pub(crate) fn prove_growth(dir: &Path, from: u64, to: u64) -> Result<Vec<Hash>, PublishError> {
+    prove_consistency(from, to, |node| read_node(dir, node, to))
 }
 
 /// The index of the first entry under item `item` of a tile of `level`.

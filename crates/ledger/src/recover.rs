@@ -16,12 +16,13 @@ use remit_ports::{Kind, Parent};
 use remit_tlog::{Checkpoint, Hash, SigningKey, Tile, tile};
 use serde::Deserialize;
 
+use crate::board::Board;
 use crate::builder::{Builder, Made};
 use crate::files::{self, Segment};
 use crate::journal::{self, Cursor, Item, Place};
 use crate::publish::{self, PublishError, Publisher};
 use crate::reader::{Marks, Reader};
-use crate::{Config, Doors, JournalError, frame};
+use crate::{Config, Doors, JournalError, frame, listing};
 
 /// Why a ledger does not open.
 #[derive(Debug, thiserror::Error)]
@@ -150,8 +151,13 @@ pub(crate) fn recover(
     doors: &Doors,
 ) -> Result<Recovered, OpenError> {
     let lock = folders(config)?;
-    let checkpoint = publish::read_checkpoint(&config.ledger(), key.verifier())?;
-    let checkpoint = checkpoint.map(|(checkpoint, _)| checkpoint);
+    if let Err((file, why)) = listing::clear_drafts(&config.ledger()) {
+        // No reason not to record stops; the next start tries again.
+        tracing::warn!(file, %why, "an unfinished file stays in the public log");
+    }
+    let hanging = publish::read_checkpoint(&config.ledger(), key.verifier())?;
+    let checkpoint = hanging.as_ref().map(|(checkpoint, _)| checkpoint.clone());
+    let board = Board::new(config.ledger(), Arc::clone(&doors.files), hanging);
     ensure_first_segment(config, doors, checkpoint.as_ref())?;
     let reader = Reader {
         journal: config.journal(),
@@ -161,6 +167,7 @@ pub(crate) fn recover(
     let mut publisher = Publisher {
         dir: config.ledger(),
         files: Arc::clone(&doors.files),
+        board: Arc::new(board),
         key,
         reader,
         builder: Builder::default(),

@@ -3,19 +3,24 @@
 //!
 //! The journal is read once, in order. Its entries are checked one by one ([`crate::chain`]), the
 //! tiles that follow from them are computed, and every file of the public log must be exactly what
-//! was computed; the root at the checkpoint's size must be the one signed. A log that is being
-//! written can be verified too: what lies beyond the checkpoint may grow meanwhile.
+//! was computed ([`crate::compare`]); the root at the size of each checkpoint, the log's own and
+//! those held by others, must be the one signed ([`crate::claims`]). A log that is being written can
+//! be verified too: what lies beyond the checkpoint may grow meanwhile. A published log, which has
+//! no journal, is verified the same way from its bundles.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use remit_model::Digest;
-use remit_tlog::{Checkpoint, Hash, Level, Tile, VerifierKey, bundle, tile};
+use remit_tlog::{Hash, VerifierKey};
 
-use crate::builder::{Builder, Made};
+use crate::board::{Cosigned, Signed};
+use crate::builder::Builder;
 use crate::chain::Chain;
+use crate::claims::{Claims, Others};
+use crate::compare::Tiles;
 use crate::journal::{self, Cursor, Item, Place};
 use crate::listing::Listing;
 use crate::{JournalError, publish};
@@ -37,6 +42,8 @@ pub struct Verified {
     pub tasks: u64,
     /// Decisions that have no outcome (yet).
     pub open_calls: u64,
+    /// The newest checkpoint that each of the witnesses asked about cosigned.
+    pub cosigned: Vec<Cosigned>,
 }
 
 /// What does not hold, and where.
@@ -73,89 +80,95 @@ impl From<JournalError> for VerifyError {
     }
 }
 
-fn wrong(file: impl Into<String>, entry: Option<u64>, why: impl fmt::Display) -> VerifyError {
+pub(crate) fn wrong(
+    file: impl Into<String>,
+    entry: Option<u64>,
+    why: impl fmt::Display,
+) -> VerifyError {
     VerifyError { file: file.into(), entry, why: why.to_string() }
 }
 
-/// Verifies everything under `<state>/ledger` and `<state>/journal` against `key`. Calls `progress`
-/// with the entries done and the entries under the checkpoint, every 256 entries and at the end.
+/// Verifies everything under `<state>/ledger` and `<state>/journal` against `key`, and against what
+/// `others` say. Calls `progress` with the entries done and the entries under the checkpoint, every
+/// 256 entries and at the end.
 ///
 /// Errors: the first thing that does not hold, with its file and, where there is one, its entry.
 pub fn verify(
     state: &Path,
     key: &VerifierKey,
+    others: &Others,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Verified, VerifyError> {
-    let checkpoint = match publish::read_checkpoint(&state.join("ledger"), key) {
-        Ok(Some((checkpoint, _))) => checkpoint,
-        Ok(None) => return Err(wrong("ledger/checkpoint", None, "there is no checkpoint")),
-        Err(why) => return Err(wrong("ledger/checkpoint", None, why)),
-    };
+    let ledger = state.join("ledger");
+    let newest = newest(&ledger, key, "ledger/")?;
     // In this order, so that a running ledger cannot get ahead of what is expected: the tiles that
     // the checkpoint needs, or the full ones that took their place, are in the listing, and the
-    // journal, read last, holds every entry of every tile listed.
+    // journal, read last, holds every entry of every tile listed and of every checkpoint.
     let listing = Listing::read(state).map_err(|(file, why)| wrong(file, None, why))?;
-    if let Some(stray) = listing.stray.first() {
-        return Err(wrong(stray.as_str(), None, "not a file of this log: who put it there?"));
-    }
-    let mut check = Check {
-        state,
-        size: checkpoint.size,
-        listing,
-        chain: Chain::new(&checkpoint.origin),
-        builder: Builder::default(),
-        compared: 0,
-    };
-    check.required()?;
-    check.walk(&checkpoint, progress)?;
-    check.leftovers()?;
-    Ok(Verified {
-        origin: checkpoint.origin,
-        published: checkpoint.size,
-        root: checkpoint.root,
-        entries: check.builder.size(),
-        tiles: check.compared,
-        tasks: check.chain.tasks(),
-        open_calls: check.chain.open(),
-    })
+    let claims = Claims::read(&ledger, (key, "ledger/"), &newest, others)?;
+    let tiles = Tiles::of_state(&ledger, newest.0.size, listing)?;
+    let mut check = Check::new(&newest, tiles, claims);
+    check.journal(&state.join("journal"), progress)?;
+    check.tiles.leftovers(check.builder.size())?;
+    Ok(check.done(&newest))
 }
 
-struct Check<'a> {
-    state: &'a Path,
+/// As [`verify()`], for a log as it is published: what `ledger/` holds, without a journal, in `dir`.
+/// Bodies cannot be compared with it, and tiles beyond the checkpoint are left alone.
+///
+/// Errors: as [`verify()`].
+pub fn verify_published(
+    dir: &Path,
+    key: &VerifierKey,
+    others: &Others,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Verified, VerifyError> {
+    let newest = newest(dir, key, "")?;
+    let listing = Listing::published(dir).map_err(|(file, why)| wrong(file, None, why))?;
+    let claims = Claims::read(dir, (key, ""), &newest, others)?;
+    let tiles = Tiles::of_copy(dir, newest.0.size, listing)?;
+    let mut check = Check::new(&newest, tiles, claims);
+    check.bundles(progress)?;
+    Ok(check.done(&newest))
+}
+
+fn newest(dir: &Path, key: &VerifierKey, shown: &str) -> Result<Signed, VerifyError> {
+    let file = format!("{shown}checkpoint");
+    match publish::read_checkpoint(dir, key) {
+        Ok(Some(signed)) => Ok(signed),
+        Ok(None) => Err(wrong(file, None, "there is no checkpoint")),
+        Err(why) => Err(wrong(file, None, why)),
+    }
+}
+
+struct Check {
     /// Entries under the checkpoint.
     size: u64,
-    listing: Listing,
+    tiles: Tiles,
+    claims: Claims,
     chain: Chain,
     builder: Builder,
-    compared: u64,
 }
 
-impl Check<'_> {
-    /// Every tile that the checkpoint needs is there, or the full one that took its place.
-    fn required(&self) -> Result<(), VerifyError> {
-        for tile in Tile::written(0, self.size) {
-            let widths = self.listing.tiles.get(&(tile.level(), tile.index()));
-            let there = |width| widths.is_some_and(|widths| widths.contains(&width));
-            if !there(tile.width()) && !there(tile::WIDTH) {
-                let entry = publish::first_entry(tile.level(), tile.start());
-                let why = "the file is missing, although the checkpoint covers it";
-                return Err(wrong(format!("ledger/{tile}"), Some(entry), why));
-            }
-        }
-        Ok(())
+impl Check {
+    fn new((checkpoint, _): &Signed, tiles: Tiles, claims: Claims) -> Self {
+        let chain = Chain::new(&checkpoint.origin);
+        Self { size: checkpoint.size, tiles, claims, chain, builder: Builder::default() }
     }
 
-    fn walk(
+    /// Walks through the journal.
+    fn journal(
         &mut self,
-        checkpoint: &Checkpoint,
+        journal: &Path,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), VerifyError> {
-        let journal = self.state.join("journal");
-        let mut cursor = Cursor::new(&journal, Place::start_of(0), 0, true);
-        self.at_checkpoint(checkpoint)?;
-        while let Some(item) = self.next(&mut cursor, &journal)? {
-            self.take(&item)?;
-            self.at_checkpoint(checkpoint)?;
+        let mut cursor = Cursor::new(journal, Place::start_of(0), 0, true);
+        self.claims.check(0, self.builder.root())?;
+        while let Some(item) = self.next(&mut cursor, journal)? {
+            let file = format!("journal/{}", journal::name(item.place.segment));
+            let sound = self.chain.check(&item);
+            sound.map_err(|why| wrong(file.as_str(), Some(item.index), why))?;
+            self.take(&file, &item.entry)?;
             if item.index.is_multiple_of(256) {
                 progress(self.builder.size(), self.size);
             }
@@ -166,11 +179,22 @@ impl Check<'_> {
             let why = format!("the journal ends here, the checkpoint covers {} entries", self.size);
             return Err(wrong(file, Some(found), why));
         }
-        for made in self.builder.edge() {
-            self.compare(&made)?;
+        self.end(progress)
+    }
+
+    /// Walks through the bundles of a published log.
+    fn bundles(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), VerifyError> {
+        self.claims.check(0, self.builder.root())?;
+        while let Some((file, entries)) = self.tiles.bundle(self.builder.size(), self.size)? {
+            for entry in entries {
+                let index = self.builder.size();
+                let sound = self.chain.check_entry(index, &entry);
+                sound.map_err(|why| wrong(file.as_str(), Some(index), why))?;
+                self.take(&file, &entry)?;
+            }
+            progress(self.builder.size(), self.size);
         }
-        progress(found, self.size);
-        Ok(())
+        self.end(progress)
     }
 
     /// The next record. Beyond the checkpoint a record may be in the middle of being written: it is
@@ -192,113 +216,35 @@ impl Check<'_> {
         }
     }
 
-    fn take(&mut self, item: &Item) -> Result<(), VerifyError> {
-        let file = || format!("journal/{}", journal::name(item.place.segment));
-        self.chain.check(item).map_err(|why| wrong(file(), Some(item.index), why))?;
-        let full = publish::push(&mut self.builder, &item.entry)
-            .map_err(|why| wrong(file(), Some(item.index), why))?;
-        full.iter().try_for_each(|made| self.compare(made))
+    /// The next entry, found in `file`.
+    fn take(&mut self, file: &str, entry: &[u8]) -> Result<(), VerifyError> {
+        let index = self.builder.size();
+        let full = publish::push(&mut self.builder, entry);
+        let full = full.map_err(|why| wrong(file, Some(index), why))?;
+        full.iter().try_for_each(|made| self.tiles.compare(made))?;
+        self.claims.check(self.builder.size(), self.builder.root())
     }
 
-    fn at_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), VerifyError> {
-        if self.builder.size() != self.size || self.builder.root() == checkpoint.root {
-            return Ok(());
+    fn end(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), VerifyError> {
+        for made in self.builder.edge() {
+            self.tiles.compare(&made)?;
         }
-        let why = format!(
-            "the signed root is {}, the first {} entries of the journal have {}",
-            checkpoint.root,
-            self.size,
-            self.builder.root()
-        );
-        Err(wrong("ledger/checkpoint", None, why))
+        progress(self.builder.size(), self.size);
+        self.claims.check_end(self.builder.size())
     }
 
-    /// Compares every version of a tile on disk with what it must begin with.
-    fn compare(&mut self, (made, bytes): &Made) -> Result<(), VerifyError> {
-        let widths = self.listing.tiles.remove(&(made.level(), made.index())).unwrap_or_default();
-        for width in widths {
-            let Some(tile) = Tile::new(made.level(), made.index(), width) else { continue };
-            let file = format!("ledger/{tile}");
-            if width > made.width() {
-                return Err(wrong(file, None, "it reaches beyond the end of the journal"));
-            }
-            let expected = beginning(made.level(), bytes, width);
-            let found = self.read(&tile, expected.len());
-            let found = found.map_err(|why| wrong(file.as_str(), None, why))?;
-            if found != expected {
-                let (entry, why) = difference(&tile, &found, expected);
-                return Err(wrong(file, entry, why));
-            }
-            self.compared = self.compared.saturating_add(1);
+    fn done(self, (checkpoint, _): &Signed) -> Verified {
+        Verified {
+            origin: checkpoint.origin.clone(),
+            published: checkpoint.size,
+            root: checkpoint.root,
+            entries: self.builder.size(),
+            tiles: self.tiles.compared(),
+            tasks: self.chain.tasks(),
+            open_calls: self.chain.open(),
+            cosigned: self.claims.into_cosigned(),
         }
-        Ok(())
     }
-
-    /// The bytes of a tile; where a running ledger has removed a partial one since it was listed,
-    /// the beginning of the full one that took its place.
-    fn read(&self, tile: &Tile, length: usize) -> io::Result<Vec<u8>> {
-        let path = |tile: &Tile| self.state.join("ledger").join(tile.to_string());
-        let why = match fs::read(path(tile)) {
-            Err(why) if why.kind() == io::ErrorKind::NotFound => why,
-            other => return other,
-        };
-        let full = Tile::new(tile.level(), tile.index(), tile::WIDTH).filter(|full| full != tile);
-        let mut bytes = full.map_or(Err(why), |full| fs::read(path(&full)))?;
-        bytes.truncate(length);
-        Ok(bytes)
-    }
-
-    /// Whatever was not compared belongs to no entry.
-    fn leftovers(&self) -> Result<(), VerifyError> {
-        let Some(((level, index), widths)) = self.listing.tiles.first_key_value() else {
-            return Ok(());
-        };
-        let tile = widths.first().and_then(|width| Tile::new(*level, *index, *width));
-        let file = tile.map_or_else(|| "ledger".to_owned(), |tile| format!("ledger/{tile}"));
-        let why = format!("it holds entries that the journal of {} does not", self.builder.size());
-        Err(wrong(file, None, why))
-    }
-}
-
-/// The first `width` items of a tile's bytes.
-fn beginning(level: Level, bytes: &[u8], width: u16) -> &[u8] {
-    let end = match level {
-        Level::Hashes(_) => usize::from(width).saturating_mul(Hash::LENGTH),
-        Level::Entries => (0..width).fold(0, |at, _| {
-            let length = bytes.get(at..).and_then(|rest| rest.first_chunk::<2>());
-            let length = length.map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
-            length.saturating_add(at).saturating_add(2)
-        }),
-    };
-    bytes.get(..end).unwrap_or(bytes)
-}
-
-/// The entry whose item differs first, and what to say of it.
-fn difference(tile: &Tile, found: &[u8], expected: &[u8]) -> (Option<u64>, String) {
-    let same = found.iter().zip(expected).take_while(|(a, b)| a == b).count();
-    let item = match tile.level() {
-        Level::Hashes(_) => (same / Hash::LENGTH) as u64,
-        Level::Entries => {
-            let entries = bundle::entries(expected, tile.width()).unwrap_or_default();
-            let mut end = 0_usize;
-            let before = entries.iter().take_while(|entry| {
-                end = end.saturating_add(entry.len()).saturating_add(2);
-                end <= same
-            });
-            before.count() as u64
-        }
-    };
-    let what = match tile.level() {
-        Level::Entries => "the entry is not the one in the journal",
-        Level::Hashes(_) => "the hash does not follow from the entries in the journal",
-    };
-    let why = if item < u64::from(tile.width()) {
-        format!("{what} (at byte {same})")
-    } else {
-        format!("{} bytes follow its end", found.len().saturating_sub(expected.len()))
-    };
-    let item = item.min(u64::from(tile.width()).saturating_sub(1));
-    (Some(publish::first_entry(tile.level(), tile.start().saturating_add(item))), why)
 }
 
 /// What lies from `place` to the end of its segment.

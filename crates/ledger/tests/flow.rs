@@ -85,6 +85,20 @@ fn the_public_log_is_rebuilt_from_the_journal() {
 }
 
 #[test]
+fn what_a_crash_left_unfinished_in_the_public_log_is_cleared_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    calls(&ledger, 1, 3);
+    ledger.close();
+    let drafts = ["ledger/checkpoint.new", "ledger/tile/0/000.p/3.new"].map(|f| dir.path().join(f));
+    drafts.iter().for_each(|draft| fs::write(draft, "half of it").unwrap());
+    verify(dir.path()).unwrap();
+    open(dir.path()).close();
+    assert!(!drafts.iter().any(|draft| draft.exists()), "whoever publishes would publish it");
+    verify(dir.path()).unwrap();
+}
+
+#[test]
 fn a_python_verifier_that_shares_no_code_agrees() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());

@@ -26,6 +26,12 @@ use remit_engine::Engine;
 pub use crate::auth::{Authority, Passphrases, Peer, Sessions};
 pub use crate::error::Failure;
 
+/// How the witnesses of the log are, for its status.
+pub trait Witnesses: std::fmt::Debug + Send + Sync {
+    /// Each of them.
+    fn status(&self) -> Vec<wire::Witness>;
+}
+
 /// What every handler needs.
 #[derive(Clone, Debug)]
 pub struct Door {
@@ -37,6 +43,8 @@ pub struct Door {
     pub endpoint: String,
     /// How the server is set up, for its status.
     pub setup: wire::Setup,
+    /// Who cosigns its log.
+    pub witnesses: Arc<dyn Witnesses>,
 }
 
 /// The operator API for the Unix socket. Every request must carry a [`Peer`] as connect info.

@@ -50,9 +50,14 @@ fn registry(door: &Door) -> Registry {
     ] {
         registry.register(name, help, ConstCounter::new(value));
     }
+    let witnesses = door.witnesses.status();
+    let witnessed = witnesses.iter().map(|witness| witness.cosigned).min().unwrap_or_default();
+    let contradicting = witnesses.iter().filter(|witness| witness.contradicts).count() as u64;
     for (name, help, value) in [
         ("ledger_entries", "Entries on disk", ledger.size),
         ("ledger_published", "Entries under the newest signed checkpoint", ledger.published),
+        ("ledger_witnessed", "Entries that every witness cosigned", witnessed),
+        ("witnesses_contradicting", "Witnesses that saw another log", contradicting),
         ("ledger_refusing", "1 while permits are refused", u64::from(ledger.refusing.is_some())),
         ("holds_waiting", "Calls waiting for a person", door.engine.holds_waiting() as u64),
     ] {

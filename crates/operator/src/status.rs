@@ -44,6 +44,7 @@ fn status(door: &Door) -> wire::Status {
         policy: world.pins.policy.to_string(),
         policy_refused: world.refused.clone(),
         servers: servers.collect(),
+        witnesses: door.witnesses.status(),
     }
 }
 

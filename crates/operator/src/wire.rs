@@ -93,6 +93,25 @@ pub struct Status {
     pub policy_refused: Option<String>,
     /// The servers.
     pub servers: Vec<Server>,
+    /// The witnesses of the log.
+    pub witnesses: Vec<Witness>,
+}
+
+/// A witness of the log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Witness {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// Entries under the newest checkpoint that it cosigned.
+    pub cosigned: u64,
+    /// When it did that.
+    pub at: Option<Timestamp>,
+    /// Whether it has seen something that this log does not hold: the log forked or lost entries.
+    pub contradicts: bool,
+    /// What went wrong last, if anything since then.
+    pub last_error: Option<String>,
 }
 
 /// A tool server.

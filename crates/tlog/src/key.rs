@@ -1,9 +1,13 @@
 //! Keys of signed notes: Ed25519 signing keys, and verifier keys in their text form
 //! `<name>+<key id>+<base64(type ‖ public key)>` (C2SP signed-note).
+//!
+//! A log's key and a witness's differ in their type byte and in what they sign, so they are two
+//! types here: nobody can verify a checkpoint of a log against the key of a witness by mistake.
 
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use data_encoding::{BASE64, HEXLOWER};
 
@@ -11,6 +15,9 @@ use crate::hash::sha256;
 
 /// The signature type of plain Ed25519.
 const TYPE_ED25519: u8 = 1;
+
+/// The signature type of timestamped Ed25519 cosignatures (C2SP tlog-cosignature).
+const TYPE_COSIGNATURE: u8 = 4;
 
 /// Why a key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,13 +44,15 @@ pub enum KeyError {
         /// The id written.
         got: String,
     },
-    /// A key of a type this crate does not verify.
-    #[error("`{name}` is a key of type {kind:#04x}, only Ed25519 (0x01) can be verified here")]
+    /// A key of another type than the one that belongs here.
+    #[error("`{name}` is a key of type {kind:#04x}, expected {expected}")]
     Type {
         /// The key's name.
         name: String,
         /// Its type.
         kind: u8,
+        /// What belongs here, in words.
+        expected: &'static str,
     },
     /// The secret key is not one.
     #[error("expected an Ed25519 secret key (a seed of 32 bytes, or PKCS#8): {0}")]
@@ -55,58 +64,126 @@ pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
 }
 
-/// SHA-256(name ‖ 0x0A ‖ type ‖ public key), first four bytes.
-fn key_id(name: &str, public: &[u8; 32]) -> [u8; 4] {
-    let [a, b, c, d, ..] = sha256(&[name.as_bytes(), &[b'\n', TYPE_ED25519], public]);
-    [a, b, c, d]
+/// What a key signs, as its type byte says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Notes as they are: a log's checkpoints.
+    Plain,
+    /// Notes with the time in front: a witness's cosignatures.
+    Cosignature,
 }
 
-/// An Ed25519 public key with its name.
+impl Kind {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Plain => TYPE_ED25519,
+            Self::Cosignature => TYPE_COSIGNATURE,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Plain => "a log's key, plain Ed25519 (0x01)",
+            Self::Cosignature => "a witness's key, Ed25519 cosignatures (0x04)",
+        }
+    }
+}
+
+/// A public key, its kind and its name.
 #[derive(Clone, PartialEq, Eq)]
-pub struct VerifierKey {
+struct Named {
+    kind: Kind,
     name: String,
     id: [u8; 4],
     public: [u8; 32],
 }
+
+impl Named {
+    fn new(kind: Kind, name: &str, public: [u8; 32]) -> Result<Self, KeyError> {
+        if !is_name(name) {
+            return Err(KeyError::Name { name: name.to_owned() });
+        }
+        // SHA-256(name ‖ 0x0A ‖ type ‖ public key), first four bytes.
+        let [a, b, c, d, ..] = sha256(&[name.as_bytes(), &[b'\n', kind.byte()], &public]);
+        Ok(Self { kind, name: name.to_owned(), id: [a, b, c, d], public })
+    }
+
+    fn parse(expected: Kind, text: &str) -> Result<Self, KeyError> {
+        let syntax = || KeyError::Syntax { got: text.chars().take(200).collect() };
+        let mut parts = text.splitn(3, '+');
+        let mut part = || parts.next().ok_or_else(syntax);
+        let (name, id, key) = (part()?, part()?, part()?);
+        if !is_name(name) {
+            return Err(KeyError::Name { name: name.to_owned() });
+        }
+        let id = HEXLOWER.decode(id.as_bytes()).map_err(|_| syntax())?;
+        let id: [u8; 4] = id.try_into().map_err(|_| syntax())?;
+        let key = BASE64.decode(key.as_bytes()).map_err(|_| syntax())?;
+        let (kind, public) = key.split_first().ok_or_else(syntax)?;
+        if *kind != expected.byte() {
+            let (name, kind, expected) = (name.to_owned(), *kind, expected.words());
+            return Err(KeyError::Type { name, kind, expected });
+        }
+        let named = Self::new(expected, name, public.try_into().map_err(|_| syntax())?)?;
+        if named.id != id {
+            return Err(KeyError::Id {
+                name: name.to_owned(),
+                expected: HEXLOWER.encode(&named.id),
+                got: HEXLOWER.encode(&id),
+            });
+        }
+        Ok(named)
+    }
+
+    fn accepts(&self, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, &self.public).verify(message, signature).is_ok()
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut key = vec![self.kind.byte()];
+        key.extend_from_slice(&self.public);
+        write!(f, "{}+{}+{}", self.name, HEXLOWER.encode(&self.id), BASE64.encode(&key))
+    }
+}
+
+/// An Ed25519 public key with its name: a log's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerifierKey(Named);
 
 impl VerifierKey {
     /// The key `public` under `name`.
     ///
     /// Errors: [`KeyError::Name`].
     pub fn new(name: &str, public: [u8; 32]) -> Result<Self, KeyError> {
-        if !is_name(name) {
-            return Err(KeyError::Name { name: name.to_owned() });
-        }
-        Ok(Self { name: name.to_owned(), id: key_id(name, &public), public })
+        Named::new(Kind::Plain, name, public).map(Self)
     }
 
     /// Its name; for a log's own key, the log's origin.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// Its key id.
     pub fn id(&self) -> [u8; 4] {
-        self.id
+        self.0.id
     }
 
     /// The public key.
     pub fn public(&self) -> &[u8; 32] {
-        &self.public
+        &self.0.public
     }
 
     /// Whether `signature` is this key's over `text`.
     pub(crate) fn accepts(&self, text: &str, signature: &[u8]) -> bool {
-        let key = UnparsedPublicKey::new(&ED25519, &self.public);
-        key.verify(text.as_bytes(), signature).is_ok()
+        self.0.accepts(text.as_bytes(), signature)
     }
 }
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![TYPE_ED25519];
-        key.extend_from_slice(&self.public);
-        write!(f, "{}+{}+{}", self.name, HEXLOWER.encode(&self.id), BASE64.encode(&key))
+        self.0.fmt(f)
     }
 }
 
@@ -120,29 +197,48 @@ impl FromStr for VerifierKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let syntax = || KeyError::Syntax { got: text.chars().take(200).collect() };
-        let mut parts = text.splitn(3, '+');
-        let mut part = || parts.next().ok_or_else(syntax);
-        let (name, id, key) = (part()?, part()?, part()?);
-        if !is_name(name) {
-            return Err(KeyError::Name { name: name.to_owned() });
-        }
-        let id = HEXLOWER.decode(id.as_bytes()).map_err(|_| syntax())?;
-        let id: [u8; 4] = id.try_into().map_err(|_| syntax())?;
-        let key = BASE64.decode(key.as_bytes()).map_err(|_| syntax())?;
-        let (kind, public) = key.split_first().ok_or_else(syntax)?;
-        if *kind != TYPE_ED25519 {
-            return Err(KeyError::Type { name: name.to_owned(), kind: *kind });
-        }
-        let verifier = Self::new(name, public.try_into().map_err(|_| syntax())?)?;
-        if verifier.id != id {
-            return Err(KeyError::Id {
-                name: name.to_owned(),
-                expected: HEXLOWER.encode(&verifier.id),
-                got: HEXLOWER.encode(&id),
-            });
-        }
-        Ok(verifier)
+        Named::parse(Kind::Plain, text).map(Self)
+    }
+}
+
+/// The public key of a witness, with its name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WitnessKey(Named);
+
+impl WitnessKey {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its key id.
+    pub fn id(&self) -> [u8; 4] {
+        self.0.id
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    pub(crate) fn accepts(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.0.accepts(message, signature)
+    }
+}
+
+impl fmt::Display for WitnessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for WitnessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WitnessKey({self})")
+    }
+}
+
+impl FromStr for WitnessKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        Named::parse(Kind::Cosignature, text).map(Self)
     }
 }
 
@@ -169,16 +265,8 @@ impl SigningKey {
         Self::new(name, Ed25519KeyPair::from_pkcs8_maybe_unchecked(der))
     }
 
-    fn new(
-        name: &str,
-        pair: Result<Ed25519KeyPair, aws_lc_rs::error::KeyRejected>,
-    ) -> Result<Self, KeyError> {
-        let pair = pair.map_err(|why| KeyError::Secret(why.to_string()))?;
-        let public: [u8; 32] = pair
-            .public_key()
-            .as_ref()
-            .try_into()
-            .map_err(|_| KeyError::Secret("its public key has not 32 bytes".to_owned()))?;
+    fn new(name: &str, pair: Result<Ed25519KeyPair, KeyRejected>) -> Result<Self, KeyError> {
+        let (pair, public) = checked(pair)?;
         Ok(Self { verifier: VerifierKey::new(name, public)?, pair })
     }
 
@@ -196,6 +284,61 @@ impl SigningKey {
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey(… of {})", self.verifier)
+    }
+}
+
+/// The pair and its public key.
+fn checked(
+    pair: Result<Ed25519KeyPair, KeyRejected>,
+) -> Result<(Ed25519KeyPair, [u8; 32]), KeyError> {
+    let pair = pair.map_err(|why| KeyError::Secret(why.to_string()))?;
+    let public = pair.public_key().as_ref().try_into();
+    let public =
+        public.map_err(|_| KeyError::Secret("its public key has not 32 bytes".to_owned()))?;
+    Ok((pair, public))
+}
+
+/// The secret key of a witness. Never printed, and wiped when dropped, as [`SigningKey`] is.
+pub struct CosigningKey {
+    pair: Ed25519KeyPair,
+    witness: WitnessKey,
+}
+
+impl CosigningKey {
+    /// The key from its seed, as [`SigningKey::from_seed`].
+    ///
+    /// Errors: the name breaks the rules.
+    pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
+        Self::new(name, Ed25519KeyPair::from_seed_unchecked(seed))
+    }
+
+    /// The key from PKCS#8, as [`SigningKey::from_pkcs8`].
+    ///
+    /// Errors: the name breaks the rules, or this is not such a key.
+    pub fn from_pkcs8(name: &str, der: &[u8]) -> Result<Self, KeyError> {
+        Self::new(name, Ed25519KeyPair::from_pkcs8_maybe_unchecked(der))
+    }
+
+    fn new(name: &str, pair: Result<Ed25519KeyPair, KeyRejected>) -> Result<Self, KeyError> {
+        let (pair, public) = checked(pair)?;
+        let witness = WitnessKey(Named::new(Kind::Cosignature, name, public)?);
+        Ok(Self { pair, witness })
+    }
+
+    /// The key that verifies what this one cosigns.
+    pub fn witness(&self) -> &WitnessKey {
+        &self.witness
+    }
+
+    /// The signature over `message`.
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(message).as_ref().to_vec()
+    }
+}
+
+impl fmt::Debug for CosigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CosigningKey(… of {})", self.witness)
     }
 }
 
@@ -227,9 +370,25 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_of_logs_and_witnesses_are_told_apart() {
+        let log = SigningKey::from_seed("example.com/a", &[7; 32]).unwrap();
+        let witness = CosigningKey::from_seed("example.com/a", &[7; 32]).unwrap();
+        let (log, witness) = (log.verifier().to_string(), witness.witness().to_string());
+        assert_ne!(log, witness, "the type is part of the id");
+        assert_eq!(witness.parse::<WitnessKey>().unwrap().to_string(), witness);
+        let error = log.parse::<WitnessKey>().unwrap_err().to_string();
+        assert!(error.contains("type 0x01, expected a witness's key"), "{error}");
+        let error = witness.parse::<VerifierKey>().unwrap_err().to_string();
+        assert!(error.contains("type 0x04, expected a log's key"), "{error}");
+    }
+
+    #[test]
     fn a_secret_key_never_prints() {
         let key = SigningKey::from_seed("log.example", &[7; 32]).unwrap();
         assert!(format!("{key:?}").starts_with("SigningKey(… of log.example+"));
+        let witness = CosigningKey::from_seed("w.example", &[7; 32]).unwrap();
+        assert!(format!("{witness:?}").starts_with("CosigningKey(… of w.example+"));
+        assert!(CosigningKey::from_pkcs8("a", b"nonsense").is_err());
         assert!(SigningKey::from_seed("a b", &[7; 32]).is_err());
         assert!(SigningKey::from_pkcs8("a", b"nonsense").is_err());
     }

@@ -52,6 +52,14 @@ pub struct Signature {
     pub bytes: Vec<u8>,
 }
 
+impl fmt::Display for Signature {
+    /// The line, without its line break.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blob = [&self.id[..], &self.bytes].concat();
+        write!(f, "{MARK}{} {}", self.name, BASE64.encode(&blob))
+    }
+}
+
 /// A text with its signatures, not yet verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -91,14 +99,7 @@ impl Note {
         let (text, lines) = note
             .rsplit_once("\n\n")
             .ok_or(NoteError::Malformed("no empty line stands before the signatures"))?;
-        let lines = lines
-            .strip_suffix('\n')
-            .ok_or(NoteError::Malformed("its last line does not end in a line break"))?;
-        let signatures = lines.split('\n').take(MAX_SIGNATURES.saturating_add(1)).map(signature);
-        let signatures = signatures.collect::<Result<Vec<_>, _>>()?;
-        if signatures.len() > MAX_SIGNATURES {
-            return Err(NoteError::Malformed("it has more than 100 signatures"));
-        }
+        let signatures = signatures(lines)?;
         let text = format!("{text}\n");
         check_text(&text)?;
         Ok(Self { text, signatures })
@@ -112,6 +113,24 @@ impl Note {
     /// Every signature line.
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
+    }
+
+    /// The note with a further signature line.
+    ///
+    /// Errors: it has as many as a note may have.
+    pub fn with(mut self, signature: Signature) -> Result<Self, NoteError> {
+        if self.signatures.len() >= MAX_SIGNATURES {
+            return Err(NoteError::Malformed("it has more than 100 signatures"));
+        }
+        self.signatures.push(signature);
+        Ok(self)
+    }
+
+    /// The note with only those of its signature lines that `keep` keeps.
+    #[must_use]
+    pub fn only(mut self, keep: impl FnMut(&Signature) -> bool) -> Self {
+        self.signatures.retain(keep);
+        self
     }
 
     /// Checks the signatures of `keys` and returns the text and the keys that signed it.
@@ -156,6 +175,21 @@ fn check_text(text: &str) -> Result<(), NoteError> {
     }
 }
 
+/// Reads signature lines that stand alone, as a witness answers with.
+///
+/// Errors: [`NoteError::Malformed`].
+pub fn signatures(lines: &str) -> Result<Vec<Signature>, NoteError> {
+    let lines = lines
+        .strip_suffix('\n')
+        .ok_or(NoteError::Malformed("its last line does not end in a line break"))?;
+    let signatures = lines.split('\n').take(MAX_SIGNATURES.saturating_add(1)).map(signature);
+    let signatures = signatures.collect::<Result<Vec<_>, _>>()?;
+    if signatures.len() > MAX_SIGNATURES {
+        return Err(NoteError::Malformed("it has more than 100 signatures"));
+    }
+    Ok(signatures)
+}
+
 fn signature(line: &str) -> Result<Signature, NoteError> {
     let shape = NoteError::Malformed("a signature line is not `— <name> <base64>`");
     let rest = line.strip_prefix(MARK).ok_or_else(|| shape.clone())?;
@@ -171,11 +205,7 @@ fn signature(line: &str) -> Result<Signature, NoteError> {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        for line in &self.signatures {
-            let blob = [&line.id[..], &line.bytes].concat();
-            writeln!(f, "{MARK}{} {}", line.name, BASE64.encode(&blob))?;
-        }
-        Ok(())
+        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 

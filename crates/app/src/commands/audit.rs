@@ -11,8 +11,8 @@ use remit_operator::wire::Record;
 use remit_ports::Entry;
 use serde_json::json;
 
-use super::{Context, moment};
-use crate::cli::{self, Audit};
+use super::{Context, moment, reconcile, verify};
+use crate::cli::Audit;
 use crate::fail::Fail;
 use crate::out::Out;
 use crate::serve;
@@ -21,7 +21,8 @@ use crate::serve;
 pub(crate) async fn run(context: &Context, args: Audit, out: &mut Out) -> Result<ExitCode, Fail> {
     match args {
         Audit::Key => out.line(&serve::verifier_key(&context.state)?)?,
-        Audit::Verify(place) => verify(context, &place, out)?,
+        Audit::Verify(args) => verify::run(context, &args, out).await?,
+        Audit::Reconcile(args) => return reconcile::run(context, &args, out),
         Audit::Prove { index } => {
             let path = format!("/v1/ledger/proofs/{index}");
             out.line(&context.client().get_text(&path).await?)?;
@@ -40,43 +41,6 @@ pub(crate) async fn run(context: &Context, args: Audit, out: &mut Out) -> Result
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn verify(context: &Context, place: &cli::AuditPlace, out: &mut Out) -> Result<(), Fail> {
-    let mut told = 0;
-    let mut progress = |entries: u64, all: u64| {
-        if entries >= told + 10_000 {
-            told = entries;
-            out.remark(&format!("{entries} of {all} entries verified"));
-        }
-    };
-    let verified = serve::verify(&context.state, place.key.as_deref(), &mut progress)?;
-    let value = json!({
-        "entries": verified.published,
-        "root": verified.root.to_string(),
-        "journal": verified.entries,
-        "origin": verified.origin,
-        "tasks": verified.tasks,
-        "open_calls": verified.open_calls,
-    });
-    out.say(&value, |_| {
-        let unpublished = verified.entries.saturating_sub(verified.published);
-        let mut lines = vec![format!(
-            "verified {} entries under the signed checkpoint, root {}",
-            verified.published, verified.root
-        )];
-        if unpublished > 0 {
-            lines
-                .push(format!("and {unpublished} more in the journal, not yet under a checkpoint"));
-        }
-        if verified.open_calls > 0 {
-            lines.push(format!("{} permits have no outcome yet", verified.open_calls));
-        }
-        lines.join(
-            "
-",
-        )
-    })
 }
 
 fn line(index: u64, entry: &Entry) -> String {

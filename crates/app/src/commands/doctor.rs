@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use remit_operator::wire::Status;
+use remit_operator::wire::{Status, Witness};
 use serde::Serialize;
 
 use super::Context;
@@ -93,6 +93,17 @@ fn protection(context: &Context) -> Option<Finding> {
     Some(if word == "protected" { good("protection", says) } else { note("protection", says) })
 }
 
+fn witness(witness: &Witness) -> Finding {
+    let name = &witness.name;
+    match &witness.last_error {
+        None => good("witness", format!("{name} cosigned {} entries", witness.cosigned)),
+        Some(why) if witness.contradicts => {
+            bad("witness", format!("{name} contradicts this log: {why}"))
+        }
+        Some(why) => note("witness", format!("{name} at {}: {why}", witness.url)),
+    }
+}
+
 fn running(status: &Status) -> Vec<Finding> {
     let mut findings =
         vec![good("server", format!("answers; clients connect to {}", status.endpoint))];
@@ -111,6 +122,7 @@ fn running(status: &Status) -> Vec<Finding> {
         let says = format!("{} calls wait for a person; `remit hold list`", status.holds);
         findings.push(note("holds", says));
     }
+    findings.extend(status.witnesses.iter().map(witness));
     for server in &status.servers {
         if let Some(why) = &server.last_error {
             let stderr = server.stderr.last().map(|line| format!("; it said: {line}"));

@@ -22,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
         // A file that cannot be taken over must not cost the passphrase, which is shown once.
         import::read(file, &[])?;
     }
-    let made = make(context)?;
+    let made = make(context, args.origin.as_deref())?;
     let imported = args.import.as_deref().map(|file| import(context, file)).transpose()?;
     let names = imported.as_ref().map(|imported| imported.names.clone()).unwrap_or_default();
     let value = json!({
@@ -76,13 +76,22 @@ fn created(context: &Context, made: &Made) -> String {
     format!("made {}\n{passphrase}\n", context.state.display())
 }
 
-/// Makes the state directory, unless it is there; `None` if it was.
+/// Makes the state directory with a log named `origin`, unless it is there; `None` if it was.
 ///
-/// Errors: a file cannot be made or the passphrase cannot be read.
-pub(crate) fn make(context: &Context) -> Result<Option<Made>, Fail> {
+/// Errors: a file cannot be made, the passphrase cannot be read, the log there has another name, or
+/// no log can have this one.
+pub(crate) fn make(context: &Context, origin: Option<&str>) -> Result<Option<Made>, Fail> {
     let state = context.state.as_path();
     if serve::is_initialised(state) {
-        return Ok(None);
+        let key = serve::log_key(state)?;
+        return match origin.filter(|origin| *origin != key.name()) {
+            None => Ok(None),
+            Some(_) => Err(Fail::new(format!(
+                "the log in {} is named `{}` for good: name another state directory",
+                state.display(),
+                key.name()
+            ))),
+        };
     }
     private_dir(state)?;
     let keys = match remit_keys::Keys::open(state, Arc::new(SystemEntropy)) {
@@ -105,7 +114,8 @@ pub(crate) fn make(context: &Context) -> Result<Option<Made>, Fail> {
     }
     write_policies(&state.join("policies"))?;
     // Last: its presence says that everything before it is there.
-    serve::write_origin(state, &format!("{}/remit", environment::host_name()), &keys)?;
+    let default = || format!("{}/remit", environment::host_name());
+    serve::write_origin(state, &origin.map_or_else(default, str::to_owned), &keys)?;
     Ok(Some(Made { shown }))
 }
 

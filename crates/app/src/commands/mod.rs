@@ -8,9 +8,12 @@ mod hold;
 mod import;
 mod init;
 mod policy;
+mod reconcile;
 mod status;
 mod task;
 mod tool;
+mod verify;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,12 +59,13 @@ impl Context {
 fn state(given: Option<PathBuf>) -> Result<PathBuf, Fail> {
     given
         .or_else(|| environment::variable("REMIT_STATE").map(PathBuf::from))
-        .or_else(environment::default_state)
+        .or_else(|| environment::default_state("remit"))
         .ok_or_else(|| Fail::new("no state directory: name one with --state"))
 }
 
 /// Runs one command.
 pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
+    let given = cli.state.clone();
     let context = Context { state: state(cli.state)?, passphrase_file: cli.passphrase_file };
     match cli.command {
         Command::Demo(args) => return crate::demo::run(&args, out).await,
@@ -77,6 +81,8 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Deny(id) => hold::answer(&context, &id.hold, "deny", out).await?,
         Command::Policy(args) => return policy::run(&context, args, out).await,
         Command::Audit(args) => return audit::run(&context, args, out).await,
+        // Not the state directory of a log, so not the default of one.
+        Command::Witness(args) => witness::run(given, args, out).await?,
         Command::Completions { shell } => completions::run(shell),
         Command::DemoServer(args) => demo_server::run(args).await?,
     }

@@ -1,8 +1,8 @@
 //! `remit status`
 
-use remit_operator::wire::Status;
+use remit_operator::wire::{Status, Witness};
 
-use super::Context;
+use super::{Context, moment};
 use crate::fail::Fail;
 use crate::out::{Out, table};
 
@@ -10,6 +10,20 @@ use crate::out::{Out, table};
 pub(crate) async fn run(context: &Context, out: &mut Out) -> Result<(), Fail> {
     let status: Status = context.client().get("/v1/status").await?;
     out.say(&status, words)
+}
+
+fn witness(witness: &Witness, published: u64) -> String {
+    let open = published.saturating_sub(witness.cosigned);
+    let at = witness.at.map_or_else(|| "never".to_owned(), moment);
+    let why = match (&witness.last_error, witness.contradicts) {
+        (None, _) => String::new(),
+        (Some(why), true) => format!(" CONTRADICTS THIS LOG: {why}"),
+        (Some(why), false) => format!("; {why}"),
+    };
+    format!(
+        "witness   {} cosigned {} entries, {open} not yet, last {at}{why}",
+        witness.name, witness.cosigned
+    )
 }
 
 fn words(status: &Status) -> String {
@@ -40,6 +54,7 @@ fn words(status: &Status) -> String {
             "POLICY    the last change was refused, the old set is in force:\n{why}"
         ));
     }
+    lines.extend(status.witnesses.iter().map(|witness| self::witness(witness, status.published)));
     let rows: Vec<Vec<String>> = status
         .servers
         .iter()

@@ -113,7 +113,8 @@ impl Stage for Office {
         let status: Status = self.client.get("/v1/status").await.map_err(said)?;
         let last = status.entries.saturating_sub(1);
         self.client.get_text(&format!("/v1/ledger/proofs/{last}")).await.map_err(said)?;
-        let verified = serve::verify(&self.state, None, &mut |_, _| {}).map_err(said)?;
+        let against = serve::Against::own(&self.state).map_err(said)?;
+        let verified = serve::verify(&self.state, None, &against, &mut |_, _| {}).map_err(said)?;
         let mut calls = Vec::new();
         serve::entries(&self.state, 0, &mut |index, entry| {
             calls.extend(logged(task, index, &entry));

@@ -42,24 +42,55 @@ pub(crate) fn verifier_key(state: &Path) -> Result<String, Fail> {
     Ok(text.trim().to_owned())
 }
 
-fn parsed_key(text: &str) -> Result<VerifierKey, Fail> {
+/// A log's verifier key, as somebody gave it.
+///
+/// Errors: it is none.
+pub(crate) fn parsed_key(text: &str) -> Result<VerifierKey, Fail> {
     text.parse().map_err(|why| Fail::new(format!("`{text}` is not a verifier key: {why}")))
+}
+
+/// The state directory's own log key, parsed.
+///
+/// Errors: the state directory was not initialised.
+pub(crate) fn log_key(state: &Path) -> Result<VerifierKey, Fail> {
+    parsed_key(&verifier_key(state)?)
 }
 
 /// The log's origin line.
 pub(super) fn origin(state: &Path) -> Result<String, Fail> {
-    Ok(parsed_key(&verifier_key(state)?)?.name().to_owned())
+    Ok(log_key(state)?.name().to_owned())
 }
 
-/// Verifies the whole log against `key`, else against the state directory's own.
+/// What a log is verified against.
+pub(crate) struct Against {
+    /// Its own key.
+    pub(crate) key: VerifierKey,
+    /// Who else says something about it.
+    pub(crate) others: remit_ledger::Others,
+}
+
+impl Against {
+    /// The state directory's own key alone.
+    ///
+    /// Errors: it was not initialised.
+    pub(crate) fn own(state: &Path) -> Result<Self, Fail> {
+        Ok(Self { key: log_key(state)?, others: remit_ledger::Others::default() })
+    }
+}
+
+/// Verifies the whole log: the copy of a published one in `copy`, else the one under `state`.
 pub(crate) fn verify(
     state: &Path,
-    key: Option<&str>,
+    copy: Option<&Path>,
+    against: &Against,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<remit_ledger::Verified, Fail> {
-    let key = key.map_or_else(|| verifier_key(state), |key| Ok(key.to_owned()))?;
-    remit_ledger::verify(state, &parsed_key(&key)?, progress)
-        .map_err(|why| Fail::new(format!("the log does not hold: {why}")))
+    let Against { key, others } = against;
+    let verified = match copy {
+        Some(dir) => remit_ledger::verify_published(dir, key, others, progress),
+        None => remit_ledger::verify(state, key, others, progress),
+    };
+    verified.map_err(|why| Fail::new(format!("the log does not hold: {why}")))
 }
 
 /// Reading without keys: what stands in the clear.
@@ -81,8 +112,7 @@ impl BodyKeys for NoKeys {
 }
 
 fn archive(state: &Path) -> Result<remit_ledger::Archive, Fail> {
-    let key = parsed_key(&verifier_key(state)?)?;
-    Ok(remit_ledger::Archive::open(state, &key, Arc::new(NoKeys))?)
+    Ok(remit_ledger::Archive::open(state, &log_key(state)?, Arc::new(NoKeys))?)
 }
 
 /// How many entries are under the signed checkpoint.

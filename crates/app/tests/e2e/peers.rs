@@ -338,6 +338,11 @@ impl Changing {
         std::fs::rename(&next, &self.tools).unwrap();
     }
 
+    /// Where it writes down each call that reached it.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.journal.clone()
+    }
+
     /// The calls that really reached it.
     pub(crate) fn reached(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.journal).unwrap_or_default();

@@ -171,6 +171,12 @@ impl Stand {
         self.state.join("remit.toml")
     }
 
+    /// Adds lines to the configuration, which the running server applies.
+    pub(crate) fn configure(&self, more: &str) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), format!("{text}\n{more}")).unwrap();
+    }
+
     /// What the server wrote to its standard error so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("serve.log")).unwrap_or_default()

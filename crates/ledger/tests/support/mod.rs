@@ -186,5 +186,10 @@ pub(crate) fn calls(ledger: &dyn Ledger, number: u64, calls: u64) {
 }
 
 pub(crate) fn verify(state: &Path) -> Result<remit_ledger::Verified, remit_ledger::VerifyError> {
-    remit_ledger::verify(state, signing_key().verifier(), &mut |_, _| ())
+    remit_ledger::verify(
+        state,
+        signing_key().verifier(),
+        &remit_ledger::Others::default(),
+        &mut |_, _| (),
+    )
 }

@@ -1,0 +1,152 @@
+//! The witness's surface: two routes, and a listener that nobody can hold open for long.
+//!
+//! Unauthenticated by design: whoever has a checkpoint that the log signed may submit it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use remit_tlog::witness::{ADD_CHECKPOINT, SIZE_TYPE};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Refused, Witness};
+
+/// Bytes of a submission: 63 hashes are 2.8 KiB, a checkpoint with a hundred signatures is not
+/// ten times that.
+pub const MAX_BODY: usize = 64 << 10;
+
+/// How long the head of a request may take, and how long a connection may idle.
+pub const HEAD: Duration = Duration::from_secs(30);
+
+/// How long a request may take, its body included: a submission is a few kilobytes and a sync.
+pub const REQUEST: Duration = Duration::from_secs(10);
+
+/// Connections at once; a log has one.
+pub const MAX_CONNECTIONS: usize = 256;
+
+/// The routes.
+pub fn router(witness: Arc<Witness>) -> Router {
+    Router::new()
+        .route(&format!("/{ADD_CHECKPOINT}"), post(add_checkpoint))
+        .route("/{origin}/checkpoint", get(checkpoint))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(witness)
+}
+
+async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: Bytes) -> Response {
+    // The disk is waited for, and a client that hangs up must not leave a write half done.
+    let done = tokio::task::spawn_blocking(move || witness.add_checkpoint(&body)).await;
+    match done {
+        Ok(Ok(lines)) => lines.into_response(),
+        Ok(Err(refused)) => refusal(&refused),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn refusal(refused: &Refused) -> Response {
+    let status = match refused {
+        Refused::Conflict(size) => {
+            let kind = [(header::CONTENT_TYPE, SIZE_TYPE)];
+            return (StatusCode::CONFLICT, kind, format!("{size}\n")).into_response();
+        }
+        Refused::Malformed(_) => StatusCode::BAD_REQUEST,
+        Refused::Unknown(_) => StatusCode::NOT_FOUND,
+        Refused::Unsigned(_) => StatusCode::FORBIDDEN,
+        Refused::Inconsistent { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, format!("{refused}\n")).into_response()
+}
+
+async fn checkpoint(State(witness): State<Arc<Witness>>, Path(origin): Path<String>) -> Response {
+    let found = tokio::task::spawn_blocking(move || witness.checkpoint(&origin)).await;
+    match found {
+        Ok(Ok(Some(note))) => {
+            let fresh = [(header::CACHE_CONTROL, "no-cache")];
+            (fresh, note.to_string()).into_response()
+        }
+        Ok(Ok(None)) => (StatusCode::NOT_FOUND, "no checkpoint of such a log was cosigned here\n")
+            .into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Serves `router` on `listener` until `stop`. Ends when the connections that were open have
+/// answered what they were asked.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut open = tokio::task::JoinSet::new();
+    loop {
+        while open.try_join_next().is_some() {}
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let (stream, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(why) => {
+                // Out of file descriptors, for instance: a pause lets connections end.
+                tracing::warn!(%why, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (router, stop) = (router.clone(), stop.clone());
+        open.spawn(async move {
+            connection(stream, router, stop).await;
+            drop(place);
+        });
+    }
+    while open.join_next().await.is_some() {}
+}
+
+type Accepted = (TcpStream, tokio::sync::OwnedSemaphorePermit);
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> std::io::Result<Accepted> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
+}
+
+async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+    let routed = bounded(router);
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routed));
+    tokio::pin!(served);
+    let ended = tokio::select! {
+        ended = &mut served => ended,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(why) = ended {
+        tracing::debug!(%why, "a connection ended");
+    }
+}
+
+/// The routes, each request within [`REQUEST`].
+fn bounded(router: Router) -> Router {
+    router.layer(axum::middleware::from_fn(
+        async |request: axum::extract::Request, next: axum::middleware::Next| {
+            tokio::time::timeout(REQUEST, next.run(request))
+                .await
+                .unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Each answer of the specification, over the routes and over a socket.
+
+use axum::body::Body;
+use axum::http::Request;
+use remit_tlog::witness::origin_hash;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::witness::tests::{Log, witness};
+
+async fn ask(router: &Router, request: Request<Body>) -> (u16, String, String) {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let kind = kind.map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default();
+    let status = response.status().as_u16();
+    let body = axum::body::to_bytes(response.into_body(), MAX_BODY).await.unwrap();
+    (status, kind, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn submit(router: &Router, body: impl Into<Body>) -> (u16, String, String) {
+    ask(router, Request::post("/add-checkpoint").body(body.into()).unwrap()).await
+}
+
+#[tokio::test]
+async fn every_case_has_the_status_that_the_specification_gives_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, fork) = (Log::of("log.example", 20, b""), Log::of("log.example", 20, b"other"));
+    let router = router(Arc::new(witness(dir.path(), &[&log])));
+    let shown = format!("/{}/checkpoint", origin_hash("log.example"));
+    let show = || Request::get(&shown).body(Body::empty()).unwrap();
+    assert_eq!(ask(&router, show()).await.0, 404, "never cosigned");
+
+    let body = |log: &Log, old, size| log.submission(old, size).to_string();
+    let (status, _, line) = submit(&router, body(&log, 0, 7)).await;
+    assert_eq!(status, 200, "{line}");
+    assert!(line.starts_with("— witness.example/w1 ") && line.ends_with('\n'), "{line}");
+    let (status, kind, size) = submit(&router, body(&log, 3, 9)).await;
+    assert_eq!((status, kind.as_str(), size.as_str()), (409, "text/x.tlog.size", "7\n"));
+    assert_eq!(submit(&router, body(&fork, 7, 9)).await.0, 422);
+    assert_eq!(submit(&router, body(&fork, 7, 7)).await.0, 422);
+    assert_eq!(submit(&router, "old 8\n\n".to_owned()).await.0, 400);
+    let beyond = body(&log, 7, 7).replace("old 7", "old 8");
+    assert_eq!(submit(&router, beyond).await.0, 400);
+    let other = Log::of("other.example", 3, b"");
+    assert_eq!(submit(&router, body(&other, 0, 3)).await.0, 404);
+    let unsigned = body(&log, 7, 9).replace("log.example Mw", "log.example Nw");
+    let unsigned = unsigned.replacen("— log.example ", "— else.example ", 1);
+    assert_eq!(submit(&router, unsigned).await.0, 403);
+    assert_eq!(submit(&router, vec![b'x'; MAX_BODY + 1]).await.0, 413);
+
+    let (status, kind, note) = ask(&router, show()).await;
+    assert_eq!((status, kind.as_str()), (200, "text/plain; charset=utf-8"));
+    assert!(note.contains(line.trim_end()), "{note}");
+    let wrong = Request::get("/add-checkpoint").body(Body::empty()).unwrap();
+    assert_eq!(ask(&router, wrong).await.0, 405);
+}
+
+#[tokio::test]
+async fn a_connection_carries_several_requests_and_a_stop_lets_it_finish() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::of("log.example", 20, b"");
+    let router = router(Arc::new(witness(dir.path(), &[&log])));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(serve(listener, router, stop.clone()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for (old, size) in [(0, 7), (7, 20)] {
+        let body = log.submission(old, size).to_string();
+        let length = body.len();
+        let head = format!("POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: {length}");
+        stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    stop.cancel();
+    tokio::time::timeout(REQUEST, served).await.unwrap().unwrap();
+}

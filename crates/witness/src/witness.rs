@@ -1,0 +1,149 @@
+//! A witness: one submission of a log after the other, durable before it is answered.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use remit_model::Clock;
+use remit_tlog::witness::origin_hash;
+use remit_tlog::{Checkpoint, CosigningKey, Hash, Note, Submission, VerifierKey, WitnessKey};
+
+use crate::judge::{self, Refused};
+use crate::shelf::Shelf;
+
+/// A log that the witness knows: its keys, and the turn of whoever looks at its checkpoint to
+/// replace it. Without the turn, two submissions that are both right could be written in the
+/// wrong order, and the log rolled back.
+#[derive(Debug)]
+struct Known {
+    keys: Vec<VerifierKey>,
+    turn: Mutex<Turn>,
+}
+
+/// What whoever has the turn must know beside what is on disk.
+#[derive(Debug, Default)]
+struct Turn {
+    /// The root of the checkpoint last told of as inconsistent. Anybody can submit what the log
+    /// once signed, with a wrong proof and as often as they like; it is told of once.
+    told: Option<Hash>,
+}
+
+/// Cosigns the checkpoints of the logs it knows.
+pub struct Witness {
+    key: CosigningKey,
+    logs: BTreeMap<String, Known>,
+    shelf: Shelf,
+    clock: Arc<dyn Clock>,
+}
+
+impl Witness {
+    /// A witness that cosigns with `key` for the logs of `trusted`, each named by its key, and
+    /// keeps what it cosigned in `dir`. No other process may use that folder.
+    ///
+    /// Errors: the disk refuses, or what was cosigned cannot be read.
+    pub fn open(
+        dir: &Path,
+        key: CosigningKey,
+        trusted: Vec<VerifierKey>,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
+        let mut logs: BTreeMap<String, Known> = BTreeMap::new();
+        for log in trusted {
+            let known = logs.entry(log.name().to_owned());
+            let known = known.or_insert_with(|| Known { keys: Vec::new(), turn: Mutex::default() });
+            known.keys.push(log);
+        }
+        let witness = Self { key, logs, shelf: Shelf::open(dir)?, clock };
+        for (origin, known) in &witness.logs {
+            witness.newest(origin, known).map_err(io::Error::other)?;
+        }
+        Ok(witness)
+    }
+
+    /// The key that verifies its cosignatures.
+    pub fn key(&self) -> &WitnessKey {
+        self.key.witness()
+    }
+
+    /// The logs it knows, and how many entries of each it cosigned.
+    ///
+    /// Errors: what was cosigned cannot be read.
+    pub fn logs(&self) -> Result<Vec<(String, u64)>, String> {
+        let size = |(origin, known): (&String, &Known)| {
+            let newest = self.newest(origin, known)?;
+            Ok((origin.clone(), newest.map_or(0, |(checkpoint, _)| checkpoint.size)))
+        };
+        self.logs.iter().map(size).collect()
+    }
+
+    fn newest(&self, origin: &str, known: &Known) -> Result<Option<(Checkpoint, Note)>, String> {
+        self.shelf.newest(origin, &known.keys, self.key())
+    }
+
+    /// Cosigns the checkpoint in `body`, or says why not. The cosignature is the answer's text, a
+    /// signature line; the checkpoint is on disk for good by then. Blocks on the disk.
+    ///
+    /// Errors: see [`Refused`].
+    pub fn add_checkpoint(&self, body: &[u8]) -> Result<String, Refused> {
+        let text = std::str::from_utf8(body)
+            .map_err(|_| Refused::Malformed("not a submission: it is not UTF-8".to_owned()))?;
+        let submission: Submission = text
+            .parse()
+            .map_err(|why: remit_tlog::SubmissionError| Refused::Malformed(why.to_string()))?;
+        let origin = judge::claim(&submission.checkpoint)?.origin;
+        let known = self.logs.get(&origin).ok_or_else(|| Refused::Unknown(origin.clone()))?;
+        let mut turn = known.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = self.newest(&origin, known).map_err(|why| {
+            tracing::error!(%why, "nothing is cosigned for this log");
+            Refused::Failed("what was cosigned of this log cannot be read".to_owned())
+        })?;
+        let latest = newest.as_ref().map(|(checkpoint, _)| checkpoint);
+        let judged = judge::judge(&submission, &known.keys, latest);
+        let (checkpoint, note) = judged.inspect_err(|why| turn.tell(why, &submission))?;
+        let line = self.key.cosign(&note, self.clock.now().as_secs()).ok_or_else(|| {
+            Refused::Failed("the clock of this witness does not say what time it is".to_owned())
+        })?;
+        let note = note.with(line.clone()).map_err(|why| Refused::Malformed(why.to_string()))?;
+        if newest.is_none_or(|(_, kept)| kept != note) {
+            self.shelf.put(&origin, &note).map_err(|why| {
+                tracing::error!(%why, %origin, "the checkpoint could not be kept");
+                Refused::Failed("the checkpoint could not be kept".to_owned())
+            })?;
+        }
+        tracing::info!(%origin, size = checkpoint.size, "cosigned");
+        Ok(format!("{line}\n"))
+    }
+
+    /// The newest checkpoint cosigned of the log whose origin has this hash, in lower-case hex;
+    /// `None` if there is none.
+    ///
+    /// Errors: it cannot be read.
+    pub fn checkpoint(&self, hash: &str) -> Result<Option<Note>, String> {
+        let known = self.logs.iter().find(|(origin, _)| origin_hash(origin) == hash);
+        let Some((origin, known)) = known else { return Ok(None) };
+        Ok(self.newest(origin, known)?.map(|(_, note)| note))
+    }
+}
+
+impl Turn {
+    /// A log that contradicts itself has to be known of, with what proves it.
+    fn tell(&mut self, why: &Refused, submission: &Submission) {
+        let Refused::Inconsistent { .. } = why else { return };
+        let Ok(checkpoint) = judge::claim(&submission.checkpoint) else { return };
+        if self.told.replace(checkpoint.root) != Some(checkpoint.root) {
+            let (origin, signed) = (checkpoint.origin, submission.checkpoint.to_string());
+            tracing::error!(%origin, %why, signed, "NOT cosigned: a fork, or a wrong proof");
+        }
+    }
+}
+
+impl fmt::Debug for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Witness({} of {} logs)", self.key(), self.logs.len())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
