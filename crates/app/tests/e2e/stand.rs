@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -35,6 +36,18 @@ impl Plan {
             [[agent]]\nname = \"worker\"\nowner = \"operators\"\n\n\
             [[approver]]\ngroup = \"operators\"\n\n";
         Self { config: config.to_owned() }
+    }
+
+    /// Listens at this address instead.
+    pub(crate) fn at(mut self, address: &str) -> Self {
+        self.config = self.config.replace("127.0.0.1:0", address);
+        self
+    }
+
+    /// With these lines under `[limits]`.
+    pub(crate) fn limits(mut self, lines: &str) -> Self {
+        writeln!(self.config, "[limits]\n{lines}").unwrap();
+        self
     }
 
     /// A stdio server; `more` are further lines of its table.
@@ -183,23 +196,7 @@ impl Stand {
 
     /// Starts `remit serve` and waits for its ready line.
     pub(crate) async fn start(&mut self) {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.path().join("serve.log"))
-            .unwrap();
-        let mut child = Command::new(REMIT)
-            .args(["serve", "--json", "--config"])
-            .arg(self.config())
-            .arg("--state")
-            .arg(&self.state)
-            .env("UPSTREAM_PASSWORD", SECRET)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child = self.launch();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = timeout(PATIENCE, async {
             while let Some(line) = lines.next_line().await.unwrap() {
@@ -217,6 +214,51 @@ impl Stand {
         // The pipe must stay open for as long as the server may write to it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.serving = Some(Serving { child, address });
+    }
+
+    /// Starts `remit serve` and kills it after `pause`, ready or not.
+    pub(crate) async fn start_in_vain(&self, pause: Duration) {
+        let mut child = self.launch();
+        tokio::time::sleep(pause).await;
+        child.kill().await.unwrap();
+    }
+
+    fn launch(&self) -> Child {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("serve.log"))
+            .unwrap();
+        Command::new(REMIT)
+            .args(["serve", "--json", "--config"])
+            .arg(self.config())
+            .arg("--state")
+            .arg(&self.state)
+            .env("UPSTREAM_PASSWORD", SECRET)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    /// The server's process.
+    pub(crate) fn process(&self) -> Pid {
+        let id = self.serving.as_ref().and_then(|serving| serving.child.id());
+        let id = id.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        id.expect("the server runs")
+    }
+
+    /// Kills the server while its callers still hold the stand; [`Self::kill`] clears up after it.
+    /// With a pause, it is asked to end first and killed that much later.
+    pub(crate) async fn die(&self, ending: Option<Duration>) {
+        let process = self.process();
+        if let Some(pause) = ending {
+            kill_process(process, Signal::TERM).unwrap();
+            tokio::time::sleep(pause).await;
+        }
+        kill_process(process, Signal::KILL).unwrap();
     }
 
     /// Kills the server as a power cut would: no signal handler runs.
