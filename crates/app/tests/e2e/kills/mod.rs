@@ -126,9 +126,11 @@ impl Scene {
         told
     }
 
-    /// One command of a person who knows the passphrase.
-    async fn command(&self, args: &[&str]) -> Ran {
-        self.stand.read().await.with_passphrase(args).await
+    /// One command of a person who knows the passphrase; `expect` notes what it may change.
+    async fn command(&self, args: &[&str], expect: impl FnOnce(&mut Promises)) -> Ran {
+        let step = self.stand.read().await;
+        self.told(expect);
+        step.with_passphrase(args).await
     }
 }
 
@@ -250,6 +252,7 @@ async fn run(kills: usize, seed: u64) -> Run {
     while let Some(ended) = others.join_next().await {
         ended.unwrap();
     }
+    run.compare(&scene, &*scene.stand.read().await).await;
     let figures = books::figures(&scene.desk.seen(), &scene.promises.lock().unwrap(), &run.log);
     println!(
         "seed {seed:>4}: {} kills ({} starting, {} ending), verified {}/{}; {} permits, {} seen; \

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::Scene;
+use super::books::Promises;
 use super::caller::{Caller, Told};
 use super::draw::Draw;
 use crate::stand::{Grant, Ran};
@@ -71,9 +72,9 @@ async fn approve(scene: &Scene, id: &str, draw: &mut Draw) -> Result<(), Gone> {
         return Err(Gone);
     };
     if draw.one_in(4) {
-        task.run(&["deny", &hold], (&hold, "denied")).await?;
+        task.run(&["deny", &hold], (&hold, "denied"), |_| ()).await?;
     } else {
-        task.run(&["approve", &hold], (&hold, "approved")).await?;
+        task.run(&["approve", &hold], (&hold, "approved"), |_| ()).await?;
     }
     // The approval lets one of these pass; which, if the server dies, nobody knows.
     for _ in 0..2 {
@@ -85,7 +86,7 @@ async fn approve(scene: &Scene, id: &str, draw: &mut Draw) -> Result<(), Gone> {
 impl<'a> Followed<'a> {
     async fn open(scene: &'a Scene) -> Result<Self, Gone> {
         let open = ["task", "open", "--template", "work", "--purpose", "kills", "--json"];
-        let ran = scene.command(&open).await;
+        let ran = scene.command(&open, |_| ()).await;
         let granted: Value = told_done(scene, &open, &ran)?;
         let grant = Grant::of(&granted);
         scene.told(|told| {
@@ -117,8 +118,8 @@ impl<'a> Followed<'a> {
             "closing" => vec![self.state, "closing", "closed"],
             _ => vec![self.state, state],
         };
-        self.scene.told(|told| drop(told.states.insert(task.clone(), between)));
-        self.run(&["task", verb, &task], (&task, word)).await?;
+        let expect = |told: &mut Promises| drop(told.states.insert(task.clone(), between));
+        self.run(&["task", verb, &task], (&task, word), expect).await?;
         let after = if state == "closing" { vec!["closing", "closed"] } else { vec![state] };
         self.scene.told(|told| drop(told.states.insert(task, after)));
         self.state = state;
@@ -129,13 +130,20 @@ impl<'a> Followed<'a> {
     async fn erase(&mut self) -> Result<(), Gone> {
         self.scene.until_read().await;
         let task = self.grant.task.clone();
-        self.run(&["audit", "erase", &task], (&task, "erased")).await
+        // Whose charter nobody can read is no longer listed after a start.
+        let expect = |told: &mut Promises| drop(told.states.remove(&task));
+        self.run(&["audit", "erase", &task], (&task, "erased"), expect).await
     }
 
     /// Runs a command whose success is a promise that `act` is on record.
-    async fn run(&self, command: &[&str], act: (&str, &str)) -> Result<(), Gone> {
+    async fn run(
+        &self,
+        command: &[&str],
+        act: (&str, &str),
+        expect: impl FnOnce(&mut Promises),
+    ) -> Result<(), Gone> {
         let command = [command, &["--json"]].concat();
-        let ran = self.scene.command(&command).await;
+        let ran = self.scene.command(&command, expect).await;
         let done = told_done(self.scene, &command, &ran)?;
         if done["recorded"] == false {
             self.scene.told(|told| told.strange.push(format!("{command:?}: {done}")));
