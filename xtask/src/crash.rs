@@ -7,14 +7,17 @@ use std::path::Path;
 use crate::Failure;
 use crate::step::{command, timed};
 
+/// How long the server stands still, in seconds.
+const HALT: (&str, &str) = ("REMIT_HALT", "30");
 /// What each option sets for the tests.
 const OPTIONS: [(&str, &str); 2] = [("--kills", "REMIT_KILLS"), ("--seed", "REMIT_SEED")];
 
-/// Runs the kills.
+/// Runs the kills and the stalls.
 ///
 /// Errors: an option is unknown or no number, or a test failed.
 pub(crate) fn run(root: &Path, options: &[&str]) -> Result<(), Failure> {
-    let variables = variables(options)?;
+    let mut variables = variables(options)?;
+    variables.push(HALT);
     let line =
         ["cargo", "test", "-p", "remit-app", "--test", "e2e", "kills::", "--", "--nocapture"];
     timed("crash", || command(root, &line, &variables))

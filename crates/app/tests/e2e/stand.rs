@@ -27,6 +27,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A configuration in the making.
 pub(crate) struct Plan {
     config: String,
+    environment: Vec<(String, String)>,
 }
 
 impl Plan {
@@ -35,7 +36,14 @@ impl Plan {
         let config = "policies = \"policies\"\n\n[listen]\naddress = \"127.0.0.1:0\"\n\n\
             [[agent]]\nname = \"worker\"\nowner = \"operators\"\n\n\
             [[approver]]\ngroup = \"operators\"\n\n";
-        Self { config: config.to_owned() }
+        Self { config: config.to_owned(), environment: Vec::new() }
+    }
+
+    /// With these variables in the server's environment.
+    pub(crate) fn environment(mut self, variables: &[(&str, &str)]) -> Self {
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment = owned.collect();
+        self
     }
 
     /// Listens at this address instead.
@@ -152,6 +160,7 @@ struct Serving {
 pub(crate) struct Stand {
     dir: TempDir,
     state: PathBuf,
+    environment: Vec<(String, String)>,
     serving: Option<Serving>,
 }
 
@@ -161,7 +170,8 @@ impl Stand {
     pub(crate) async fn up(plan: &Plan, dir: TempDir, state: PathBuf) -> Self {
         std::fs::write(dir.path().join("passphrase"), PASSPHRASE).unwrap();
         std::fs::write(dir.path().join("guess"), "a wrong guess at it").unwrap();
-        let mut stand = Self { dir, state, serving: None };
+        let environment = plan.environment.clone();
+        let mut stand = Self { dir, state, environment, serving: None };
         let init = stand.with_passphrase(&["init"]).await;
         assert!(init.ok, "remit init: {}", init.said());
         std::fs::write(stand.config(), &plan.config).unwrap();
@@ -171,7 +181,7 @@ impl Stand {
 
     /// A state directory that is there already; nothing runs yet.
     pub(crate) fn left_behind(dir: TempDir, state: PathBuf) -> Self {
-        Self { dir, state, serving: None }
+        Self { dir, state, environment: Vec::new(), serving: None }
     }
 
     /// The state directory.
@@ -235,6 +245,7 @@ impl Stand {
             .arg("--state")
             .arg(&self.state)
             .env("UPSTREAM_PASSWORD", SECRET)
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

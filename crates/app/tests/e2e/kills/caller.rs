@@ -70,11 +70,31 @@ impl Caller {
         Some((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
-    fn request(&self, name: &str, id: &str) -> http::Request<Full<Bytes>> {
+    /// Where it connects to.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A call as it goes over the wire.
+    pub(crate) fn text(&self, tool: &str, id: &str) -> String {
+        let request = self.request(&format!("desk__{tool}"), id);
+        let lines = request
+            .headers()
+            .iter()
+            .map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
+        let body = Self::body(&format!("desk__{tool}"), id);
+        let head: String = lines.collect();
+        format!("POST /mcp HTTP/1.1\r\n{head}content-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    fn body(name: &str, id: &str) -> String {
         let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {}});
         let params = json!({"name": name, "arguments": {"id": id}, "_meta": meta});
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string()
+    }
+
+    fn request(&self, name: &str, id: &str) -> http::Request<Full<Bytes>> {
         http::Request::post("/mcp")
             .header("host", &self.address)
             .header("authorization", format!("Bearer {}", self.token))
@@ -83,7 +103,7 @@ impl Caller {
             .header("mcp-protocol-version", "2026-07-28")
             .header("mcp-method", "tools/call")
             .header("mcp-name", name)
-            .body(Full::new(Bytes::from(body.to_string())))
+            .body(Full::new(Bytes::from(Self::body(name, id))))
             .unwrap()
     }
 }
@@ -112,7 +132,7 @@ impl Told {
     pub(crate) fn follows_a_permit(&self) -> bool {
         const AFTER: [&str; 4] =
             ["remit:not-sent", "remit:stopped", "remit:unknown-outcome", "remit:unsettled"];
-        matches!(self, Self::Refused { policy, .. } if AFTER.contains(&policy.as_str()))
+        matches!(self, Self::Refused { policy, hold: None, .. } if AFTER.contains(&policy.as_str()))
     }
 
     /// Whether it is a refusal that is a record of its own. Those that limits give are counted

@@ -15,6 +15,12 @@ use super::draw::Draw;
 
 /// The longest that it works on a call: some calls are always under way.
 const WORK: Duration = Duration::from_millis(12);
+/// A call whose id starts so is never answered.
+pub(crate) const NEVER: &str = "never-";
+/// A call whose id starts so is answered with [`BULK`] bytes beside.
+pub(crate) const BIG: &str = "big-";
+/// See [`BIG`].
+pub(crate) const BULK: usize = 2 << 20;
 
 /// What reached the server, by the unique id in the arguments.
 #[derive(Clone, Default)]
@@ -44,9 +50,14 @@ impl Desk {
             *seen.entry(id.clone()).or_default() += 1;
             seen.len() as u64
         };
+        if id.starts_with(NEVER) {
+            std::future::pending::<()>().await;
+        }
         let pause = Draw::new(number, 0).pause(WORK);
         tokio::time::sleep(pause).await;
-        json!({"content": [{"type": "text", "text": format!("done {id}")}]})
+        let beside = if id.starts_with(BIG) { "x".repeat(BULK) } else { String::new() };
+        json!({"content": [{"type": "text", "text": format!("done {id}")},
+            {"type": "text", "text": beside}]})
     }
 }
 

@@ -13,6 +13,7 @@ mod caller;
 mod desk;
 mod draw;
 mod people;
+mod stalls;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -45,6 +46,9 @@ const CALLERS: u64 = 8;
 /// People at the command line, the first of whom approves and the others stop.
 const PEOPLE: u64 = 5;
 
+/// Grants outlive a run.
+const LIMITS: &str = "grant = \"1h\"";
+
 /// What everybody in one run shares.
 pub(crate) struct Scene {
     /// Held shared by each step of a client or a person, and alone while the server is replaced.
@@ -59,7 +63,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    async fn set() -> Self {
+    /// A fresh state directory with these lines under `[limits]`, served under this environment.
+    async fn set(limits: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let desk = Desk::default();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -69,7 +74,8 @@ impl Scene {
             .at(&port.to_string())
             .http("desk", &desk.serve().await, profile)
             .template("work", &["desk/*"], "deadline = \"8h\"\n")
-            .limits("grant = \"1h\"\n");
+            .limits(limits)
+            .environment(environment);
         let state = folder.path().join("state");
         let stand = RwLock::new(Stand::up(&plan, folder, state).await);
         let (promises, read) = (Mutex::default(), AtomicU64::new(0));
@@ -132,6 +138,15 @@ impl Scene {
         self.told(expect);
         step.with_passphrase(args).await
     }
+}
+
+/// Lets the callers come to rest, then holds the three accounts against each other.
+async fn settle(scene: &Scene, callers: JoinSet<()>) {
+    scene.over.store(true, Ordering::SeqCst);
+    callers.join_all().await;
+    let mut run = Run::default();
+    run.compare(scene, &*scene.stand.read().await).await;
+    assert!(run.findings.is_empty(), "{:#?}", run.findings);
 }
 
 /// Until the run is over: calls, each with an id of its own.
@@ -231,7 +246,7 @@ impl Run {
 
 /// One state directory, from its making to the last kill.
 async fn run(kills: usize, seed: u64) -> Run {
-    let scene = Arc::new(Scene::set().await);
+    let scene = Arc::new(Scene::set(LIMITS, &[]).await);
     let mut others = JoinSet::new();
     for number in 0..CALLERS {
         let caller = Caller::new(&scene.stand.read().await.open("work").await);

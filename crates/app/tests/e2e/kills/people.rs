@@ -129,6 +129,9 @@ impl<'a> Followed<'a> {
     /// Destroys the key of a closed task, once nothing of it has still to be read.
     async fn erase(&mut self) -> Result<(), Gone> {
         self.scene.until_read().await;
+        if self.scene.is_over() {
+            return Err(Gone);
+        }
         let task = self.grant.task.clone();
         // Whose charter nobody can read is no longer listed after a start.
         let expect = |told: &mut Promises| drop(told.states.remove(&task));
