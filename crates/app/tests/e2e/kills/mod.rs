@@ -277,7 +277,7 @@ async fn run(kills: usize, seed: u64) -> Run {
         run.starting,
         run.ending,
         run.verified,
-        run.kills - run.starting,
+        run.kills - run.starting + 1,
         figures.permits,
         figures.seen,
         figures.answered,
