@@ -1,9 +1,10 @@
-//! The tasks of this workspace: `cargo xtask tidy | test | ci`.
+//! The tasks of this workspace: `cargo xtask tidy | test | crash | ci`.
 //!
 //! What a reviewer would otherwise check by hand is checked here (`tidy`), and what a newcomer
 //! would otherwise have to know is started here (`test`, `ci`).
 
 mod ci;
+mod crash;
 mod step;
 mod tidy;
 
@@ -16,6 +17,7 @@ usage: cargo xtask COMMAND
 
   tidy   rules that no compiler checks: layers, module pages, file length, assertions, links
   test   install the peers of the end-to-end tests (e2e/setup), then run every test
+  crash  kill the server at random instants under load: [--kills N] [--seed N]
   ci     fmt, clippy, tidy, doc, deny, test: everything that must pass before a merge
 ";
 
@@ -23,13 +25,14 @@ usage: cargo xtask COMMAND
 type Failure = String;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let command = arguments.next().unwrap_or_default();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let root = workspace_root();
-    let result = match (command.as_str(), arguments.next()) {
-        ("tidy", None) => tidy::run(&root),
-        ("test", None) => ci::test(&root),
-        ("ci", None) => ci::run(&root),
+    let result = match words.as_slice() {
+        ["tidy"] => tidy::run(&root),
+        ["test"] => ci::test(&root),
+        ["crash", options @ ..] => crash::run(&root, options),
+        ["ci"] => ci::run(&root),
         _ => Err(USAGE.to_owned()),
     };
     match result {

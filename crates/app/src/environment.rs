@@ -1,21 +1,25 @@
 //! The machine: clock, randomness, user, paths. The only place that asks for them.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use remit_model::{Clock, Entropy, Timestamp};
 
-/// The machine's clocks.
+/// The machine's clocks. The wall clock may be set forward, but for us it never goes back: authority
+/// that has run out stays so, and what has not runs out when it would have.
 #[derive(Debug)]
 pub(crate) struct SystemClock {
     start: Instant,
+    /// When we started, by the wall clock's latest word that moved us forward; milliseconds.
+    base: AtomicU64,
 }
 
 impl SystemClock {
     /// Starts counting.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), base: AtomicU64::new(0) }
     }
 }
 
@@ -23,12 +27,23 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Timestamp(since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
+        steady(&self.base, millis(since.unwrap_or_default()), millis(self.start.elapsed()))
     }
 
     fn monotonic(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time where the wall clock says `wall` and the other one has counted `elapsed`.
+fn steady(base: &AtomicU64, wall: u64, elapsed: u64) -> Timestamp {
+    let says = wall.saturating_sub(elapsed);
+    let base = base.fetch_max(says, Ordering::Relaxed).max(says);
+    Timestamp(base.saturating_add(elapsed))
 }
 
 /// The operating system's random numbers.
@@ -78,4 +93,27 @@ pub(crate) fn host_name() -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
     let name: String = name.chars().filter(|c| plain(*c)).collect();
     if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_follows_the_wall_clock_forward_and_never_back() {
+        let base = AtomicU64::new(0);
+        for (wall, elapsed, expected) in [
+            (1_000, 0, 1_000),
+            (1_010, 10, 1_010),
+            // Set back by almost all of it: the time goes on as if nothing had happened.
+            (5, 20, 1_020),
+            (25, 40, 1_040),
+            // Set right again, and then forward.
+            (1_050, 50, 1_050),
+            (9_000, 60, 9_000),
+            (1_070, 70, 9_010),
+        ] {
+            assert_eq!(steady(&base, wall, elapsed), Timestamp(expected), "{wall} {elapsed}");
+        }
+    }
 }

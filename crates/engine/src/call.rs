@@ -35,15 +35,15 @@ struct Pending {
     pins: Pins,
 }
 
-/// A call that is not sent, and the record of its hold if it now waits for a person.
+/// A call that is not sent, and the record of that, where there is one.
 struct Refused {
     refusal: Refusal,
-    hold: Option<Accepted>,
+    record: Option<Accepted>,
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, hold: None }
+        Self { refusal, record: None }
     }
 }
 
@@ -153,7 +153,7 @@ impl Engine {
         let question = scene.call(call, input);
         if !desk.task.is_open() {
             let refusal = not_open(&desk.task);
-            return Err(self.refuse(&mut desk, &question, refusal).into());
+            return Err(self.refuse(&mut desk, &question, refusal));
         }
         match decide(&world.snapshot, question) {
             Verdict::Permit(permit) => {
@@ -162,7 +162,7 @@ impl Engine {
             Verdict::Hold(held) => Err(self.hold(&mut desk, &held)),
             Verdict::Deny(denied) => {
                 let refusal = denied.refusal().clone();
-                Err(self.refuse(&mut desk, denied.question(), refusal).into())
+                Err(self.refuse(&mut desk, denied.question(), refusal))
             }
         }
     }
@@ -244,21 +244,22 @@ impl Engine {
     }
 
     /// Records a refusal, unless there were too many.
-    fn refuse(&self, desk: &mut Desk<'_>, question: &Question, refusal: Refusal) -> Refusal {
+    fn refuse(&self, desk: &mut Desk<'_>, question: &Question, refusal: Refusal) -> Refused {
         self.counters.refused(refusal.class);
         if !desk.cell.may_record_refusal(question.now) {
             self.counters.throttled.add();
-            return transient(
+            let throttled = transient(
                 "throttled",
                 "too many calls of this task were refused in a short time",
                 "stop repeating refused calls; wait ten seconds",
             );
+            return throttled.into();
         }
-        let record = draft::refusal(desk.pins, question, &refusal);
-        if let Err(why) = desk.commit(self, record, question.now) {
+        let draft = draft::refusal(desk.pins, question, &refusal);
+        let record = desk.commit(self, draft, question.now).inspect_err(|why| {
             tracing::warn!(task = %desk.cell.id(), %why, "a refusal could not be recorded");
-        }
-        refusal
+        });
+        Refused { refusal, record: record.ok() }
     }
 
     /// Parks the call for a person; the same call held already keeps its hold.
@@ -268,7 +269,7 @@ impl Engine {
         let account = desk.task.account();
         if let Some((hold, _)) = account.holds.iter().find(|(_, digest)| **digest == call) {
             let again = needs_approval(held, hold.clone());
-            return self.refuse(desk, question, again).into();
+            return self.refuse(desk, question, again);
         }
         if account.holds.len() >= MAX_HOLDS {
             let full = transient(
@@ -276,7 +277,7 @@ impl Engine {
                 &format!("{MAX_HOLDS} calls of this task already wait for a person"),
                 "wait until some are answered",
             );
-            return self.refuse(desk, question, full).into();
+            return self.refuse(desk, question, full);
         }
         self.counters.held.add();
         let hold = HoldId::draw(self.ports.entropy.as_ref());
@@ -288,16 +289,18 @@ impl Engine {
                 let task = desk.cell.id().clone();
                 self.held().insert(hold, Held { task: task.clone(), index: accepted.index() });
                 self.announce(Change::Task(task));
-                Refused { refusal, hold: Some(accepted) }
+                Refused { refusal, record: Some(accepted) }
             }
             Err(why) => self.unrecorded(&why).into(),
         }
     }
 
-    /// What the caller is told. A hold's id is worth something only once its record can be read.
+    /// What the caller is told, once it is on record. A ledger that fails keeps nobody from being
+    /// refused, but a hold's id is worth something only once its record can be read.
     async fn told(&self, refused: Refused) -> Refusal {
-        if let Some(accepted) = refused.hold
+        if let Some(accepted) = refused.record
             && let Err(why) = accepted.durable().await
+            && refused.refusal.hold.is_some()
         {
             return self.unrecorded(&CommitError::Ledger(why));
         }

@@ -29,6 +29,16 @@ pub enum CommitError {
     Ledger(#[from] LedgerError),
 }
 
+impl CommitError {
+    /// For callers that made sure of the state before.
+    pub(crate) fn into_ledger_error(self) -> LedgerError {
+        match self {
+            Self::Ledger(why) => why,
+            Self::State(why) => LedgerError::Misplaced(why.to_string()),
+        }
+    }
+}
+
 /// One task.
 #[derive(Debug)]
 pub struct TaskCell {
@@ -114,17 +124,16 @@ impl TaskCell {
         self.replace(guard, next);
     }
 
-    /// Records what is owed, under the task's lock; `true` if there was something.
+    /// Records what is owed, under the task's lock.
     ///
     /// Errors: the ledger does still not take it.
-    pub(crate) fn catch_up(&self, ledger: &dyn Ledger) -> Result<bool, LedgerError> {
+    pub(crate) fn catch_up(&self, ledger: &dyn Ledger) -> Result<(), LedgerError> {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        let behind = !owed.is_empty();
         while let Some(draft) = owed.first() {
             ledger.append(draft.clone())?;
             owed.remove(0);
         }
-        Ok(behind)
+        Ok(())
     }
 
     /// The task, if it has moved on since the projection was written, and if the log has taken all

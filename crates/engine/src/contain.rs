@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use remit_model::task::{CloseReason, Event};
 use remit_model::{Task, TaskId};
-use remit_ports::{Kind, Room};
+use remit_ports::{Accepted, Kind, LedgerError, Room};
 
 use crate::call::is_over;
 use crate::cell::{CommitError, TaskCell};
@@ -24,7 +24,7 @@ pub enum ContainError {
     State(#[from] remit_model::task::InvalidTransition),
     /// It was not resumed, because that could not be recorded.
     #[error("nothing was resumed: {0}")]
-    Ledger(remit_ports::LedgerError),
+    Ledger(LedgerError),
 }
 
 impl From<CommitError> for ContainError {
@@ -36,20 +36,25 @@ impl From<CommitError> for ContainError {
     }
 }
 
-/// Whether a stop, which has taken effect, is also on record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recording {
-    /// It is.
-    Recorded,
-    /// It is not; the ledger cannot write.
-    Unrecorded,
+/// A change that has taken effect. Its record may still be on its way to disk, and what is told as
+/// done must be there first: a restart knows only what is on record.
+#[derive(Debug)]
+pub struct InForce(Result<Accepted, LedgerError>);
+
+impl InForce {
+    /// Waits until it is on record too.
+    ///
+    /// Errors: it is not; if the process ends before the ledger takes it, it is lost.
+    pub async fn recorded(self) -> Result<(), LedgerError> {
+        self.0?.durable().await.map(drop)
+    }
 }
 
 impl Engine {
     /// Stops a task at once; it can be thawed.
     ///
     /// Errors: there is no such task, or it is not open.
-    pub fn freeze(&self, task: &TaskId, actor: &str) -> Result<Recording, ContainError> {
+    pub fn freeze(&self, task: &TaskId, actor: &str) -> Result<InForce, ContainError> {
         let cell = self.known(task)?;
         self.restrict(&cell, Event::Frozen, "frozen", actor)
     }
@@ -63,28 +68,28 @@ impl Engine {
         task: &TaskId,
         reason: CloseReason,
         actor: &str,
-    ) -> Result<Recording, ContainError> {
+    ) -> Result<InForce, ContainError> {
         let cell = self.known(task)?;
-        let recording = self.restrict(&cell, Event::Closing { reason }, "closing", actor)?;
+        let closing = self.restrict(&cell, Event::Closing { reason }, "closing", actor)?;
         if cell.in_flight() == 0 {
             self.finish_if_closing(&cell);
         }
-        Ok(recording)
+        Ok(closing)
     }
 
     /// Lets a frozen task go on.
     ///
     /// Errors: there is no such task, it is not frozen, or that cannot be recorded.
-    pub fn thaw(&self, task: &TaskId, actor: &str) -> Result<(), ContainError> {
+    pub fn thaw(&self, task: &TaskId, actor: &str) -> Result<InForce, ContainError> {
         let cell = self.known(task)?;
         let mut guard = cell.lock();
         let mut record = draft::note(Kind::Task, self.world().pins, "thawed");
         record.clear.event = Some(Event::Thawed);
         record.clear.actor = Some(actor.to_owned());
-        cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now())?;
+        let accepted = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now())?;
         cell.restart();
         self.announce(Change::Task(task.clone()));
-        Ok(())
+        Ok(InForce(Ok(accepted)))
     }
 
     /// Closes every task whose deadline or idle limit has passed, and records the stops that could
@@ -96,7 +101,7 @@ impl Engine {
                 let _task = cell.lock();
                 cell.catch_up(self.ports.ledger.as_ref())
             };
-            if matches!(caught_up, Ok(true)) {
+            if caught_up.is_ok() {
                 self.finish_if_closing(&cell);
             }
             let reason = {
@@ -122,7 +127,7 @@ impl Engine {
         event: Event,
         what: &str,
         actor: &str,
-    ) -> Result<Recording, ContainError> {
+    ) -> Result<InForce, ContainError> {
         let mut guard = cell.lock();
         let next = Task::clone(&guard).apply(&event, self.now()).map_err(|refused| refused.1)?;
         cell.stop();
@@ -130,23 +135,19 @@ impl Engine {
         record.clear.event = Some(event);
         record.clear.actor = Some(actor.to_owned());
         record.room = Room::Restriction;
-        let recording = match cell.commit(
-            &mut guard,
-            self.ports.ledger.as_ref(),
-            record.clone(),
-            self.now(),
-        ) {
-            Ok(_) => Recording::Recorded,
+        let ledger = self.ports.ledger.as_ref();
+        let accepted = match cell.commit(&mut guard, ledger, record.clone(), self.now()) {
+            Ok(accepted) => Ok(accepted),
             Err(why) => {
                 self.counters.unrecorded_stops.add();
                 tracing::error!(task = %cell.id(), %why, "a stop took effect but is not on record");
                 cell.owe(&mut guard, record, next);
-                Recording::Unrecorded
+                Err(why.into_ledger_error())
             }
         };
         drop(guard);
         self.announce(Change::Task(cell.id().clone()));
-        Ok(recording)
+        Ok(InForce(accepted))
     }
 
     pub(crate) fn finish_if_closing(&self, cell: &TaskCell) {

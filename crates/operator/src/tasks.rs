@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use remit_engine::TaskCell;
-use remit_engine::contain::Recording;
+use remit_engine::contain::{ContainError, InForce};
 use remit_engine::open::{Opener, Proposal};
 use remit_model::TaskId;
 use remit_model::task::CloseReason;
@@ -105,9 +105,10 @@ fn granted(door: &Door, task: TaskId, grant: String) -> wire::Granted {
     wire::Granted { task, grant, seconds, endpoint: door.endpoint.clone() }
 }
 
-fn stopped(door: &Door, task: TaskId, recording: Recording) -> Json<wire::Stopped> {
+/// What is told of a stop, which has taken effect: whether it is also on disk.
+async fn stopped(door: &Door, task: TaskId, stop: InForce) -> Json<wire::Stopped> {
+    let recorded = stop.recorded().await.is_ok();
     let state = door.engine.cell(&task).map_or("closed", |cell| cell.lock().state.name());
-    let recorded = recording == Recording::Recorded;
     Json(wire::Stopped { task, state: state.to_owned(), recorded })
 }
 
@@ -118,8 +119,8 @@ pub(crate) async fn freeze(
     Path(task): Path<String>,
 ) -> Result<Json<wire::Stopped>, Failure> {
     let task = id(&task)?;
-    let recording = door.engine.freeze(&task, &anyone.name())?;
-    Ok(stopped(&door, task, recording))
+    let stop = door.engine.freeze(&task, &anyone.name())?;
+    Ok(stopped(&door, task, stop).await)
 }
 
 /// `POST /v1/tasks/{task}/close`: a stop, open to every peer.
@@ -129,8 +130,8 @@ pub(crate) async fn close(
     Path(task): Path<String>,
 ) -> Result<Json<wire::Stopped>, Failure> {
     let task = id(&task)?;
-    let recording = door.engine.close(&task, CloseReason::Done, &anyone.name())?;
-    Ok(stopped(&door, task, recording))
+    let stop = door.engine.close(&task, CloseReason::Done, &anyone.name())?;
+    Ok(stopped(&door, task, stop).await)
 }
 
 /// `POST /v1/tasks/{task}/thaw`
@@ -140,8 +141,9 @@ pub(crate) async fn thaw(
     Path(task): Path<String>,
 ) -> Result<Json<wire::Stopped>, Failure> {
     let task = id(&task)?;
-    door.engine.thaw(&task, &actor.name)?;
-    Ok(stopped(&door, task, Recording::Recorded))
+    let thawed = door.engine.thaw(&task, &actor.name)?;
+    thawed.recorded().await.map_err(ContainError::Ledger)?;
+    Ok(Json(wire::Stopped { task, state: "open".to_owned(), recorded: true }))
 }
 
 /// `POST /v1/tasks/{task}/prompt`

@@ -16,9 +16,10 @@
 //! No stage can be built from outside, skipped, copied or used twice:
 //!
 //! ```
+//! # use remit_model::Timestamp;
 //! # use remit_ports::{Armed, Done, Outbound, Recorded, Settled, Ticket, Accepted};
-//! fn walk(recorded: Recorded, ticket: Ticket) -> Result<Outbound, Done> {
-//!     recorded.arm(ticket).spend()
+//! fn walk(recorded: Recorded, ticket: Ticket, now: Timestamp) -> Result<Outbound, Done> {
+//!     recorded.arm(ticket).spend(now)
 //! }
 //! fn end(done: Done, accepted: &Accepted) -> Settled {
 //!     done.settle(accepted)
@@ -59,9 +60,10 @@
 //!
 //! And bytes cannot be had from what is only recorded:
 //! ```compile_fail,E0599
+//! # use remit_model::Timestamp;
 //! # use remit_ports::{Outbound, Recorded, Done};
-//! fn send(recorded: Recorded) -> Result<Outbound, Done> {
-//!     recorded.spend()
+//! fn send(recorded: Recorded, now: Timestamp) -> Result<Outbound, Done> {
+//!     recorded.spend(now)
 //! }
 //! ```
 
@@ -222,15 +224,19 @@ impl Armed {
         self.ticket.deadline
     }
 
-    /// Compares epochs, immediately before the bytes are written.
+    /// Compares epochs, and `now` with the deadline, immediately before the bytes are written: the
+    /// process may have stood still since the call was recorded.
     ///
-    /// Errors: the epoch moved; nothing may be sent, and the call is done as `stopped`.
-    pub fn spend(self) -> Result<Outbound, Done> {
-        if self.ticket.epoch.load(Ordering::Acquire) == self.ticket.expected {
-            Ok(Outbound { recorded: self.recorded, deadline: self.ticket.deadline })
-        } else {
-            Err(Done::of(self.recorded, Outcome::Stopped, None))
+    /// Errors: nothing may be sent; the call is done as `stopped` where the epoch moved, and as not
+    /// sent where its time is over.
+    pub fn spend(self, now: Timestamp) -> Result<Outbound, Done> {
+        if self.ticket.epoch.load(Ordering::Acquire) != self.ticket.expected {
+            return Err(Done::of(self.recorded, Outcome::Stopped, None));
         }
+        if now >= self.ticket.deadline {
+            return Err(self.not_sent("its time was over before it was sent"));
+        }
+        Ok(Outbound { recorded: self.recorded, deadline: self.ticket.deadline })
     }
 
     /// Gives up before anything was written.

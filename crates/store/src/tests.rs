@@ -1,5 +1,7 @@
 //! Saving, loading, and everything that can be wrong with the file.
 
+mod disk;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

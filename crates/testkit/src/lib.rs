@@ -3,10 +3,12 @@
 //! A fake keeps the promises its port's page demands (order, durability before a receipt, spending
 //! before sending), only in memory, and fails on command. Every write can fail in two ways,
 //! because callers see no difference and recovery must live with both: before anything was kept,
-//! and after ([`Fault`]).
+//! and after ([`Fault`]). Where a real adapter is the thing under test, its disk is the fake
+//! ([`DiskPlan`]).
 //!
 //! *Absences:* no mocks: nothing here expects to be called. Only ever a dev-dependency.
 
+mod disk;
 mod fault;
 mod keys;
 mod ledger;
@@ -15,6 +17,7 @@ mod store;
 mod time;
 mod upstream;
 
+pub use disk::{DiskFault, DiskPlan, FaultyFile};
 pub use fault::Fault;
 pub use keys::MemoryKeys;
 pub use ledger::MemoryLedger;

@@ -59,6 +59,11 @@ impl SeededEntropy {
         Self(AtomicU64::new(seed))
     }
 
+    /// Heads or tails.
+    pub fn toss(&self) -> bool {
+        self.next() & 1 == 0
+    }
+
     fn next(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut z = self.0.fetch_add(STEP, Ordering::SeqCst).wrapping_add(STEP);

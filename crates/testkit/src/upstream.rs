@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 use remit_mcp::{Object, Raw};
-use remit_model::{Call, Digest, ServerName, TaskId};
+use remit_model::{Call, Digest, ServerName, TaskId, Timestamp};
 use remit_ports::{
     Armed, BoxFuture, Discovery, Done, Link, Outbound, Reply, ServerStatus, ToClient, Upstream,
     UpstreamError, UpstreamEvent,
@@ -171,7 +171,8 @@ impl ScriptedUpstream {
             return armed.not_sent(why);
         }
         let (decision, task) = (armed.decision(), armed.task().clone());
-        let outbound = match armed.spend() {
+        // Time stands still for these servers: what it does to calls is for real ones to show.
+        let outbound = match armed.spend(Timestamp(0)) {
             Ok(outbound) => outbound,
             Err(done) => return done,
         };

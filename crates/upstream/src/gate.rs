@@ -4,9 +4,10 @@
 //! opens the slot's gate immediately before the first byte: that spends the [`Armed`]. Whatever
 //! happens then, [`Slot::finish`] knows whether anything can have been sent.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use remit_mcp::{Object, Outcome};
+use remit_model::Clock;
 use remit_ports::{Armed, Done, Outbound, Reply};
 
 use crate::wire::Ended;
@@ -28,8 +29,10 @@ impl Gate for Own {
 }
 
 /// A recorded call on its way.
-#[derive(Debug)]
-pub(crate) struct Slot(Mutex<State>);
+pub(crate) struct Slot {
+    state: Mutex<State>,
+    clock: Arc<dyn Clock>,
+}
 
 #[derive(Debug)]
 enum State {
@@ -40,15 +43,16 @@ enum State {
 }
 
 impl Slot {
-    pub(crate) fn new(armed: Armed) -> Self {
-        Self(Mutex::new(State::Waiting(armed)))
+    /// `clock` tells whether the call's time is over when its gate is asked.
+    pub(crate) fn new(armed: Armed, clock: Arc<dyn Clock>) -> Self {
+        Self { state: Mutex::new(State::Waiting(armed)), clock }
     }
 
     /// Settles what became of the call; `None` only if it was settled before. The gate stays shut
     /// from here on.
     pub(crate) fn finish(&self, ended: Ended) -> Option<Done> {
         let state = std::mem::replace(
-            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner),
             State::Over,
         );
         match state {
@@ -62,9 +66,9 @@ impl Slot {
 
 impl Gate for Slot {
     fn open(&self) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = match std::mem::replace(&mut *state, State::Over) {
-            State::Waiting(armed) => match armed.spend() {
+            State::Waiting(armed) => match armed.spend(self.clock.now()) {
                 Ok(outbound) => State::Open(outbound),
                 Err(done) => State::Stopped(done),
             },

@@ -292,7 +292,7 @@ impl Upstream for Servers {
             };
             let task = armed.task().clone();
             let within = armed.deadline().since(self.clock.now());
-            let slot = Arc::new(Slot::new(armed));
+            let slot = Arc::new(Slot::new(armed, Arc::clone(&self.clock)));
             let gate: Arc<Slot> = Arc::clone(&slot);
             let ended = self.carry((&call, &task), link, gate, within).await;
             match slot.finish(ended) {

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use remit_model::{Digest, Effect};
+use remit_model::{Clock, Digest, Effect, Timestamp};
 use remit_ports::{
     Armed, Body, Clear, Done, Draft, Drafted, Kind, Ledger, Link, Outcome, Pins, Reply, Room,
     Ticket, Upstream,
@@ -20,8 +20,29 @@ use tokio_util::sync::CancellationToken;
 
 const EPOCH: u64 = 5;
 
+/// The clock of a process that can stand still for twenty seconds right after a look at it. Timers
+/// do not notice; they have not fired when it goes on.
+struct Halting {
+    clock: ManualClock,
+    stops_after_next: AtomicBool,
+}
+
+impl Clock for Halting {
+    fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        if self.stops_after_next.swap(false, Ordering::SeqCst) {
+            self.clock.advance(Duration::from_secs(20));
+        }
+        now
+    }
+    fn monotonic(&self) -> u64 {
+        self.clock.monotonic()
+    }
+}
+
 struct Stand {
     servers: Servers,
+    clock: Arc<Halting>,
     log: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -43,9 +64,11 @@ fn stand(program: &str) -> Stand {
         limits: Limits::default(),
     };
     let config = ServerConfig { transport: Transport::Stdio(stdio), shared: false };
-    let clock = Arc::new(ManualClock::at(samples::NOW));
-    let servers = Servers::new([(samples::server("files"), config)].into(), base, clock);
-    Stand { servers, log, _folder: folder }
+    let (clock, stops_after_next) = (ManualClock::at(samples::NOW), AtomicBool::new(false));
+    let clock = Arc::new(Halting { clock, stops_after_next });
+    let of: Arc<Halting> = Arc::clone(&clock);
+    let servers = Servers::new([(samples::server("files"), config)].into(), base, of);
+    Stand { servers, clock, log, _folder: folder }
 }
 
 /// A recorded call of `tool`, with `millis` to go.
@@ -109,6 +132,17 @@ async fn a_moved_epoch_stops_the_call_before_its_first_byte() {
     let done = stand.servers.send(armed, link()).await;
     assert_eq!(done.outcome(), &Outcome::Stopped);
     assert_eq!(arrived(&stand.log, "echo"), 0);
+}
+
+#[tokio::test]
+async fn a_call_whose_time_ran_out_while_the_process_stood_still_is_not_sent() {
+    let stand = stand("python3");
+    send(&stand, "echo", 20_000).await;
+    let (armed, _) = armed("echo", 20_000).await;
+    stand.clock.stops_after_next.store(true, Ordering::SeqCst);
+    let done = stand.servers.send(armed, link()).await;
+    assert!(matches!(done.outcome(), Outcome::NotSent { .. }), "{done:?}");
+    assert_eq!(arrived(&stand.log, "echo"), 1);
 }
 
 #[tokio::test]

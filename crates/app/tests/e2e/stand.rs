@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -26,6 +27,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A configuration in the making.
 pub(crate) struct Plan {
     config: String,
+    environment: Vec<(String, String)>,
 }
 
 impl Plan {
@@ -34,7 +36,26 @@ impl Plan {
         let config = "policies = \"policies\"\n\n[listen]\naddress = \"127.0.0.1:0\"\n\n\
             [[agent]]\nname = \"worker\"\nowner = \"operators\"\n\n\
             [[approver]]\ngroup = \"operators\"\n\n";
-        Self { config: config.to_owned() }
+        Self { config: config.to_owned(), environment: Vec::new() }
+    }
+
+    /// With these variables in the server's environment.
+    pub(crate) fn environment(mut self, variables: &[(&str, &str)]) -> Self {
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment = owned.collect();
+        self
+    }
+
+    /// Listens at this address instead.
+    pub(crate) fn at(mut self, address: &str) -> Self {
+        self.config = self.config.replace("127.0.0.1:0", address);
+        self
+    }
+
+    /// With these lines under `[limits]`.
+    pub(crate) fn limits(mut self, lines: &str) -> Self {
+        writeln!(self.config, "[limits]\n{lines}").unwrap();
+        self
     }
 
     /// A stdio server; `more` are further lines of its table.
@@ -139,6 +160,7 @@ struct Serving {
 pub(crate) struct Stand {
     dir: TempDir,
     state: PathBuf,
+    environment: Vec<(String, String)>,
     serving: Option<Serving>,
 }
 
@@ -148,7 +170,8 @@ impl Stand {
     pub(crate) async fn up(plan: &Plan, dir: TempDir, state: PathBuf) -> Self {
         std::fs::write(dir.path().join("passphrase"), PASSPHRASE).unwrap();
         std::fs::write(dir.path().join("guess"), "a wrong guess at it").unwrap();
-        let mut stand = Self { dir, state, serving: None };
+        let environment = plan.environment.clone();
+        let mut stand = Self { dir, state, environment, serving: None };
         let init = stand.with_passphrase(&["init"]).await;
         assert!(init.ok, "remit init: {}", init.said());
         std::fs::write(stand.config(), &plan.config).unwrap();
@@ -158,7 +181,7 @@ impl Stand {
 
     /// A state directory that is there already; nothing runs yet.
     pub(crate) fn left_behind(dir: TempDir, state: PathBuf) -> Self {
-        Self { dir, state, serving: None }
+        Self { dir, state, environment: Vec::new(), serving: None }
     }
 
     /// The state directory.
@@ -189,23 +212,7 @@ impl Stand {
 
     /// Starts `remit serve` and waits for its ready line.
     pub(crate) async fn start(&mut self) {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.dir.path().join("serve.log"))
-            .unwrap();
-        let mut child = Command::new(REMIT)
-            .args(["serve", "--json", "--config"])
-            .arg(self.config())
-            .arg("--state")
-            .arg(&self.state)
-            .env("UPSTREAM_PASSWORD", SECRET)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child = self.launch();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = timeout(PATIENCE, async {
             while let Some(line) = lines.next_line().await.unwrap() {
@@ -223,6 +230,52 @@ impl Stand {
         // The pipe must stay open for as long as the server may write to it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.serving = Some(Serving { child, address });
+    }
+
+    /// Starts `remit serve` and kills it after `pause`, ready or not.
+    pub(crate) async fn start_in_vain(&self, pause: Duration) {
+        let mut child = self.launch();
+        tokio::time::sleep(pause).await;
+        child.kill().await.unwrap();
+    }
+
+    fn launch(&self) -> Child {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("serve.log"))
+            .unwrap();
+        Command::new(REMIT)
+            .args(["serve", "--json", "--config"])
+            .arg(self.config())
+            .arg("--state")
+            .arg(&self.state)
+            .env("UPSTREAM_PASSWORD", SECRET)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    /// The server's process.
+    pub(crate) fn process(&self) -> Pid {
+        let id = self.serving.as_ref().and_then(|serving| serving.child.id());
+        let id = id.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        id.expect("the server runs")
+    }
+
+    /// Kills the server while its callers still hold the stand; [`Self::kill`] clears up after it.
+    /// With a pause, it is asked to end first and killed that much later.
+    pub(crate) async fn die(&self, ending: Option<Duration>) {
+        let process = self.process();
+        if let Some(pause) = ending {
+            kill_process(process, Signal::TERM).unwrap();
+            tokio::time::sleep(pause).await;
+        }
+        kill_process(process, Signal::KILL).unwrap();
     }
 
     /// Kills the server as a power cut would: no signal handler runs.

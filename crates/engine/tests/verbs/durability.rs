@@ -43,6 +43,65 @@ async fn a_failed_write_sends_nothing_whether_it_was_kept_or_not() {
 }
 
 #[tokio::test]
+async fn a_stop_acts_at_once_and_is_told_as_recorded_only_when_it_is_on_disk() {
+    let mut bench = Bench::new().await;
+    let caller = bench.task().await;
+    let state = |bench: &Bench| bench.engine.cell(&caller.task).unwrap().lock().state.name();
+    bench.ledger.hold();
+    let frozen = tokio::spawn(bench.engine.freeze(&caller.task, "olga").unwrap().recorded());
+    assert_eq!(state(&bench), "frozen");
+    tokio::task::yield_now().await;
+    assert!(!frozen.is_finished(), "told while it waits for the disk");
+    bench.ledger.release();
+    assert_eq!(frozen.await.unwrap(), Ok(()));
+    for fault in [Fault::Before, Fault::After] {
+        bench.engine.thaw(&caller.task, "olga").unwrap().recorded().await.unwrap();
+        bench.ledger.fail_next(fault);
+        let frozen = bench.engine.freeze(&caller.task, "olga").unwrap();
+        assert_eq!(state(&bench), "frozen");
+        frozen.recorded().await.unwrap_err();
+        bench.restart().await;
+        assert_eq!(state(&bench), if fault == Fault::Before { "open" } else { "frozen" });
+        drop(bench.engine.freeze(&caller.task, "olga"));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_once_it_is_on_disk_and_also_when_it_cannot_be() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.ledger.hold();
+    let call = bench.spawn(&caller, "files/no_such_tool");
+    while bench.ledger.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!call.is_finished());
+    bench.ledger.release();
+    let refusal = call.await.unwrap().unwrap_err();
+    assert_eq!(bench.kinds(&caller.task), [Kind::Task, Kind::Refusal]);
+    bench.ledger.fail_next(Fault::Before);
+    let again = bench.call(&caller, "files/no_such_tool").await.unwrap_err();
+    assert_eq!(again.class, refusal.class);
+}
+
+#[tokio::test]
+async fn an_end_that_a_full_disk_kept_from_the_record_comes_later() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.upstream.set_script(|_| remit_testkit::Answer::Never);
+    let call = bench.spawn(&caller, "files/read_file");
+    bench.upstream.written(1).await;
+    bench.engine.close(&caller.task, CloseReason::Done, "olga").unwrap();
+    bench.ledger.set_exhausted(true);
+    call.await.unwrap().unwrap_err();
+    let cell = bench.engine.cell(&caller.task).unwrap();
+    assert_eq!(cell.lock().state.name(), "closing");
+    bench.ledger.set_exhausted(false);
+    bench.engine.expire();
+    assert!(cell.lock().is_closed());
+}
+
+#[tokio::test]
 async fn a_restart_finds_the_state_that_was() {
     let mut bench = Bench::new().await;
     let (first, second) = (bench.task().await, bench.task().await);

@@ -1,5 +1,7 @@
 //! Erasure: crash at each step, and copies of old files afterwards.
 
+mod disk;
+
 use std::fs;
 
 use remit_testkit::SeededEntropy;
@@ -28,6 +30,12 @@ impl Stand {
 
     fn open(&self) -> Vault {
         Vault::open(self.dir.path()).unwrap()
+    }
+
+    /// Closes the vault and opens it again.
+    fn reopen(&self, vault: Vault) -> Vault {
+        drop(vault);
+        self.open()
     }
 
     /// The files as they are now, in another folder; nothing may have them open.
