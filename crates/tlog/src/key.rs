@@ -5,8 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 
+use crate::base64;
 use crate::hash::sha256;
 
 /// The signature type of plain Ed25519.
@@ -106,7 +107,7 @@ impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut key = vec![TYPE_ED25519];
         key.extend_from_slice(&self.public);
-        write!(f, "{}+{}+{}", self.name, HEXLOWER.encode(&self.id), BASE64.encode(&key))
+        write!(f, "{}+{}+{}", self.name, HEXLOWER.encode(&self.id), base64::encode(&key))
     }
 }
 
@@ -129,7 +130,7 @@ impl FromStr for VerifierKey {
         }
         let id = HEXLOWER.decode(id.as_bytes()).map_err(|_| syntax())?;
         let id: [u8; 4] = id.try_into().map_err(|_| syntax())?;
-        let key = BASE64.decode(key.as_bytes()).map_err(|_| syntax())?;
+        let key = base64::decode(key).ok_or_else(syntax)?;
         let (kind, public) = key.split_first().ok_or_else(syntax)?;
         if *kind != TYPE_ED25519 {
             return Err(KeyError::Type { name: name.to_owned(), kind: *kind });

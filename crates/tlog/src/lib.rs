@@ -15,6 +15,7 @@
 //! [`tlog-proof`]: https://c2sp.org/tlog-proof
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod base64;
 pub mod bundle;
 pub mod checkpoint;
 pub mod hash;
