@@ -9,7 +9,7 @@ use std::fmt;
 use crate::edit::Edit;
 use crate::error::RpcError;
 use crate::object::{Object, ObjectError};
-use crate::raw::{BLANKS, NotJson, Raw};
+use crate::raw::{NotJson, Raw};
 use crate::scan;
 
 /// How long an id may be, in bytes of its JSON text. Ids are echoed and kept while a request is in
@@ -455,6 +455,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::raw::BLANKS;
 
     #[test]
     fn ids_are_strings_or_integers() {
