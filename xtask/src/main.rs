@@ -1,9 +1,11 @@
-//! The tasks of this workspace: `cargo xtask tidy | test | ci`.
+//! The tasks of this workspace: `cargo xtask tidy | test | fuzz | ci`.
 //!
 //! What a reviewer would otherwise check by hand is checked here (`tidy`), and what a newcomer
 //! would otherwise have to know is started here (`test`, `ci`).
 
 mod ci;
+mod fuzz;
+mod install;
 mod step;
 mod tidy;
 
@@ -16,20 +18,22 @@ usage: cargo xtask COMMAND
 
   tidy   rules that no compiler checks: layers, module pages, file length, assertions, links
   test   install the peers of the end-to-end tests (e2e/setup), then run every test
-  ci     fmt, clippy, tidy, doc, deny, test: everything that must pass before a merge
+  fuzz   [--seconds N] [--target T] the fuzz targets, or one, over their seeds and then N seconds
+  ci     fmt, clippy, tidy, doc, deny, test, fuzz: everything that must pass before a merge
 ";
 
 /// Why a task failed, in words for whoever typed the command.
 type Failure = String;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let command = arguments.next().unwrap_or_default();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let root = workspace_root();
-    let result = match (command.as_str(), arguments.next()) {
-        ("tidy", None) => tidy::run(&root),
-        ("test", None) => ci::test(&root),
-        ("ci", None) => ci::run(&root),
+    let result = match words.as_slice() {
+        ["tidy"] => tidy::run(&root),
+        ["test"] => ci::test(&root),
+        ["ci"] => ci::run(&root),
+        ["fuzz", options @ ..] => fuzz_as(options).and_then(|(n, t)| fuzz::run(&root, n, t)),
         _ => Err(USAGE.to_owned()),
     };
     match result {
@@ -39,6 +43,19 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "{}", failure.trim_end());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// How long, and which target.
+fn fuzz_as<'a>(options: &[&'a str]) -> Result<(u32, Option<&'a str>), Failure> {
+    match options {
+        [] => Ok((fuzz::SMOKE, None)),
+        [rest @ .., "--seconds", count] => {
+            let count = count.parse().map_err(|_| USAGE.to_owned())?;
+            fuzz_as(rest).map(|(_, target)| (count, target))
+        }
+        [rest @ .., "--target", name] => fuzz_as(rest).map(|(count, _)| (count, Some(*name))),
+        _ => Err(USAGE.to_owned()),
     }
 }
 
