@@ -1,9 +1,9 @@
-//! `cargo xtask fuzz`: every fuzz target over its seeds, and then for a while over what comes to
-//! libFuzzer's mind.
+//! `cargo xtask fuzz`: every fuzz target over its seeds, and then for a while over what the fuzzer
+//! makes of them.
 //!
 //! The targets are a workspace of their own (`fuzz/`), because everything they are built of is
 //! instrumented. No sanitizer is on: the code has no `unsafe`, and without one the pinned stable
-//! toolchain suffices and a second finds several times as much.
+//! toolchain suffices and each second does several times as much.
 
 use std::path::Path;
 

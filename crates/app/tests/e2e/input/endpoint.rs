@@ -102,9 +102,9 @@ impl Door {
         }
         let start = row.start.as_deref().unwrap_or("POST /mcp HTTP/1.1");
         let lines = lines.iter().map(|(name, value)| format!("{name}: {value}"));
-        let lines = lines.chain(row.also.iter().cloned());
-        let head: String = lines.map(|line| format!("{line}<<crlf>>")).collect();
-        let mut bytes = self.names.fill(&format!("{start}<<crlf>>{head}<<crlf>>"));
+        let lines: Vec<String> = lines.chain(row.also.iter().cloned()).collect();
+        let head = lines.join("<<crlf>>");
+        let mut bytes = self.names.fill(&format!("{start}<<crlf>>{head}<<crlf>><<crlf>>"));
         bytes.extend(body);
         bytes
     }
