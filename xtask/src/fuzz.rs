@@ -20,7 +20,7 @@ const CARGO_FUZZ: &str = "0.13.2";
 pub(crate) const SMOKE: u32 = 4;
 
 /// One input may take this long, in seconds; more is a finding. Loaded machines are slow.
-const PATIENCE: &str = "-timeout=20";
+const PATIENCE: &str = "-timeout=60";
 
 /// One input may take this much memory, in MiB; more is a finding.
 const MEMORY: &str = "-rss_limit_mb=2048";
