@@ -89,7 +89,8 @@ def main():
     log = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     threading.Thread(target=watch, args=(path, path.read_text()), daemon=True).start()
     for line in sys.stdin:
-        request = json.loads(line)
+        # Numbers keep their text: the journal must stay JSON, whatever was sent.
+        request = json.loads(line, parse_float=str)
         if "id" in request and "method" in request:
             send({"jsonrpc": "2.0", "id": request["id"], **answer(request, path, log)})
 

@@ -1,10 +1,9 @@
 //! `cargo xtask test` and `cargo xtask ci`: the checks, in the order in which they fail fastest.
 
 use std::path::Path;
-use std::process::Command;
 
-use crate::step::{command, say, timed};
-use crate::{Failure, tidy};
+use crate::step::{command, timed};
+use crate::{Failure, fuzz, install, tidy};
 
 /// The version of cargo-deny whose configuration `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -28,42 +27,18 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         command(root, &words(line), &[("RUSTDOCFLAGS", "-D warnings")])
     })?;
     timed("deny", || deny(root))?;
-    test(root)
+    test(root)?;
+    fuzz::run(root, fuzz::SMOKE, None)
 }
 
 /// Licences, bans and sources. Advisories need a database from the network and are not asked here;
 /// `deny.toml` configures them for whoever has one.
 fn deny(root: &Path) -> Result<(), Failure> {
-    if !is_installed(root) {
-        say(&format!("installing cargo-deny {CARGO_DENY} (a few minutes, once per machine)"));
-        let install = ["cargo", "install", "cargo-deny", "--locked", "--quiet", "--version"];
-        command(root, &[&install[..], &[CARGO_DENY]].concat(), &[])?;
-    }
+    install::ensure(root, "deny", CARGO_DENY)?;
     let line = "cargo deny --locked check --hide-inclusion-graph licenses bans sources";
     command(root, &words(line), &[])
 }
 
-fn is_installed(root: &Path) -> bool {
-    let output = Command::new("cargo").args(["deny", "--version"]).current_dir(root).output();
-    output.is_ok_and(|output| says_version(&output.stdout))
-}
-
-fn says_version(output: &[u8]) -> bool {
-    String::from_utf8_lossy(output).split_whitespace().any(|word| word == CARGO_DENY)
-}
-
 fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_version_of_cargo_deny_does_not_count() {
-        assert!(says_version(format!("cargo-deny {CARGO_DENY}\n").as_bytes()));
-        assert!(!says_version(b"cargo-deny 0.1.0\n"));
-        assert!(!says_version(b""));
-    }
 }

@@ -1,10 +1,12 @@
-//! The tasks of this workspace: `cargo xtask tidy | test | crash | ci`.
+//! The tasks of this workspace: `cargo xtask tidy | test | crash | fuzz | ci`.
 //!
 //! What a reviewer would otherwise check by hand is checked here (`tidy`), and what a newcomer
 //! would otherwise have to know is started here (`test`, `ci`).
 
 mod ci;
 mod crash;
+mod fuzz;
+mod install;
 mod step;
 mod tidy;
 
@@ -18,7 +20,8 @@ usage: cargo xtask COMMAND
   tidy   rules that no compiler checks: layers, module pages, file length, assertions, links
   test   install the peers of the end-to-end tests (e2e/setup), then run every test
   crash  kill the server at random instants under load: [--kills N] [--seed N]
-  ci     fmt, clippy, tidy, doc, deny, test: everything that must pass before a merge
+  fuzz   [--seconds N] [--target T] the fuzz targets, or one, over their seeds and then N seconds
+  ci     fmt, clippy, tidy, doc, deny, test, fuzz: everything that must pass before a merge
 ";
 
 /// Why a task failed, in words for whoever typed the command.
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         ["test"] => ci::test(&root),
         ["crash", options @ ..] => crash::run(&root, options),
         ["ci"] => ci::run(&root),
+        ["fuzz", options @ ..] => fuzz_as(options).and_then(|(n, t)| fuzz::run(&root, n, t)),
         _ => Err(USAGE.to_owned()),
     };
     match result {
@@ -42,6 +46,19 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "{}", failure.trim_end());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// How long, and which target.
+fn fuzz_as<'a>(options: &[&'a str]) -> Result<(u32, Option<&'a str>), Failure> {
+    match options {
+        [] => Ok((fuzz::SMOKE, None)),
+        [rest @ .., "--seconds", count] => {
+            let count = count.parse().map_err(|_| USAGE.to_owned())?;
+            fuzz_as(rest).map(|(_, target)| (count, target))
+        }
+        [rest @ .., "--target", name] => fuzz_as(rest).map(|(count, _)| (count, Some(*name))),
+        _ => Err(USAGE.to_owned()),
     }
 }
 

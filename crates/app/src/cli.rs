@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use remit_model::{HoldId as Id, ServerName, TaskId};
 
 /// Runtime identity governance for autonomous agents.
 ///
@@ -144,32 +145,32 @@ pub(crate) enum Task {
     /// Show one task
     Show {
         /// The task
-        task: String,
+        task: TaskId,
     },
     /// Print a further grant for an open task
     Grant {
         /// The task
-        task: String,
+        task: TaskId,
     },
     /// Stop a task at once; `thaw` lets it go on
     Freeze {
         /// The task
-        task: String,
+        task: TaskId,
     },
     /// Let a frozen task go on (operator)
     Thaw {
         /// The task
-        task: String,
+        task: TaskId,
     },
     /// End a task: its grant, approvals and processes end with it
     Close {
         /// The task
-        task: String,
+        task: TaskId,
     },
     /// Record what a person says to the agent (operator)
     Prompt {
         /// The task
-        task: String,
+        task: TaskId,
         /// What they say
         text: String,
     },
@@ -220,7 +221,7 @@ pub(crate) enum Tool {
     /// Admit the changed executable of a server, which is not started until then (operator)
     AdmitExecutable {
         /// The server
-        server: String,
+        server: ServerName,
         /// The digest you looked at; `remit doctor` shows it
         #[arg(long)]
         digest: String,
@@ -243,7 +244,7 @@ pub(crate) enum Hold {
 #[derive(Debug, Args)]
 pub(crate) struct HoldId {
     /// The hold's id, `hld_…`
-    pub(crate) hold: String,
+    pub(crate) hold: Id,
 }
 
 #[derive(Debug, Subcommand)]
@@ -314,7 +315,7 @@ pub(crate) enum Audit {
     /// Destroy what the records of a closed task say; proofs stay valid (operator)
     Erase {
         /// The task
-        task: String,
+        task: TaskId,
     },
 }
 
@@ -355,7 +356,7 @@ pub(crate) struct Reconcile {
     pub(crate) upstream: PathBuf,
     /// Which server, as the configuration names it
     #[arg(long)]
-    pub(crate) server: remit_model::ServerName,
+    pub(crate) server: ServerName,
     /// The first entry to compare, where the server's log begins later than this one
     #[arg(long, default_value_t = 0)]
     pub(crate) from: u64,

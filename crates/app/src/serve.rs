@@ -344,7 +344,7 @@ impl Served {
                     ended("the listener", served);
                 });
             }
-            _ => return Err(Fail::new("TLS needs both `tls_certificate` and `tls_key`")),
+            _ => return Err(Fail::new("TLS needs a certificate and its key")),
         }
         Ok(())
     }

@@ -57,6 +57,7 @@ pub(crate) fn router(door: remit_operator::Door, gateway: Arc<Gateway>) -> Route
     let attachments = Attachments { engine: Arc::clone(&door.engine), gateway };
     remit_operator::router(door)
         .merge(Router::new().route(ATTACH, post(attach)).with_state(attachments))
+        .layer(axum::middleware::map_response(remit_operator::in_words))
 }
 
 /// What `remit mcp` asks for.
@@ -98,6 +99,11 @@ async fn attach(
         Failure::new(StatusCode::UNAUTHORIZED, "the kernel did not say who is calling")
     })?;
     let (proposal, server) = wanted.read()?;
+    let configured = attachments.engine.settings();
+    if let Some(unknown) = server.as_ref().filter(|name| !configured.servers.contains_key(*name)) {
+        let text = format!("no server `{unknown}` is configured; `remit tool list` names them");
+        return Err(Failure::missing(text));
+    }
     let (task, _) = attachments.engine.open(&Opener::Peer { uid }, proposal).await?;
     let caller = attachments
         .engine

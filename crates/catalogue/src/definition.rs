@@ -3,9 +3,8 @@
 //! MCP 2026-07-28, server/tools: `{name, title?, description?, inputSchema, outputSchema?,
 //! annotations?, _meta?}`. What violates the limits never becomes a [`Definition`].
 
+use remit_mcp::{ParamHeaders, Raw};
 use remit_model::{Digest, Value};
-
-use crate::header;
 
 /// The most bytes a definition may have (R13).
 pub const MAX_DEFINITION: usize = 64 * 1024;
@@ -125,7 +124,12 @@ fn check_schema(value: &Value) -> Result<(), DefinitionError> {
         }
         None => return Err(DefinitionError::InputSchema("no `type`".to_owned())),
     }
-    header::check(schema).map_err(DefinitionError::Header)
+    // The rule of whoever sends the headers, so that no tool is offered whose headers nobody could
+    // check.
+    let header = |why: &dyn std::fmt::Display| DefinitionError::Header(why.to_string());
+    let schema = Raw::parse(&schema.canonical()).map_err(|why| header(&why))?;
+    ParamHeaders::of_schema(&schema).map_err(|why| header(&why))?;
+    Ok(())
 }
 
 /// At most 64 characters of a server's text, harmless on a terminal, in backticks.

@@ -13,7 +13,6 @@ mod catalogue;
 mod definition;
 mod diff;
 mod flags;
-mod header;
 pub mod infer;
 mod invisible;
 mod label;

@@ -46,7 +46,8 @@ impl Engine {
         let (catalogue, now) = (&world.catalogue, self.now());
         let mut changes = remit_catalogue::observe(catalogue, server, &offer.tools, overrides, now);
         for rejected in remit_catalogue::rejected(&offer.tools) {
-            tracing::warn!(%server, ?rejected, "a tool definition was rejected");
+            let (name, why) = (rejected.name, rejected.why);
+            tracing::warn!(%server, name, why, "a tool definition was rejected");
         }
         if let (Some(executable), None) = (offer.executable, catalogue.executable(server)) {
             let (server, by) = (server.clone(), "configuration".to_owned());

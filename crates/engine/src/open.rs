@@ -170,6 +170,9 @@ impl Engine {
         if let Some(budget) = proposal.budget {
             remit.budget = remit.budget.meet(budget);
         }
+        if proposal.seconds == Some(0) {
+            return Err(no("deadline", "expected a time of at least one second"));
+        }
         if let Some(seconds) = proposal.seconds {
             let ends = now.after(Duration::from_secs(seconds));
             remit.deadline = remit.deadline.min(ends);

@@ -96,8 +96,12 @@ fn known_server(gateway: &Gateway, name: &str) -> Option<ServerName> {
 }
 
 impl Visit {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.trim())
+    /// The value of a header; of one that stands twice, both as HTTP joins them (RFC 9110 section
+    /// 5.3), which is a value that nobody gave out.
+    fn header(&self, name: &str) -> Option<String> {
+        let found = self.headers.iter().filter(|(other, _)| other == name);
+        let values: Vec<&str> = found.map(|(_, value)| value.trim()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
     }
 
     /// The revision that `MCP-Protocol-Version` names.
@@ -106,7 +110,7 @@ impl Visit {
     fn version(&self) -> Result<Option<Revision>, String> {
         match self.header(headers::PROTOCOL_VERSION) {
             None => Ok(None),
-            Some(text) => Revision::parse(text).map(Some).ok_or_else(|| text.to_owned()),
+            Some(text) => Revision::parse(&text).map(Some).ok_or(text),
         }
     }
 
@@ -126,7 +130,7 @@ impl Visit {
             ))
         })?;
         let (task, server) = (&self.caller.task, self.server.as_ref());
-        let found = self.gateway.sessions.find(id, task, server, self.gateway.engine.now());
+        let found = self.gateway.sessions.find(&id, task, server, self.gateway.engine.now());
         found.ok_or_else(|| {
             Box::new(reply::unaddressed(
                 StatusCode::NOT_FOUND,
@@ -144,7 +148,7 @@ fn delete(visit: &Visit) -> Response {
     };
     match visit.session() {
         Ok(_) => {
-            visit.gateway.sessions.close(id);
+            visit.gateway.sessions.close(&id);
             reply::empty(StatusCode::NO_CONTENT)
         }
         Err(refused) => *refused,

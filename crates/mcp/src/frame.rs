@@ -9,7 +9,7 @@ use std::fmt;
 use crate::edit::Edit;
 use crate::error::RpcError;
 use crate::object::{Object, ObjectError};
-use crate::raw::{BLANKS, NotJson, Raw};
+use crate::raw::{NotJson, Raw};
 use crate::scan;
 
 /// How long an id may be, in bytes of its JSON text. Ids are echoed and kept while a request is in
@@ -173,8 +173,9 @@ impl Frame {
     ///
     /// Errors: see [`Fault`]; the id is given where a reply can be addressed.
     pub fn parse(bytes: &[u8], limits: Limits) -> Result<Self, Malformed> {
-        let unaddressed = |fault| Malformed { id: None, fault };
-        let message = read(bytes, limits).map_err(unaddressed)?;
+        let raw = read(bytes, limits).map_err(|fault| Malformed { id: None, fault })?;
+        let message =
+            object(&raw, limits).map_err(|fault| Malformed { id: sole_id(&raw), fault })?;
         let id = message.get("id");
         let usable = id.as_ref().and_then(Id::read);
         assemble(message, id).map_err(|fault| Malformed { id: usable, fault })
@@ -190,20 +191,37 @@ impl Frame {
     }
 }
 
-fn read(bytes: &[u8], limits: Limits) -> Result<Object, Fault> {
+fn read(bytes: &[u8], limits: Limits) -> Result<Raw, Fault> {
     if bytes.len() > limits.bytes {
         return Err(Fault::TooLong { limit: limits.bytes, got: bytes.len() });
     }
     let text = std::str::from_utf8(bytes).map_err(|e| Fault::NotUtf8(e.valid_up_to()))?;
-    let raw = Raw::parse(text)?;
+    Ok(Raw::parse(text)?)
+}
+
+fn object(raw: &Raw, limits: Limits) -> Result<Object, Fault> {
     let depth = scan::depth(raw.as_str());
     if depth > limits.depth {
         return Err(Fault::TooDeep { limit: limits.depth, got: depth });
     }
-    if text.trim_start_matches(BLANKS).starts_with('[') {
+    if raw.as_str().starts_with('[') {
         return Err(Fault::Batch);
     }
-    Ok(Object::parse(&raw)?)
+    Ok(Object::parse(raw)?)
+}
+
+/// The id in a message that is no message otherwise, if there is exactly one: without it whoever
+/// waits for an answer would wait in vain.
+fn sole_id(raw: &Raw) -> Option<Id> {
+    let text = raw.as_str();
+    let is_id = |span: &scan::Span| {
+        text.get(span.key.clone()).and_then(scan::name).is_some_and(|name| name == "id")
+    };
+    let mut found = scan::members(text)?.into_iter().filter(is_id);
+    match (found.next(), found.next()) {
+        (Some(span), None) => Id::read(&raw.slice(&span.value)),
+        _ => None,
+    }
 }
 
 fn assemble(message: Object, id: Option<Raw>) -> Result<Frame, Fault> {
@@ -437,6 +455,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::raw::BLANKS;
 
     #[test]
     fn ids_are_strings_or_integers() {

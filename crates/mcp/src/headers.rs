@@ -80,16 +80,22 @@ pub fn check_version(headers: &[(&str, &str)], stated: &str) -> Result<(), RpcEr
 
 /// The headers that a request of ours to a stateless server carries.
 ///
-/// Errors: a mirrored argument that is not a string, an integer or a boolean; such a call cannot be
-/// sent over HTTP.
+/// Errors: a method that cannot stand in a header, or a mirrored argument that is not a string, an
+/// integer or a boolean; such a call cannot be sent over HTTP.
 pub fn generate(
     request: &Request,
     revision: Revision,
     mirrored: Option<&ParamHeaders>,
 ) -> Result<Vec<(String, String)>, RpcError> {
+    // Only names and arguments have a form for what a header cannot hold.
+    if encode(request.method()) != request.method() {
+        return Err(RpcError::invalid_request(
+            "expected a method of visible ASCII characters, because a header repeats it",
+        ));
+    }
     let mut headers = vec![
         (PROTOCOL_VERSION.to_owned(), revision.as_str().to_owned()),
-        (METHOD.to_owned(), encode(request.method())),
+        (METHOD.to_owned(), request.method().to_owned()),
     ];
     if let Some(member) = method::subject_member(request.method()) {
         let subject = request.param(member).and_then(|raw| raw.as_text());
@@ -135,7 +141,9 @@ pub fn decode(header: &str, value: &str) -> Result<String, RpcError> {
     }
     let inner = value.strip_prefix(SENTINEL_START).and_then(|v| v.strip_suffix(SENTINEL_END));
     let Some(inner) = inner else { return Ok(value.to_owned()) };
+    // The decoder also takes padded pieces one after the other: one text has one spelling.
     let bytes = BASE64.decode(inner.as_bytes()).ok();
+    let bytes = bytes.filter(|bytes| BASE64.encode(bytes) == inner);
     bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
         RpcError::header_mismatch(format!("`{header}` is marked as base64 of UTF-8 but is not"))
     })
@@ -214,9 +222,21 @@ mod tests {
             assert_eq!(encode(text), header);
             assert_eq!(decode("x", header).unwrap(), text);
         }
-        for bad in ["=?base64?SGVsbG8?=", "=?base64?SGV%bG8=?=", "caf\u{e9}", "=?base64?/w==?="] {
+        for bad in [
+            "=?base64?SGVsbG8?=",
+            "=?base64?SGV%bG8=?=",
+            "caf\u{e9}",
+            "=?base64?/w==?=",
+            "=?base64?YQ==Yg==?=",
+        ] {
             assert!(decode("x", bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_method_that_no_header_can_hold_is_not_sent() {
+        let request = Request::build(&crate::Id::number(1), "t\u{7f}/call", None).unwrap();
+        assert_eq!(generate(&request, Revision::LATEST, None).unwrap_err().code, -32600);
     }
 
     #[test]

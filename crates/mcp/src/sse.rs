@@ -100,7 +100,7 @@ impl Events {
             "data" => {
                 let so_far = self.pending.as_ref().map_or(0, String::len);
                 if so_far + value.len() > self.max {
-                    return Err(SseError::TooLong { max: self.max });
+                    return Err(self.too_long());
                 }
                 match &mut self.pending {
                     Some(data) => {
@@ -117,6 +117,15 @@ impl Events {
         Ok(())
     }
 
+    /// Whether a line of this many bytes is over the bound of its data and a field's name.
+    fn is_over(&self, length: usize) -> bool {
+        length > self.max.saturating_add(16)
+    }
+
+    fn too_long(&self) -> SseError {
+        SseError::TooLong { max: self.max }
+    }
+
     /// A line ends with `\n`, `\r\n` or `\r`; a `\r` at the end of what came so far waits for what
     /// follows.
     fn next_line(&mut self) -> Option<Result<String, SseError>> {
@@ -124,9 +133,12 @@ impl Events {
         let found = fresh.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
         let Some(end) = found.map(|offset| self.scanned + offset) else {
             self.scanned = self.buffer.len();
-            let over = self.buffer.len() > self.max.saturating_add(16);
-            return over.then_some(Err(SseError::TooLong { max: self.max }));
+            return self.is_over(self.buffer.len()).then_some(Err(self.too_long()));
         };
+        // However the bytes arrive, the bound is the same.
+        if self.is_over(end) {
+            return Some(Err(self.too_long()));
+        }
         let width = match (self.buffer.get(end), self.buffer.get(end + 1)) {
             (Some(b'\r'), Some(b'\n')) => 2,
             (Some(b'\r'), None) => {
@@ -201,6 +213,9 @@ mod tests {
     fn is_bounded() {
         let long = "x".repeat(200);
         assert_eq!(read(&["data: ", &long]), [Err(SseError::TooLong { max: 64 })]);
+        let comment = format!(": {long}\ndata: x\n\n");
+        let (one, two) = comment.split_at(90);
+        assert_eq!(read(&[&comment]), read(&[one, two]));
         let many = "data: 0123456789012345678901234567890\n".repeat(3);
         assert_eq!(read(&[&many]), [Err(SseError::TooLong { max: 64 })]);
     }

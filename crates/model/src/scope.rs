@@ -135,7 +135,7 @@ fn is_under(path: &str, root: &str) -> bool {
 /// argument that is absent does not satisfy its constraint; where the path names list elements,
 /// each must.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "{ tool = …, arguments = { … } }")]
 pub struct ToolRule {
     /// Which tools.
     pub tool: ToolPattern,

@@ -3,7 +3,9 @@
 use std::fmt::Display;
 
 use axum::Json;
+use axum::body::to_bytes;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use remit_engine::approve::ApproveError;
 use remit_engine::contain::ContainError;
@@ -14,6 +16,43 @@ use remit_model::{Class, Refusal};
 use remit_ports::LedgerError;
 
 use crate::wire;
+
+/// The content type of a failure.
+const JSON: &str = "application/json";
+
+/// The most bytes of a refusal that is put into words; a bound on what is read back.
+const MAX_WORDS: usize = 4096;
+
+/// How axum begins what it says of a request that does not fit, and how we do.
+const BEGINNINGS: [(&str, &str); 6] = [
+    ("Failed to deserialize the JSON body into the target type: ", "the body does not fit: "),
+    ("Failed to parse the request body as JSON: ", "the body is not JSON: "),
+    ("Failed to buffer the request body: ", "the body cannot be read: "),
+    ("Failed to deserialize query string: ", "the query does not fit: "),
+    ("Invalid URL: ", "the path cannot be read: "),
+    ("Expected request with ", "expected "),
+];
+
+/// Says every refusal as JSON, also those that the router or an extractor makes on its own.
+pub async fn in_words(response: Response) -> Response {
+    let status = response.status();
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == JSON);
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let words = to_bytes(response.into_body(), MAX_WORDS).await.unwrap_or_default();
+    let words = match (String::from_utf8_lossy(&words), status) {
+        (words, _) if !words.is_empty() => {
+            let known = BEGINNINGS
+                .iter()
+                .find_map(|(theirs, ours)| Some(format!("{ours}{}", words.strip_prefix(theirs)?)));
+            known.unwrap_or_else(|| words.into_owned())
+        }
+        (_, StatusCode::METHOD_NOT_ALLOWED) => "expected another method at this path".to_owned(),
+        _ => "nothing is served at this path".to_owned(),
+    };
+    Failure::new(status, words).into_response()
+}
 
 /// A failed request.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use axum::routing::{get, post};
 use remit_engine::Engine;
 
 pub use crate::auth::{Authority, Passphrases, Peer, Sessions};
-pub use crate::error::Failure;
+pub use crate::error::{Failure, in_words};
 
 /// How the witnesses of the log are, for its status.
 pub trait Witnesses: std::fmt::Debug + Send + Sync {

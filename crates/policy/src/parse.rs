@@ -12,6 +12,13 @@ use crate::split::{Statement, position, statements};
 /// How many policies a set may have (R13).
 const MAX_POLICIES: usize = 100_000;
 
+/// How long one policy may be, in bytes, and how deep its brackets may nest. Cedar reads, checks and
+/// drops an expression by recursion, so these bound its stack; see `snapshot`. A policy of
+/// the starter pack has 1 KiB and 4 levels.
+const MAX_POLICY: usize = 8 * 1024;
+/// See [`MAX_POLICY`].
+const MAX_NESTING: usize = 64;
+
 /// What a policy does where it applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,6 +85,10 @@ pub(crate) fn parse(sources: &[Source]) -> Result<Vec<Parsed>, Vec<Issue>> {
     let mut issues = Vec::new();
     for (number, source) in sources.iter().enumerate() {
         for (ordinal, statement) in statements(&source.text).into_iter().enumerate() {
+            if let Some(issue) = too_large(source, &statement) {
+                issues.push(issue);
+                continue;
+            }
             let default = format!("{}-{}", stem(&source.path), ordinal + 1);
             let temporary = PolicyId::new(&default);
             let policy = match Policy::parse(Some(temporary), statement.text) {
@@ -116,6 +127,21 @@ pub(crate) fn parse(sources: &[Source]) -> Result<Vec<Parsed>, Vec<Issue>> {
 /// An issue of no one file.
 pub(crate) fn whole(message: String) -> Issue {
     Issue { file: "catalogue".to_owned(), line: 1, column: 1, message, hint: None }
+}
+
+/// What is said of a policy that is too large to be read.
+fn too_large(source: &Source, statement: &Statement<'_>) -> Option<Issue> {
+    let (length, nesting) = (statement.text.len(), statement.nesting());
+    let message = if length > MAX_POLICY {
+        format!("expected a policy of at most {MAX_POLICY} bytes, got {length}")
+    } else if nesting > MAX_NESTING {
+        format!("expected at most {MAX_NESTING} brackets within each other, got {nesting}")
+    } else {
+        return None;
+    };
+    let (line, column) = position(&source.text, statement.start);
+    let hint = Some("split it into several policies".to_owned());
+    Some(Issue { file: source.path.clone(), line, column, message, hint })
 }
 
 fn id_problem(id: &str, taken: Option<&Parsed>) -> Option<(String, String)> {

@@ -14,6 +14,10 @@ use crate::parse::{Parsed, PolicyInfo, parse, whole};
 use crate::schema;
 use crate::shape::Attributes;
 
+/// The stack on which policies are read and checked, in bytes. Cedar does both by recursion, and a
+/// policy as large as may be takes more than a worker's 2 MiB; what is not touched costs nothing.
+const STACK: usize = 64 << 20;
+
 /// How many known actions an error lists.
 const LISTED: usize = 12;
 
@@ -54,6 +58,10 @@ impl Snapshot {
         tools: &[Tool],
         groups: &[String],
     ) -> Result<Self, LoadError> {
+        stacker::grow(STACK, || Self::compiled(sources, tools, groups))
+    }
+
+    fn compiled(sources: &[Source], tools: &[Tool], groups: &[String]) -> Result<Self, LoadError> {
         let parsed = parse(sources).map_err(|issues| LoadError { issues })?;
         let failed = |why: String| LoadError { issues: vec![whole(why)] };
         let names = Names::new().map_err(failed)?;

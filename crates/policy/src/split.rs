@@ -13,6 +13,31 @@ pub(crate) struct Statement<'a> {
     pub(crate) text: &'a str,
 }
 
+impl Statement<'_> {
+    /// How deep its brackets nest, those in strings and comments aside.
+    pub(crate) fn nesting(&self) -> usize {
+        let bytes = self.text.as_bytes();
+        let (mut at, mut now, mut most) = (0, 0_usize, 0);
+        while let Some(byte) = bytes.get(at) {
+            match byte {
+                b'/' if bytes.get(at + 1) == Some(&b'/') => at = after_line(bytes, at),
+                b'"' => at = after_string(bytes, at),
+                b'(' | b'[' | b'{' => {
+                    now += 1;
+                    most = most.max(now);
+                    at += 1;
+                }
+                b')' | b']' | b'}' => {
+                    now = now.saturating_sub(1);
+                    at += 1;
+                }
+                _ => at += 1,
+            }
+        }
+        most
+    }
+}
+
 /// Cuts `file`. What follows the last `;` is a statement if it is more than blanks and comments.
 pub(crate) fn statements(file: &str) -> Vec<Statement<'_>> {
     let mut found = cut(file);
@@ -99,6 +124,12 @@ mod tests {
         assert_eq!(position(file, found[0].start), (2, 1));
         assert_eq!(position(file, found[1].start), (5, 3));
         assert_eq!([found[0].line, found[1].line], [2, 5]);
+    }
+
+    #[test]
+    fn brackets_in_strings_and_comments_do_not_nest() {
+        let file = "permit (a) when { [{x:(1)}] == \"((((((\" // ((((((\n };";
+        assert_eq!(statements(file)[0].nesting(), 4);
     }
 
     #[test]

@@ -115,3 +115,30 @@ fn policies_are_described() {
     assert_eq!((second.id.as_str(), second.line), ("mine-2", 7));
     assert!(snapshot.schema_text().contains("namespace Remit"));
 }
+
+#[test]
+fn no_policy_is_too_deep_for_the_stack() {
+    let when = |what: String| format!("permit (principal, action, resource) when {{ {what} }};");
+    let nested =
+        |open: &str, close: &str, n| when(format!("{}1{}", open.repeat(n), close.repeat(n)));
+    let texts = [
+        nested("(", ")", 1000),
+        nested("(", ")", 60),
+        nested("[", "]", 60),
+        nested("{a:", "}", 60),
+        when(format!("{}1 > 0", "1+".repeat(4_000))),
+        when(format!("context{}", ".a".repeat(4_000))),
+        when(format!("{}true", "if true then true else ".repeat(360))),
+        when(format!("{}true", "true&&".repeat(1_300))),
+    ];
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    let read = small.spawn(move || {
+        let found: Vec<_> = texts.iter().map(|text| issues(&[("a.cedar", text)])).collect();
+        found.len()
+    });
+    assert_eq!(read.unwrap().join().unwrap(), 8);
+    let message = one(&nested("(", ")", 1000)).message;
+    assert_eq!(message, "expected at most 64 brackets within each other, got 1001");
+    let message = one(&when(format!("{}true", "true && ".repeat(1_100)))).message;
+    assert_eq!(message, "expected a policy of at most 8192 bytes, got 8851");
+}

@@ -5,7 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
+
+use crate::base64;
 
 /// A SHA-256 hash of a leaf, of a node or of a whole tree. Prints as standard base64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,7 +65,7 @@ impl FromStr for Hash {
     type Err = HashError;
 
     fn from_str(text: &str) -> Result<Self, HashError> {
-        let bytes = BASE64.decode(text.as_bytes()).ok();
+        let bytes = base64::decode(text);
         let bytes: Option<[u8; Self::LENGTH]> = bytes.and_then(|bytes| bytes.try_into().ok());
         bytes.map(Self).ok_or_else(|| HashError { got: text.chars().take(80).collect() })
     }
@@ -71,7 +73,7 @@ impl FromStr for Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64.encode(&self.0))
+        f.write_str(&base64::encode(&self.0))
     }
 }
 

@@ -9,8 +9,9 @@ use std::str::FromStr;
 
 use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 
+use crate::base64;
 use crate::hash::sha256;
 
 /// The signature type of plain Ed25519.
@@ -118,7 +119,7 @@ impl Named {
         }
         let id = HEXLOWER.decode(id.as_bytes()).map_err(|_| syntax())?;
         let id: [u8; 4] = id.try_into().map_err(|_| syntax())?;
-        let key = BASE64.decode(key.as_bytes()).map_err(|_| syntax())?;
+        let key = base64::decode(key).ok_or_else(syntax)?;
         let (kind, public) = key.split_first().ok_or_else(syntax)?;
         if *kind != expected.byte() {
             let (name, kind, expected) = (name.to_owned(), *kind, expected.words());
@@ -144,7 +145,7 @@ impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut key = vec![self.kind.byte()];
         key.extend_from_slice(&self.public);
-        write!(f, "{}+{}+{}", self.name, HEXLOWER.encode(&self.id), BASE64.encode(&key))
+        write!(f, "{}+{}+{}", self.name, HEXLOWER.encode(&self.id), base64::encode(&key))
     }
 }
 

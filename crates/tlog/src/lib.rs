@@ -17,6 +17,7 @@
 //! [`tlog-witness`]: https://c2sp.org/tlog-witness
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod base64;
 pub mod bundle;
 pub mod checkpoint;
 mod cosignature;

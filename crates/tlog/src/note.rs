@@ -6,8 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE64;
-
+use crate::base64;
 use crate::key::{SigningKey, VerifierKey, is_name};
 
 /// Bytes a note may have; a bound of ours, a checkpoint with a hundred signatures is far below it.
@@ -56,7 +55,7 @@ impl fmt::Display for Signature {
     /// The line, without its line break.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let blob = [&self.id[..], &self.bytes].concat();
-        write!(f, "{MARK}{} {}", self.name, BASE64.encode(&blob))
+        write!(f, "{MARK}{} {}", self.name, base64::encode(&blob))
     }
 }
 
@@ -194,7 +193,7 @@ fn signature(line: &str) -> Result<Signature, NoteError> {
     let shape = NoteError::Malformed("a signature line is not `— <name> <base64>`");
     let rest = line.strip_prefix(MARK).ok_or_else(|| shape.clone())?;
     let (name, blob) = rest.split_once(' ').ok_or_else(|| shape.clone())?;
-    let blob = BASE64.decode(blob.as_bytes()).map_err(|_| shape.clone())?;
+    let blob = base64::decode(blob).ok_or(shape.clone())?;
     let (id, bytes) = blob.split_first_chunk::<4>().ok_or_else(|| shape.clone())?;
     if !is_name(name) || bytes.is_empty() {
         return Err(shape);

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE64;
-
+use crate::base64;
 use crate::tree::verify_inclusion;
 use crate::{Checkpoint, CheckpointError, Hash, Note, NoteError, TreeError, VerifierKey};
 
@@ -76,7 +75,7 @@ impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEADER}")?;
         if let Some(extra) = &self.extra {
-            writeln!(f, "extra {}", BASE64.encode(extra))?;
+            writeln!(f, "extra {}", base64::encode(extra))?;
         }
         writeln!(f, "index {}", self.index)?;
         self.hashes.iter().try_for_each(|hash| writeln!(f, "{hash}"))?;
@@ -99,8 +98,8 @@ impl FromStr for Proof {
         let mut line = lines.next().unwrap_or_default();
         let mut extra = None;
         if let Some(data) = line.strip_prefix("extra ") {
-            let data = BASE64.decode(data.as_bytes());
-            extra = Some(data.map_err(|_| malformed("its extra data is not base64"))?);
+            let data = base64::decode(data);
+            extra = Some(data.ok_or(malformed("its extra data is not base64"))?);
             line = lines.next().unwrap_or_default();
         }
         let index = line

@@ -6,7 +6,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use remit_model::TaskId;
 use remit_operator::wire::Record;
 use remit_ports::Entry;
 use serde_json::json;
@@ -31,7 +30,6 @@ pub(crate) async fn run(context: &Context, args: Audit, out: &mut Out) -> Result
         Audit::Tail { lines, once } => tail(context, lines, once, out).await?,
         Audit::Export { from, bodies, .. } => export(context, from, bodies, out).await?,
         Audit::Erase { task } => {
-            let task: TaskId = task.parse()?;
             let client = context.operator().await?;
             let path = format!("/v1/ledger/erase/{task}");
             let erased: serde_json::Value = client.post(&path, &json!({})).await?;

@@ -1,5 +1,6 @@
 //! `remit hold …`, `remit approve`, `remit deny`
 
+use remit_model::HoldId;
 use remit_operator::wire::Hold;
 use serde_json::json;
 
@@ -27,7 +28,7 @@ pub(crate) async fn run(context: &Context, args: cli::Hold, out: &mut Out) -> Re
 /// Approves or denies.
 pub(crate) async fn answer(
     context: &Context,
-    hold: &str,
+    hold: &HoldId,
     verb: &str,
     out: &mut Out,
 ) -> Result<(), Fail> {

@@ -1,6 +1,6 @@
 //! `remit task …`
 
-use remit_model::{Integrity, Sources};
+use remit_model::{Integrity, Sources, TaskId};
 use remit_operator::wire::{self, Granted, Stopped};
 use serde_json::json;
 
@@ -143,7 +143,7 @@ fn show(task: &wire::Task) -> String {
     lines.join("\n")
 }
 
-async fn stop(context: &Context, task: &str, verb: &str, out: &mut Out) -> Result<(), Fail> {
+async fn stop(context: &Context, task: &TaskId, verb: &str, out: &mut Out) -> Result<(), Fail> {
     let stopped: Stopped =
         context.client().post(&format!("/v1/tasks/{task}/{verb}"), &json!({})).await?;
     out.say(&stopped, |stopped| {

@@ -11,6 +11,7 @@ mod demo;
 mod disk;
 mod doors;
 mod drift;
+mod input;
 mod kills;
 mod operators;
 mod passage;

@@ -17,15 +17,20 @@ pub(super) fn stripped(text: &str) -> String {
         .collect()
 }
 
-/// A scheme in lower case and what follows its colon. `localhost:80` and `C:\a` have none.
+/// A scheme in lower case and what follows its colon. `localhost:80` and `C:\a` have none;
+/// `http:80` has one, because browsers read it as `http://80/`.
 pub(super) fn scheme(text: &str) -> Option<(String, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let good = scheme.len() > 1
         && scheme.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    let scheme = scheme.to_ascii_lowercase();
+    (good && (is_special(&scheme) || !begins_with_port(rest))).then_some((scheme, rest))
+}
+
+fn begins_with_port(rest: &str) -> bool {
     let port = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let is_port = !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
-    (good && !is_port).then(|| (scheme.to_ascii_lowercase(), rest))
+    !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Whether the whole text is a URL with an authority, or one that a browser would take for one.
@@ -55,6 +60,9 @@ pub(super) fn hosts(text: &str) -> Vec<String> {
             ));
             if let Some(strict) = rest.strip_prefix("//") {
                 found.push(host_of_authority(strict, &['/', '?', '#']));
+            }
+            if begins_with_port(rest) {
+                found.push(scheme);
             }
         }
         Some((scheme, rest)) => match rest.strip_prefix("//") {
@@ -201,6 +209,8 @@ mod tests {
             ("http://0x7f.1/", &["127.0.0.1"]),
             ("http://0177.0.0.1/", &["127.0.0.1"]),
             ("http://1.2.3.4.5/", &["1.2.3.4.5"]),
+            ("http:0/", &["0.0.0.0", "http"]),
+            ("HTTPS:8080", &["0.0.31.144", "https"]),
             ("http://[0:0::1]:80/", &["::1"]),
             ("http://[::FFFF:7f00:1]/", &["127.0.0.1"]),
             ("git@git.example:a/b", &["git.example"]),

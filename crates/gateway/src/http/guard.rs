@@ -22,10 +22,17 @@ const HOW: &str = "open a task with `remit task open` and send its grant as \
 pub(crate) fn check_address(config: &Config, request: &Request<Body>) -> Result<(), Box<Response>> {
     let forbidden = |text: &str| Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
     let mut hosts = request.headers().get_all(HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().ok(),
-        (None, _) => request.uri().authority().map(http::uri::Authority::as_str),
-        _ => None,
+    let named = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Some(host.to_str().ok()),
+        (None, _) => None,
+        _ => Some(None),
+    };
+    // An absolute target is the one that counts (RFC 9112 section 3.2.2); both must be ours.
+    let target = request.uri().authority().map(http::uri::Authority::as_str);
+    let host = match (named, target) {
+        (Some(host), None) => host,
+        (Some(host), Some(target)) => host.filter(|_| is_ours(config, target)),
+        (None, target) => target,
     };
     let Some(host) = host.filter(|host| is_ours(config, host)) else {
         return forbidden(

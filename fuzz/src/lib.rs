@@ -1,0 +1,29 @@
+//! What the fuzz targets share: how an input is cut into the parts a target needs.
+//!
+//! Each target is one parser of bytes from outside, and states what must hold of whatever it
+//! accepts; that it does not panic goes without saying. Inputs are plain bytes, so that a seed is
+//! a message as it stands on a wire and a finding can be read.
+
+/// The first line steers the target, the rest is what it reads.
+pub fn cut(data: &[u8]) -> (&[u8], &[u8]) {
+    let at = data.iter().position(|byte| *byte == b'\n');
+    at.map_or((&[], data), |at| (&data[..at], &data[at + 1..]))
+}
+
+/// As [`cut`], for texts; `None` if the input is not UTF-8.
+pub fn cut_text(data: &[u8]) -> Option<(&str, &str)> {
+    let (head, rest) = cut(data);
+    Some((std::str::from_utf8(head).ok()?, std::str::from_utf8(rest).ok()?))
+}
+
+/// `data` in pieces of one to 16 bytes, as `sizes` says, as a network might deliver it.
+pub fn pieces<'a>(data: &'a [u8], sizes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut sizes = sizes.iter().copied().cycle();
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        let size = usize::from(sizes.next().unwrap_or(0) % 16) + 1;
+        let (piece, after) = rest.split_at(size.min(rest.len()));
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}

@@ -1,0 +1,81 @@
+#![no_main]
+//! Grants: a token that we did not sign is never believed; one that we did sign is believed only if
+//! it says exactly what a grant says, as another parser reads it.
+//!
+//! Input: a line with the header, then the claims (signed with the real key); or, if the line is
+//! empty, the token itself.
+
+use std::sync::LazyLock;
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use jsonwebtoken::{Algorithm, EncodingKey};
+use libfuzzer_sys::fuzz_target;
+use remit_fuzz::cut;
+use remit_model::Timestamp;
+use remit_token::{Minter, Realm, Verifier};
+use serde_json::{Value, json};
+
+const NOW: Timestamp = Timestamp(1_795_471_200_123);
+const AUDIENCE: &str = "https://remit.example/mcp";
+const ISSUER: &str = "https://remit.example";
+
+/// A P-256 key in PKCS#8 with one byte repeated as its secret.
+fn pkcs8() -> Vec<u8> {
+    let prefix = b"3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420";
+    let mut der = HEXLOWER.decode(prefix).unwrap();
+    der.extend_from_slice(&[7; 32]);
+    der
+}
+
+static KEY: LazyLock<EncodingKey> = LazyLock::new(|| EncodingKey::from_ec_der(&pkcs8()));
+
+static MINTER: LazyLock<Minter> = LazyLock::new(|| {
+    Minter::new(&pkcs8(), Realm::new(ISSUER, AUDIENCE, "example.org").unwrap()).unwrap()
+});
+
+static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| MINTER.verifier());
+
+fn signed(header: &[u8], claims: &[u8]) -> String {
+    let message = format!("{}.{}", BASE64URL_NOPAD.encode(header), BASE64URL_NOPAD.encode(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &KEY, Algorithm::ES256).unwrap();
+    format!("{message}.{signature}")
+}
+
+/// What must hold of a token that was believed.
+fn is_grant(header: &[u8], claims: &[u8]) {
+    let header: Value = serde_json::from_slice(header).expect("the header is JSON");
+    let kid = MINTER.kid();
+    let plain = json!({"typ": "at+jwt", "alg": "ES256", "kid": kid});
+    let long = json!({"typ": "application/at+jwt", "alg": "ES256", "kid": kid});
+    assert!(header == plain || header == long, "{header}");
+    let claims: Value = serde_json::from_slice(claims).expect("the claims are JSON");
+    assert_eq!((&claims["iss"], &claims["aud"]), (&json!(ISSUER), &json!(AUDIENCE)));
+    let (made, expires) = (claims["iat"].as_u64().unwrap(), claims["exp"].as_u64().unwrap());
+    assert!(made <= NOW.as_secs() + 5 && expires + 5 > NOW.as_secs() && expires - made <= 3600);
+    assert_eq!(claims.as_object().unwrap().len(), 8);
+}
+
+fuzz_target!(|data: &[u8]| {
+    let (header, claims) = cut(data);
+    let token = match (header, std::str::from_utf8(claims)) {
+        ([], Ok(token)) => {
+            assert!(VERIFIER.verify(token, NOW).is_err(), "a token that nobody signed");
+            return;
+        }
+        _ => signed(header, claims),
+    };
+    match VERIFIER.verify(&token, NOW) {
+        Ok(grant) => {
+            is_grant(header, claims);
+            assert_eq!(VERIFIER.verify_cached(&token, NOW).unwrap(), grant);
+            assert_eq!(VERIFIER.verify_cached(&token, NOW).unwrap(), grant);
+            let later = grant.expires.after(remit_token::SKEW);
+            assert!(VERIFIER.verify_cached(&token, later).is_err(), "remembered beyond its end");
+        }
+        Err(why) => {
+            let why = why.to_string();
+            assert!(why.len() < 400, "{why}");
+            assert_eq!(VERIFIER.verify_cached(&token, NOW).unwrap_err().to_string(), why);
+        }
+    }
+});
