@@ -127,7 +127,7 @@ impl Servers {
         }
         let connection = Arc::new(opened?);
         if !self.is_throwaway(key) {
-            listing::listen(&connection);
+            listing::listen(&connection).await;
         }
         *held = Some(Arc::clone(&connection));
         Ok(connection)

@@ -154,6 +154,13 @@ async fn a_stream_that_was_let_go_is_taken_up_again_without_a_second_send() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_on_the_sessions_own_stream_is_taken() {
+    let running = start("sessions").await;
+    let (ended, opened) = carry(&running.servers, "elsewhere", "{}").await;
+    assert_eq!((text(&ended).as_str(), opened), ("over here", 1));
+}
+
+#[tokio::test]
 async fn statuses_tell_what_was_not_acted_on() {
     let running = start("sessions").await;
     for (tool, status) in

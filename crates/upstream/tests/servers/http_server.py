@@ -18,6 +18,7 @@ SESSION = "session-1"
 lock = threading.Lock()
 elicited = threading.Event()
 elicitation = {}
+called = threading.Event()
 resumable = {}
 
 TOOLS = [
@@ -74,6 +75,9 @@ class Handler(BaseHTTPRequestHandler):
         elif ERA == "sessions" and self.headers.get("Mcp-Session-Id"):
             self.start_events()
             self.event({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+            if self.headers.get("Last-Event-ID") is None and called.wait(30):
+                self.event({"jsonrpc": "2.0", "id": resumable["id"],
+                            "result": {"content": [{"type": "text", "text": "over here"}]}})
             time.sleep(30)
         else:
             self.reply(405)
@@ -158,6 +162,11 @@ class Handler(BaseHTTPRequestHandler):
             resumable["id"] = message["id"]
             self.start_events()
             self.wfile.write(b"id: cut-1\ndata:\n\n")
+        elif name == "elsewhere":
+            resumable["id"] = message["id"]
+            self.start_events()
+            self.wfile.write(b"id: cut-2\ndata:\n\n")
+            called.set()
         elif name == "hang_up":
             self.close_connection = True
             self.connection.close()
