@@ -1,7 +1,7 @@
-//! The tasks of this workspace: `cargo xtask tidy | test | ci`.
+//! The tasks of this workspace: `cargo xtask tidy | conformance | test | ci`.
 //!
 //! What a reviewer would otherwise check by hand is checked here (`tidy`), and what a newcomer
-//! would otherwise have to know is started here (`test`, `ci`).
+//! would otherwise have to know is started here (`conformance`, `test`, `ci`).
 
 mod ci;
 mod step;
@@ -15,7 +15,10 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   tidy   rules that no compiler checks: layers, module pages, file length, assertions, links
-  test   install the peers of the end-to-end tests (e2e/setup), then run every test
+  conformance
+         run the MCP conformance suite directly and through Remit, and write docs/conformance.md
+  test   install the peers of the end-to-end tests (e2e/setup), run every test, then the
+         conformance suite, which must find that page as it is
   ci     fmt, clippy, tidy, doc, deny, test: everything that must pass before a merge
 ";
 
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     let root = workspace_root();
     let result = match (command.as_str(), arguments.next()) {
         ("tidy", None) => tidy::run(&root),
+        ("conformance", None) => ci::conformance(&root, &[]),
         ("test", None) => ci::test(&root),
         ("ci", None) => ci::run(&root),
         _ => Err(USAGE.to_owned()),
