@@ -8,10 +8,22 @@ use crate::{Failure, fuzz, install, tidy};
 /// The version of cargo-deny whose configuration `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
 
-/// Installs the peers of the end-to-end tests, then runs every test of the workspace.
+/// Installs the peers of the end-to-end tests, then runs every test of the workspace and compares
+/// the conformance page.
 pub(crate) fn test(root: &Path) -> Result<(), Failure> {
     timed("peers of the end-to-end tests", || command(root, &["e2e/setup"], &[]))?;
-    timed("test", || command(root, &["cargo", "test", "--workspace", "--locked"], &[]))
+    timed("test", || command(root, &["cargo", "test", "--workspace", "--locked"], &[]))?;
+    timed("conformance", || conformance(root, &["--check"]))
+}
+
+/// Runs the conformance suite directly and through Remit, and writes the page of the comparison.
+pub(crate) fn conformance(root: &Path, options: &[&str]) -> Result<(), Failure> {
+    command(root, &["conformance/setup"], &[])?;
+    // The whole workspace, so that features and thus builds are those of the tests.
+    command(root, &["cargo", "build", "--workspace", "--bins", "--locked"], &[])?;
+    let own = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
+    let runner = own.with_file_name("remit-conformance").display().to_string();
+    command(root, &[&[runner.as_str(), "run"], options].concat(), &[])
 }
 
 /// Everything that must pass before a merge.

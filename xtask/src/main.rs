@@ -1,7 +1,7 @@
-//! The tasks of this workspace: `cargo xtask tidy | test | crash | fuzz | ci`.
+//! The tasks of this workspace: `cargo xtask tidy | conformance | test | crash | fuzz | ci`.
 //!
 //! What a reviewer would otherwise check by hand is checked here (`tidy`), and what a newcomer
-//! would otherwise have to know is started here (`test`, `ci`).
+//! would otherwise have to know is started here (`conformance`, `test`, `ci`).
 
 mod ci;
 mod crash;
@@ -18,7 +18,10 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   tidy   rules that no compiler checks: layers, module pages, file length, assertions, links
-  test   install the peers of the end-to-end tests (e2e/setup), then run every test
+  conformance
+         run the MCP conformance suite directly and through Remit, and write docs/conformance.md
+  test   install the peers of the end-to-end tests (e2e/setup), run every test, then the
+         conformance suite, which must find that page as it is
   crash  kill the server at random instants under load: [--kills N] [--seed N]
   fuzz   [--seconds N] [--target T] the fuzz targets, or one, over their seeds and then N seconds
   ci     fmt, clippy, tidy, doc, deny, test, fuzz: everything that must pass before a merge
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let root = workspace_root();
     let result = match words.as_slice() {
         ["tidy"] => tidy::run(&root),
+        ["conformance"] => ci::conformance(&root, &[]),
         ["test"] => ci::test(&root),
         ["crash", options @ ..] => crash::run(&root, options),
         ["ci"] => ci::run(&root),

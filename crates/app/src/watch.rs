@@ -17,7 +17,10 @@ use crate::serve::Cosigning;
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
-/// How long a server must have been quiet to be asked without delay.
+/// How many times a server that announces changes is asked without delay, so that its clients hear
+/// of them at once.
+const AT_ONCE: u32 = 8;
+/// How long a server must have been quiet to be asked so again.
 const QUIET: Duration = Duration::from_mins(1);
 /// Between two questions to a server that keeps announcing changes, at most.
 const SLOWEST_REPEAT: Duration = Duration::from_secs(15);
@@ -81,7 +84,7 @@ async fn project(engine: Arc<Engine>) {
 }
 
 /// Asks a server what it offers: at the start until it answers, then whenever it says that its
-/// lists changed, and `every` so often in case it does not say so. The first time after a quiet
+/// lists changed, and `every` so often in case it does not say so. The first times after a quiet
 /// minute it is asked at once; one that keeps saying so is asked ever more rarely, because each
 /// question can put changes on record. Drops `first` when it was asked once.
 async fn ask(
@@ -91,14 +94,15 @@ async fn ask(
 ) {
     let mut first = Some(first);
     let mut events = engine.ports().upstream.events();
-    let mut wait = Duration::ZERO;
+    let (mut wait, mut at_once) = (Duration::ZERO, AT_ONCE);
     loop {
         let asked = engine.discover(&server).await;
         drop(first.take());
         wait = match &asked {
             Ok(changes) => {
                 tracing::info!(%server, changes, "asked what it offers");
-                (wait * 2).clamp(TICK, SLOWEST_REPEAT)
+                at_once = at_once.saturating_sub(1);
+                if at_once > 0 { Duration::ZERO } else { (wait * 2).clamp(TICK, SLOWEST_REPEAT) }
             }
             Err(why) => {
                 tracing::warn!(%server, %why, "could not ask what it offers; trying again");
@@ -112,7 +116,7 @@ async fn ask(
                 return;
             }
             if engine.now().since(since) >= QUIET {
-                wait = Duration::ZERO;
+                (wait, at_once) = (Duration::ZERO, AT_ONCE);
             }
         }
         tokio::time::sleep(wait).await;

@@ -47,8 +47,12 @@ impl Answer {
     /// The HTTP status of the response.
     pub(crate) fn status(&self, era: Era) -> u16 {
         match self {
-            Self::Result(_) | Self::Relayed(_) => 200,
+            Self::Result(_) => 200,
             Self::Error(error) => error.status(era),
+            Self::Relayed(error) => {
+                let error = Object::parse(error).ok().and_then(|error| RpcError::read(&error));
+                error.map_or(200, |error| error.status(era))
+            }
         }
     }
 }
@@ -75,5 +79,15 @@ mod tests {
             Answer::relayed(error, Era::Stateless).text(&id),
             r#"{"jsonrpc":"2.0","id":7,"error":{"code": -32602, "message":"no  such", "data":1.50}}"#
         );
+    }
+
+    #[test]
+    fn a_servers_error_goes_with_the_status_of_its_code() {
+        for (code, stateless) in [(-32021, 400), (-32022, 400), (-32601, 404), (-32602, 200)] {
+            let error = Raw::parse(&format!(r#"{{"code":{code},"message":"m"}}"#)).unwrap();
+            let answer = Answer::relayed(error, Era::Stateless);
+            assert_eq!(answer.status(Era::Stateless), stateless, "{code}");
+            assert_eq!(answer.status(Era::Sessions), 200, "{code}");
+        }
     }
 }

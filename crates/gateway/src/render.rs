@@ -3,7 +3,7 @@
 use remit_mcp::refusal::{Class as WireClass, Reason as WireReason};
 use remit_mcp::results::{ResultType, for_session, for_stateless};
 use remit_mcp::revision::Era;
-use remit_mcp::{Object, Raw, Refused, RpcError};
+use remit_mcp::{Object, Raw, Refused, RpcError, method};
 use remit_model::{Class, Refusal};
 use remit_ports::{Outcome, Reply, Settled};
 
@@ -53,17 +53,36 @@ impl Form {
     }
 
     fn relay(&self, result: &Object) -> Answer {
-        if self.peer.era() == Era::Sessions && ResultType::of(result) == ResultType::InputRequired {
-            return self.refused(&Refusal::one(
+        match self.unaskable(result) {
+            Some(refusal) => self.refused(&refusal),
+            None => self.translated(result),
+        }
+    }
+
+    /// Why the client is not to be asked for what `result` wants first; `None` if it is, or if
+    /// nothing is wanted.
+    fn unaskable(&self, result: &Object) -> Option<Refusal> {
+        if ResultType::of(result) != ResultType::InputRequired {
+            return None;
+        }
+        if wants_sampling(result) {
+            return Some(Refusal::one(
+                Class::Structural,
+                "sampling",
+                "the server wants to ask this client's model, which no server may here",
+                "do without this tool, or give what it would ask for as arguments if it takes them",
+            ));
+        }
+        (self.peer.era() == Era::Sessions).then(|| {
+            Refusal::one(
                 Class::Structural,
                 "input-required",
                 "the server wants input before it answers, in a form that this client's protocol \
                  revision does not have",
                 "give the input as arguments if the tool takes it, or use a client that speaks \
                  MCP 2026-07-28",
-            ));
-        }
-        self.translated(result)
+            )
+        })
     }
 
     fn translated(&self, result: &Object) -> Answer {
@@ -74,6 +93,14 @@ impl Form {
             Era::Sessions => for_session(&self.method, result),
         })
     }
+}
+
+/// Whether one of the requests for input is for the client's model: that is refused by whatever way
+/// it comes.
+fn wants_sampling(result: &Object) -> bool {
+    let Some(wanted) = result.object("inputRequests") else { return false };
+    let mut methods = wanted.names().filter_map(|name| wanted.object(name)?.text("method"));
+    methods.any(|asked| asked == method::SAMPLE)
 }
 
 /// What to say where no answer came.

@@ -62,6 +62,7 @@ impl Walk {
             to_client,
             capabilities: form.peer.capabilities.as_ref().map(ToString::to_string),
             progress_token: progress_token(request),
+            session: form.peer.session.is_some(),
             cancelled,
         };
         let place = gateway.enter_call(&form.peer.caller.task);

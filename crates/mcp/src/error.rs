@@ -105,7 +105,8 @@ impl RpcError {
     /// Reads the `error` member of a response; `None` without an integer code and a message.
     pub fn read(error: &Object) -> Option<Self> {
         let code = error.get("code")?.as_str().parse().ok()?;
-        Some(Self::new(code, error.text("message")?, error.get("data")))
+        let error = Self::new(code, error.text("message")?, error.get("data"));
+        Some(Self { http: fixed_status(code).unwrap_or(error.http), ..error })
     }
 
     /// Whether only a server of the stateless era answers like this (*Versioning: Backward
@@ -140,6 +141,15 @@ impl RpcError {
     }
 }
 
+/// The status that always goes with `code`, where the specification fixes one.
+fn fixed_status(code: i64) -> Option<u16> {
+    match code {
+        HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION => Some(400),
+        METHOD_NOT_FOUND => Some(404),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,7 +173,7 @@ mod tests {
         };
         assert_eq!(response.id(), Some(&Id::number(3)));
         let Outcome::Error(read) = response.into_outcome() else { panic!("an error") };
-        assert_eq!((read.code, read.is_modern()), (UNSUPPORTED_VERSION, true));
+        assert_eq!((read.code, read.is_modern(), read.http), (UNSUPPORTED_VERSION, true, 400));
         assert!(read.data.unwrap().as_str().contains("\"2026-07-28\""));
         assert!(!error.render(None).contains("\"id\""));
     }

@@ -40,6 +40,8 @@ pub struct Link {
     pub capabilities: Option<String>,
     /// The client's progress token, as raw JSON, if it asked for progress.
     pub progress_token: Option<String>,
+    /// Whether the client has a session, on whose stream a server can put questions to it.
+    pub session: bool,
     /// Fires when the client gave up or the task was stopped: cancel upstream, do not wait.
     pub cancelled: CancellationToken,
 }

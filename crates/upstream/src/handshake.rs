@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use remit_mcp::{Era, Notification, Object, Outcome, Raw, Revision, error, meta, method};
+use remit_mcp::{Era, Notification, Object, Outcome, Raw, Revision, RpcError, error, meta, method};
 use remit_ports::Link;
 use serde_json::json;
 
@@ -18,6 +18,8 @@ use crate::wire::{Ask, Ended, Wire};
 pub(crate) struct Spoken {
     /// The revision both speak.
     pub(crate) revision: Revision,
+    /// Whether it speaks one with sessions, too.
+    pub(crate) sessions: bool,
     /// What it can do; an object.
     pub(crate) capabilities: Object,
     /// What it calls itself.
@@ -70,9 +72,17 @@ async fn discover(
 ) -> Result<Option<Spoken>, Disagreement> {
     let meta = outward::request_meta(plan.version, link).inject(None);
     let params = meta::replace(None, Some(meta));
-    let mut ask = Ask::own(method::DISCOVER, params, plan.probe);
-    ask.revision = Some(Revision::LATEST);
-    match wire.ask(ask).await {
+    let ask = || {
+        let mut ask = Ask::own(method::DISCOVER, params.clone(), plan.probe);
+        ask.revision = Some(Revision::LATEST);
+        wire.ask(ask)
+    };
+    let ended = match ask().await {
+        // It refuses the revision and lists it: the client is to ask again (*Versioning*).
+        Ended::Reply(Outcome::Error(refused)) if supports_ours(&refused) => ask().await,
+        other => other,
+    };
+    match ended {
         Ended::Reply(Outcome::Result(result)) => Ok(described(&result)),
         Ended::Reply(Outcome::Error(refused)) if refused.code == error::UNSUPPORTED_VERSION => {
             // Should it list revisions with sessions, `initialize` will tell.
@@ -86,12 +96,27 @@ async fn discover(
     }
 }
 
+/// Whether `refused` refuses a revision and names one of the stateless era that we speak.
+fn supports_ours(refused: &RpcError) -> bool {
+    let data = refused.data.as_ref().and_then(|data| Object::parse(data).ok());
+    let supported = data.and_then(|data| revisions(&data, "supported")).unwrap_or_default();
+    refused.code == error::UNSUPPORTED_VERSION
+        && Revision::best_stateless(supported.iter().map(String::as_str)).is_some()
+}
+
+/// The list of revisions in the member `name`.
+fn revisions(of: &Object, name: &str) -> Option<Vec<String>> {
+    Some(of.get(name)?.elements()?.iter().filter_map(Raw::as_text).collect())
+}
+
 fn described(result: &Object) -> Option<Spoken> {
-    let supported = result.get("supportedVersions")?.elements()?;
-    let supported: Vec<String> = supported.iter().filter_map(Raw::as_text).collect();
-    let revision = Revision::best_stateless(supported.iter().map(String::as_str))?;
+    let supported = revisions(result, "supportedVersions")?;
+    let supported = || supported.iter().map(String::as_str);
+    let revision = Revision::best_stateless(supported())?;
+    let with_sessions = |revision: Revision| revision.era() == Era::Sessions;
     Some(Spoken {
         revision,
+        sessions: supported().filter_map(Revision::parse).any(with_sessions),
         capabilities: result.object("capabilities").unwrap_or_else(Object::empty),
         server_info: result.object("_meta").and_then(|meta| meta.get(meta::SERVER_INFO)),
         instructions: result.text("instructions"),
@@ -129,6 +154,7 @@ async fn initialize(
     }
     Ok(Spoken {
         revision,
+        sessions: true,
         capabilities: result.object("capabilities").unwrap_or_else(Object::empty),
         server_info: result.get("serverInfo"),
         instructions: result.text("instructions"),

@@ -114,13 +114,13 @@ pub(crate) fn subscription(revision: Revision) -> Ask {
 }
 
 /// Starts listening for changes where the server says that it announces them.
-pub(crate) fn listen(connection: &Connection) {
+pub(crate) async fn listen(connection: &Connection) {
     let announces = |name| {
         let listed = connection.spoken.capabilities.object(name);
         listed.and_then(|c| c.get("listChanged")).is_some_and(|flag| flag.as_str() == "true")
     };
     let wanted = ["tools", "prompts", "resources"].into_iter().any(announces);
     if wanted || connection.spoken.revision.era() == Era::Sessions {
-        Arc::clone(&connection.wire).listen(connection.spoken.revision);
+        Arc::clone(&connection.wire).listen(connection.spoken.revision).await;
     }
 }

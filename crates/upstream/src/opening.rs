@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use remit_mcp::{Era, Revision};
+use remit_mcp::Era;
 use remit_model::ServerName;
 use remit_ports::{Link, UpstreamError};
 
@@ -26,7 +26,9 @@ impl Servers {
         server: &Arc<Server>,
         link: Option<&Link>,
     ) -> Result<Connection, UpstreamError> {
-        let known = server.learnt(|learnt| learnt.spoken.map(Revision::era));
+        // A connection that is not a task's own is not any client's either.
+        let session = key.1.is_some() && link.is_some_and(|link| link.session);
+        let known = server.learnt(|learnt| learnt.era(session));
         let first = self.attempt(key, server, link, known).await;
         match first {
             // A server of the session era may end when it is asked something it does not know.
@@ -64,7 +66,7 @@ impl Servers {
         let link = link.filter(|_| key.1.is_some());
         match handshake::shake(&*wire, link, plan).await {
             Ok(spoken) => {
-                server.learnt(|learnt| learnt.spoken = Some(spoken.revision));
+                server.learnt(|learnt| learnt.learn(&spoken, era));
                 let version = self.base.version.clone();
                 Ok(Connection { server: key.0.clone(), wire, spoken, version })
             }

@@ -92,6 +92,7 @@ mod tests {
             to_client,
             capabilities: Some(capabilities.to_owned()),
             progress_token: None,
+            session: false,
             cancelled: CancellationToken::new(),
         }
     }

@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 use crate::config::{Base, ServerConfig, Transport};
 use crate::connection::{Connection, Key};
 use crate::gate::Slot;
+use crate::handshake::Spoken;
 use crate::health::Health;
 use crate::listing;
 use crate::outward;
@@ -59,10 +60,30 @@ pub(crate) struct Server {
 #[derive(Debug, Default)]
 pub(crate) struct Learnt {
     /// The revision it speaks.
-    pub(crate) spoken: Option<Revision>,
+    spoken: Option<Revision>,
+    /// Whether it speaks one of the other era, too: one with sessions.
+    both: bool,
     /// The executable that may be started.
     pub(crate) pinned: Option<Digest>,
     mirrored: BTreeMap<String, Arc<ParamHeaders>>,
+}
+
+impl Learnt {
+    /// In which era to speak to it for a client that has a session or has none; `None` if that has
+    /// to be found out. A server that speaks both is spoken to as its client speaks, because no
+    /// translation carries everything: its questions to the client, its resource updates.
+    pub(crate) fn era(&self, session: bool) -> Option<Era> {
+        if self.both && session { Some(Era::Sessions) } else { self.spoken.map(Revision::era) }
+    }
+
+    /// What a handshake found; `chosen` if the era was not asked for but chosen by [`Learnt::era`].
+    pub(crate) fn learn(&mut self, spoken: &Spoken, chosen: Option<Era>) {
+        if self.both && chosen == Some(Era::Sessions) {
+            return;
+        }
+        self.spoken = Some(spoken.revision);
+        self.both = spoken.sessions && spoken.revision.era() == Era::Stateless;
+    }
 }
 
 impl Server {
@@ -127,7 +148,7 @@ impl Servers {
         }
         let connection = Arc::new(opened?);
         if !self.is_throwaway(key) {
-            listing::listen(&connection);
+            listing::listen(&connection).await;
         }
         *held = Some(Arc::clone(&connection));
         Ok(connection)
@@ -153,12 +174,12 @@ impl Servers {
     }
 
     /// The connection a call takes.
-    fn key(&self, call: &Call, task: &TaskId) -> Key {
+    fn key(&self, call: &Call, task: &TaskId, link: &Link) -> Key {
         let server = self.configured.get(&call.server);
         // A stateless endpoint keeps nothing between requests, so tasks cannot meet there.
         let stateless = server.is_some_and(|server| {
             matches!(server.config.transport, Transport::Http(_))
-                && server.learnt(|l| l.spoken.map(Revision::era)) == Some(Era::Stateless)
+                && server.learnt(|learnt| learnt.era(link.session)) == Some(Era::Stateless)
         });
         let shared = stateless || server.is_none_or(|server| server.config.shared);
         (call.server.clone(), (!shared).then(|| task.clone()))
@@ -172,7 +193,7 @@ impl Servers {
         gate: Arc<dyn crate::gate::Gate>,
         within: Duration,
     ) -> Ended {
-        let key = self.key(call, task);
+        let key = self.key(call, task, &link);
         let connection = tokio::select! {
             connection = self.connection(&key, Some(&link)) => connection,
             () = link.cancelled.cancelled() => return Ended::Unsent("the call was cancelled".to_owned()),

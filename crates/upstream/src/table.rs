@@ -133,6 +133,7 @@ mod tests {
             to_client,
             capabilities: None,
             progress_token: None,
+            session: false,
             cancelled: CancellationToken::new(),
         }
     }

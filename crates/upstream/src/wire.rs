@@ -76,8 +76,9 @@ pub(crate) trait Wire: Send + Sync {
     fn ask(&self, ask: Ask) -> BoxFuture<'_, Ended>;
     /// Sends a message that wants no answer; best effort.
     fn tell(&self, message: Raw) -> BoxFuture<'_, ()>;
-    /// Starts listening for what the server says outside any request, in the given revision.
-    fn listen(self: Arc<Self>, revision: Revision);
+    /// Starts listening for what the server says outside any request, in the given revision; over
+    /// when a call may follow.
+    fn listen(self: Arc<Self>, revision: Revision) -> BoxFuture<'static, ()>;
     /// Whether it can still be used.
     fn is_alive(&self) -> bool;
     /// Ends it.

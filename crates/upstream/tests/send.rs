@@ -97,7 +97,7 @@ async fn armed(tool: &str, millis: u64) -> (Armed, Arc<AtomicU64>) {
 fn link() -> Link {
     let (to_client, _) = mpsc::channel(4);
     let cancelled = CancellationToken::new();
-    Link { to_client, capabilities: None, progress_token: None, cancelled }
+    Link { to_client, capabilities: None, progress_token: None, session: false, cancelled }
 }
 
 async fn send(stand: &Stand, tool: &str, millis: u64) -> Done {

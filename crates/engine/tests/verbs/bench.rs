@@ -174,6 +174,7 @@ pub(crate) fn link() -> Link {
         to_client: mpsc::channel(8).0,
         capabilities: None,
         progress_token: None,
+        session: false,
         cancelled: CancellationToken::new(),
     }
 }

@@ -207,3 +207,16 @@ async fn a_stateless_client_gets_input_requests_and_is_asked_nothing_itself() {
     assert_eq!(result["resultType"], "input_required");
     assert_eq!(bench.servers.answers(), [None], "the question was refused on its behalf");
 }
+
+#[tokio::test]
+async fn a_result_that_wants_the_clients_model_is_refused() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let wants = r#"{"resultType":"input_required","inputRequests":{
+        "name":{"method":"elicitation/create","params":{"message":"who?"}},
+        "greeting":{"method":"sampling/createMessage","params":{"messages":[]}}}}"#;
+    bench.servers.script.set_script(move |_| Scripted::Result(wants.to_owned()));
+    let result = Post::call(&work, "mail__read_mail").send(&bench).await.result();
+    assert_eq!(result["isError"], true);
+    assert!(!result.to_string().contains("sampling/createMessage"), "{result}");
+}

@@ -27,7 +27,8 @@ fn ready() -> Ready {
     let ticket = Ticket { epoch: Arc::clone(&epoch), expected: 3, deadline };
     let (to_client, heard) = mpsc::channel(4);
     let cancelled = CancellationToken::new();
-    let link = Link { to_client, capabilities: None, progress_token: None, cancelled };
+    let link =
+        Link { to_client, capabilities: None, progress_token: None, session: false, cancelled };
     Ready { armed: drafted.recorded(receipt).unwrap().arm(ticket), link, heard, epoch }
 }
 

@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use remit_mcp::sse::Events;
-use remit_mcp::{Frame, Id, Limits as FrameLimits, Notification, Outcome, Request};
+use remit_mcp::{Frame, Id, Limits as FrameLimits, Notification, Outcome, Request, Response};
 
 use super::pool::causes;
 use crate::config::Limits;
@@ -26,6 +26,8 @@ pub(crate) enum Shape {
 pub(crate) enum Aside {
     Notification(Notification),
     Request(Request),
+    /// The answer to something else than what the stream belongs to.
+    Response(Response),
 }
 
 /// The shape that `headers` announce.
@@ -104,6 +106,7 @@ pub(crate) async fn events(
                     if id.is_some() && addressed == id {
                         return Ok(Ended::Reply(response.into_outcome()));
                     }
+                    aside(Aside::Response(response));
                 }
                 Err(malformed) => {
                     let why = format!("the server's answer is malformed: {malformed}");

@@ -14,10 +14,11 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use remit_mcp::{
-    Era, Notification, Outcome, ParamHeaders, Raw, Request, Revision, headers, method,
+    Era, Id, Notification, Outcome, ParamHeaders, Raw, Request, Revision, headers, method,
 };
 use remit_ports::{BoxFuture, Link};
 use serde_json::json;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Aside, Shape};
@@ -32,6 +33,10 @@ use crate::wire::{Ask, Ended, Wire};
 const TELL: Duration = Duration::from_secs(10);
 /// The first and the longest wait before a stream of notifications is opened again.
 const RELISTEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// How long the first call of a session waits for the stream of what the server says unasked, so
+/// that a server that does not tell the two apart sees that stream first. Some answer a request for
+/// it only once they have something to say.
+const STANDS: Duration = Duration::from_millis(250);
 /// How long to wait before a stream that the server let go of is taken up again, and how often.
 const RESUME: Duration = Duration::from_millis(500);
 const MAX_RESUMES: usize = 8;
@@ -84,7 +89,7 @@ impl Endpoint {
     }
 
     async fn exchange(&self, ask: Ask) -> Ended {
-        let place = match self.inward.table.enter(ask.link.clone()) {
+        let mut place = match self.inward.table.enter(ask.link.clone()) {
             Ok(place) => place,
             Err(why) => return Ended::Unsent(why),
         };
@@ -105,6 +110,11 @@ impl Endpoint {
         let cancelled = ask.link.as_ref().map(|link| link.cancelled.clone()).unwrap_or_default();
         let why = tokio::select! {
             ended = self.answered(http, &ask, place.id) => return ended,
+            answer = &mut place.answer => match answer {
+                Ok(Ok(outcome)) => return Ended::Reply(outcome),
+                Ok(Err(why)) => why,
+                Err(_) => "the connection was closed".to_owned(),
+            },
             () = cancelled.cancelled() => "the call was cancelled while the server worked on it".to_owned(),
             () = self.stop.cancelled() => "the connection was closed".to_owned(),
             () = tokio::time::sleep(ask.within) => {
@@ -190,6 +200,14 @@ impl Endpoint {
     fn aside(&self, aside: Aside, link: Option<&Link>) {
         match aside {
             Aside::Notification(notification) => self.inward.notification(&notification, link),
+            // In the session era a stream that the server let go of may be taken up on any other,
+            // so that the answer to a call can come where nobody asked for it.
+            Aside::Response(response) => {
+                let id = response.id().and_then(Id::as_u64).filter(|_| self.session().id.is_some());
+                if let Some(id) = id {
+                    self.inward.table.settle(id, Ok(response.into_outcome()));
+                }
+            }
             Aside::Request(request) => {
                 let (me, link) = (Weak::clone(&self.me), link.cloned());
                 tokio::spawn(async move {
@@ -280,9 +298,12 @@ impl Endpoint {
         }
     }
 
-    /// Reads the GET stream of a session to its end: `true` if it may be opened again.
-    async fn unasked(&self) -> bool {
-        let body = match self.open_stream(None).await {
+    /// Reads the GET stream of a session to its end: `true` if it may be opened again. `stands` is
+    /// dropped once it is known whether there is one.
+    async fn unasked(&self, stands: Option<oneshot::Sender<()>>) -> bool {
+        let opened = self.open_stream(None).await;
+        drop(stands);
+        let body = match opened {
             Ok(body) => body,
             Err(again) => return again,
         };
@@ -324,13 +345,17 @@ impl Wire for Endpoint {
         })
     }
 
-    fn listen(self: Arc<Self>, revision: Revision) {
+    fn listen(self: Arc<Self>, revision: Revision) -> BoxFuture<'static, ()> {
+        let (stands, standing) = oneshot::channel();
+        // A stateless server says nothing on it that a call would have to wait for.
+        let mut stands = Some(stands).filter(|_| revision.era() == Era::Sessions);
         tokio::spawn(async move {
             let mut wait = RELISTEN.0;
             loop {
+                let stands = stands.take();
                 let once = async {
                     match revision.era() {
-                        Era::Sessions => self.unasked().await,
+                        Era::Sessions => self.unasked(stands).await,
                         Era::Stateless => self.subscribed(revision).await,
                     }
                 };
@@ -348,6 +373,10 @@ impl Wire for Endpoint {
                 wait = (wait * 2).min(RELISTEN.1);
             }
         });
+        Box::pin(async move {
+            // Either way the call goes on: with the stream, without one, or tired of waiting.
+            let _ = tokio::time::timeout(STANDS, standing).await;
+        })
     }
 
     fn is_alive(&self) -> bool {

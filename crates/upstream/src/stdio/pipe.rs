@@ -135,7 +135,7 @@ impl Wire for Pipe {
 
     /// Everything arrives on the one stream; a stateless server only has to be asked for it. The
     /// subscription ends with the process.
-    fn listen(self: Arc<Self>, revision: Revision) {
+    fn listen(self: Arc<Self>, revision: Revision) -> BoxFuture<'static, ()> {
         tokio::spawn(async move {
             let ask = crate::listing::subscription(revision);
             let stop = self.stop.clone();
@@ -144,6 +144,7 @@ impl Wire for Pipe {
                 () = stop.cancelled() => {}
             }
         });
+        Box::pin(std::future::ready(()))
     }
 
     fn is_alive(&self) -> bool {

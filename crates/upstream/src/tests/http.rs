@@ -154,6 +154,42 @@ async fn a_stream_that_was_let_go_is_taken_up_again_without_a_second_send() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_on_the_sessions_own_stream_is_taken() {
+    let running = start("sessions").await;
+    let (ended, opened) = carry(&running.servers, "elsewhere", "{}").await;
+    assert_eq!((text(&ended).as_str(), opened), ("over here", 1));
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_a_revision_and_lists_it_is_asked_once_more() {
+    let running = start("reluctant").await;
+    let offer = running.servers.discover(&name()).await.unwrap();
+    assert_eq!(offer.revision, "2026-07-28");
+    assert_eq!(logged(&running.log, "server/discover").len(), 2);
+    assert_eq!(logged(&running.log, "\"initialize\"").len(), 0);
+}
+
+#[tokio::test]
+async fn a_server_of_both_eras_is_spoken_to_as_its_client_speaks() {
+    let running = start("both").await;
+    running.servers.discover(&name()).await.unwrap();
+    let echo = call("echo", "{}");
+    for (session, opened) in [(false, 0), (true, 1), (false, 1), (true, 1)] {
+        let (mut link, _messages) = link("{}");
+        link.session = session;
+        let gate = Arc::new(Counting::default());
+        let ended = running.servers.carry((&echo, &task(1)), link, gate, LONG).await;
+        assert_eq!(text(&ended), "ok");
+        let sessions = logged(&running.log, "\"initialize\"").len();
+        assert_eq!(sessions, opened, "session: {session}");
+        let calls = logged(&running.log, "tools/call");
+        let of_session = headers(calls.last().unwrap())["mcp-session-id"].is_string();
+        assert_eq!(of_session, session);
+    }
+    assert_eq!(running.servers.status()[0].revision.as_deref(), Some("2026-07-28"));
+}
+
+#[tokio::test]
 async fn statuses_tell_what_was_not_acted_on() {
     let running = start("sessions").await;
     for (tool, status) in

@@ -119,6 +119,7 @@ fn link(capabilities: &str) -> (Link, mpsc::Receiver<ToClient>) {
         to_client,
         capabilities: Some(capabilities.to_owned()),
         progress_token: Some("\"mine\"".to_owned()),
+        session: false,
         cancelled: CancellationToken::new(),
     };
     (link, messages)

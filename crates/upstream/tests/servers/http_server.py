@@ -3,8 +3,9 @@
 
     http_server.py ERA LOG
 
-Prints its port. ERA is `sessions` or `stateless`. Every POST is appended to LOG as one JSON line
-with its headers and body. The tool's name says how it behaves.
+Prints its port. ERA is `sessions`, `stateless`, `both`, or `reluctant`: stateless, and refusing the
+first question. Every POST is appended to LOG as one JSON line with its headers and body. The tool's
+name says how it behaves.
 """
 import json
 import sys
@@ -18,6 +19,8 @@ SESSION = "session-1"
 lock = threading.Lock()
 elicited = threading.Event()
 elicitation = {}
+called = threading.Event()
+asked = threading.Event()
 resumable = {}
 
 TOOLS = [
@@ -45,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def result(self, message, value, **headers):
-        if ERA == "stateless":
+        if ERA != "sessions":
             value = {"resultType": "complete", **value}
         self.reply(200, json.dumps({"jsonrpc": "2.0", "id": message["id"],
                                     "result": value}).encode(), **headers)
@@ -71,9 +74,12 @@ class Handler(BaseHTTPRequestHandler):
             self.start_events()
             self.event({"jsonrpc": "2.0", "id": resumable["id"],
                         "result": {"content": [{"type": "text", "text": "the rest"}]}})
-        elif ERA == "sessions" and self.headers.get("Mcp-Session-Id"):
+        elif ERA != "stateless" and self.headers.get("Mcp-Session-Id"):
             self.start_events()
             self.event({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+            if self.headers.get("Last-Event-ID") is None and called.wait(30):
+                self.event({"jsonrpc": "2.0", "id": resumable["id"],
+                            "result": {"content": [{"type": "text", "text": "over here"}]}})
             time.sleep(30)
         else:
             self.reply(405)
@@ -93,7 +99,8 @@ class Handler(BaseHTTPRequestHandler):
         message = json.loads(body)
         self.note("POST", message)
         method = message.get("method")
-        if ERA == "stateless":
+        modern = META + "protocolVersion" in message.get("params", {}).get("_meta", {})
+        if ERA == "stateless" or ERA != "sessions" and modern:
             self.stateless(message, method)
         else:
             self.sessions(message, method)
@@ -101,8 +108,14 @@ class Handler(BaseHTTPRequestHandler):
     def stateless(self, message, method):
         if self.headers.get("Mcp-Method") != method:
             self.error(message, 400, -32020, "header mismatch")
+        elif method == "server/discover" and ERA == "reluctant" and not asked.is_set():
+            asked.set()
+            self.reply(400, json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": {
+                "code": -32022, "message": "not this one",
+                "data": {"supported": ["2026-07-28"], "requested": "2026-07-28"}}}).encode())
         elif method == "server/discover":
-            self.result(message, {"supportedVersions": ["2026-07-28"],
+            versions = ["2026-07-28", "2025-11-25"] if ERA == "both" else ["2026-07-28"]
+            self.result(message, {"supportedVersions": versions,
                                   "capabilities": {"tools": {"listChanged": True}},
                                   "ttlMs": 0, "cacheScope": "private"})
         elif method == "subscriptions/listen":
@@ -158,6 +171,11 @@ class Handler(BaseHTTPRequestHandler):
             resumable["id"] = message["id"]
             self.start_events()
             self.wfile.write(b"id: cut-1\ndata:\n\n")
+        elif name == "elsewhere":
+            resumable["id"] = message["id"]
+            self.start_events()
+            self.wfile.write(b"id: cut-2\ndata:\n\n")
+            called.set()
         elif name == "hang_up":
             self.close_connection = True
             self.connection.close()
