@@ -77,6 +77,14 @@ impl Peer {
         }
     }
 
+    /// The least level of log messages it wants, if it said one.
+    pub(crate) fn level(&self) -> Option<String> {
+        match &self.session {
+            Some(session) => session.log_level(),
+            None => self.log_level.clone(),
+        }
+    }
+
     fn wants(&self, notification: &Object) -> bool {
         if notification.text("method").as_deref() != Some(method::MESSAGE) {
             return true;
