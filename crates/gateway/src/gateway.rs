@@ -8,6 +8,7 @@ use remit_engine::Engine;
 use remit_mcp::{Limits, Raw, meta};
 use remit_model::{ServerName, TaskId};
 
+use crate::parked::Parked;
 use crate::sessions::Sessions;
 
 /// Bounds and names that a person may configure.
@@ -69,6 +70,7 @@ pub struct Gateway {
     pub(crate) engine: Arc<Engine>,
     pub(crate) config: Config,
     pub(crate) sessions: Sessions,
+    pub(crate) parked: Parked,
     calls: Arc<Gate>,
     streams: Arc<Gate>,
 }
@@ -79,7 +81,7 @@ impl Gateway {
         let sessions = Sessions::new(config.session_idle, config.max_sessions);
         let calls = Gate::new(config.max_in_flight);
         let streams = Gate::new(config.max_streams);
-        Arc::new(Self { engine, config, sessions, calls, streams })
+        Arc::new(Self { engine, config, sessions, parked: Parked::default(), calls, streams })
     }
 
     /// What this program calls itself.

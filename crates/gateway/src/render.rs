@@ -1,11 +1,11 @@
 //! From what the engine says to what the client reads.
 
 use remit_mcp::refusal::{Class as WireClass, Reason as WireReason};
-use remit_mcp::results::{ResultType, for_session, for_stateless};
+use remit_mcp::results::{for_session, for_stateless};
 use remit_mcp::revision::Era;
 use remit_mcp::{Object, Raw, Refused, RpcError};
 use remit_model::{Class, Refusal};
-use remit_ports::{Outcome, Reply, Settled};
+use remit_ports::{Outcome, Reply};
 
 use crate::answer::Answer;
 use crate::gateway::Gateway;
@@ -25,16 +25,15 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// The answer to a call that is settled.
-    pub(crate) fn settled(&self, settled: Settled) -> Answer {
-        let (_, outcome, reply) = settled.into_parts();
+    /// The answer to a call that is settled, from what became of it.
+    pub(crate) fn settled(&self, outcome: &Outcome, reply: Option<Reply>) -> Answer {
         match reply {
-            Some(Reply::Result(result)) => self.relay(result.get()),
+            Some(Reply::Result(result)) => self.own(result.get()),
             Some(Reply::Error(error)) => match Raw::parse(error.get()) {
                 Ok(error) => Answer::relayed(error, self.peer.era()),
                 Err(_) => unreadable(),
             },
-            None => self.refused(&without_reply(&outcome)),
+            None => self.refused(&without_reply(outcome)),
         }
     }
 
@@ -47,30 +46,12 @@ impl Form {
         }
     }
 
-    /// A result of ours, given as the text of a JSON object.
+    /// A result, given as the text of a JSON object, in the form of the client's era.
     pub(crate) fn own(&self, result: &str) -> Answer {
         match Raw::parse(result).ok().and_then(|raw| Object::parse(&raw).ok()) {
             Some(result) => self.translated(&result),
-            None => RpcError::internal("the answer could not be written; see the log").into(),
+            None => unreadable(),
         }
-    }
-
-    fn relay(&self, result: &str) -> Answer {
-        let Some(result) = Raw::parse(result).ok().and_then(|raw| Object::parse(&raw).ok()) else {
-            return unreadable();
-        };
-        if self.peer.era() == Era::Sessions && ResultType::of(&result) == ResultType::InputRequired
-        {
-            return self.refused(&Refusal::one(
-                Class::Structural,
-                "input-required",
-                "the server wants input before it answers, in a form that this client's protocol \
-                 revision does not have",
-                "give the input as arguments if the tool takes it, or use a client that speaks \
-                 MCP 2026-07-28",
-            ));
-        }
-        self.translated(&result)
     }
 
     fn translated(&self, result: &Object) -> Answer {
@@ -84,8 +65,7 @@ impl Form {
 }
 
 fn unreadable() -> Answer {
-    RpcError::internal("the server's answer is not usable: expected an object without duplicates")
-        .into()
+    RpcError::internal("the result is not usable: expected an object without duplicates").into()
 }
 
 /// What to say where no answer came.
