@@ -17,6 +17,7 @@ mod peers;
 mod policies;
 mod proof;
 mod refusals;
+mod rust_sdk;
 mod servers;
 mod stand;
 mod streams;
