@@ -11,6 +11,7 @@ mod demo;
 mod disk;
 mod doors;
 mod drift;
+mod misbehaviour;
 mod operators;
 mod passage;
 mod peers;
