@@ -11,6 +11,7 @@ mod demo;
 mod disk;
 mod doors;
 mod drift;
+mod eras;
 mod misbehaviour;
 mod operators;
 mod passage;
