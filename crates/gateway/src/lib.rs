@@ -20,6 +20,7 @@
 //! never logged.
 
 mod answer;
+mod answers;
 mod calls;
 mod gateway;
 mod http;

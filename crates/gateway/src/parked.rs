@@ -17,8 +17,8 @@ use data_encoding::HEXLOWER;
 use remit_mcp::{Edit, Object, Raw, Request, RpcError, method};
 use remit_model::{Call, Digest, Entropy, Timestamp, Value};
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
 
+use crate::answers::{Asked, Question};
 use crate::peer::Peer;
 use crate::walk::Under;
 
@@ -35,16 +35,6 @@ const MAX_PARKED: usize = 32;
 const ASKABLE: [&str; 3] = [method::TOOLS_CALL, method::PROMPTS_GET, method::RESOURCES_READ];
 /// The members of the parameters by which a repeated request differs from the first.
 const OF_THE_ROUND: [&str; 3] = ["_meta", "inputResponses", "requestState"];
-
-/// Where the client's answer goes.
-type Asked = oneshot::Sender<Result<Box<RawValue>, Box<RawValue>>>;
-
-/// What a server asks in the middle of a call.
-pub(crate) struct Question {
-    pub(crate) method: String,
-    pub(crate) params: Option<Box<RawValue>>,
-    pub(crate) answer: Asked,
-}
 
 /// The calls that wait, by their states.
 #[derive(Debug, Default)]

@@ -80,10 +80,9 @@ impl Peer {
             .is_some_and(|needed| declared.is_some_and(|declared| declared.has(needed)))
     }
 
-    /// Whether it has no session to be asked in, and may have declared that it answers questions.
-    pub(crate) fn can_be_answered_with_questions(&self) -> bool {
-        let declared = self.capabilities.as_ref().is_some_and(|raw| raw.as_str() != "{}");
-        self.session.is_none() && declared
+    /// Whether it declared anything, and so perhaps that it answers questions.
+    pub(crate) fn may_answer_questions(&self) -> bool {
+        self.capabilities.as_ref().is_some_and(|raw| raw.as_str() != "{}")
     }
 
     /// The least level of log messages it wants, if it said one.

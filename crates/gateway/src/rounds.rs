@@ -16,13 +16,12 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use crate::answer::Answer;
+use crate::answers::MAX_QUESTIONS;
 use crate::gateway::Gateway;
 use crate::render::Form;
 
 /// How often a server may ask before it answers (promise R13).
 const MAX_ROUNDS: usize = 8;
-/// How much it may ask at once (promise R13).
-const MAX_QUESTIONS: usize = 8;
 /// How long a person may take to answer one question; what a server of the session era is given too.
 const PATIENCE: Duration = Duration::from_mins(5);
 

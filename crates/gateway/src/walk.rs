@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::answer::Answer;
+use crate::answers::{MAX_QUESTIONS, Question};
 use crate::calls::OpenCall;
 use crate::gateway::{Gateway, Place};
-use crate::parked::{self, Question};
+use crate::parked;
 use crate::render::Form;
 use crate::rounds;
 
@@ -46,8 +47,10 @@ pub(crate) struct Walk {
 pub(crate) struct Under {
     /// How it is to be answered.
     pub(crate) form: Form,
-    /// The call, if its client can be asked something only by answering it.
+    /// The call, if its client may have declared that it answers questions.
     pub(crate) call: Option<Call>,
+    /// How often its server has asked.
+    asked: usize,
     messages: mpsc::Receiver<ToClient>,
     answer: oneshot::Receiver<Answer>,
     quiet: bool,
@@ -112,10 +115,15 @@ impl Walk {
             }
             let Some(under) = &mut self.under else { return Step::Ended(lost()) };
             match under.next().await {
-                Step::Message(ToClient::Request { method, params, answer })
-                    if under.form.peer.session.is_none() =>
-                {
-                    self.put(Question { method, params, answer });
+                Step::Message(ToClient::Request { method, params, answer }) => {
+                    let question = Question { method, params, answer };
+                    let Some(question) = under.on_record(question, &self.gateway) else { continue };
+                    if under.form.peer.session.is_none() {
+                        self.put(question);
+                        continue;
+                    }
+                    let Question { method, params, answer } = question;
+                    return Step::Message(ToClient::Request { method, params, answer });
                 }
                 step => return step,
             }
@@ -152,7 +160,7 @@ impl Under {
             progress_token: progress_token(request),
             cancelled: cancelled.clone(),
         };
-        let call = form.peer.can_be_answered_with_questions().then(|| prepared.call.clone());
+        let call = form.peer.may_answer_questions().then(|| prepared.call.clone());
         let place = gateway.enter_call(&form.peer.caller.task);
         let walk = carry(Arc::clone(gateway), prepared, link, place);
         tokio::spawn(async move {
@@ -160,13 +168,21 @@ impl Under {
             drop(ended.send(walk.await));
             drop(open);
         });
-        Self { form, call, messages, answer, quiet: false, cancelled, on_drop: None }
+        Self { form, call, asked: 0, messages, answer, quiet: false, cancelled, on_drop: None }
     }
 
     /// The call is cancelled when this is dropped.
     pub(crate) fn cancelled_when_dropped(mut self) -> Self {
         self.on_drop.get_or_insert_with(|| self.cancelled.clone().drop_guard());
         self
+    }
+
+    /// A question as it is put to the client; `None` if there were too many or it declared that it
+    /// answers none.
+    fn on_record(&mut self, question: Question, gateway: &Arc<Gateway>) -> Option<Question> {
+        self.asked += 1;
+        let call = self.call.as_ref().filter(|_| self.asked <= MAX_QUESTIONS)?;
+        Some(question.on_record(gateway, &self.form.peer.caller.task, call))
     }
 
     async fn next(&mut self) -> Step {

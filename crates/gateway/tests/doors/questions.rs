@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use remit_model::Call;
+use remit_ports::Kind;
 use remit_testkit::Answer as Scripted;
 use serde_json::{Value, json};
 
@@ -41,6 +42,10 @@ async fn asked(bench: &Bench, work: &Work) -> Value {
     answer["requestState"].clone()
 }
 
+fn inputs(bench: &Bench) -> usize {
+    bench.ledger.entries().iter().filter(|entry| entry.entry.kind == Kind::Input).count()
+}
+
 fn decisions(bench: &Bench) -> usize {
     usize::try_from(bench.engine.counters.permitted.get()).unwrap()
 }
@@ -70,6 +75,7 @@ async fn a_stateless_client_is_answered_with_the_question_and_goes_on_with_the_s
     let given = json!({"action": "accept", "content": {"name": "ann"}});
     assert_eq!(bench.servers.answers(), [Some(Ok(given))]);
     assert_eq!((decisions(&bench), bench.servers.script.sent().len()), (1, 1));
+    assert_eq!(inputs(&bench), 1, "what was answered is on record");
     let again = call(&work, "mail__read_mail", &good).send(&bench).await;
     assert_eq!(again.error().1, -32602, "a state is good once");
 }
