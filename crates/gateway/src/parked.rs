@@ -10,12 +10,12 @@
 //! to, until it expires.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use remit_mcp::{Edit, Object, Raw, Request, RpcError, method};
-use remit_model::{Call, Digest, Entropy, Timestamp, Value};
+use remit_model::{Call, Digest, Entropy, Value};
 use serde_json::value::RawValue;
 
 use crate::answers::{Asked, Question};
@@ -26,9 +26,6 @@ use crate::walk::Under;
 const PREFIX: &str = "remit-";
 /// The name of the one question of a round.
 const INPUT: &str = "input";
-/// How long a question waits for its answer. The call behind it mostly ends earlier, by the
-/// deadline that every call has; then that end is what the client is told.
-const LIFETIME: Duration = Duration::from_mins(10);
 /// How many calls of one task may wait for answers (promise R13).
 const MAX_PARKED: usize = 32;
 /// The requests that may be answered with a question.
@@ -36,33 +33,43 @@ const ASKABLE: [&str; 3] = [method::TOOLS_CALL, method::PROMPTS_GET, method::RES
 /// The members of the parameters by which a repeated request differs from the first.
 const OF_THE_ROUND: [&str; 3] = ["_meta", "inputResponses", "requestState"];
 
-/// The calls that wait, by their states.
-#[derive(Debug, Default)]
-pub(crate) struct Parked(Mutex<BTreeMap<String, Waiting>>);
+/// The calls that wait.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    /// How long a question waits for its answer, and so how long the result of a call that ended
+    /// meanwhile is kept for its client.
+    lifetime: Duration,
+    /// By their states.
+    open: Mutex<BTreeMap<String, Waiting>>,
+}
 
 /// A call that waits for an answer. Dropped, it is cancelled.
 #[derive(Debug)]
 struct Waiting {
-    until: Timestamp,
     bond: Digest,
     answer: Asked,
     under: Under,
 }
 
 impl Parked {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A table whose calls wait for `lifetime`.
+    pub(crate) fn new(lifetime: Duration) -> Arc<Self> {
+        Arc::new(Self { lifetime, open: Mutex::default() })
     }
 
-    /// Keeps the call until its client answers, and gives the result that puts the question.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Waiting>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the call until its client answers or the time for that is over, and gives the result that puts the question.
     ///
     /// Errors: the client cannot be asked this, or too many calls of its task wait; the call goes
     /// on, and dropping its question refuses it.
     pub(crate) fn keep(
-        &self,
+        self: &Arc<Self>,
         under: Under,
         question: Question,
-        (entropy, now): (&dyn Entropy, Timestamp),
+        entropy: &dyn Entropy,
     ) -> Result<String, Box<Under>> {
         let askable = ASKABLE.contains(&under.form.method.as_str());
         let declared = under.form.peer.declares(&question.method);
@@ -74,15 +81,20 @@ impl Parked {
         let state = format!("{PREFIX}{}", HEXLOWER.encode(&bytes));
         let result = asking(&question, &state);
         let mut open = self.lock();
-        open.retain(|_, waiting| now < waiting.until);
         let task = &under.form.peer.caller.task;
         let of_task = open.values().filter(|other| other.under.form.peer.caller.task == *task);
         if of_task.count() >= MAX_PARKED {
             return Err(Box::new(under));
         }
         let under = under.cancelled_when_dropped();
-        let until = now.after(LIFETIME);
-        open.insert(state, Waiting { until, bond, answer: question.answer, under });
+        open.insert(state.clone(), Waiting { bond, answer: question.answer, under });
+        let (parked, lifetime) = (Arc::downgrade(self), self.lifetime);
+        tokio::spawn(async move {
+            tokio::time::sleep(lifetime).await;
+            if let Some(parked) = parked.upgrade() {
+                parked.lock().remove(&state);
+            }
+        });
         Ok(result)
     }
 
@@ -96,7 +108,6 @@ impl Parked {
         state: &str,
         request: &Request,
         (peer, call): (&Peer, &Call),
-        now: Timestamp,
     ) -> Result<Under, RpcError> {
         let answer = request.params().and_then(|params| params.object("inputResponses"));
         let answer = answer.and_then(|given| given.object(INPUT)).ok_or_else(|| {
@@ -109,7 +120,6 @@ impl Parked {
         let bond = bond(call);
         let waiting = {
             let mut open = self.lock();
-            open.retain(|_, waiting| now < waiting.until);
             let fits = open.get(state).is_some_and(|waiting| {
                 waiting.under.form.peer.caller.task == peer.caller.task
                     && bond == Some(waiting.bond)

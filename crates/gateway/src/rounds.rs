@@ -5,8 +5,6 @@
 //! as its era has it, and the call is made again with its answers: a call like any other, with a
 //! question, a decision and a record of its own.
 
-use std::time::Duration;
-
 use remit_engine::Caller;
 use remit_mcp::results::ResultType;
 use remit_mcp::{Edit, Object, Raw, method};
@@ -22,9 +20,6 @@ use crate::render::Form;
 
 /// How often a server may ask before it answers (promise R13).
 const MAX_ROUNDS: usize = 8;
-/// How long a person may take to answer one question; what a server of the session era is given too.
-const PATIENCE: Duration = Duration::from_mins(5);
-
 /// Makes `call`, again with its client's answers where the server wants input that only a client
 /// with a session can be asked for.
 pub(crate) async fn call(gateway: &Gateway, form: &Form, call: Call, link: Link) -> Answer {
@@ -38,7 +33,7 @@ pub(crate) async fn call(gateway: &Gateway, form: &Form, call: Call, link: Link)
         let (_, outcome, reply) = settled.into_parts();
         let wanted = reply.as_ref().filter(|_| form.peer.session.is_some()).and_then(wanted);
         let Some(wanted) = wanted else { return form.settled(&outcome, reply) };
-        match answered(&call, &wanted, &link).await {
+        match answered(gateway, &call, &wanted, &link).await {
             Ok(params) => call.params = params.as_str().into(),
             Err(refusal) => return form.refused(&refusal),
         }
@@ -57,7 +52,12 @@ fn wanted(reply: &Reply) -> Option<Object> {
 }
 
 /// The parameters of `call` with the client's answers to all that `wanted` asks.
-async fn answered(call: &Call, wanted: &Object, link: &Link) -> Result<Raw, Refusal> {
+async fn answered(
+    gateway: &Gateway,
+    call: &Call,
+    wanted: &Object,
+    link: &Link,
+) -> Result<Raw, Refusal> {
     let asked = wanted.object("inputRequests").unwrap_or_else(Object::empty);
     if !(1..=MAX_QUESTIONS).contains(&asked.members().count()) {
         return Err(refused(
@@ -70,7 +70,7 @@ async fn answered(call: &Call, wanted: &Object, link: &Link) -> Result<Raw, Refu
     let none = Object::empty();
     let mut answers = Edit::of(&none);
     for (key, request) in asked.members() {
-        answers = answers.set(key, ask(&request, link).await?);
+        answers = answers.set(key, ask(gateway, &request, link).await?);
     }
     let params = Raw::parse(&call.params).ok().and_then(|raw| Object::parse(&raw).ok());
     let params = params.unwrap_or_else(|| none.clone());
@@ -81,7 +81,7 @@ async fn answered(call: &Call, wanted: &Object, link: &Link) -> Result<Raw, Refu
 }
 
 /// Puts one question to the client and waits for its answer.
-async fn ask(request: &Raw, link: &Link) -> Result<Raw, Refusal> {
+async fn ask(gateway: &Gateway, request: &Raw, link: &Link) -> Result<Raw, Refusal> {
     let request = Object::parse(request).unwrap_or_else(|_| Object::empty());
     let asked = request.text("method").unwrap_or_default();
     let params = request.object("params").unwrap_or_else(Object::empty);
@@ -101,7 +101,7 @@ async fn ask(request: &Raw, link: &Link) -> Result<Raw, Refusal> {
         waiting.await.ok()?.ok()
     };
     let answered = tokio::select! {
-        answered = tokio::time::timeout(PATIENCE, answered) => answered.ok().flatten(),
+        answered = tokio::time::timeout(gateway.config.question_time, answered) => answered.ok().flatten(),
         () = link.cancelled.cancelled() => None,
     };
     answered.and_then(|raw| Raw::parse(raw.get()).ok()).filter(Raw::is_object).ok_or_else(|| {

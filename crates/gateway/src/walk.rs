@@ -81,12 +81,11 @@ impl Walk {
         let gateway = Arc::clone(gateway);
         if let Some(state) = parked::repeated(&prepared.form.peer, request) {
             let peer = &prepared.form.peer;
-            let now = gateway.engine.now();
-            let (under, ready) =
-                match gateway.parked.take(&state, request, (peer, &prepared.call), now) {
-                    Ok(under) => (Some(under), None),
-                    Err(error) => (None, Some(error.into())),
-                };
+            let (under, ready) = match gateway.parked.take(&state, request, (peer, &prepared.call))
+            {
+                Ok(under) => (Some(under), None),
+                Err(error) => (None, Some(error.into())),
+            };
             return Self { gateway, under, ready, _open: open };
         }
         let under = Under::begin(&gateway, request, prepared, cancelled, open);
@@ -135,8 +134,7 @@ impl Walk {
         let Some(under) = self.under.take() else { return };
         let form = under.form.clone();
         let entropy = self.gateway.engine.ports().entropy.as_ref();
-        let now = self.gateway.engine.now();
-        match self.gateway.parked.keep(under, question, (entropy, now)) {
+        match self.gateway.parked.keep(under, question, entropy) {
             Ok(result) => self.ready = Some(form.own(&result)),
             Err(under) => self.under = Some(*under),
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use remit_gateway::Config;
 use remit_model::Call;
 use remit_ports::Kind;
 use remit_testkit::Answer as Scripted;
@@ -82,13 +83,13 @@ async fn a_stateless_client_is_answered_with_the_question_and_goes_on_with_the_s
 
 #[tokio::test]
 async fn a_question_that_is_never_answered_ends_with_its_call_cancelled() {
-    let bench = Bench::new().await;
+    let config = Config { question_time: Duration::from_millis(50), ..Config::default() };
+    let bench = Bench::with(config).await;
     let work = bench.task().await;
     let state = asked(&bench, &work).await;
-    bench.clock.advance(Duration::from_mins(11));
+    eventually(|| bench.servers.answers() == [None]).await;
     let late = call(&work, "mail__read_mail", &repeated(&state)).send(&bench).await;
     assert_eq!(late.error().1, -32602);
-    eventually(|| bench.servers.answers() == [None]).await;
     eventually(|| bench.engine.cell(&work.id).unwrap().in_flight() == 0).await;
 }
 
