@@ -8,21 +8,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::peers::{
-    Client, Conversation, Listening, everything_over_http, inspect, node, npm_server, peer,
-    refusal_in, refusal_of, stateless_server, text_of,
+    Client, Conversation, Listening, everything_over_http, everywhere, inspect, node, npm_server,
+    peer, refusal_in, refusal_of, stateless_server, text_of,
 };
 use crate::stand::{Plan, Stand};
 
 /// What the operator says of the tools here: these tests are about the passage, not the policies.
 const HARMLESS: &str = "[server.tool.\"*\"]\neffect = \"read\"\nreach = \"local\"\n\
     sensitivity = \"public\"\nreturns = \"trusted\"\n";
-
-/// How many clients are at work at once: two cores cannot start more without running into timeouts.
-const AT_ONCE: usize = 4;
 
 /// How often a client is looked at again for what it has yet to hand on.
 const PUMPS: usize = 20;
@@ -198,32 +194,22 @@ fn texts(result: &Value) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_client_reaches_every_server() {
     let town = Arc::new(Town::up().await);
-    let room = Arc::new(Semaphore::new(AT_ONCE));
-    let mut tours = JoinSet::new();
-    for (client, stdio) in
-        Client::ALL.into_iter().flat_map(|client| [(client, false), (client, true)])
-    {
-        let (town, room) = (Arc::clone(&town), Arc::clone(&room));
-        tours.spawn(async move {
-            let _place = room.acquire_owned().await.unwrap();
-            let talk = if stdio {
-                client.connect_stdio(&town.stand.stdio_door("work")).await
-            } else {
-                client.connect(&town.stand.open("work").await).await
-            };
-            let transport = if stdio { "stdio" } else { "HTTP" };
-            town.tour(talk, &format!("{client:?} over {transport}")).await;
-        });
-    }
+    everywhere(
+        &town,
+        "work",
+        |town| &town.stand,
+        |town, talk, who| async move {
+            town.tour(talk, &who).await;
+        },
+    )
+    .await;
+    let mut runs = JoinSet::new();
     for era in ["legacy", "modern"] {
-        let (town, room) = (Arc::clone(&town), Arc::clone(&room));
-        tours.spawn(async move {
-            let _place = room.acquire_owned().await.unwrap();
-            inspected(&town, era).await;
-        });
+        let town = Arc::clone(&town);
+        runs.spawn(async move { inspected(&town, era).await });
     }
-    while let Some(toured) = tours.join_next().await {
-        toured.unwrap();
+    while let Some(run) = runs.join_next().await {
+        run.unwrap();
     }
     crate::proof::log_is_good(&town.stand).await;
 }

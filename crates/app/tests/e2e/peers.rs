@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, Command};
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::rust_sdk::{self, Where};
-use crate::stand::{Grant, PATIENCE};
+use crate::stand::{Grant, PATIENCE, Stand};
 
 /// A file under `e2e/`; it must be there.
 pub(crate) fn peer(path: &str) -> String {
@@ -146,6 +148,40 @@ impl Client {
         let mut child = command.spawn().unwrap();
         let (steps, lines) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Conversation::begin(self, Run::Process(Box::new(child)), steps, lines).await
+    }
+}
+
+/// How many clients are at work at once: two cores cannot start more without running into timeouts.
+const AT_ONCE: usize = 4;
+
+/// Every client, over HTTP and over stdio, does `work` in a task of its own from `template`. `stand` is
+/// where in the `place` that they share Remit stands; who is at work is told in words.
+pub(crate) async fn everywhere<P, F>(
+    place: &Arc<P>,
+    template: &'static str,
+    stand: fn(&P) -> &Stand,
+    work: fn(Arc<P>, Conversation, String) -> F,
+) where
+    P: Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for (client, stdio) in Client::ALL.into_iter().flat_map(|one| [(one, false), (one, true)]) {
+        let (place, room) = (Arc::clone(place), Arc::clone(&room));
+        running.spawn(async move {
+            let _place = room.acquire_owned().await.unwrap();
+            let talk = if stdio {
+                client.connect_stdio(&stand(&place).stdio_door(template)).await
+            } else {
+                client.connect(&stand(&place).open(template).await).await
+            };
+            let who = format!("{client:?} over {}", if stdio { "stdio" } else { "HTTP" });
+            work(place, talk, who).await;
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
     }
 }
 
