@@ -20,7 +20,6 @@
 //! never logged.
 
 mod answer;
-mod answers;
 mod calls;
 mod gateway;
 mod http;
@@ -30,6 +29,7 @@ mod methods;
 mod names;
 mod parked;
 mod peer;
+mod question;
 mod render;
 mod rounds;
 mod session;

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use remit_mcp::{Edit, Object, Raw, Request, RpcError, method};
-use remit_model::{Call, Digest, Entropy, Value};
+use remit_model::{Call, Digest, Entropy, TaskId, Value};
 use serde_json::value::RawValue;
 
-use crate::answers::{Asked, Question};
 use crate::peer::Peer;
-use crate::walk::Under;
+use crate::question::{Asked, Question};
+use crate::walk::{Askable, Under};
 
 /// What every state of ours begins with; any other is the tool server's own.
 const PREFIX: &str = "remit-";
@@ -46,6 +46,7 @@ pub(crate) struct Parked {
 /// A call that waits for an answer. Dropped, it is cancelled.
 #[derive(Debug)]
 struct Waiting {
+    task: TaskId,
     bond: Digest,
     answer: Asked,
     under: Under,
@@ -71,23 +72,18 @@ impl Parked {
         question: Question,
         entropy: &dyn Entropy,
     ) -> Result<String, Box<Under>> {
-        let askable = ASKABLE.contains(&under.form.method.as_str());
-        let declared = under.form.peer.declares(&question.method);
-        let Some(bond) = under.call.as_ref().and_then(bond).filter(|_| askable && declared) else {
-            return Err(Box::new(under));
-        };
+        let bound = under.askable.as_ref().and_then(|askable| bound(askable, &question));
+        let Some((bond, task)) = bound else { return Err(Box::new(under)) };
         let mut bytes = [0; 16];
         entropy.fill(&mut bytes);
         let state = format!("{PREFIX}{}", HEXLOWER.encode(&bytes));
         let result = asking(&question, &state);
         let mut open = self.lock();
-        let task = &under.form.peer.caller.task;
-        let of_task = open.values().filter(|other| other.under.form.peer.caller.task == *task);
-        if of_task.count() >= MAX_PARKED {
+        if open.values().filter(|other| other.task == task).count() >= MAX_PARKED {
             return Err(Box::new(under));
         }
         let under = under.cancelled_when_dropped();
-        open.insert(state.clone(), Waiting { bond, answer: question.answer, under });
+        open.insert(state.clone(), Waiting { task, bond, answer: question.answer, under });
         let (parked, lifetime) = (Arc::downgrade(self), self.lifetime);
         tokio::spawn(async move {
             tokio::time::sleep(lifetime).await;
@@ -121,8 +117,7 @@ impl Parked {
         let waiting = {
             let mut open = self.lock();
             let fits = open.get(state).is_some_and(|waiting| {
-                waiting.under.form.peer.caller.task == peer.caller.task
-                    && bond == Some(waiting.bond)
+                waiting.task == peer.caller.task && bond == Some(waiting.bond)
             });
             if fits { open.remove(state) } else { None }
         };
@@ -142,6 +137,14 @@ impl Parked {
 pub(crate) fn repeated(peer: &Peer, request: &Request) -> Option<String> {
     let state = request.param("requestState").filter(|_| peer.session.is_none())?.as_text()?;
     state.starts_with(PREFIX).then_some(state)
+}
+
+/// What a question that may be put to the client of `askable` is bound to.
+fn bound(askable: &Askable, question: &Question) -> Option<(Digest, TaskId)> {
+    let Askable { form, call, .. } = askable;
+    let may = ASKABLE.contains(&form.method.as_str()) && form.peer.declares(&question.method);
+    let bond = bond(call).filter(|_| may)?;
+    Some((bond, form.peer.caller.task.clone()))
 }
 
 /// What makes two requests the same one but for the round they belong to.

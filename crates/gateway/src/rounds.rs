@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use crate::answer::Answer;
-use crate::answers::MAX_QUESTIONS;
 use crate::gateway::Gateway;
+use crate::question::MAX_QUESTIONS;
 use crate::render::Form;
 
 /// How often a server may ask before it answers (promise R13).

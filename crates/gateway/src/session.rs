@@ -11,8 +11,8 @@ use remit_model::{ServerName, TaskId, Timestamp};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
-use crate::answers::Asked;
 use crate::calls::Calls;
+use crate::question::Asked;
 
 /// How many questions to one client may be open (promise R13).
 const MAX_ASKS: usize = 64;

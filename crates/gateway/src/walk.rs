@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::answer::Answer;
-use crate::answers::{MAX_QUESTIONS, Question};
 use crate::calls::OpenCall;
 use crate::gateway::{Gateway, Place};
 use crate::parked;
+use crate::question::{MAX_QUESTIONS, Question};
 use crate::render::Form;
 use crate::rounds;
 
@@ -45,17 +45,24 @@ pub(crate) struct Walk {
 /// A call under way, as its client sees it.
 #[derive(Debug)]
 pub(crate) struct Under {
-    /// How it is to be answered.
-    pub(crate) form: Form,
-    /// The call, if its client may have declared that it answers questions.
-    pub(crate) call: Option<Call>,
-    /// How often its server has asked.
-    asked: usize,
+    /// What questions to its client need; `None` if the client declared that it answers none.
+    pub(crate) askable: Option<Askable>,
     messages: mpsc::Receiver<ToClient>,
     answer: oneshot::Receiver<Answer>,
     quiet: bool,
     cancelled: CancellationToken,
     on_drop: Option<DropGuard>,
+}
+
+/// A call whose client may be asked something.
+#[derive(Debug)]
+pub(crate) struct Askable {
+    /// How the call is to be answered.
+    pub(crate) form: Form,
+    /// The call.
+    pub(crate) call: Call,
+    /// How often its server has asked.
+    asked: usize,
 }
 
 /// What happens next in a call.
@@ -115,10 +122,15 @@ impl Walk {
             let Some(under) = &mut self.under else { return Step::Ended(lost()) };
             match under.next().await {
                 Step::Message(ToClient::Request { method, params, answer }) => {
+                    // Dropping the question refuses it.
+                    let Some(askable) = &mut under.askable else { continue };
                     let question = Question { method, params, answer };
-                    let Some(question) = under.on_record(question, &self.gateway) else { continue };
-                    if under.form.peer.session.is_none() {
-                        self.put(question);
+                    let Some(question) = askable.on_record(question, &self.gateway) else {
+                        continue;
+                    };
+                    if askable.form.peer.session.is_none() {
+                        let form = askable.form.clone();
+                        self.put(question, &form);
                         continue;
                     }
                     let Question { method, params, answer } = question;
@@ -130,9 +142,8 @@ impl Walk {
     }
 
     /// Answers the request with the server's question, if the client can answer that one.
-    fn put(&mut self, question: Question) {
+    fn put(&mut self, question: Question, form: &Form) {
         let Some(under) = self.under.take() else { return };
-        let form = under.form.clone();
         let entropy = self.gateway.engine.ports().entropy.as_ref();
         match self.gateway.parked.keep(under, question, entropy) {
             Ok(result) => self.ready = Some(form.own(&result)),
@@ -151,14 +162,18 @@ impl Under {
     ) -> Self {
         let (to_client, messages) = mpsc::channel(WAITING);
         let (ended, answer) = oneshot::channel();
-        let form = prepared.form.clone();
+        let form = &prepared.form;
         let link = Link {
             to_client,
             capabilities: form.peer.capabilities.as_ref().map(ToString::to_string),
             progress_token: progress_token(request),
             cancelled: cancelled.clone(),
         };
-        let call = form.peer.may_answer_questions().then(|| prepared.call.clone());
+        let askable = form.peer.may_answer_questions().then(|| Askable {
+            form: form.clone(),
+            call: prepared.call.clone(),
+            asked: 0,
+        });
         let place = gateway.enter_call(&form.peer.caller.task);
         let walk = carry(Arc::clone(gateway), prepared, link, place);
         tokio::spawn(async move {
@@ -166,21 +181,13 @@ impl Under {
             drop(ended.send(walk.await));
             drop(open);
         });
-        Self { form, call, asked: 0, messages, answer, quiet: false, cancelled, on_drop: None }
+        Self { askable, messages, answer, quiet: false, cancelled, on_drop: None }
     }
 
     /// The call is cancelled when this is dropped.
     pub(crate) fn cancelled_when_dropped(mut self) -> Self {
         self.on_drop.get_or_insert_with(|| self.cancelled.clone().drop_guard());
         self
-    }
-
-    /// A question as it is put to the client; `None` if there were too many or it declared that it
-    /// answers none.
-    fn on_record(&mut self, question: Question, gateway: &Arc<Gateway>) -> Option<Question> {
-        self.asked += 1;
-        let call = self.call.as_ref().filter(|_| self.asked <= MAX_QUESTIONS)?;
-        Some(question.on_record(gateway, &self.form.peer.caller.task, call))
     }
 
     async fn next(&mut self) -> Step {
@@ -196,6 +203,15 @@ impl Under {
                 answer = ended(&mut self.answer) => return Step::Ended(answer),
             }
         }
+    }
+}
+
+impl Askable {
+    /// A question as it is put to the client; `None` if there were too many.
+    fn on_record(&mut self, question: Question, gateway: &Arc<Gateway>) -> Option<Question> {
+        self.asked += 1;
+        let task = &self.form.peer.caller.task;
+        (self.asked <= MAX_QUESTIONS).then(|| question.on_record(gateway, task, &self.call))
     }
 }
 
