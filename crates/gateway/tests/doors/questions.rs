@@ -152,3 +152,14 @@ async fn a_client_with_a_session_that_cannot_be_asked_is_told_so() {
     assert_eq!(refusal["reasons"][0]["policy"], "remit:input-required", "{refused}");
     assert_eq!(bench.servers.script.sent().len(), 1);
 }
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_recorded_reaches_no_server() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let state = asked(&bench, &work).await;
+    bench.ledger.set_busy(true);
+    call(&work, "mail__read_mail", &repeated(&state)).send(&bench).await;
+    assert_eq!(bench.servers.answers(), [None]);
+    assert_eq!(inputs(&bench), 0);
+}
