@@ -51,8 +51,8 @@ const WAYS: [(&str, Option<Told>, Option<Told>); 19] = [
 ];
 
 /// Ways to go wrong before any tool can be called, the tool that is called all the same, and whether
-/// `remit doctor` calls the server wrong. One that is silent is given a minute; a definition that is too
-/// large costs its server that one tool.
+/// `remit doctor` soon calls the server wrong. One that is silent is given a minute; a definition that is
+/// too large costs its server that one tool.
 const STARTS: [(&str, &str, bool); 6] = [
     ("exit", "read_well", true),
     ("silent", "read_well", false),
@@ -252,11 +252,20 @@ async fn a_server_that_goes_wrong_from_the_start_is_named_and_the_others_work() 
         assert_eq!(talk.text("steady__read_well", &json!({})).await, "ok");
         talk.end().await;
     }
-    let doctor = stand.remit(&["doctor"]).await.said();
-    for (how, _, named) in STARTS {
-        let said = doctor.lines().any(|line| line.contains("WRONG") && line.contains(how));
-        assert_eq!(said, named, "{how}: {doctor}");
+    let mut doctor = String::new();
+    let unnamed = |said: &str| {
+        let wrong: Vec<_> = said.lines().filter(|line| line.contains("WRONG")).collect();
+        let named = STARTS.iter().filter(|(.., named)| *named).map(|(how, ..)| *how);
+        named.filter(|how| !wrong.iter().any(|line| line.contains(how))).collect::<Vec<_>>()
+    };
+    for _ in 0..RECOVERY {
+        doctor = stand.remit(&["doctor"]).await.said();
+        if unnamed(&doctor).is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
+    assert_eq!(unnamed(&doctor), Vec::<&str>::new(), "{doctor}");
     crate::proof::log_is_good(&stand).await;
 }
 
