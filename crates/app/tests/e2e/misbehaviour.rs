@@ -94,7 +94,9 @@ impl Street {
             .http("endpoint", &endpoint.url, "")
             .template("reading", &["*"], "budget = { calls = 10000 }");
         let state = folder.path().join("state");
-        Self { stand: Stand::up(&plan, folder, state).await, journal, _endpoint: endpoint }
+        let stand = Stand::up(&plan, folder, state).await;
+        known(&stand, &["steady", "process", "endpoint"]).await;
+        Self { stand, journal, _endpoint: endpoint }
     }
 
     /// One client goes through every way of one server.
@@ -126,6 +128,15 @@ impl Street {
         }
         panic!("{server} after {after} says {said}: {}", self.stand.log());
     }
+}
+
+/// Waits until these servers have said what they offer.
+async fn known(stand: &Stand, servers: &[&str]) {
+    let all = |tools: &Value| {
+        let tools = tools.as_array().unwrap();
+        servers.iter().all(|name| tools.iter().any(|tool| tool["id"]["server"] == *name))
+    };
+    stand.until("every server has been asked", &["tool", "list"], all).await;
 }
 
 fn process(more: &[&str]) -> Vec<String> {
@@ -240,6 +251,7 @@ async fn a_server_that_goes_wrong_from_the_start_is_named_and_the_others_work() 
     let plan = plan.template("reading", &["*"], "");
     let state = folder.path().join("state");
     let stand = Stand::up(&plan, folder, state).await;
+    known(&stand, &["steady"]).await;
     for client in [Client::RustStateless, Client::PythonSessions] {
         let mut talk = client.connect(&stand.open("reading").await).await;
         assert_eq!(talk.text("steady__read_well", &json!({})).await, "ok");
