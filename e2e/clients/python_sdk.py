@@ -63,7 +63,8 @@ class Driver:
             return StdioServerParameters(command=self.options.command[0], args=self.options.command[1:])
         return streamable_http_client(self.options.url, http_client=http)
 
-    async def run(self):
+    @contextlib.asynccontextmanager
+    async def session(self):
         token = self.options.token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with httpx2.AsyncClient(headers=headers, timeout=self.options.timeout) as http:
@@ -78,10 +79,13 @@ class Driver:
                 cache=None,
             )
             async with client:
-                self.client = client
-                self.connected()
-                async for step in self.steps():
-                    await self.step(step)
+                yield client
+
+    async def run(self):
+        async with self.session() as self.client:
+            self.connected()
+            async for step in self.steps():
+                await self.step(step)
 
     def connected(self):
         version = self.client.protocol_version
@@ -181,7 +185,7 @@ def progress_printer(step):
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--era", choices=MODES, default="stateless")
     parser.add_argument("--url")
     parser.add_argument("--token")
@@ -206,8 +210,8 @@ def causes(error):
     return error
 
 
-def main():
-    driver = Driver(parse(sys.argv[1:]))
+def main(kind=Driver):
+    driver = kind(parse(sys.argv[1:]))
     try:
         anyio.run(driver.run)
     except Exception as error:  # any end but the planned one is a broken session, and the test wants to read why

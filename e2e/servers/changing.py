@@ -4,7 +4,8 @@
     changing.py TOOLS.json [JOURNAL.jsonl]
 
 TOOLS.json holds {"tools": [{"name": …, "description": …, "inputSchema": …, "annotations": …, "answer": "text"}]};
-a tool may also have "delay_ms", or "die": true to end the process in the middle of the call.
+a tool may also have "delay_ms", "die": true to end the process in the middle of the call, or "ask" with a
+message that its client is asked about, whose answer is the tool's.
 Every change of its content sends `notifications/tools/list_changed`, unless it says "announce": false. With a JOURNAL, each `tools/call` that
 arrives is appended to it before it is answered, so that a test can tell what really reached the server.
 """
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 
 OUTPUT = threading.Lock()
-OURS = ("answer", "delay_ms", "die")
+OURS = ("answer", "ask", "delay_ms", "die")
 
 
 def send(message):
@@ -61,7 +62,19 @@ def call(tools, params, log):
     time.sleep(tool.get("delay_ms", 0) / 1000)
     if tool.get("die"):
         os._exit(1)
-    return {"result": {"content": [{"type": "text", "text": tool.get("answer", "ok")}]}}
+    text = json.dumps(ask(tool["ask"])) if "ask" in tool else tool.get("answer", "ok")
+    return {"result": {"content": [{"type": "text", "text": text}]}}
+
+
+def ask(message):
+    """What the client answers; whatever else it says meanwhile is lost."""
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    params = {"message": message, "requestedSchema": schema}
+    send({"jsonrpc": "2.0", "id": "ask", "method": "elicitation/create", "params": params})
+    for line in sys.stdin:
+        answer = json.loads(line)
+        if answer.get("id") == "ask":
+            return answer.get("result") or answer["error"]
 
 
 def answer(request, path, log):

@@ -9,6 +9,7 @@ import argparse
 import socket
 
 from fastmcp import Context, FastMCP
+from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 
 server = FastMCP("stateless", version="1.0.0", instructions="Small tools for tests.")
 
@@ -17,6 +18,12 @@ server = FastMCP("stateless", version="1.0.0", instructions="Small tools for tes
 def add(a: int, b: int) -> int:
     """Adds two whole numbers."""
     return a + b
+
+
+@server.tool(annotations={"readOnlyHint": True, "openWorldHint": False})
+def divide(a: int, b: int) -> float:
+    """Divides a by b, and fails where b is 0."""
+    return a / b
 
 
 @server.tool(annotations={"readOnlyHint": False, "destructiveHint": True, "openWorldHint": True})
@@ -31,6 +38,23 @@ async def count_down(steps: int, context: Context) -> str:
     for step in range(steps):
         await context.report_progress(step + 1, steps, f"step {step + 1}")
     return "done"
+
+
+@server.tool(annotations={"readOnlyHint": True, "openWorldHint": False})
+def greet(context: Context) -> str | InputRequiredResult:
+    """Asks who is there, and says what came of it."""
+    if context.input_responses:
+        return f"{context.request_state}: {context.input_responses['name'].action}"
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    form = ElicitRequestFormParams(message="Who is there?", requested_schema=schema)
+    return InputRequiredResult(input_requests={"name": ElicitRequest(params=form)}, request_state="asked once")
+
+
+@server.tool(annotations={"readOnlyHint": True, "openWorldHint": False})
+async def chatter(context: Context) -> str:
+    """Says something on the side."""
+    await context.warning("by the way")
+    return "said"
 
 
 @server.resource("note://greeting", mime_type="text/plain")

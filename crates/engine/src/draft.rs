@@ -42,7 +42,7 @@ const MAX_NAME: usize = 128;
 
 /// The tool's name as it may stand in the clear for ever: what cannot be a tool's name is the
 /// caller's own text, and stays in the body.
-fn clear_name(call: &Call) -> String {
+pub(crate) fn clear_name(call: &Call) -> String {
     match &call.operation {
         Operation::CallTool { name }
             if name.len() > MAX_NAME || !name.bytes().all(|byte| byte.is_ascii_graphic()) =>

@@ -7,6 +7,7 @@
 //! *Absences:* no verb knows an adapter or a wire format; a surface parses, calls one verb and
 //! renders. No lock is held across a wait.
 
+mod answered;
 pub mod approve;
 pub mod call;
 pub mod cell;

@@ -8,6 +8,7 @@ use remit_engine::Engine;
 use remit_mcp::{Limits, Raw, meta};
 use remit_model::{ServerName, TaskId};
 
+use crate::parked::Parked;
 use crate::sessions::Sessions;
 use crate::sheets::Sheets;
 
@@ -36,6 +37,8 @@ pub struct Config {
     /// How often a quiet stream says that it is alive; a call that takes longer is answered as a
     /// stream.
     pub keep_alive: Duration,
+    /// How long a client's user may take to answer a server's question.
+    pub question_time: Duration,
     /// How long a client may take to send a whole message.
     pub read_timeout: Duration,
     /// How long a client may leave a message unread.
@@ -57,6 +60,7 @@ impl Default for Config {
             max_in_flight: 128,
             max_streams: 32,
             keep_alive: Duration::from_secs(15),
+            question_time: Duration::from_mins(5),
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             list_ttl: Duration::from_secs(5),
@@ -71,6 +75,7 @@ pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) sessions: Sessions,
     pub(crate) sheets: Sheets,
+    pub(crate) parked: Arc<Parked>,
     calls: Arc<Gate>,
     streams: Arc<Gate>,
 }
@@ -79,10 +84,11 @@ impl Gateway {
     /// The doors to `engine`.
     pub fn new(engine: Arc<Engine>, config: Config) -> Arc<Self> {
         let sessions = Sessions::new(config.session_idle, config.max_sessions);
+        let parked = Parked::new(config.question_time);
         let calls = Gate::new(config.max_in_flight);
         let streams = Gate::new(config.max_streams);
         let sheets = Sheets::default();
-        Arc::new(Self { engine, config, sessions, sheets, calls, streams })
+        Arc::new(Self { engine, config, sessions, sheets, parked, calls, streams })
     }
 
     /// What this program calls itself.

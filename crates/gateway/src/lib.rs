@@ -10,10 +10,11 @@
 //! On `/mcp` every server of the caller's remit is offered, tools and prompts as
 //! `<server>__<name>`; on `/mcp/{server}` one server is offered under its own names.
 //!
-//! Where the eras end: a server's request to its client (elicitation, roots) reaches clients with a
-//! session; a stateless client cannot be asked, so such a request is refused on its behalf. A
-//! result that wants input (*Multi Round-Trip Requests*) reaches stateless clients and is refused
-//! for clients with a session. Sampling is refused for everybody.
+//! Between the eras, a server's question (elicitation, roots) is put in the form that its client
+//! knows. A stateless client cannot be asked: its request is answered with the question, and goes on
+//! when it is repeated with the answer (`parked`). A client with a session is asked what a result
+//! of a stateless server wants to know, and the call is made again with its answer (`rounds`).
+//! Sampling is refused for everybody.
 //!
 //! *Absences:* no rule about who may do what lives here, nothing is recorded here, and a token is
 //! never logged.
@@ -26,8 +27,11 @@ mod lines;
 mod listen;
 mod methods;
 mod names;
+mod parked;
 mod peer;
+mod question;
 mod render;
+mod rounds;
 mod session;
 mod sessions;
 mod sheets;

@@ -327,7 +327,14 @@ impl Line {
         cancelled: CancellationToken,
     ) {
         loop {
-            match walk.next().await {
+            let step = tokio::select! {
+                step = walk.next() => step,
+                () = cancelled.cancelled() => {
+                    walk.cancel();
+                    return;
+                }
+            };
+            match step {
                 Step::Message(message) => {
                     let Some(text) = peer.outgoing(message) else { continue };
                     // A full queue drops what can be dropped: a server's request among it, which
@@ -335,9 +342,7 @@ impl Line {
                     drop(self.queue.try_send(Out::Message(text)));
                 }
                 Step::Ended(answer) => {
-                    if !cancelled.is_cancelled() {
-                        self.send(answer.text(request.id())).await;
-                    }
+                    self.send(answer.text(request.id())).await;
                     return;
                 }
             }

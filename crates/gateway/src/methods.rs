@@ -145,8 +145,15 @@ impl Context<'_> {
         {
             edit = edit.set(name, value);
         }
-        if let Some(given) = params.object("_meta") {
-            edit = edit.put("_meta", meta::strip(&given));
+        let given = params.object("_meta");
+        let meta = given.as_ref().and_then(meta::strip);
+        // A server without sessions says nothing unless each request says how much it may.
+        let meta = match self.peer.level() {
+            Some(level) => Some(meta::with_level(meta, &level)),
+            None => meta,
+        };
+        if given.is_some() || meta.is_some() {
+            edit = edit.put("_meta", meta);
         }
         let method = self.request.method().to_owned();
         let call = Call { server, operation, method, params: edit.finish().as_str().into() };

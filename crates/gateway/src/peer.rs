@@ -66,14 +66,30 @@ impl Peer {
                 self.wants(&notification).then(|| raw.as_str().to_owned())
             }
             ToClient::Request { method, params, answer } => {
-                let session = self.session.as_ref()?;
-                let declared = Object::parse(self.capabilities.as_ref()?).ok()?;
-                if !declared.has(needed_capability(&method)?) {
-                    return None;
-                }
+                let session = self.session.as_ref().filter(|_| self.declares(&method))?;
                 let params = params.and_then(|raw| Raw::parse(raw.get()).ok());
                 session.ask(&method, params.as_ref(), answer)
             }
+        }
+    }
+
+    /// Whether it says that it can answer the request `method` of a server.
+    pub(crate) fn declares(&self, method: &str) -> bool {
+        let declared = self.capabilities.as_ref().and_then(|raw| Object::parse(raw).ok());
+        needed_capability(method)
+            .is_some_and(|needed| declared.is_some_and(|declared| declared.has(needed)))
+    }
+
+    /// Whether it declared anything, and so perhaps that it answers questions.
+    pub(crate) fn may_answer_questions(&self) -> bool {
+        self.capabilities.as_ref().is_some_and(|raw| raw.as_str() != "{}")
+    }
+
+    /// The least level of log messages it wants, if it said one.
+    pub(crate) fn level(&self) -> Option<String> {
+        match &self.session {
+            Some(session) => session.log_level(),
+            None => self.log_level.clone(),
         }
     }
 

@@ -5,7 +5,7 @@ use remit_mcp::results::{ResultType, for_session, for_stateless};
 use remit_mcp::revision::Era;
 use remit_mcp::{Object, Raw, Refused, RpcError, method};
 use remit_model::{Class, Refusal};
-use remit_ports::{Outcome, Reply, Settled};
+use remit_ports::{Outcome, Reply};
 
 use crate::answer::Answer;
 use crate::gateway::Gateway;
@@ -25,13 +25,18 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// The answer to a call that is settled.
-    pub(crate) fn settled(&self, settled: Settled) -> Answer {
-        let (outcome, reply) = settled.into_reply();
+    /// The answer to a call that is settled, from what became of it.
+    pub(crate) fn settled(&self, outcome: &Outcome, reply: Option<Reply>) -> Answer {
         match reply {
-            Some(Reply::Result(result)) => self.relay(&result),
+            Some(Reply::Result(result)) if wants_sampling(&result) => self.refused(&Refusal::one(
+                Class::Structural,
+                "sampling",
+                "the server wants to ask this client's model, which no server may here",
+                "do without this tool, or give what it would ask for as arguments if it takes them",
+            )),
+            Some(Reply::Result(result)) => self.translated(&result),
             Some(Reply::Error(error)) => Answer::relayed(error, self.peer.era()),
-            None => self.refused(&without_reply(&outcome)),
+            None => self.refused(&without_reply(outcome)),
         }
     }
 
@@ -44,45 +49,12 @@ impl Form {
         }
     }
 
-    /// A result of ours, given as the text of a JSON object.
+    /// A result, given as the text of a JSON object, in the form of the client's era.
     pub(crate) fn own(&self, result: &str) -> Answer {
         match Raw::parse(result).ok().and_then(|raw| Object::parse(&raw).ok()) {
             Some(result) => self.translated(&result),
-            None => RpcError::internal("the answer could not be written; see the log").into(),
+            None => unreadable(),
         }
-    }
-
-    fn relay(&self, result: &Object) -> Answer {
-        match self.unaskable(result) {
-            Some(refusal) => self.refused(&refusal),
-            None => self.translated(result),
-        }
-    }
-
-    /// Why the client is not to be asked for what `result` wants first; `None` if it is, or if
-    /// nothing is wanted.
-    fn unaskable(&self, result: &Object) -> Option<Refusal> {
-        if ResultType::of(result) != ResultType::InputRequired {
-            return None;
-        }
-        if wants_sampling(result) {
-            return Some(Refusal::one(
-                Class::Structural,
-                "sampling",
-                "the server wants to ask this client's model, which no server may here",
-                "do without this tool, or give what it would ask for as arguments if it takes them",
-            ));
-        }
-        (self.peer.era() == Era::Sessions).then(|| {
-            Refusal::one(
-                Class::Structural,
-                "input-required",
-                "the server wants input before it answers, in a form that this client's protocol \
-                 revision does not have",
-                "give the input as arguments if the tool takes it, or use a client that speaks \
-                 MCP 2026-07-28",
-            )
-        })
     }
 
     fn translated(&self, result: &Object) -> Answer {
@@ -95,9 +67,16 @@ impl Form {
     }
 }
 
-/// Whether one of the requests for input is for the client's model: that is refused by whatever way
+fn unreadable() -> Answer {
+    RpcError::internal("the result is not usable: expected an object without duplicates").into()
+}
+
+/// Whether a result wants input first, and of the client's model: that is refused by whatever way
 /// it comes.
 fn wants_sampling(result: &Object) -> bool {
+    if ResultType::of(result) != ResultType::InputRequired {
+        return false;
+    }
     let Some(wanted) = result.object("inputRequests") else { return false };
     let mut methods = wanted.names().filter_map(|name| wanted.object(name)?.text("method"));
     methods.any(|asked| asked == method::SAMPLE)

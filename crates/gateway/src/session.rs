@@ -9,18 +9,15 @@ use remit_mcp::revision::Revision;
 use remit_mcp::{Id, Raw};
 use remit_model::{ServerName, TaskId, Timestamp};
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::Calls;
+use crate::question::Asked;
 
 /// How many questions to one client may be open (promise R13).
 const MAX_ASKS: usize = 64;
 /// How many resources one session may be subscribed to (promise R13).
 const MAX_SUBSCRIPTIONS: usize = 1024;
-
-/// What the client of a session answered to a server's request.
-type Asked = oneshot::Sender<Result<Box<RawValue>, Box<RawValue>>>;
 
 /// A session.
 #[derive(Debug)]
@@ -170,6 +167,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use remit_mcp::{Frame, Limits};
+    use tokio::sync::oneshot;
 
     use super::*;
 

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use remit_engine::Caller;
 use remit_mcp::Request;
 use remit_model::{Call, Class, Refusal};
 use remit_ports::{Link, ToClient};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::answer::Answer;
 use crate::calls::OpenCall;
 use crate::gateway::{Gateway, Place};
+use crate::parked;
+use crate::question::{MAX_QUESTIONS, Question};
 use crate::render::Form;
+use crate::rounds;
 
 /// How many messages may wait for a client; more are dropped (promise R13).
 const WAITING: usize = 64;
@@ -28,12 +30,39 @@ pub(crate) struct Prepared {
     pub(crate) subscribes: Option<String>,
 }
 
-/// A call under way. Dropping it leaves the call to settle by itself; cancelling is the owner's.
+/// A request under way. Dropping it leaves its call to settle by itself.
 #[derive(Debug)]
 pub(crate) struct Walk {
+    gateway: Arc<Gateway>,
+    /// The call; `None` once its client has been answered, with a question or for good.
+    under: Option<Under>,
+    /// The answer to a request that has no call.
+    ready: Option<Answer>,
+    /// A request that goes on with a call is under way for as long as this is kept.
+    _open: Option<OpenCall>,
+}
+
+/// A call under way, as its client sees it.
+#[derive(Debug)]
+pub(crate) struct Under {
+    /// What questions to its client need; `None` if the client declared that it answers none.
+    pub(crate) askable: Option<Askable>,
     messages: mpsc::Receiver<ToClient>,
     answer: oneshot::Receiver<Answer>,
     quiet: bool,
+    cancelled: CancellationToken,
+    on_drop: Option<DropGuard>,
+}
+
+/// A call whose client may be asked something.
+#[derive(Debug)]
+pub(crate) struct Askable {
+    /// How the call is to be answered.
+    pub(crate) form: Form,
+    /// The call.
+    pub(crate) call: Call,
+    /// How often its server has asked.
+    asked: usize,
 }
 
 /// What happens next in a call.
@@ -46,9 +75,85 @@ pub(crate) enum Step {
 }
 
 impl Walk {
-    /// Begins `prepared`, which `request` asked for, until `cancelled` fires. `open` is kept for
-    /// as long as the call is under way, whether or not its client still is.
+    /// Begins `prepared`, which `request` asked for, until `cancelled` fires; or goes on with the
+    /// call whose question `request` answers. `open` is kept for as long as the call is under way,
+    /// whether or not its client still is.
     pub(crate) fn begin(
+        gateway: &Arc<Gateway>,
+        request: &Request,
+        prepared: Prepared,
+        cancelled: CancellationToken,
+        open: Option<OpenCall>,
+    ) -> Self {
+        let gateway = Arc::clone(gateway);
+        if let Some(state) = parked::repeated(&prepared.form.peer, request) {
+            let peer = &prepared.form.peer;
+            let (under, ready) = match gateway.parked.take(&state, request, (peer, &prepared.call))
+            {
+                Ok(under) => (Some(under), None),
+                Err(error) => (None, Some(error.into())),
+            };
+            return Self { gateway, under, ready, _open: open };
+        }
+        let under = Under::begin(&gateway, request, prepared, cancelled, open);
+        Self { gateway, under: Some(under), ready: None, _open: None }
+    }
+
+    /// The call is cancelled when its client goes away.
+    pub(crate) fn cancelled_when_dropped(mut self) -> Self {
+        self.under = self.under.map(Under::cancelled_when_dropped);
+        self
+    }
+
+    /// The client no longer wants the answer.
+    pub(crate) fn cancel(&self) {
+        if let Some(under) = &self.under {
+            under.cancelled.cancel();
+        }
+    }
+
+    /// Waits for what happens next. Messages come before the end they preceded. Dropping the
+    /// future loses nothing.
+    pub(crate) async fn next(&mut self) -> Step {
+        loop {
+            if let Some(answer) = self.ready.take() {
+                return Step::Ended(answer);
+            }
+            let Some(under) = &mut self.under else { return Step::Ended(lost()) };
+            match under.next().await {
+                Step::Message(ToClient::Request { method, params, answer }) => {
+                    // Dropping the question refuses it.
+                    let Some(askable) = &mut under.askable else { continue };
+                    let question = Question { method, params, answer };
+                    let Some(question) = askable.on_record(question, &self.gateway) else {
+                        continue;
+                    };
+                    if askable.form.peer.session.is_none() {
+                        let form = askable.form.clone();
+                        self.put(question, &form);
+                        continue;
+                    }
+                    let Question { method, params, answer } = question;
+                    return Step::Message(ToClient::Request { method, params, answer });
+                }
+                step => return step,
+            }
+        }
+    }
+
+    /// Answers the request with the server's question, if the client can answer that one.
+    fn put(&mut self, question: Question, form: &Form) {
+        let Some(under) = self.under.take() else { return };
+        let entropy = self.gateway.engine.ports().entropy.as_ref();
+        match self.gateway.parked.keep(under, question, entropy) {
+            Ok(result) => self.ready = Some(form.own(&result)),
+            Err(under) => self.under = Some(*under),
+        }
+    }
+}
+
+impl Under {
+    fn begin(
         gateway: &Arc<Gateway>,
         request: &Request,
         prepared: Prepared,
@@ -63,8 +168,13 @@ impl Walk {
             capabilities: form.peer.capabilities.as_ref().map(ToString::to_string),
             progress_token: progress_token(request),
             session: form.peer.session.is_some(),
-            cancelled,
+            cancelled: cancelled.clone(),
         };
+        let askable = form.peer.may_answer_questions().then(|| Askable {
+            form: form.clone(),
+            call: prepared.call.clone(),
+            asked: 0,
+        });
         let place = gateway.enter_call(&form.peer.caller.task);
         let walk = carry(Arc::clone(gateway), prepared, link, place);
         tokio::spawn(async move {
@@ -72,12 +182,16 @@ impl Walk {
             drop(ended.send(walk.await));
             drop(open);
         });
-        Self { messages, answer, quiet: false }
+        Self { askable, messages, answer, quiet: false, cancelled, on_drop: None }
     }
 
-    /// Waits for what happens next. Messages come before the end they preceded. Dropping the
-    /// future loses nothing.
-    pub(crate) async fn next(&mut self) -> Step {
+    /// The call is cancelled when this is dropped.
+    pub(crate) fn cancelled_when_dropped(mut self) -> Self {
+        self.on_drop.get_or_insert_with(|| self.cancelled.clone().drop_guard());
+        self
+    }
+
+    async fn next(&mut self) -> Step {
         loop {
             tokio::select! {
                 biased;
@@ -93,10 +207,21 @@ impl Walk {
     }
 }
 
+impl Askable {
+    /// A question as it is put to the client; `None` if there were too many.
+    fn on_record(&mut self, question: Question, gateway: &Arc<Gateway>) -> Option<Question> {
+        self.asked += 1;
+        let task = &self.form.peer.caller.task;
+        (self.asked <= MAX_QUESTIONS).then(|| question.on_record(gateway, task, &self.call))
+    }
+}
+
 async fn ended(answer: &mut oneshot::Receiver<Answer>) -> Answer {
-    answer.await.unwrap_or_else(|_| {
-        remit_mcp::RpcError::internal("the call ended in an internal error; see the log").into()
-    })
+    answer.await.unwrap_or_else(|_| lost())
+}
+
+fn lost() -> Answer {
+    remit_mcp::RpcError::internal("the call ended in an internal error; see the log").into()
 }
 
 async fn carry(
@@ -114,11 +239,7 @@ async fn carry(
             "wait for some to end, then send the call again",
         ));
     };
-    let caller = Caller::clone(&form.peer.caller);
-    let answer = match gateway.engine.call(caller, call, link).await {
-        Ok(settled) => form.settled(settled),
-        Err(refusal) => form.refused(&refusal),
-    };
+    let answer = rounds::call(&gateway, &form, call, link).await;
     if let (Answer::Result(_), Some(uri), Some(session)) = (&answer, subscribes, &form.peer.session)
     {
         session.subscribe(uri);

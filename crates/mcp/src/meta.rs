@@ -99,6 +99,12 @@ pub fn strip(given: &Object) -> Option<Raw> {
     left.then_some(stripped)
 }
 
+/// A `_meta`, if there is one, that asks for log messages of `level` and above.
+pub fn with_level(given: Option<Raw>, level: &str) -> Raw {
+    let given = given.and_then(|raw| Object::parse(&raw).ok()).unwrap_or_else(Object::empty);
+    Edit::of(&given).set(LOG_LEVEL, Raw::string(level)).finish()
+}
+
 /// `params` with another `_meta`, or without one.
 pub fn replace(params: Option<&Object>, meta: Option<Raw>) -> Option<Raw> {
     match (params, meta) {

@@ -28,6 +28,8 @@ pub enum Kind {
     Outcome,
     /// What a person said to the agent.
     Prompt,
+    /// What a client answered to a question of its server in the middle of a call.
+    Input,
     /// A credential lent, renewed or returned.
     Lease,
     /// A person approved or denied a held call.

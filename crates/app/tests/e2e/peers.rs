@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::stand::{Grant, PATIENCE};
+use crate::rust_sdk::{self, Where};
+use crate::stand::{Grant, PATIENCE, Stand};
 
 /// A file under `e2e/`; it must be there.
 pub(crate) fn peer(path: &str) -> String {
@@ -34,52 +38,84 @@ pub(crate) fn npm_server(name: &str) -> String {
     peer(&format!("node_modules/@modelcontextprotocol/server-{name}/dist/index.js"))
 }
 
-/// A client program that speaks one era of the protocol.
+/// A client that speaks one era of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     /// Python SDK, 2026-07-28.
     PythonStateless,
     /// Python SDK, 2025-11-25.
     PythonSessions,
+    /// The client of fastmcp, 2026-07-28.
+    FastMcpStateless,
+    /// The client of fastmcp, 2025-11-25.
+    FastMcpSessions,
     /// TypeScript client of the second line, 2026-07-28.
     TypeScriptStateless,
     /// TypeScript client of the second line, 2025-11-25.
     TypeScriptSessions,
     /// TypeScript SDK of the first line, 2025-11-25.
     TypeScriptOld,
+    /// Rust SDK, 2026-07-28.
+    RustStateless,
+    /// Rust SDK, 2025-06-18.
+    RustSessions,
 }
 
 impl Client {
     /// Every one of them.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::PythonStateless,
         Self::PythonSessions,
+        Self::FastMcpStateless,
+        Self::FastMcpSessions,
         Self::TypeScriptStateless,
         Self::TypeScriptSessions,
         Self::TypeScriptOld,
+        Self::RustStateless,
+        Self::RustSessions,
+    ];
+
+    /// One of each SDK, both eras among them: for tests whose subject is not the client.
+    pub(crate) const EACH_SDK: [Self; 5] = [
+        Self::PythonStateless,
+        Self::PythonSessions,
+        Self::TypeScriptStateless,
+        Self::TypeScriptOld,
+        Self::RustSessions,
     ];
 
     /// The protocol revision it must end up with.
     pub(crate) fn revision(self) -> &'static str {
         match self {
-            Self::PythonStateless | Self::TypeScriptStateless => "2026-07-28",
-            Self::PythonSessions | Self::TypeScriptSessions | Self::TypeScriptOld => "2025-11-25",
+            Self::PythonStateless
+            | Self::FastMcpStateless
+            | Self::TypeScriptStateless
+            | Self::RustStateless => "2026-07-28",
+            Self::PythonSessions
+            | Self::FastMcpSessions
+            | Self::TypeScriptSessions
+            | Self::TypeScriptOld => "2025-11-25",
+            Self::RustSessions => "2025-06-18",
         }
     }
 
-    fn command(self) -> Command {
+    /// The program to start; `None` for the client that runs within the tests.
+    fn command(self) -> Option<Command> {
         let (program, script, era) = match self {
             Self::PythonStateless => (python(), "python_sdk.py", Some("stateless")),
             Self::PythonSessions => (python(), "python_sdk.py", Some("sessions")),
+            Self::FastMcpStateless => (python(), "fastmcp_client.py", Some("stateless")),
+            Self::FastMcpSessions => (python(), "fastmcp_client.py", Some("sessions")),
             Self::TypeScriptStateless => (node(), "ts_client.mjs", Some("stateless")),
             Self::TypeScriptSessions => (node(), "ts_client.mjs", Some("sessions")),
             Self::TypeScriptOld => (node(), "ts_sdk_old.mjs", None),
+            Self::RustStateless | Self::RustSessions => return None,
         };
         let mut command = Command::new(program);
         command.arg(peer(&format!("clients/{script}")));
         command.args(era.into_iter().flat_map(|era| ["--era", era]));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        command
+        Some(command)
     }
 
     /// Connects to an endpoint with a grant.
@@ -89,25 +125,94 @@ impl Client {
 
     /// Connects to a URL with a bearer token.
     pub(crate) async fn connect_to(self, url: &str, token: &str) -> Conversation {
-        let mut command = self.command();
-        command.args(["--url", url, "--token", token, "--interactive"]);
-        Conversation::begin(self, command).await
+        self.begin(Where::Url(url.to_owned(), token.to_owned())).await
     }
 
     /// Connects to a stdio server.
     pub(crate) async fn connect_stdio(self, server: &[String]) -> Conversation {
-        let mut command = self.command();
-        command.args(["--interactive", "--"]).args(server);
-        Conversation::begin(self, command).await
+        self.begin(Where::Command(server.to_vec())).await
+    }
+
+    async fn begin(self, place: Where) -> Conversation {
+        let Some(mut command) = self.command() else {
+            let (mine, steps) = tokio::io::duplex(PIPE);
+            let (written, lines) = tokio::io::duplex(PIPE);
+            let run = tokio::spawn(rust_sdk::drive(self.revision(), place, steps, written));
+            return Conversation::begin(self, Run::Within(run), mine, lines).await;
+        };
+        command.args(["--interactive", "--timeout", SDK_PATIENCE]);
+        match &place {
+            Where::Url(url, token) => command.args(["--url", url, "--token", token]),
+            Where::Command(words) => command.arg("--").args(words),
+        };
+        let mut child = command.spawn().unwrap();
+        let (steps, lines) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Conversation::begin(self, Run::Process(Box::new(child)), steps, lines).await
+    }
+}
+
+/// How many clients are at work at once: two cores cannot start more without running into timeouts.
+const AT_ONCE: usize = 4;
+
+/// Every client, over HTTP and over stdio, does `work` in a task of its own from `template`. `stand` is
+/// where in the `place` that they share Remit stands; who is at work is told in words.
+pub(crate) async fn everywhere<P, F>(
+    place: &Arc<P>,
+    template: &'static str,
+    stand: fn(&P) -> &Stand,
+    work: fn(Arc<P>, Conversation, String) -> F,
+) where
+    P: Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for (client, stdio) in Client::ALL.into_iter().flat_map(|one| [(one, false), (one, true)]) {
+        let (place, room) = (Arc::clone(place), Arc::clone(&room));
+        running.spawn(async move {
+            let _place = room.acquire_owned().await.unwrap();
+            let talk = if stdio {
+                client.connect_stdio(&stand(&place).stdio_door(template)).await
+            } else {
+                client.connect(&stand(&place).open(template).await).await
+            };
+            let who = format!("{client:?} over {}", if stdio { "stdio" } else { "HTTP" });
+            work(place, talk, who).await;
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
+}
+
+/// How long an SDK waits for an answer, in seconds: less than the test waits for the SDK.
+const SDK_PATIENCE: &str = "50";
+
+/// How much may wait between a test and the client that runs within it.
+const PIPE: usize = 1 << 20;
+
+/// What carries a client.
+enum Run {
+    Process(Box<Child>),
+    Within(JoinHandle<bool>),
+}
+
+impl Run {
+    /// Waits for its end; whether the session held.
+    async fn held(self) -> bool {
+        match self {
+            Self::Process(mut child) => child.wait().await.unwrap().success(),
+            Self::Within(task) => task.await.unwrap(),
+        }
     }
 }
 
 /// A session that one client holds, step by step.
 pub(crate) struct Conversation {
     client: Client,
-    child: Child,
-    steps: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
+    run: Run,
+    steps: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    lines: Lines<BufReader<Box<dyn AsyncRead + Send + Unpin>>>,
     /// What came in beside the answers: notifications, questions, transport errors.
     pub(crate) beside: Vec<Value>,
     /// What the client learnt when it connected.
@@ -115,12 +220,17 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    async fn begin(client: Client, mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let steps = child.stdin.take();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    async fn begin(
+        client: Client,
+        run: Run,
+        steps: impl AsyncWrite + Send + Unpin + 'static,
+        lines: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Self {
+        let steps: Option<Box<dyn AsyncWrite + Send + Unpin>> = Some(Box::new(steps));
+        let lines: Box<dyn AsyncRead + Send + Unpin> = Box::new(lines);
+        let lines = BufReader::new(lines).lines();
         let connected = Value::Null;
-        let mut begun = Self { client, child, steps, lines, beside: Vec::new(), connected };
+        let mut begun = Self { client, run, steps, lines, beside: Vec::new(), connected };
         begun.connected = begun.answer().await["result"].clone();
         assert_eq!(begun.connected["protocolVersion"], client.revision(), "{client:?}");
         begun
@@ -204,8 +314,8 @@ impl Conversation {
         while let Some(line) = timeout(PATIENCE, self.lines.next_line()).await.unwrap().unwrap() {
             self.beside.push(serde_json::from_str(&line).unwrap());
         }
-        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
-        assert!(status.success(), "{:?}: the session broke: {:?}", self.client, self.beside);
+        let held = timeout(PATIENCE, self.run.held()).await.unwrap();
+        assert!(held, "{:?}: the session broke: {:?}", self.client, self.beside);
         self.beside
     }
 }
@@ -216,11 +326,18 @@ pub(crate) fn text_of(result: &Value) -> String {
     content.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
+/// The structured part of a refusal of ours; in `_meta` where the tool declares an `outputSchema`,
+/// which a refusal does not have.
+pub(crate) fn refusal_in(result: &Value) -> Option<&Value> {
+    let places = [&result["structuredContent"], &result["_meta"]["remit/refusal"]];
+    places.into_iter().find(|place| place["class"].is_string())
+}
+
 /// The structured part of a refusal, after a check that it says what R11 promises: the class, at
 /// least one reason, a remedy, and the same in words.
 pub(crate) fn refusal_of(result: &Value) -> Value {
     assert_eq!(result["isError"], true, "not a refusal: {result}");
-    let refusal = result["structuredContent"].clone();
+    let refusal = refusal_in(result).cloned().unwrap_or_default();
     let class = refusal["class"].as_str().unwrap_or_else(|| panic!("no class in {result}"));
     assert!(["structural", "needs_approval", "budget", "transient"].contains(&class), "{class}");
     let reasons = refusal["reasons"].as_array().unwrap_or_else(|| panic!("no reasons in {result}"));
@@ -236,9 +353,10 @@ pub(crate) fn refusal_of(result: &Value) -> Value {
 }
 
 /// The inspector's command line, one request a run; gives the result.
-pub(crate) async fn inspect(grant: &Grant, era: &str, request: &[&str]) -> Value {
+pub(crate) async fn inspect(place: &[&str], era: &str, request: &[&str]) -> Value {
     let run = Command::new(peer("clients/inspector"))
-        .args(["--url", &grant.endpoint, "--token", &grant.token, "--era", era, "--"])
+        .args(place)
+        .args(["--era", era, "--"])
         .args(request)
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -260,8 +378,19 @@ pub(crate) struct Listening {
 
 /// The fastmcp server of `e2e/servers/stateless.py` over HTTP, 2026-07-28.
 pub(crate) async fn stateless_server() -> Listening {
+    listening(&[&peer("servers/stateless.py"), "--port", "0"]).await
+}
+
+/// The server of `e2e/servers/misbehaving.py` over HTTP; writes the calls that reach it to `journal`.
+pub(crate) async fn misbehaving_over_http(journal: &Path) -> Listening {
+    let journal = journal.to_str().unwrap();
+    listening(&[&peer("servers/misbehaving.py"), "--journal", journal, "--port", "0"]).await
+}
+
+/// A server in Python that prints its URL first.
+async fn listening(arguments: &[&str]) -> Listening {
     let mut child = Command::new(python())
-        .args([&peer("servers/stateless.py"), "--port", "0"])
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -36,7 +36,7 @@ async fn stand(more: &str) -> (Stand, Changing) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tool_outside_the_remit_is_refused_in_words_and_in_fields() {
     let (stand, notes) = stand("").await;
-    for client in Client::ALL {
+    for client in Client::EACH_SDK {
         let grant = stand.open("reading").await;
         let mut talk = client.connect(&grant).await;
         assert_eq!(
@@ -50,13 +50,13 @@ async fn a_tool_outside_the_remit_is_refused_in_words_and_in_fields() {
         talk.end().await;
     }
     assert!(notes.reached().iter().all(|call| call["name"] == "read_note"));
-    assert_eq!(notes.reached().len(), Client::ALL.len());
+    assert_eq!(notes.reached().len(), Client::EACH_SDK.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tool_that_no_server_has_is_answered_and_the_session_goes_on() {
     let (stand, _notes) = stand("").await;
-    for client in Client::ALL {
+    for client in Client::EACH_SDK {
         let grant = stand.open("reading").await;
         let mut talk = client.connect(&grant).await;
         for name in ["notes__no_such_tool", "no_such_server__x", "read_note", ""] {
@@ -143,7 +143,7 @@ async fn a_freeze_ends_the_call_that_is_under_way() {
         .template("reading", &["notes/*"], "");
     let state = folder.path().join("state");
     let stand = Stand::up(&plan, folder, state).await;
-    for client in Client::ALL {
+    for client in Client::EACH_SDK {
         let before = notes.reached().len();
         let grant = stand.open("reading").await;
         let mut talk = client.connect(&grant).await;

@@ -58,6 +58,12 @@ impl Plan {
         self
     }
 
+    /// Further tables of the configuration.
+    pub(crate) fn with(mut self, tables: &str) -> Self {
+        self.config.push_str(tables);
+        self
+    }
+
     /// A stdio server; `more` are further lines of its table.
     pub(crate) fn stdio(mut self, name: &str, command: &[&str], more: &str) -> Self {
         let command = quoted(command);
@@ -278,6 +284,18 @@ impl Stand {
         kill_process(process, Signal::KILL).unwrap();
     }
 
+    /// What the server's memory is and was at its largest, in KiB.
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let process = self.serving.as_ref().and_then(|serving| serving.child.id());
+        let process = process.expect("the server runs");
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        (line("VmRSS:"), line("VmHWM:"))
+    }
+
     /// Kills the server as a power cut would: no signal handler runs.
     pub(crate) async fn kill(&mut self) {
         let mut serving = self.serving.take().expect("the server runs");
@@ -308,6 +326,13 @@ impl Stand {
     /// Runs it with `--json` and takes its document.
     pub(crate) async fn ask(&self, args: &[&str]) -> Value {
         self.remit(&[args, &["--json"]].concat()).await.json()
+    }
+
+    /// The entries of the ledger, as far as they are published.
+    pub(crate) async fn entries(&self) -> Vec<Value> {
+        let export = self.remit(&["audit", "export", "--format", "jsonl"]).await;
+        assert!(export.ok, "{}", export.said());
+        export.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Runs it as the person who knows the passphrase.
@@ -346,13 +371,13 @@ impl Stand {
         args: &[&str],
         holds: impl Fn(&Value) -> bool,
     ) -> Value {
-        for _ in 0..200 {
+        for _ in 0..600 {
             let answer = self.ask(args).await;
             if holds(&answer) {
                 return answer;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("{what}: not within twenty seconds; remit {args:?} says {}", self.ask(args).await);
+        panic!("{what}: not within a minute; remit {args:?} says {}", self.ask(args).await);
     }
 }

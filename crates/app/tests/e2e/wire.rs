@@ -27,13 +27,19 @@ impl Answer {
     }
 }
 
-/// Sends a request as written and reads the answer to the end.
-pub(crate) async fn exchange(address: &str, head: &str, body: &str) -> Answer {
+/// Sends a request as written and reads nothing.
+async fn dispatch(address: &str, head: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let request = format!("{head}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}");
     // A server may refuse by its head alone and close before it has read the whole body.
     let _ = stream.write_all(request.as_bytes()).await;
+    stream
+}
+
+/// Sends a request as written and reads the answer to the end.
+pub(crate) async fn exchange(address: &str, head: &str, body: &str) -> Answer {
+    let mut stream = dispatch(address, head, body).await;
     let mut bytes = Vec::new();
     let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer in time");
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -86,6 +92,11 @@ impl Request {
     fn head(&self, method: &str) -> String {
         let lines = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
         format!("{method} /mcp HTTP/1.1\r\n{}", lines.collect::<String>())
+    }
+
+    /// Sends it and leaves the answer unread for as long as the connection is kept.
+    pub(crate) async fn send_only(&self, address: &str) -> TcpStream {
+        dispatch(address, &self.head("POST"), &self.body.to_string()).await
     }
 
     /// Sends it.

@@ -160,9 +160,9 @@ async fn stateless(visit: &Visit, request: Request, meta: RequestMeta) -> Respon
         Plan::Call(call) => call,
     };
     let cancelled = CancellationToken::new();
-    let walk = Walk::begin(&visit.gateway, &request, *call, cancelled.clone(), None);
+    let walk = Walk::begin(&visit.gateway, &request, *call, cancelled, None);
     let id = request.id().clone();
-    let running = Running { walk, peer, id, _cancel_on_drop: Some(cancelled.drop_guard()) };
+    let running = Running { walk: walk.cancelled_when_dropped(), peer, id };
     reply::run(&visit.gateway, running, visit.accepts).await
 }
 
@@ -218,6 +218,6 @@ async fn in_session(visit: &Visit, request: Request, session: &Arc<Session>) -> 
     let id = request.id().clone();
     // A client with a session that drops its connection has not cancelled (2025-11-25 *Streamable
     // HTTP*): only `notifications/cancelled` does that.
-    let running = Running { walk, peer, id, _cancel_on_drop: None };
+    let running = Running { walk, peer, id };
     reply::run(&visit.gateway, running, visit.accepts).await
 }

@@ -17,7 +17,6 @@ use remit_mcp::{Id, RpcError, sse};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
-use tokio_util::sync::DropGuard;
 
 use crate::answer::Answer;
 use crate::gateway::Gateway;
@@ -135,8 +134,6 @@ pub(crate) struct Running {
     pub(crate) peer: Peer,
     /// The id to answer to.
     pub(crate) id: Id,
-    /// Cancels the call when the client goes away, where going away means that.
-    pub(crate) _cancel_on_drop: Option<DropGuard>,
 }
 
 /// Answers a call: as one JSON body if it ends before the server says anything, else as a stream.

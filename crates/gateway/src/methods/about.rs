@@ -8,6 +8,7 @@ use remit_mcp::{Object, Raw, Request, RpcError};
 use remit_model::ServerName;
 use serde_json::{Map, Value, json};
 
+use super::resources::has_sessions;
 use super::{Context, Plan};
 use crate::gateway::Gateway;
 use crate::session::Opening;
@@ -67,10 +68,11 @@ fn capabilities_of(gateway: &Gateway, caller: &Caller, servers: &[ServerName], e
     for (_, offer) in gateway.engine.offers(caller, servers, "@resources") {
         let declared = declared(&offer.capabilities);
         resources |= declared.has("resources") || !offer.resources.is_empty();
-        subscribe |= declared
-            .object("resources")
-            .and_then(|resources| resources.get("subscribe"))
-            .is_some_and(|flag| flag.as_str() == "true");
+        subscribe |= has_sessions(&offer)
+            && declared
+                .object("resources")
+                .and_then(|resources| resources.get("subscribe"))
+                .is_some_and(|flag| flag.as_str() == "true");
     }
     let (mut prompts, mut completions) = (false, false);
     for (_, offer) in gateway.engine.offers(caller, servers, "@prompts") {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use remit_mcp::revision::{Era, Revision};
 use remit_mcp::{Raw, RpcError, method};
 use remit_model::{Call, Operation, ServerName};
 use remit_ports::Discovery;
@@ -38,7 +39,7 @@ impl Context<'_> {
 
     pub(super) fn subscribe(&self) -> Result<Plan, RpcError> {
         let uri = self.text("uri")?;
-        let server = self.owner(&uri)?;
+        let server = self.subscribable(&uri)?;
         let operation = Operation::ReadResource { uri: uri.clone() };
         let mut prepared = self.governed(server, operation, None);
         prepared.subscribes = Some(uri);
@@ -57,12 +58,26 @@ impl Context<'_> {
     /// The call that subscribes to changes of `uri` on behalf of a stateless client.
     pub(super) fn subscription(&self, uri: &str) -> Result<Prepared, RpcError> {
         let call = Call {
-            server: self.owner(uri)?,
+            server: self.subscribable(uri)?,
             operation: Operation::ReadResource { uri: uri.to_owned() },
             method: method::RESOURCES_SUBSCRIBE.to_owned(),
             params: Raw::from(json!({ "uri": uri })).as_str().into(),
         };
         Ok(Prepared { call, form: self.form(), subscribes: None })
+    }
+
+    /// The server that `uri` belongs to, if it has sessions. At one without, a subscription is a
+    /// stream for as long as it lasts, and none is kept there.
+    fn subscribable(&self, uri: &str) -> Result<ServerName, RpcError> {
+        let server = self.owner(uri)?;
+        let offers = self.gateway.engine.all_offers();
+        if offers.get(&server).is_some_and(|offer| !has_sessions(offer)) {
+            return Err(RpcError::invalid_params(format!(
+                "the resource belongs to `{server}`, a server without sessions, whose changes \
+                 cannot be subscribed to here; read the resource again instead",
+            )));
+        }
+        Ok(server)
     }
 
     /// The servers whose resources the caller's remit covers.
@@ -98,6 +113,11 @@ impl Context<'_> {
             ))),
         }
     }
+}
+
+/// Whether the server of `offer` speaks a revision with sessions.
+pub(super) fn has_sessions(offer: &Discovery) -> bool {
+    Revision::parse(&offer.revision).is_none_or(|revision| revision.era() == Era::Sessions)
 }
 
 /// The servers that list `uri`; where none does, those with a template for it.

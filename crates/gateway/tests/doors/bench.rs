@@ -291,7 +291,8 @@ impl Post {
         let name = params["name"].as_str().or_else(|| params["uri"].as_str()).map(str::to_owned);
         let meta = params.as_object_mut().unwrap().entry("_meta").or_insert_with(|| json!({}));
         meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
-        meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        let capabilities = "io.modelcontextprotocol/clientCapabilities";
+        meta.as_object_mut().unwrap().entry(capabilities).or_insert_with(|| json!({}));
         let post = Self::bare(work)
             .with("mcp-protocol-version", Some("2026-07-28"))
             .with("mcp-method", Some(method))

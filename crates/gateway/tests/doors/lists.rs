@@ -6,7 +6,7 @@ use remit_ports::Discovery;
 use remit_testkit::samples::server;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Post, READ_FILE, Work, files};
+use crate::bench::{Bench, Post, READ_FILE, Work, files, initialize};
 
 async fn list(bench: &Bench, work: &Work, path: &str, method: &str) -> String {
     let answer = Post::stateless(work, method, json!({})).at(path).send(bench).await;
@@ -104,4 +104,20 @@ async fn the_words_of_a_changed_tool_are_withheld_until_its_owner_admits_it() {
     bench.engine.admit_tool(&owner, &id, digest).await.unwrap();
     let text = list(&bench, &work, "/mcp", "tools/list").await;
     assert!(text.contains(&changed.replace("\"read_file\"", "\"files__read_file\"")));
+}
+
+#[tokio::test]
+async fn a_resource_of_a_server_without_sessions_offers_no_subscription_and_says_so() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    bench.change_files(Discovery { revision: "2026-07-28".to_owned(), ..files() }).await;
+    let opened = initialize(&work, json!({})).send(&bench).await;
+    assert_eq!(opened.result()["capabilities"]["resources"]["subscribe"], false);
+    let session = opened.header("mcp-session-id").unwrap();
+    let params = json!({"uri": "file:///a"});
+    let subscribe = Post::within(&work, &session, 1, ("resources/subscribe", params));
+    let refused = subscribe.send(&bench).await;
+    assert_eq!(refused.error(), (200, -32602));
+    assert!(refused.text.contains("a server without sessions"), "{}", refused.text);
+    assert!(bench.servers.script.sent().is_empty());
 }

@@ -5,6 +5,7 @@ mod bench;
 mod guard;
 mod lines;
 mod lists;
+mod questions;
 mod sessions;
 mod stateless;
 mod streams;

@@ -220,3 +220,23 @@ async fn a_result_that_wants_the_clients_model_is_refused() {
     assert_eq!(result["isError"], true);
     assert!(!result.to_string().contains("sampling/createMessage"), "{result}");
 }
+
+#[tokio::test]
+async fn the_level_of_log_messages_reaches_a_server_without_sessions() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let session = bench.session(&work, json!({})).await;
+    let within = |method, params| Post::within(&work, &session, 1, (method, params)).send(&bench);
+    within("logging/setLevel", json!({"level": "warning"})).await.result();
+    within("tools/call", json!({"name": "mail__read_mail", "arguments": {}})).await.result();
+    let level = "io.modelcontextprotocol/logLevel";
+    let meta = json!({ level: "error" });
+    let params = json!({"name": "mail__read_mail", "arguments": {}, "_meta": meta});
+    Post::stateless(&work, "tools/call", params).send(&bench).await.result();
+    let levels = bench.servers.script.sent().into_iter().map(|sent| {
+        let params: Value = serde_json::from_str(&sent.call.params).unwrap();
+        params["_meta"].clone()
+    });
+    let levels: Vec<_> = levels.collect();
+    assert_eq!(levels, [json!({ level: "warning" }), json!({ level: "error" })]);
+}
