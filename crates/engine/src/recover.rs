@@ -276,7 +276,9 @@ impl Engine {
         let projection =
             Projection { position, tasks, catalogue: Some(catalogue), open_calls, holds };
         self.ports.store.save(&projection)?;
-        changed.iter().for_each(|(cell, task)| cell.saved(task));
+        for (cell, task) in &changed {
+            cell.saved(task);
+        }
         Ok(())
     }
 }

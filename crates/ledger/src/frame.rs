@@ -52,7 +52,9 @@ pub(crate) fn write(out: &mut Vec<u8>, index: u64, entry: &[u8], body: &[u8]) {
     let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
     out.extend_from_slice(&length);
     out.extend_from_slice(&checksum(index, length, &payload));
-    payload.iter().for_each(|part| out.extend_from_slice(part));
+    for part in payload {
+        out.extend_from_slice(part);
+    }
 }
 
 /// The length that a frame's first eight bytes claim, and its checksum; `None` if they are zeros,

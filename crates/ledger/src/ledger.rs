@@ -73,7 +73,7 @@ impl FileLedger {
             end,
             space: Space::new(free, open, &config),
             pending: Vec::new(),
-            urgent: false,
+            urgent: 0,
             grow: true,
             disk: DiskRoom::Enough,
             failed: None,
@@ -196,7 +196,7 @@ impl FileLedger {
     fn durable(&self) -> (MutexGuard<'_, Progress>, u64) {
         let target = {
             let mut queue = self.shared.queue();
-            queue.urgent |= !queue.pending.is_empty();
+            queue.urgent = queue.pending.len();
             queue.next
         };
         self.shared.work.notify_one();
@@ -240,8 +240,9 @@ impl FileLedger {
         queue.place.offset = place.offset.saturating_add(asked.size);
         let Prepared { entry, body, leaf, question, .. } = prepared;
         // The writer has to be told of the first record and of the first that somebody waits for.
-        let calls = queue.pending.is_empty() || (!queue.urgent && asked.room != Room::Outcome);
-        queue.urgent |= asked.room != Room::Outcome;
+        let urgent = asked.room != Room::Outcome;
+        let calls = queue.pending.is_empty() || (urgent && queue.urgent == 0);
+        queue.urgent += usize::from(urgent);
         queue.pending.push(Pending { index, place, entry, body, leaf, question, done });
         drop(queue);
         if calls {

@@ -56,8 +56,8 @@ pub(crate) struct Queue {
     pub(crate) end: u64,
     pub(crate) space: Space,
     pub(crate) pending: Vec<Pending>,
-    /// Somebody waits for one of them.
-    pub(crate) urgent: bool,
+    /// How many of them somebody waits for.
+    pub(crate) urgent: usize,
     /// More room is asked for.
     pub(crate) grow: bool,
     pub(crate) disk: DiskRoom,
@@ -134,7 +134,7 @@ impl Writer {
     }
 
     fn wait(&self) -> (Vec<Pending>, bool, bool) {
-        let calm = |q: &mut Queue| !q.urgent && !q.grow && !q.closing;
+        let calm = |q: &mut Queue| q.urgent == 0 && !q.grow && !q.closing;
         let queue = self.shared.queue();
         let queue = self
             .shared
@@ -146,7 +146,7 @@ impl Writer {
             .work
             .wait_timeout_while(queue, LINGER, calm)
             .unwrap_or_else(PoisonError::into_inner);
-        queue.urgent = false;
+        queue.urgent = 0;
         let batch = std::mem::take(&mut queue.pending);
         let grow = std::mem::take(&mut queue.grow) && queue.failed.is_none();
         (batch, grow, queue.closing)

@@ -263,9 +263,11 @@ fn a_fault_at_any_operation_is_told_as_documented_and_loses_nothing() {
             let told: Vec<_> =
                 (0..).map_while(|left| strike((place, operation), fault, left)).collect();
             assert!(!told.is_empty(), "{fault} at {place}, {operation} never struck");
-            let told = told.into_iter().map(|told| match told.is_empty() {
-                true => "nothing".to_owned(),
-                false => told.into_iter().collect::<Vec<_>>().join(" and "),
+            let told = told.into_iter().map(|told| {
+                if told.is_empty() {
+                    return "nothing".to_owned();
+                }
+                told.into_iter().collect::<Vec<_>>().join(" and ")
             });
             found.insert(format!("{place}, {operation}: {fault}"), told.collect());
         }

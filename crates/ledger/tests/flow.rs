@@ -91,7 +91,9 @@ fn what_a_crash_left_unfinished_in_the_public_log_is_cleared_away() {
     calls(&ledger, 1, 3);
     ledger.close();
     let drafts = ["ledger/checkpoint.new", "ledger/tile/0/000.p/3.new"].map(|f| dir.path().join(f));
-    drafts.iter().for_each(|draft| fs::write(draft, "half of it").unwrap());
+    for draft in &drafts {
+        fs::write(draft, "half of it").unwrap();
+    }
     verify(dir.path()).unwrap();
     open(dir.path()).close();
     assert!(!drafts.iter().any(|draft| draft.exists()), "whoever publishes would publish it");

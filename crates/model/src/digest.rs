@@ -18,7 +18,9 @@ impl Digest {
     /// The digest of `parts` as if they were one run of bytes.
     pub fn of_all(parts: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
-        parts.iter().for_each(|part| hasher.update(part));
+        for part in parts {
+            hasher.update(part);
+        }
         Self(hasher.finalize().into())
     }
 

@@ -143,7 +143,7 @@ impl Value {
     }
 }
 
-/// Writes a string with the minimal escapes of RFC 8785 section 3.2.2.2, which are serde_json's.
+/// Writes a string with the minimal escapes of RFC 8785 section 3.2.2.2, which are those of `serde_json`.
 fn write_string(text: &str, out: &mut String) {
     if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
         out.push('"');

@@ -77,7 +77,7 @@ pub(crate) fn entity<'a>(
 /// All entities of a request.
 ///
 /// Errors: two entities of one name that differ, in words.
-pub(crate) fn entities(all: Vec<Entity>) -> Result<Entities, String> {
+pub(crate) fn entities(all: &[Entity]) -> Result<Entities, String> {
     let all = all.iter().map(|one| ast::Entity::clone(one.as_ref()));
     let computed = TCComputation::AssumeAlreadyComputed;
     let extensions = Extensions::all_available();

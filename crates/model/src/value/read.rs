@@ -1,13 +1,13 @@
 //! From text that is known to be JSON to a value, in one pass.
 //!
-//! serde_json has checked the text, so all that is left is to find where things begin and end. Its
+//! `serde_json` has checked the text, so all that is left is to find where things begin and end. Its
 //! own `Value` would round numbers and let the last of two equal names win.
 
 use std::collections::BTreeMap;
 
 use super::{MAX_DEPTH, Value, ValueError};
 
-/// Reads the one value in `text`, which serde_json accepted.
+/// Reads the one value in `text`, which `serde_json` accepted.
 ///
 /// Errors: a duplicate name, a string that is not Unicode, or deeper than [`MAX_DEPTH`].
 pub(super) fn value(text: &str) -> Result<Value, ValueError> {

@@ -6,6 +6,9 @@ use remit_testkit::{DiskFault, DiskPlan};
 
 use super::*;
 
+/// More than any of these cases does.
+const OPERATIONS: u64 = 10_000;
+
 /// A store that was saved once and whose disk fails from now on as `plan` says.
 fn failing(before: &Projection, plan: &DiskPlan) -> (TempDir, RedbStore) {
     let (dir, store) = stand();
@@ -50,7 +53,7 @@ fn strike(fault: DiskFault, left: u64, ends: bool) -> bool {
 fn a_save_that_the_disk_fails_leaves_the_projection_before_or_after_or_none() {
     for fault in DiskFault::ALL {
         for ends in [false, true] {
-            let struck = (0..).take_while(|left| strike(fault, *left, ends)).count();
+            let struck = (0..OPERATIONS).take_while(|left| strike(fault, *left, ends)).count();
             // A save may read nothing from the disk: its pages are in memory.
             assert!(struck > 0 || fault == DiskFault::ReadError, "{fault:?} never struck");
         }
@@ -80,7 +83,7 @@ fn strike_opening(fault: DiskFault, left: u64) -> bool {
 #[test]
 fn an_open_that_the_disk_fails_leaves_the_projection_or_none() {
     for fault in DiskFault::ALL {
-        let struck = (0..).take_while(|left| strike_opening(fault, *left)).count();
+        let struck = (0..OPERATIONS).take_while(|left| strike_opening(fault, *left)).count();
         assert!(struck > 0 || fault == DiskFault::NoSpace, "{fault:?} never struck");
     }
 }

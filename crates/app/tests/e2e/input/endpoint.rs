@@ -1,6 +1,7 @@
 //! Rows over HTTP: the MCP endpoint, and the operator's door on the socket.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -211,12 +212,14 @@ async fn the_operators_door() {
             head.push_str("Content-Type: application/json<<crlf>>");
         }
         for (name, value) in row.headers.iter().filter(|(_, value)| !value.is_empty()) {
-            head.push_str(&format!("{name}: {value}<<crlf>>"));
+            write!(head, "{name}: {value}<<crlf>>").unwrap();
         }
         let length = body.len();
-        head.push_str(&format!(
+        write!(
+            head,
             "Host: remit<<crlf>>Connection: close<<crlf>>Content-Length: {length}<<crlf>><<crlf>>"
-        ));
+        )
+        .unwrap();
         let mut bytes = door.names.fill(&head);
         bytes.extend(body);
         let socket = UnixStream::connect(door.stand.state().join("remit.sock")).await.unwrap();

@@ -30,7 +30,7 @@ async fn refused(stand: &Stand, names: &Names, run: &[&str]) -> String {
     let said =
         if ran.ok { format!("nothing: it was accepted\n{}", ran.stdout) } else { ran.stderr };
     // What the server logs on its way to the refusal has a time of day.
-    let said = said.find("remit: ").map_or(said.as_str(), |start| &said[start..]);
+    let said = said.find("remit: ").and_then(|start| said.get(start..)).unwrap_or(&said);
     names.blank(said.trim_end())
 }
 

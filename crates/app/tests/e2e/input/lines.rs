@@ -62,8 +62,8 @@ impl Talk {
                 Ok(Ok(Some(line))) if line.contains("still there") => ponged = true,
                 Ok(Ok(Some(line))) => heard.push(line),
                 Ok(other) => panic!("the connection ended ({other:?}) after {heard:?}"),
-                Err(_) if wait == QUIET => return heard,
-                Err(_) => panic!("silence after {heard:?}"),
+                Err(_elapsed) if wait == QUIET => return heard,
+                Err(elapsed) => panic!("{elapsed}: silence after {heard:?}"),
             }
         }
     }

@@ -36,7 +36,8 @@ struct Answer {
     /// What the server writes; ID is the id of the call.
     bytes: String,
     /// The client's answer.
-    answer: String,
+    #[serde(rename = "answer")]
+    told: String,
 }
 
 const SAY: &str = r#"{"name":"read_bytes","description":"Reads bytes.","inputSchema":{"type":"object","properties":{"bytes":{"type":"string"}}},"annotations":{"readOnlyHint":true,"openWorldHint":false}}"#;
@@ -129,7 +130,7 @@ async fn answers() {
         let came = Request::new(stand.address(), &token, "tools/call", call);
         let came = came.send(stand.address()).await;
         assert_eq!(came.status, 200, "{}: {}", row.about, came.body);
-        surprises.check(&row.about, "answer", &came.body, row.answer.trim_end());
+        surprises.check(&row.about, "answer", &came.body, row.told.trim_end());
     }
     surprises.end();
     crate::proof::log_is_good(&stand).await;

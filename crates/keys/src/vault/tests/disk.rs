@@ -5,6 +5,9 @@ use remit_testkit::{DiskFault, DiskPlan};
 
 use super::*;
 
+/// More than any of these cases does.
+const OPERATIONS: u64 = 10_000;
+
 /// The vault with the keys `a`, `b` and `c`, whose disk fails as `plan` says.
 fn failing(stand: &Stand, plan: &DiskPlan) -> Vault {
     let file = fs::File::options().read(true).write(true).open(database_path(stand.dir.path()));
@@ -33,7 +36,7 @@ fn strike(
 fn every(mut strike: impl FnMut((DiskFault, u64, bool)) -> bool) {
     for fault in DiskFault::ALL {
         for ends in [false, true] {
-            let struck = (0..).take_while(|left| strike((fault, *left, ends))).count();
+            let struck = (0..OPERATIONS).take_while(|left| strike((fault, *left, ends))).count();
             // What is read is in memory already; a small change may need no room.
             let rare = [DiskFault::ReadError, DiskFault::NoSpace].contains(&fault);
             assert!(struck > 0 || rare, "{fault:?} never struck");
