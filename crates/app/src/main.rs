@@ -11,6 +11,7 @@ mod demo;
 mod environment;
 mod fail;
 mod mcp;
+mod network;
 mod out;
 mod serve;
 mod socket;

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::environment::{self, SystemClock, SystemEntropy};
 use crate::fail::Fail;
 use crate::out::Out;
-use crate::{cli, socket, tls, watch};
+use crate::{cli, network, socket, tls, watch};
 
 pub(crate) use cosign::{Cosigning, fetch};
 pub(crate) use files::{
@@ -327,25 +327,12 @@ impl Served {
         listener: TcpListener,
         router: axum::Router,
     ) -> Result<(), Fail> {
-        let stopped = self.stop.clone().cancelled_owned();
-        match (&config.listen.tls_certificate, &config.listen.tls_key) {
-            (Some(certificate), Some(key)) => {
-                let listener = tls::Listener::new(listener, tls::acceptor(certificate, key)?);
-                self.tasks.spawn(async move {
-                    let served =
-                        axum::serve(listener, router).with_graceful_shutdown(stopped).await;
-                    ended("the TLS listener", served);
-                });
-            }
-            (None, None) => {
-                self.tasks.spawn(async move {
-                    let served =
-                        axum::serve(listener, router).with_graceful_shutdown(stopped).await;
-                    ended("the listener", served);
-                });
-            }
+        let tls = match (&config.listen.tls_certificate, &config.listen.tls_key) {
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+            (None, None) => None,
             _ => return Err(Fail::new("TLS needs a certificate and its key")),
-        }
+        };
+        self.tasks.spawn(network::serve(listener, tls, router, self.stop.clone()));
         Ok(())
     }
 }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::fail::Fail;
 
@@ -30,40 +28,4 @@ pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Fa
         .map_err(|why| said(certificate, &why))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-/// A listener that speaks TLS; a failed handshake ends that connection only.
-pub(crate) struct Listener {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl Listener {
-    /// Speaks TLS on `listener`.
-    pub(crate) fn new(listener: TcpListener, acceptor: TlsAcceptor) -> Self {
-        Self { listener, acceptor }
-    }
-}
-
-/// How long a handshake may take (R13).
-const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(10);
-
-impl axum::serve::Listener for Listener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = std::net::SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
-            match tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => return (stream, address),
-                Ok(Err(why)) => tracing::debug!(%why, "a TLS handshake failed"),
-                Err(_) => tracing::debug!("a TLS handshake took too long"),
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
 }

@@ -58,6 +58,13 @@ async fn a_demo_killed_in_the_middle_recovers() {
             let line = timeout(PATIENCE, page.next_line()).await.unwrap().unwrap();
             assert!(line.is_some(), "the story is shorter than {moment} lines");
         }
+        // The first line can come before there is a state directory to kill it over.
+        let made = async {
+            while state_in(folder.path()).is_none() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, made).await.expect("the demo has a state directory");
         // The line is printed after what it tells; the next calls are on their way.
         sleep(Duration::from_millis(5)).await;
         demo.kill().await.unwrap();
