@@ -328,11 +328,13 @@ impl Line {
     ) {
         loop {
             let step = tokio::select! {
-                step = walk.next() => step,
+                // First, because a call that is cancelled may end in the same moment.
+                biased;
                 () = cancelled.cancelled() => {
                     walk.cancel();
                     return;
                 }
+                step = walk.next() => step,
             };
             match step {
                 Step::Message(message) => {

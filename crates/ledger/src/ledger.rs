@@ -170,12 +170,13 @@ impl FileLedger {
         Ok(newest)
     }
 
-    /// Waits until every record that has its place is on disk and under a signed checkpoint; returns
-    /// how many entries that are.
+    /// Waits until every record that has its place, or all of them that ever will be on disk, are under
+    /// a signed checkpoint; returns how many entries that are.
     ///
-    /// Errors: the journal or the public log cannot be written.
+    /// Errors: the public log cannot be written; the records are on disk nevertheless.
     pub fn flush(&self) -> Result<u64, LedgerError> {
-        let (mut progress, target) = self.durable();
+        let (mut progress, _) = self.durable();
+        let target = progress.durable;
         progress.asked = progress.asked.saturating_add(1);
         let mine = progress.asked;
         self.shared.moved.notify_all();

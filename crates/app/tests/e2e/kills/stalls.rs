@@ -160,7 +160,8 @@ async fn a_server_that_never_answers_costs_each_call_its_time_and_no_more() {
     let scene = Arc::new(Scene::set("call = \"2s\"", &[]).await);
     let grant = task(&scene, SHORT * 1000).await;
     let mut stuck = JoinSet::new();
-    for number in 0..100 {
+    // Fewer than a task remembers one by one, so that other calls are not suspected.
+    for number in 0..50 {
         let (scene, mut caller) = (Arc::clone(&scene), Caller::new(&grant));
         let id = format!("{NEVER}{number}");
         stuck.spawn(async move {
