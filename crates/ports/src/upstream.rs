@@ -65,6 +65,8 @@ pub struct Discovery {
     pub server_info: Option<String>,
     /// The protocol revision spoken with it.
     pub revision: String,
+    /// Whether it speaks no revision with sessions, so that no client can have one there.
+    pub sessionless: bool,
     /// SHA-256 of the executable, for a stdio server.
     pub executable: Option<Digest>,
 }

@@ -29,6 +29,7 @@ pub(crate) async fn list(connection: &Connection, limits: Limits) -> Result<Disc
         instructions: spoken.instructions.clone(),
         server_info: spoken.server_info.as_ref().map(ToString::to_string),
         revision: spoken.revision.to_string(),
+        sessionless: spoken.revision.era() == Era::Stateless && !spoken.sessions,
         ..Discovery::default()
     };
     let has = |name| spoken.capabilities.has(name);

@@ -68,7 +68,7 @@ fn capabilities_of(gateway: &Gateway, caller: &Caller, servers: &[ServerName], e
     for (_, offer) in gateway.engine.offers(caller, servers, "@resources") {
         let declared = declared(&offer.capabilities);
         resources |= declared.has("resources") || !offer.resources.is_empty();
-        subscribe |= has_sessions(&offer)
+        subscribe |= has_sessions(&offer, era)
             && declared
                 .object("resources")
                 .and_then(|resources| resources.get("subscribe"))

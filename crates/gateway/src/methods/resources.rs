@@ -71,7 +71,8 @@ impl Context<'_> {
     fn subscribable(&self, uri: &str) -> Result<ServerName, RpcError> {
         let server = self.owner(uri)?;
         let offers = self.gateway.engine.all_offers();
-        if offers.get(&server).is_some_and(|offer| !has_sessions(offer)) {
+        let era = self.peer.era();
+        if offers.get(&server).is_some_and(|offer| !has_sessions(offer, era)) {
             return Err(RpcError::invalid_params(format!(
                 "the resource belongs to `{server}`, a server without sessions, whose changes \
                  cannot be subscribed to here; read the resource again instead",
@@ -115,9 +116,15 @@ impl Context<'_> {
     }
 }
 
-/// Whether the server of `offer` speaks a revision with sessions.
-pub(super) fn has_sessions(offer: &Discovery) -> bool {
-    Revision::parse(&offer.revision).is_none_or(|revision| revision.era() == Era::Sessions)
+/// Whether the server of `offer` is spoken to within a session for a client of `client`'s era: a
+/// client with a session has one wherever it can, others only where there is nothing else.
+pub(super) fn has_sessions(offer: &Discovery, client: Era) -> bool {
+    match client {
+        Era::Sessions => !offer.sessionless,
+        Era::Stateless => {
+            Revision::parse(&offer.revision).is_none_or(|revision| revision.era() == Era::Sessions)
+        }
+    }
 }
 
 /// The servers that list `uri`; where none does, those with a template for it.

@@ -110,7 +110,7 @@ async fn the_words_of_a_changed_tool_are_withheld_until_its_owner_admits_it() {
 async fn a_resource_of_a_server_without_sessions_offers_no_subscription_and_says_so() {
     let bench = Bench::new().await;
     let work = bench.task().await;
-    bench.change_files(Discovery { revision: "2026-07-28".to_owned(), ..files() }).await;
+    bench.change_files(Discovery { sessionless: true, ..files() }).await;
     let opened = initialize(&work, json!({})).send(&bench).await;
     assert_eq!(opened.result()["capabilities"]["resources"]["subscribe"], false);
     let session = opened.header("mcp-session-id").unwrap();
