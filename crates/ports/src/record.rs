@@ -158,8 +158,8 @@ fn sorted<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok
 /// The body: field name → JSON text. Kept encrypted; the entry holds a commitment for each field.
 pub type Body = BTreeMap<String, String>;
 
-/// One entry of the log. Its members are in alphabetical order; a tag inside it ([`Outcome`]) is not
-/// always, so the canonical form is that of [`remit_model::Value`].
+/// One entry of the log. Members in alphabetical order at every level: serialising it *is* the
+/// canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
