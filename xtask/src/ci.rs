@@ -40,7 +40,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     })?;
     timed("deny", || deny(root))?;
     test(root)?;
-    fuzz::run(root, fuzz::SMOKE, None)
+    fuzz::run(root, fuzz::Effort::Smoke, None)
 }
 
 /// Licences, bans and sources. Advisories need a database from the network and are not asked here;

@@ -16,8 +16,18 @@ use crate::step::{command, timed};
 /// The version of cargo-fuzz that the flags below are for.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// How long each target runs in `cargo xtask ci`, in seconds: the seeds, and a sign of life.
-pub(crate) const SMOKE: u32 = 4;
+/// How the targets run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Effort {
+    /// The seeds and a sign of life, from the same random numbers each time: what a merge waits for
+    /// must not depend on luck.
+    Smoke,
+    /// So many seconds each, from other random numbers each time.
+    Seconds(u32),
+}
+
+/// How long a smoke run of one target takes at most, in seconds.
+const SMOKE: u32 = 4;
 
 /// One input may take this long, in seconds; more is a finding. Loaded machines are slow.
 const PATIENCE: &str = "-timeout=60";
@@ -25,11 +35,11 @@ const PATIENCE: &str = "-timeout=60";
 /// One input may take this much memory, in MiB; more is a finding.
 const MEMORY: &str = "-rss_limit_mb=2048";
 
-/// Runs the target called `only`, or all of them, each for `seconds`.
+/// Runs the target called `only`, or all of them.
 ///
 /// Errors: there is no such target, or one of them found something; what it found lies under
 /// `fuzz/artifacts`.
-pub(crate) fn run(root: &Path, seconds: u32, only: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn run(root: &Path, effort: Effort, only: Option<&str>) -> Result<(), Failure> {
     let manifest = std::fs::read_to_string(root.join("fuzz/Cargo.toml"))
         .map_err(|why| format!("fuzz/Cargo.toml cannot be read: {why}"))?;
     let all = targets(&manifest)?;
@@ -42,13 +52,18 @@ pub(crate) fn run(root: &Path, seconds: u32, only: Option<&str>) -> Result<(), F
     let line = ["cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
     timed("fuzz: fmt", || command(root, &line, &[]))?;
     timed("fuzz: build", || cargo_fuzz(root, &["build", "-s", "none"]))?;
+    let (seconds, seed) = match effort {
+        Effort::Smoke => (SMOKE, "-seed=1"),
+        Effort::Seconds(seconds) => (seconds, "-seed=0"),
+    };
     let time = format!("-max_total_time={seconds}");
     for name in chosen {
         let (corpus, seeds) = (format!("fuzz/corpus/{name}"), format!("fuzz/seeds/{name}"));
         std::fs::create_dir_all(root.join(&corpus))
             .map_err(|why| format!("{corpus} cannot be made: {why}"))?;
         let run = ["run", "-s", "none", name, &corpus, &seeds, "--"];
-        let bounds = [time.as_str(), PATIENCE, MEMORY, "-print_final_stats=1", "-verbosity=0"];
+        let bounds =
+            [time.as_str(), seed, PATIENCE, MEMORY, "-print_final_stats=1", "-verbosity=0"];
         timed(&format!("fuzz: {name}"), || cargo_fuzz(root, &[&run[..], &bounds].concat()))?;
     }
     Ok(())
@@ -84,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_target_that_is_none_is_named() {
-        let error = run(&crate::workspace_root(), 1, Some("none")).unwrap_err();
+        let error = run(&crate::workspace_root(), Effort::Smoke, Some("none")).unwrap_err();
         assert!(error.contains("expected one of the targets frame, "), "{error}");
     }
 }

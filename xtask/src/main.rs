@@ -54,14 +54,14 @@ fn main() -> ExitCode {
 }
 
 /// How long, and which target.
-fn fuzz_as<'a>(options: &[&'a str]) -> Result<(u32, Option<&'a str>), Failure> {
+fn fuzz_as<'a>(options: &[&'a str]) -> Result<(fuzz::Effort, Option<&'a str>), Failure> {
     match options {
-        [] => Ok((fuzz::SMOKE, None)),
+        [] => Ok((fuzz::Effort::Smoke, None)),
         [rest @ .., "--seconds", count] => {
             let count = count.parse().map_err(|_| USAGE.to_owned())?;
-            fuzz_as(rest).map(|(_, target)| (count, target))
+            fuzz_as(rest).map(|(_, target)| (fuzz::Effort::Seconds(count), target))
         }
-        [rest @ .., "--target", name] => fuzz_as(rest).map(|(count, _)| (count, Some(*name))),
+        [rest @ .., "--target", name] => fuzz_as(rest).map(|(effort, _)| (effort, Some(*name))),
         _ => Err(USAGE.to_owned()),
     }
 }
