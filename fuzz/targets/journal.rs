@@ -54,7 +54,12 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     std::fs::write(STATE.path().join("journal/00000000.seg"), &segment).unwrap();
-    match remit_ledger::verify(STATE.path(), KEY.verifier(), &mut |_, _| ()) {
+    match remit_ledger::verify(
+        STATE.path(),
+        KEY.verifier(),
+        &remit_ledger::Others::default(),
+        &mut |_, _| (),
+    ) {
         Ok(verified) => {
             assert_eq!(verified.published, 0);
             assert!(framed.is_none_or(|count| verified.entries == count));
