@@ -33,15 +33,19 @@ fn begins_with_port(rest: &str) -> bool {
     !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether the whole text is a URL with an authority, or one that a browser would take for one.
+/// Whether the whole text is a URL with an authority, or one that a browser would take for one. Words
+/// after a colon are none; a blank elsewhere than in the host is only a blank.
 pub(super) fn is_url(text: &str) -> bool {
     let text = stripped(text);
-    !text.contains(' ')
-        && scheme(&text).is_some_and(|(scheme, rest)| {
-            is_special(&scheme)
-                || rest.starts_with("//")
-                || matches!(scheme.as_str(), "file" | "mailto")
-        })
+    scheme(&text).is_some_and(|(scheme, rest)| {
+        let place = rest.trim_start_matches(['/', '\\']);
+        let authority = place.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let is_one = is_special(&scheme)
+            || rest.starts_with("//")
+            || matches!(scheme.as_str(), "file" | "mailto");
+        is_one && !host.contains(' ')
+    })
 }
 
 fn is_special(scheme: &str) -> bool {
@@ -118,23 +122,16 @@ fn ipv6(text: &str) -> String {
     }
 }
 
-/// One spelling: percent-decoded, full-width characters narrowed, lower case, no trailing dot, IPv4
-/// as dotted decimal.
+/// One spelling: percent-decoded, mapped as UTS 46 has it, without trailing dot, IPv4 as dotted
+/// decimal. What that mapping refuses is only put in lower case.
 fn normal(host: &str) -> String {
-    let decoded: String = percent_decoded(host).chars().filter_map(narrow).collect();
-    let lower = decoded.to_lowercase();
+    let decoded = percent_decoded(host);
+    let lower = match idna::domain_to_unicode(&decoded) {
+        (mapped, Ok(())) => mapped,
+        (_, Err(_)) => decoded.to_lowercase(),
+    };
     let trimmed = lower.strip_suffix('.').unwrap_or(&lower);
     ipv4(trimmed).map_or_else(|| trimmed.to_owned(), |address| address.to_string())
-}
-
-/// The part of UTS 46 mapping that turns foreign spellings into ASCII hosts.
-fn narrow(c: char) -> Option<char> {
-    match c {
-        '\u{3002}' | '\u{ff0e}' | '\u{ff61}' => Some('.'),
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
-        '\u{00ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' => None,
-        c => Some(c),
-    }
 }
 
 /// IPv4 as the WHATWG parser reads it: one to four parts, decimal, octal or hexadecimal.
@@ -185,6 +182,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_blank_beside_it_does_not_hide_the_host() {
+        for url in ["http://evil.example/a b", "http:///etc/../x -y", "https:u u@evil.example?b"] {
+            assert!(is_url(url), "{url}");
+        }
+        for words in ["http: see the page", "https://a.example is down", "note: a/b c"] {
+            assert!(!is_url(words), "{words}");
+        }
+    }
 
     #[test]
     fn every_trick_ends_at_its_host() {
