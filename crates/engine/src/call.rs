@@ -1,8 +1,8 @@
 //! The walk of one governed call: pin, frame, decide, record, arm, send, observe, settle.
 //!
 //! The walk runs to its end: a client that hangs up ends the reply, not the record (see
-//! [`Walking`]). A call that was recorded and then stopped by a moved epoch is asked again from the start,
-//! because nothing of it was sent; every other end is final.
+//! [`Walking`]). A call that was recorded and then stopped by a moved epoch is asked again from the
+//! start, because nothing of it was sent; every other end is final.
 
 use std::fmt;
 use std::pin::Pin;
