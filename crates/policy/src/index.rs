@@ -20,7 +20,6 @@ use crate::entities::Corner;
 const MAX_SLICES: usize = 1024;
 
 /// One scope constraint.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Scope {
     Any,
     Is(EntityTypeName),
@@ -29,29 +28,44 @@ enum Scope {
     IsIn(EntityTypeName, EntityUid),
 }
 
-/// The constraints in use on one corner of the request, numbered.
+/// The constraints in use on one corner of the request, numbered; by form, so that a request's
+/// entities are looked up as they are.
 #[derive(Debug, Default)]
-struct Scopes(BTreeMap<Scope, u32>);
+struct Scopes {
+    used: u32,
+    any: Option<u32>,
+    is: BTreeMap<EntityTypeName, u32>,
+    eq: BTreeMap<EntityUid, u32>,
+    within: BTreeMap<EntityUid, u32>,
+    is_within: BTreeMap<EntityTypeName, BTreeMap<EntityUid, u32>>,
+}
 
 impl Scopes {
     fn number(&mut self, scope: Scope) -> u32 {
-        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        *self.0.entry(scope).or_insert(next)
+        let number = match scope {
+            Scope::Any => self.any.get_or_insert(self.used),
+            Scope::Is(kind) => self.is.entry(kind).or_insert(self.used),
+            Scope::Eq(uid) => self.eq.entry(uid).or_insert(self.used),
+            Scope::In(uid) => self.within.entry(uid).or_insert(self.used),
+            Scope::IsIn(kind, uid) => {
+                self.is_within.entry(kind).or_default().entry(uid).or_insert(self.used)
+            }
+        };
+        let number = *number;
+        self.used = self.used.max(number.saturating_add(1));
+        number
     }
 
     /// The constraints in use that `corner` satisfies.
     fn fitting(&self, corner: &Corner) -> Vec<u32> {
         let kind = corner.uid.type_name();
         let around = || std::iter::once(&corner.uid).chain(&corner.ancestors);
-        let exact = [Scope::Any, Scope::Is(kind.clone()), Scope::Eq(corner.uid.clone())];
-        let inside = around().map(|uid| Scope::In(uid.clone()));
-        let typed = around().map(|uid| Scope::IsIn(kind.clone(), uid.clone()));
-        exact
-            .into_iter()
-            .chain(inside)
-            .chain(typed)
-            .filter_map(|scope| self.0.get(&scope).copied())
-            .collect()
+        let exact = [self.any, self.is.get(kind).copied(), self.eq.get(&corner.uid).copied()];
+        let inside = around().filter_map(|uid| self.within.get(uid));
+        let of_kind = self.is_within.get(kind);
+        let typed =
+            of_kind.into_iter().flat_map(|of_kind| around().filter_map(|uid| of_kind.get(uid)));
+        exact.into_iter().flatten().chain(inside.copied()).chain(typed.copied()).collect()
     }
 }
 

@@ -1,15 +1,15 @@
 //! Moments as Cedar values, kept for the next question.
 //!
-//! Only Cedar's function `datetime` makes one, from a text that it parses. Most moments of a question were in the one before: when the task was opened, when it ends,
-//! and, while tools are listed, the present.
+//! Only Cedar's function `datetime` makes one, from a text that it parses. Most moments of a question
+//! were in the one before: when the task was opened, when it ends, and, while tools are listed, the
+//! present.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
-use cedar_policy::RestrictedExpression;
 use remit_model::Timestamp;
 
-use crate::native::{Value, called};
+use crate::native::{self, Value};
 
 /// How many moments are kept (R13).
 const MAX_MOMENTS: usize = 1024;
@@ -33,8 +33,7 @@ impl Moments {
         let text = at.to_string();
         // INVARIANT: a timestamp's text is an RFC 3339 moment that Cedar can name. Were it not, what
         // stands in its place is no moment, and a policy that compares it fails and so denies.
-        let moment = called(&RestrictedExpression::new_datetime(&text));
-        let moment = moment.unwrap_or_else(|| Value::from(text));
+        let moment = native::datetime(&text).unwrap_or_else(|| Value::from(text));
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX_MOMENTS {
             kept.clear();

@@ -6,10 +6,10 @@
 //! there is nothing to reduce and nothing to close; only what an extension function alone can make
 //! goes through the evaluator ([`called`]).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use cedar_policy::{Context, Entities, Entity, EntityUid, RestrictedExpression};
-use cedar_policy_core::ast::{self, PartialValue, ValueKind};
+use cedar_policy::{Context, Entities, Entity, EntityUid};
+use cedar_policy_core::ast::{self, Name, PartialValue, RestrictedExpr, ValueKind};
 use cedar_policy_core::entities::{NoEntitiesSchema, TCComputation};
 use cedar_policy_core::evaluator::RestrictedEvaluator;
 use cedar_policy_core::extensions::Extensions;
@@ -40,11 +40,25 @@ pub(crate) fn record<'a>(pairs: impl IntoIterator<Item = Pair<'a>>) -> Value {
     Value::record(pairs, None)
 }
 
-/// What an extension function gives; `None` if it fails.
-pub(crate) fn called(function: &RestrictedExpression) -> Option<Value> {
-    let expression: &ast::RestrictedExpr = function.as_ref();
+/// A moment, from RFC 3339 text as Cedar's `datetime` reads it; `None` if it does not.
+pub(crate) fn datetime(text: &str) -> Option<Value> {
+    static DATETIME: LazyLock<Option<Name>> = LazyLock::new(|| "datetime".parse().ok());
+    called(DATETIME.as_ref()?, text)
+}
+
+/// A decimal number, from text as Cedar's `decimal` reads it; `None` if it does not.
+pub(crate) fn decimal(text: &str) -> Option<Value> {
+    static DECIMAL: LazyLock<Option<Name>> = LazyLock::new(|| "decimal".parse().ok());
+    called(DECIMAL.as_ref()?, text)
+}
+
+/// What an extension function gives; `None` if it fails. Its name is given as such, because finding
+/// it by text means to parse that text as an identifier, at several times the price of the call.
+fn called(function: &Name, argument: &str) -> Option<Value> {
+    let arguments = [RestrictedExpr::val(argument)];
+    let call = RestrictedExpr::call_extension_fn(function.clone(), arguments);
     let evaluator = RestrictedEvaluator::new(Extensions::all_available());
-    evaluator.interpret(expression.as_borrowed()).ok()
+    evaluator.interpret(call.as_borrowed()).ok()
 }
 
 /// The context of a request.

@@ -16,11 +16,10 @@
 
 use std::collections::BTreeMap;
 
-use cedar_policy::RestrictedExpression;
 use remit_model::Value;
 use serde_json::json;
 
-use crate::native::{self, called};
+use crate::native;
 use crate::number;
 
 /// How deep records nest.
@@ -204,8 +203,9 @@ impl Shape {
             (Self::Text, Value::Text(text)) => Ok(Some(native::text(text))),
             (Self::Flag, Value::Bool(flag)) => Ok(Some(native::Value::from(*flag))),
             (Self::Long, Value::Number(text)) => Ok(number::long(text).map(native::Value::from)),
-            (Self::Decimal, Value::Number(text)) => Ok(number::decimal(text)
-                .and_then(|decimal| called(&RestrictedExpression::new_decimal(decimal)))),
+            (Self::Decimal, Value::Number(text)) => {
+                Ok(number::decimal(text).and_then(|decimal| native::decimal(&decimal)))
+            }
             (Self::Set(scalar), Value::List(items)) => {
                 let shape = scalar.shape();
                 let path = format!("{at}[]");
