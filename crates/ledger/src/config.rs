@@ -28,8 +28,8 @@ pub struct Config {
     pub queue: usize,
     /// Bytes an encrypted body may have.
     pub max_body: usize,
-    /// Bytes kept for the outcome of each open call: twice the largest result that an outcome
-    /// keeps whole (JSON inside JSON at worst doubles), and its entry.
+    /// Bytes kept for the outcome of each open call: the largest result that an outcome keeps whole,
+    /// and its entry.
     pub outcome_reserve: u64,
     /// Bytes kept for restrictions.
     pub restriction_reserve: u64,
@@ -46,7 +46,7 @@ impl Config {
             publish_every: Duration::from_secs(1),
             queue: 4096,
             max_body: 4 << 20,
-            outcome_reserve: 136 << 10,
+            outcome_reserve: 72 << 10,
             restriction_reserve: 256 << 10,
         }
     }

@@ -12,7 +12,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 /// A segment of the journal, open for writing.
-pub trait Segment: Send {
+pub trait Segment: Send + Sync {
     /// Writes all of `bytes` at offset `at`.
     fn write(&self, bytes: &[u8], at: u64) -> io::Result<()>;
     /// Makes everything written durable.
@@ -77,7 +77,7 @@ impl Segment for DiskSegment {
 
 /// Writes zeros, so that a later sync of a record has only data to write and no extents to convert.
 fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
-    const ZEROS: [u8; 8192] = [0; 8192];
+    static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
     let mut at = from;
     while at < to {
         let left = usize::try_from(to.saturating_sub(at)).unwrap_or(usize::MAX);

@@ -4,20 +4,21 @@
 //!
 //! ```text
 //! u32 length      of what follows the checksum, big endian, never 0
-//! u32 checksum    first four bytes of SHA-256(index as u64 ‖ length ‖ what follows)
+//! u32 checksum    CRC-32 (IEEE 802.3) of index as u64 ‖ length ‖ what follows
 //! u16 entry length
 //! entry           canonical JSON
 //! body            nonce ‖ AES-256-GCM ciphertext ‖ tag; empty if the entry has no body
 //! ```
 //!
-//! After the last frame there is nothing but zeros. The checksum finds torn writes; that nothing
-//! was *forged* follows from the leaf hashes under the signed checkpoint, and from the digest of
-//! the body in the entry. The index in it keeps a frame from passing for another.
+//! After the last frame there is nothing but zeros. The checksum finds torn writes, no more: that
+//! nothing was *forged* follows from the leaf hashes under the signed checkpoint, and from the digest
+//! of the body in the entry. The index in it keeps a frame from passing for another.
 
+use crc32fast::Hasher;
 use remit_model::Digest;
 
 /// The first bytes of a segment.
-const MAGIC: [u8; 16] = *b"remit journal 1\n";
+const MAGIC: [u8; 16] = *b"remit journal 2\n";
 
 /// Bytes of a segment's head.
 pub(crate) const HEAD: u64 = 24;
@@ -37,11 +38,13 @@ pub(crate) fn head(number: u32) -> Vec<u8> {
 }
 
 fn checksum(index: u64, length: [u8; 4], payload: &[&[u8]]) -> [u8; 4] {
-    let (index, mut parts) = (index.to_be_bytes(), Vec::with_capacity(payload.len() + 2));
-    parts.extend([&index[..], &length]);
-    parts.extend(payload);
-    let Digest([a, b, c, d, ..]) = Digest::of_all(&parts);
-    [a, b, c, d]
+    let mut hasher = Hasher::new();
+    hasher.update(&index.to_be_bytes());
+    hasher.update(&length);
+    for part in payload {
+        hasher.update(part);
+    }
+    hasher.finalize().to_be_bytes()
 }
 
 /// Appends the frame of entry `index` to `out`. The caller has checked both sizes.

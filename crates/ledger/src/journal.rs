@@ -96,17 +96,24 @@ impl Cursor {
         (self.place, self.index)
     }
 
-    /// The next record; `None` at the end.
+    /// The next record; `None` at the end. Segments that are made ahead hold nothing yet: where no
+    /// later one holds a record, this one may still grow.
     pub(crate) fn next(&mut self) -> Result<Option<Item>, JournalError> {
+        if let Some(item) = self.frame()? {
+            return Ok(Some(item));
+        }
+        let here = self.place;
         loop {
+            let next = self.place.segment.saturating_add(1);
+            self.open = None;
+            if !path(&self.dir, next).exists() {
+                self.place = here;
+                return Ok(None);
+            }
+            self.place = Place::start_of(next);
             if let Some(item) = self.frame()? {
                 return Ok(Some(item));
             }
-            let next = self.place.segment.saturating_add(1);
-            if !path(&self.dir, next).exists() {
-                return Ok(None);
-            }
-            (self.place, self.open) = (Place::start_of(next), None);
         }
     }
 
@@ -145,7 +152,7 @@ impl Cursor {
             let opened = self.open_segment().map_err(|why| self.io(why))?;
             let (head, open) = opened;
             if head != frame::head(self.place.segment) {
-                return Err(self.bad("the segment's head is not `remit journal 1` and its number"));
+                return Err(self.bad("the segment's head is not `remit journal 2` and its number"));
             }
             self.open = Some(open);
         }

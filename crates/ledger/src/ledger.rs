@@ -4,19 +4,25 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::ops::Range;
+use std::pin::pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use remit_ports::{Accepted, Draft, Ledger, LedgerError, LedgerStatus, Replayed, Room};
+use remit_ports::{
+    Accepted, BoxFuture, Committer, Draft, Ledger, LedgerError, LedgerStatus, Replayed, Room,
+};
 use remit_tlog::{Checkpoint, Hash, Note, SigningKey, VerifierKey, WitnessKey};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::board::{self, Board, Cosigned};
 use crate::encode::{self, Prepared};
+use crate::journal::Place;
 use crate::reader::Reader;
 use crate::recover::{OpenError, OpenReport, Recovered, recover};
-use crate::space::Space;
-use crate::writer::{self, DiskRoom, Pending, Progress, Queue, Shared, Writer};
+use crate::room::Maker;
+use crate::space::{Fit, NoRoom, Space};
+use crate::writer::{self, DiskRoom, Pending, Progress, Queue, Shared, Standing, Writer};
 use crate::{Config, Doors, PublishError, publish};
 
 /// A full disk is tried again at most once in this time.
@@ -71,10 +77,10 @@ impl FileLedger {
             next,
             place,
             end,
+            spare: None,
             space: Space::new(free, open, &config),
             pending: Vec::new(),
-            urgent: 0,
-            grow: true,
+            dozing: false,
             disk: DiskRoom::Enough,
             failed: None,
             closing: false,
@@ -83,25 +89,32 @@ impl FileLedger {
         let progress = Progress { durable: next, published, ..Progress::default() };
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
+            taken: AtomicU64::new(next),
+            asked: AtomicU64::new(next),
             work: Condvar::new(),
+            low: Condvar::new(),
+            grown: Notify::new(),
+            segments: Mutex::new(BTreeMap::from([(place.segment, segment.into())])),
             progress: Mutex::new(progress),
             moved: Condvar::new(),
+            publish: Condvar::new(),
             marks: Arc::clone(&reader.marks),
         });
-        let mut writer = Writer {
+        let writer = Writer { shared: Arc::clone(&shared) };
+        let maker = Maker {
             shared: Arc::clone(&shared),
             config: Arc::clone(&config),
             doors: doors.clone(),
-            segments: BTreeMap::from([(place.segment, segment)]),
         };
         // Before anybody can append, there is room or it is known that there is none.
-        writer.grow();
+        maker.grow();
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             thread::Builder::new().name(name.to_owned()).spawn(run).map_err(OpenError::Thread)
         };
         let (every, for_publisher) = (config.publish_every, Arc::clone(&shared));
         let threads = vec![
             spawn("ledger-writer", Box::new(move || writer.run()))?,
+            spawn("ledger-room", Box::new(move || maker.run()))?,
             spawn(
                 "ledger-publisher",
                 Box::new(move || writer::publish(&for_publisher, publisher, every)),
@@ -179,11 +192,13 @@ impl FileLedger {
         let target = progress.durable;
         progress.asked = progress.asked.saturating_add(1);
         let mine = progress.asked;
-        self.shared.moved.notify_all();
+        self.shared.publish.notify_one();
         let progress = self
             .shared
             .moved
-            .wait_while(progress, |p| p.answered < mine && p.published < target && !p.written)
+            .wait_while(progress, |p| {
+                p.answered < mine && p.published < target && p.writer != Standing::Ended
+            })
             .unwrap_or_else(PoisonError::into_inner);
         if progress.published >= target {
             return Ok(progress.published);
@@ -195,16 +210,16 @@ impl FileLedger {
     /// Waits until every record that has its place is on disk, as far as that is still possible;
     /// gives how far the ledger got, and how many records had their place.
     fn durable(&self) -> (MutexGuard<'_, Progress>, u64) {
-        let target = {
-            let mut queue = self.shared.queue();
-            queue.urgent = queue.pending.len();
-            queue.next
-        };
-        self.shared.work.notify_one();
+        let target = self.shared.queue().next;
+        if let Some(last) = target.checked_sub(1) {
+            self.shared.commit(last);
+        }
         let progress = self
             .shared
             .moved
-            .wait_while(self.shared.progress(), |p| p.durable < target && !p.halted)
+            .wait_while(self.shared.progress(), |p| {
+                p.durable < target && p.writer == Standing::Writing
+            })
             .unwrap_or_else(PoisonError::into_inner);
         (progress, target)
     }
@@ -229,41 +244,53 @@ impl FileLedger {
             return Err(LedgerError::Busy);
         }
         check_parents(&prepared, &queue, asked.settles)?;
-        if queue.space.take(asked).is_err() {
-            return Err(self.no_room(&mut queue));
+        match (queue.space.take(asked), queue.spare) {
+            (Ok(Fit::Here), _) => {}
+            (Ok(Fit::Next), Some(spare)) => {
+                (queue.place, queue.end) = (Place::start_of(spare.number), spare.end);
+                queue.spare = None;
+            }
+            // INVARIANT: there is room in the next segment only if there is one.
+            (Ok(Fit::Next), None) | (Err(NoRoom), _) => return Err(self.no_room(&mut queue)),
         }
         if queue.disk == DiskRoom::Enough && queue.space.is_low() {
-            queue.grow = true;
+            queue.disk = DiskRoom::Wanted;
+            self.shared.low.notify_one();
         }
         let (done, receiver) = oneshot::channel();
         let (index, place) = (queue.next, queue.place);
         queue.next = index.saturating_add(1);
         queue.place.offset = place.offset.saturating_add(asked.size);
         let Prepared { entry, body, leaf, question, .. } = prepared;
-        // The writer has to be told of the first record and of the first that somebody waits for.
-        let urgent = asked.room != Room::Outcome;
-        let calls = queue.pending.is_empty() || (urgent && queue.urgent == 0);
-        queue.urgent += usize::from(urgent);
+        let wake = std::mem::take(&mut queue.dozing);
         queue.pending.push(Pending { index, place, entry, body, leaf, question, done });
         drop(queue);
-        if calls {
+        if wake {
             self.shared.work.notify_one();
         }
-        Ok(Accepted::assertion(index, receiver))
+        if asked.room == Room::Restriction {
+            // A stop is in force already: a crash must not find it unrecorded, whoever waits for it.
+            self.shared.commit(index);
+        }
+        let committer: Arc<dyn Committer> = Arc::<Shared>::clone(&self.shared);
+        Ok(Accepted::assertion(index, receiver, Some(committer)))
     }
 
     /// There is no room: asks for more, and says whether waiting a moment helps.
     fn no_room(&self, queue: &mut Queue) -> LedgerError {
         let now = self.doors.clock.monotonic();
-        let (ask, answer) = match queue.disk {
-            DiskRoom::Enough => (true, LedgerError::Busy),
-            DiskRoom::Full { tried } => {
-                (now.saturating_sub(tried) >= RETRY_NANOS, LedgerError::NoSpace)
+        let answer = match &mut queue.disk {
+            DiskRoom::Full { tried, again } => {
+                *again |= now.saturating_sub(*tried) >= RETRY_NANOS;
+                LedgerError::NoSpace
+            }
+            disk => {
+                *disk = DiskRoom::Wanted;
+                LedgerError::Busy
             }
         };
-        if ask {
-            queue.grow = true;
-            self.shared.work.notify_one();
+        if queue.disk.is_asked() {
+            self.shared.low.notify_one();
         }
         answer
     }
@@ -295,6 +322,21 @@ impl Ledger for FileLedger {
     fn append(&self, draft: Draft) -> Result<Accepted, LedgerError> {
         let prepared = encode::prepare(draft, &self.config, &self.doors, self.key.name())?;
         self.enqueue(prepared)
+    }
+
+    fn room(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let mut grown = pin!(self.shared.grown.notified());
+            // From here on nothing is missed.
+            grown.as_mut().enable();
+            let waits = {
+                let queue = self.shared.queue();
+                queue.disk.is_asked() || queue.pending.len() >= self.config.queue
+            };
+            if waits {
+                grown.await;
+            }
+        })
     }
 
     fn sync(&self) -> Result<(), LedgerError> {
@@ -330,7 +372,7 @@ impl Ledger for FileLedger {
     fn status(&self) -> LedgerStatus {
         let refusing = {
             let mut queue = self.shared.queue();
-            let no_space = queue.disk != DiskRoom::Enough && !queue.space.permits(SMALL_PERMIT);
+            let no_space = queue.disk.is_full() && !queue.space.permits(SMALL_PERMIT);
             // Who waits for it to be ready again before calling must not wait for ever.
             let full = no_space.then(|| self.no_room(&mut queue));
             queue.failed.clone().or(full)
@@ -349,6 +391,7 @@ impl Drop for FileLedger {
     fn drop(&mut self) {
         self.shared.queue().closing = true;
         self.shared.work.notify_all();
+        self.shared.low.notify_all();
         let threads =
             std::mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {

@@ -33,6 +33,7 @@ mod publish;
 mod reader;
 pub mod reconcile;
 mod recover;
+mod room;
 mod seal;
 mod space;
 mod verify;

@@ -193,6 +193,7 @@ pub(crate) fn recover(
         done => done?,
     }
     let (place, _) = cursor.position();
+    remove_ahead(config, place.segment);
     let path = journal::path(&config.journal(), place.segment);
     let segment = doors.files.segment(&path).map_err(|why| io_error(&path, why))?;
     let end = fs::metadata(&path).map_err(|why| io_error(&path, why))?.len();
@@ -274,9 +275,11 @@ pub(crate) fn start_segment(
     })
 }
 
-/// Removes a segment that holds no record.
-pub(crate) fn remove_segment(config: &Config, number: u32) {
-    remove(&journal::path(&config.journal(), number));
+/// Removes the segments after `current`, which were made ahead and hold no record.
+fn remove_ahead(config: &Config, current: u32) {
+    let later =
+        (current.saturating_add(1)..).map(|number| journal::path(&config.journal(), number));
+    later.take_while(|path| path.exists()).for_each(|path| remove(&path));
 }
 
 /// Removes a file that nothing depends on: one that stays is found empty at the next start.
@@ -398,7 +401,7 @@ fn cut_off(config: &Config, doors: &Doors, segment: u32, cut: &Cut) -> Result<()
                 why: "a record is damaged although later ones exist: restore the journal",
             }));
         }
-        (later..=after.position().0.segment).for_each(|number| remove_segment(config, number));
+        remove_ahead(config, segment);
     }
     let path = journal::path(&dir, segment);
     let zero = || {

@@ -1,17 +1,22 @@
 //! Bodies: salted commitments in the entry, AES-256-GCM under the task's key beside it.
 //!
-//! The plaintext is canonical JSON, field name → `{"salt": <32 hex digits>, "value": <text>}`,
-//! where `value` is the field's JSON text as a string, so that no parser can change what was
-//! committed to. The ciphertext is stored as nonce ‖ ciphertext ‖ tag. The associated data names
-//! task and sequence number, so that a body opens only under the entry it was written for.
+//! The plaintext is the body's fields in the order of their names, each as
+//!
+//! ```text
+//! u8  length of the name, name
+//! 16  salt
+//! u32 length of the text (big endian), the field's JSON text
+//! ```
+//!
+//! so that the text is what was committed to byte for byte, in any language. The ciphertext is stored
+//! as nonce ‖ ciphertext ‖ tag. The associated data names task and sequence number, so that a body
+//! opens only under the entry it was written for.
 
 use std::collections::BTreeMap;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use data_encoding::HEXLOWER;
 use remit_model::{Digest, Entropy};
 use remit_ports::{Body, BodyKey, Entry, Subject};
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// Why a body cannot be sealed or opened.
@@ -21,33 +26,16 @@ pub(crate) enum SealError {
     Seal,
     #[error("the body does not decrypt under its task's key")]
     Open,
-    #[error("the body is not a map of salted fields: {0}")]
-    Shape(String),
+    #[error("the body is not a list of salted fields")]
+    Shape,
     #[error("the field `{0}` does not fit its commitment")]
     Commitment(String),
     #[error("the fields of the body are not those the entry commits to")]
     Fields,
 }
 
-/// A field as it is written.
-#[derive(Serialize)]
-struct Salted<'a> {
-    salt: String,
-    value: &'a str,
-}
-
-/// A field as it is read back.
-#[derive(Deserialize)]
-struct Field {
-    salt: String,
-    value: String,
-}
-
-impl Drop for Field {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.value);
-    }
-}
+/// Bytes of a salt.
+const SALT: usize = 16;
 
 /// A body ready for the journal: what the entry says of it, and its ciphertext.
 #[derive(Debug, Default)]
@@ -61,9 +49,9 @@ fn commitment(salt: &[u8], name: &str, text: &str) -> Digest {
     Digest::of_all(&[salt, &[0], name.as_bytes(), &[0], text.as_bytes()])
 }
 
-/// `remit-body-v1 <task> <sequence>`, with `-` for the node itself.
+/// `remit-body-v2 <task> <sequence>`, with `-` for the node itself.
 fn identity(task: Option<&str>, sequence: u64) -> String {
-    format!("remit-body-v1 {} {sequence}", task.unwrap_or("-"))
+    format!("remit-body-v2 {} {sequence}", task.unwrap_or("-"))
 }
 
 fn cipher(key: &BodyKey) -> Result<LessSafeKey, aws_lc_rs::error::Unspecified> {
@@ -72,7 +60,7 @@ fn cipher(key: &BodyKey) -> Result<LessSafeKey, aws_lc_rs::error::Unspecified> {
 
 /// Commits to each field and encrypts them. An empty body seals to nothing.
 ///
-/// Errors: the cipher refuses.
+/// Errors: a name or text is too long, or the cipher refuses.
 pub(crate) fn seal(
     body: &Body,
     subject: Option<&Subject>,
@@ -82,19 +70,23 @@ pub(crate) fn seal(
     if body.is_empty() {
         return Ok(Sealed::default());
     }
-    let (mut commitments, mut fields) = (BTreeMap::new(), BTreeMap::new());
-    for (name, value) in body {
-        let mut salt = [0; 16];
-        entropy.fill(&mut salt);
-        commitments.insert(name.clone(), commitment(&salt, name, value));
-        fields.insert(name.as_str(), Salted { salt: HEXLOWER.encode(&salt), value });
-    }
+    let mut commitments = BTreeMap::new();
     let mut nonce = [0; NONCE_LEN];
     entropy.fill(&mut nonce);
     let aad = identity(subject.map(|s| s.task.as_str()), subject.map_or(0, |s| s.sequence));
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity(body)));
     bytes.extend_from_slice(&nonce);
-    serde_json::to_writer(&mut *bytes, &fields).map_err(|_| SealError::Seal)?;
+    for (name, text) in body {
+        let mut salt = [0; SALT];
+        entropy.fill(&mut salt);
+        commitments.insert(name.clone(), commitment(&salt, name, text));
+        bytes.push(u8::try_from(name.len()).map_err(|_| SealError::Seal)?);
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(&salt);
+        let length = u32::try_from(text.len()).map_err(|_| SealError::Seal)?;
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
     let plain = bytes.get_mut(NONCE_LEN..).unwrap_or_default();
     let tag = cipher(key)
         .and_then(|cipher| {
@@ -106,12 +98,21 @@ pub(crate) fn seal(
     Ok(Sealed { commitments, bytes: std::mem::take(&mut *bytes) })
 }
 
-/// Room for a body: its text is written into the place where it is encrypted. A quarter more is
-/// more than escaping takes of JSON as it comes.
+/// Room for a body, so that its text is written once, into the place where it is encrypted, and no
+/// copy of it stays behind.
 fn capacity(body: &Body) -> usize {
-    /// Nonce, tag, salts and punctuation of a field.
-    const BESIDE: usize = 128;
-    body.iter().map(|(name, value)| name.len() + value.len() + value.len() / 4 + BESIDE).sum()
+    let field = |(name, text): (&String, &String)| 1 + name.len() + SALT + 4 + text.len();
+    NONCE_LEN + body.iter().map(field).sum::<usize>() + AES_256_GCM.tag_len()
+}
+
+/// The next field of a plaintext: its name, salt and text, and what follows.
+fn field(plain: &[u8]) -> Option<(&str, [u8; SALT], &str, &[u8])> {
+    let (length, rest) = plain.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*length))?;
+    let (salt, rest) = rest.split_first_chunk::<SALT>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (text, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    Some((str::from_utf8(name).ok()?, *salt, str::from_utf8(text).ok()?, rest))
 }
 
 /// Decrypts a body and checks every field against the entry's commitments.
@@ -122,24 +123,23 @@ pub(crate) fn open(entry: &Entry, bytes: &[u8], key: &BodyKey) -> Result<Body, S
     let aad = identity(entry.task.as_ref().map(remit_model::TaskId::as_str), entry.seq);
     let mut sealed = Zeroizing::new(sealed.to_vec());
     let nonce = Nonce::assume_unique_for_key(*nonce);
-    let text = cipher(key)
+    let mut plain = &*cipher(key)
         .map_err(|_| SealError::Open)?
         .open_in_place(nonce, Aad::from(aad.as_bytes()), &mut sealed)
         .map_err(|_| SealError::Open)?;
-    let fields: BTreeMap<String, Field> =
-        serde_json::from_slice(text).map_err(|why| SealError::Shape(why.to_string()))?;
-    if !fields.keys().eq(entry.commitments.keys()) {
-        return Err(SealError::Fields);
-    }
     let mut body = Body::new();
-    for (name, mut field) in fields {
-        let salt = HEXLOWER
-            .decode(field.salt.as_bytes())
-            .map_err(|why| SealError::Shape(why.to_string()))?;
-        if entry.commitments.get(&name) != Some(&commitment(&salt, &name, &field.value)) {
-            return Err(SealError::Commitment(name));
+    while !plain.is_empty() {
+        let (name, salt, text, rest) = field(plain).ok_or(SealError::Shape)?;
+        if entry.commitments.get(name) != Some(&commitment(&salt, name, text)) {
+            return Err(SealError::Commitment(name.to_owned()));
         }
-        body.insert(name, std::mem::take(&mut field.value));
+        if body.insert(name.to_owned(), text.to_owned()).is_some() {
+            return Err(SealError::Fields);
+        }
+        plain = rest;
+    }
+    if !body.keys().eq(entry.commitments.keys()) {
+        return Err(SealError::Fields);
     }
     Ok(body)
 }

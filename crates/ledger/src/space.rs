@@ -12,10 +12,21 @@ use remit_ports::Room;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-/// The room of the segment that is being written.
+/// Which segment a record goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// The one that is being written.
+    Here,
+    /// The next one, and all after it too.
+    Next,
+}
+
+/// The room of the segment that is being written, and of the next one.
 #[derive(Clone, Debug)]
 pub(crate) struct Space {
     free: u64,
+    /// In the segment that comes next; 0 if there is none yet.
+    spare: u64,
     /// Decisions without an outcome; each has `outcome_reserve` kept for it.
     open: BTreeSet<u64>,
     outcome_reserve: u64,
@@ -41,6 +52,7 @@ impl Space {
     pub(crate) fn new(free: u64, open: BTreeSet<u64>, config: &crate::Config) -> Self {
         Self {
             free,
+            spare: 0,
             open,
             outcome_reserve: config.outcome_reserve,
             restriction_reserve: config.restriction_reserve,
@@ -48,8 +60,9 @@ impl Space {
         }
     }
 
-    /// Takes the room for a record, or nothing.
-    pub(crate) fn take(&mut self, asked: Asked) -> Result<(), NoRoom> {
+    /// Takes the room for a record, or nothing. A record that may use ordinary room alone goes to the
+    /// next segment where this one has none, once that can hold all that is reserved.
+    pub(crate) fn take(&mut self, asked: Asked) -> Result<Fit, NoRoom> {
         let outcomes = self.outcomes();
         let kept = match asked.room {
             Room::Permit => outcomes
@@ -63,9 +76,16 @@ impl Space {
                 if own { others } else { others.saturating_add(self.restriction_reserve) }
             }
         };
-        if asked.size.saturating_add(kept) > self.free {
+        let needed = asked.size.saturating_add(kept);
+        let moves = matches!(asked.room, Room::Permit | Room::Ordinary);
+        let fit = if needed <= self.free {
+            Fit::Here
+        } else if moves && needed <= self.spare {
+            self.free = std::mem::take(&mut self.spare);
+            Fit::Next
+        } else {
             return Err(NoRoom);
-        }
+        };
         self.free = self.free.saturating_sub(asked.size);
         if asked.room == Room::Permit {
             self.open.insert(asked.index);
@@ -73,7 +93,7 @@ impl Space {
         if let Some(decision) = asked.settles {
             self.open.remove(&decision);
         }
-        Ok(())
+        Ok(fit)
     }
 
     /// Whether `decision` has no outcome yet.
@@ -84,16 +104,21 @@ impl Space {
     /// Whether a permit of `size` bytes would be taken.
     pub(crate) fn permits(&self, size: u64) -> bool {
         let kept = self.reserved().saturating_add(self.outcome_reserve);
-        size.saturating_add(kept) <= self.free
+        size.saturating_add(kept) <= self.free.max(self.spare)
     }
 
     /// Whether more room should be made.
     pub(crate) fn is_low(&self) -> bool {
-        self.free < self.wanted()
+        self.free.saturating_add(self.spare) < self.wanted()
+    }
+
+    /// Whether there is so much room that none has to be made for a while.
+    pub(crate) fn is_ample(&self) -> bool {
+        self.free.max(self.spare) >= self.wanted().saturating_mul(2)
     }
 
     /// The least room that should be free.
-    pub(crate) fn wanted(&self) -> u64 {
+    fn wanted(&self) -> u64 {
         self.reserved().saturating_add(self.headroom)
     }
 
@@ -102,9 +127,9 @@ impl Space {
         self.free = self.free.saturating_add(bytes);
     }
 
-    /// A new segment with `free` bytes is used from now on.
-    pub(crate) fn move_to(&mut self, free: u64) {
-        self.free = free;
+    /// More room was made in the next segment.
+    pub(crate) fn grow_spare(&mut self, bytes: u64) {
+        self.spare = self.spare.saturating_add(bytes);
     }
 
     fn outcomes(&self) -> u64 {

@@ -1,26 +1,31 @@
 //! Group commit: one thread takes every record that waits, writes and syncs them once, and tells
-//! every waiter. It also makes room ahead of time. A second thread publishes.
+//! every waiter. A second thread makes room ahead of it, a third publishes.
+//!
+//! A record is committed when somebody who waits for it asks ([`Committer`]), and they ask only once
+//! nothing else is ready to run: by then every other call that could be decided has added its record,
+//! so that many share a sync under load, and a lone caller waits for nobody.
 //!
 //! Nobody waits for an outcome: an intent without one is settled as `unknown` by the next start
-//! (promise R2). So an outcome does not ask for a sync of its own but goes with the next record that
-//! somebody waits for, or after [`LINGER`]; a lone caller pays for one sync a call, not for two.
+//! (promise R2). So an outcome goes with the next record that somebody waits for, or after
+//! [`LINGER`]; a lone caller pays for one sync a call, not for two.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use remit_model::Digest;
-use remit_ports::{LedgerError, Receipt};
-use tokio::sync::oneshot;
+use remit_ports::{Committer, LedgerError, Receipt};
+use tokio::sync::{Notify, oneshot};
 
-use crate::files::{self, Segment};
+use crate::files::Segment;
+use crate::frame;
 use crate::journal::Place;
 use crate::publish::Publisher;
 use crate::reader::Marks;
-use crate::recover::{OpenError, remove_segment, start_segment};
+use crate::room::Spare;
 use crate::space::Space;
-use crate::{Config, Doors, frame};
 
 /// How long outcomes wait for a record that somebody waits for. Longer than a call of a busy agent
 /// takes, so that its next decision takes them along.
@@ -37,13 +42,27 @@ pub(crate) struct Pending {
     pub(crate) done: oneshot::Sender<Result<Receipt, LedgerError>>,
 }
 
-/// How the last attempt to make more room went.
+/// Whether more room is to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DiskRoom {
-    /// It was made.
+    /// There is enough ahead.
     Enough,
-    /// The disk was full; last tried at this time on the monotonic clock.
-    Full { tried: u64 },
+    /// It is asked for.
+    Wanted,
+    /// The disk was full when it was tried, at this time on the monotonic clock; whether to try again.
+    Full { tried: u64, again: bool },
+}
+
+impl DiskRoom {
+    /// Whether room is to be made now.
+    pub(crate) fn is_asked(self) -> bool {
+        matches!(self, Self::Wanted | Self::Full { again: true, .. })
+    }
+
+    /// Whether the disk would give no more.
+    pub(crate) fn is_full(self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
 }
 
 /// Owned by whoever appends and by the writer.
@@ -54,16 +73,28 @@ pub(crate) struct Queue {
     pub(crate) place: Place,
     /// The end of the allocated room in that segment.
     pub(crate) end: u64,
+    /// The segment that comes next, if it is made already.
+    pub(crate) spare: Option<Spare>,
     pub(crate) space: Space,
     pub(crate) pending: Vec<Pending>,
-    /// How many of them somebody waits for.
-    pub(crate) urgent: usize,
-    /// More room is asked for.
-    pub(crate) grow: bool,
+    /// The writer sleeps until it is told of a record.
+    pub(crate) dozing: bool,
     pub(crate) disk: DiskRoom,
     /// Set once; nothing is taken any more.
     pub(crate) failed: Option<LedgerError>,
     pub(crate) closing: bool,
+}
+
+/// What becomes of the writer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It writes what comes.
+    #[default]
+    Writing,
+    /// A write failed: nothing more becomes durable.
+    Failed,
+    /// It has ended.
+    Ended,
 }
 
 /// Owned by the writer and the publisher, read by everybody.
@@ -76,23 +107,66 @@ pub(crate) struct Progress {
     /// How often somebody asked to publish at once, and how many of these were answered.
     pub(crate) asked: u64,
     pub(crate) answered: u64,
+    /// The publisher waits for something to publish.
+    pub(crate) idle: bool,
     /// Why the last attempt to publish failed.
     pub(crate) trouble: Option<String>,
-    /// Nothing more becomes durable, because the journal failed or the ledger closes.
-    pub(crate) halted: bool,
-    /// The writer has ended.
-    pub(crate) written: bool,
+    pub(crate) writer: Standing,
 }
 
 pub(crate) struct Shared {
     pub(crate) queue: Mutex<Queue>,
+    /// How many records the writer has taken; changed under the queue's lock.
+    pub(crate) taken: AtomicU64,
+    /// Up to where somebody asked for them to be committed.
+    pub(crate) asked: AtomicU64,
     pub(crate) work: Condvar,
+    /// More room is asked for.
+    pub(crate) low: Condvar,
+    /// Room was made, or cannot be; or the queue is shorter.
+    pub(crate) grown: Notify,
+    /// The segments that records may still be written to: the current one, the spare, and for a
+    /// moment the one before.
+    pub(crate) segments: Mutex<BTreeMap<u32, Arc<dyn Segment>>>,
     pub(crate) progress: Mutex<Progress>,
+    /// The ledger got further, for whoever waits for that.
     pub(crate) moved: Condvar,
+    /// There is something to publish, or somebody asks for it; for the publisher alone, which must not
+    /// be woken by each group while it paces itself.
+    pub(crate) publish: Condvar,
     pub(crate) marks: Arc<Marks>,
 }
 
+impl Committer for Shared {
+    fn commit(&self, index: u64) {
+        let before = self.asked.fetch_max(index.saturating_add(1), Ordering::AcqRel);
+        // After that, because a record that the writer took before it was asked for is under way.
+        let taken = self.taken.load(Ordering::Acquire);
+        if index < taken || before > taken {
+            return;
+        }
+        // The writer looks under the lock before it sleeps, so that it cannot miss this.
+        drop(self.queue());
+        self.work.notify_one();
+    }
+}
+
 impl Shared {
+    /// Whether somebody waits for a record that was not taken yet.
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire) > self.taken.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn segments(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<dyn Segment>>> {
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An open segment.
+    pub(crate) fn segment(&self, number: u32) -> io::Result<Arc<dyn Segment>> {
+        let segment = self.segments().get(&number).map(Arc::clone);
+        segment.ok_or_else(|| io::Error::other("the segment is not open"))
+    }
+
     pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,58 +176,53 @@ impl Shared {
     }
 }
 
-/// What the writer thread owns.
+/// Writes the records.
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) config: Arc<Config>,
-    pub(crate) doors: Doors,
-    /// The segments that records may still be written to: the current one, and for a moment the
-    /// one before.
-    pub(crate) segments: BTreeMap<u32, Box<dyn Segment>>,
 }
 
 impl Writer {
     /// Runs until the ledger closes.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(&self) {
         loop {
-            let (batch, grow, last) = self.wait();
+            let (batch, last) = self.wait();
             if !batch.is_empty() {
                 self.write(batch);
-            }
-            if grow {
-                self.grow();
             }
             if last {
                 break;
             }
         }
-        let mut progress = self.shared.progress();
-        (progress.halted, progress.written) = (true, true);
-        drop(progress);
+        self.shared.progress().writer = Standing::Ended;
         self.shared.moved.notify_all();
+        self.shared.publish.notify_one();
     }
 
-    fn wait(&self) -> (Vec<Pending>, bool, bool) {
-        let calm = |q: &mut Queue| q.urgent == 0 && !q.grow && !q.closing;
-        let queue = self.shared.queue();
-        let queue = self
-            .shared
-            .work
-            .wait_while(queue, |q| q.pending.is_empty() && calm(q))
-            .unwrap_or_else(PoisonError::into_inner);
-        let (mut queue, _) = self
-            .shared
-            .work
-            .wait_timeout_while(queue, LINGER, calm)
-            .unwrap_or_else(PoisonError::into_inner);
-        queue.urgent = 0;
+    /// The next records to write, and whether they are the last.
+    fn wait(&self) -> (Vec<Pending>, bool) {
+        let shared = &*self.shared;
+        let calm = |q: &mut Queue| !shared.is_asked() && !q.closing;
+        let linger = |queue| {
+            let waited = shared.work.wait_timeout_while(queue, LINGER, calm);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        };
+        // Awake for a while whether or not anything waits: after a decision comes its outcome, which
+        // then need not wake anybody.
+        let mut queue = linger(shared.queue());
+        if queue.pending.is_empty() && calm(&mut queue) {
+            queue.dozing = true;
+            let slept = shared.work.wait_while(queue, |q| q.pending.is_empty() && calm(q));
+            queue = slept.unwrap_or_else(PoisonError::into_inner);
+            queue.dozing = false;
+            queue = linger(queue);
+        }
+        shared.taken.store(queue.next, Ordering::Release);
         let batch = std::mem::take(&mut queue.pending);
-        let grow = std::mem::take(&mut queue.grow) && queue.failed.is_none();
-        (batch, grow, queue.closing)
+        (batch, queue.closing)
     }
 
     /// One group: durable and answered, or the ledger has failed.
-    fn write(&mut self, batch: Vec<Pending>) {
+    fn write(&self, batch: Vec<Pending>) {
         let written = {
             let failed = self.shared.queue().failed.clone();
             failed.map_or_else(|| self.commit(&batch).map_err(|why| failure(&why)), Err)
@@ -166,9 +235,16 @@ impl Writer {
             self.shared.marks.note(item.index, item.place);
         }
         if let Some(last) = batch.last() {
-            self.shared.progress().durable = last.index.saturating_add(1);
+            let mut progress = self.shared.progress();
+            progress.durable = last.index.saturating_add(1);
+            let wake = std::mem::take(&mut progress.idle);
+            drop(progress);
             self.shared.moved.notify_all();
-            self.segments.retain(|number, _| *number >= last.place.segment);
+            if wake {
+                self.shared.publish.notify_one();
+            }
+            self.shared.grown.notify_waiters();
+            self.shared.segments().retain(|number, _| *number >= last.place.segment);
         }
         for Pending { index, leaf, question, done, .. } in batch {
             // A waiter that went away is no reason not to have written.
@@ -181,8 +257,7 @@ impl Writer {
     fn commit(&self, batch: &[Pending]) -> io::Result<()> {
         for run in batch.chunk_by(|a, b| a.place.segment == b.place.segment) {
             let Some(first) = run.first() else { continue };
-            let segment = self.segments.get(&first.place.segment);
-            let segment = segment.ok_or_else(|| io::Error::other("the segment is not open"))?;
+            let segment = self.shared.segment(first.place.segment)?;
             let mut bytes = Vec::new();
             for item in run {
                 frame::write(&mut bytes, item.index, &item.entry, &item.body);
@@ -201,97 +276,10 @@ impl Writer {
             queue.failed = Some(why.clone());
             std::mem::take(&mut queue.pending)
         };
-        self.shared.progress().halted = true;
+        self.shared.progress().writer = Standing::Failed;
         self.shared.moved.notify_all();
         for item in batch.into_iter().chain(waiting) {
             let _: Result<(), _> = item.done.send(Err(why.clone()));
-        }
-    }
-
-    /// Makes room until there is as much as wanted, in this segment or in a new one.
-    pub(crate) fn grow(&mut self) {
-        loop {
-            let (place, end, missing) = {
-                let queue = self.shared.queue();
-                let missing = queue.space.is_low().then(|| queue.space.wanted().saturating_mul(2));
-                (queue.place, queue.end, missing)
-            };
-            let Some(missing) = missing else {
-                self.shared.queue().disk = DiskRoom::Enough;
-                return;
-            };
-            let grown = self.make_room(place.segment, end, self.chunks(missing));
-            if let Err(why) = grown {
-                let tried = self.doors.clock.monotonic();
-                self.shared.queue().disk = DiskRoom::Full { tried };
-                if files::is_full(&why) {
-                    tracing::warn!(%why, "no room for the journal to grow: permits are refused");
-                } else {
-                    tracing::error!(%why, "the journal cannot grow: permits are refused");
-                }
-                return;
-            }
-        }
-    }
-
-    /// In chunks, rounded up.
-    fn chunks(&self, bytes: u64) -> u64 {
-        bytes.div_ceil(self.config.chunk.max(1)).saturating_mul(self.config.chunk)
-    }
-
-    /// As much as asked for, here or in a new segment; on a nearly full disk a little, here.
-    fn make_room(&mut self, segment: u32, end: u64, bytes: u64) -> io::Result<()> {
-        let grown = if end.saturating_add(bytes) <= self.config.segment.max(bytes) {
-            self.extend(segment, end, bytes)
-        } else {
-            self.follow(segment.saturating_add(1), bytes)
-        };
-        match grown {
-            Err(why) if files::is_full(&why) => self.extend(segment, end, self.config.chunk),
-            other => other,
-        }
-    }
-
-    fn extend(&self, number: u32, end: u64, bytes: u64) -> io::Result<()> {
-        let segment = self.segments.get(&number);
-        let segment = segment.ok_or_else(|| io::Error::other("the segment is not open"))?;
-        let to = end.saturating_add(bytes);
-        segment.allocate(end, to)?;
-        let mut queue = self.shared.queue();
-        queue.end = to;
-        queue.space.grow(bytes);
-        Ok(())
-    }
-
-    /// Begins the next segment; what is left of the old one stays zeros. By the time it is used it
-    /// must hold all that is reserved then, which may be more than when it was made.
-    fn follow(&mut self, number: u32, bytes: u64) -> io::Result<()> {
-        let segment = start_segment(&self.config, &self.doors, number, bytes);
-        let segment = segment.map_err(|why| match why {
-            OpenError::Io { why, .. } => why,
-            other => io::Error::other(other.to_string()),
-        })?;
-        let mut end = frame::HEAD.saturating_add(bytes);
-        loop {
-            let wanted = {
-                let mut queue = self.shared.queue();
-                let room = end.saturating_sub(frame::HEAD);
-                let wanted = queue.space.wanted();
-                if room >= wanted {
-                    queue.place = Place::start_of(number);
-                    queue.end = end;
-                    queue.space.move_to(room);
-                    self.segments.insert(number, segment);
-                    return Ok(());
-                }
-                wanted
-            };
-            let to = frame::HEAD.saturating_add(self.chunks(wanted.saturating_mul(2)));
-            if let Err(why) = segment.allocate(end, to) {
-                remove_segment(&self.config, number);
-                return Err(why);
-            }
-            end = to;
         }
     }
 }
@@ -303,14 +291,17 @@ fn failure(why: &io::Error) -> LedgerError {
 /// Publishes what is durable, at most once in `every`, until nothing more can come.
 pub(crate) fn publish(shared: &Shared, mut publisher: Publisher, every: Duration) {
     loop {
-        let progress = shared.progress();
-        let progress = shared
-            .moved
-            .wait_while(progress, |p| {
-                p.durable == p.published && p.asked == p.answered && !p.written
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        let (target, asked, last) = (progress.durable, progress.asked, progress.written);
+        let mut progress = shared.progress();
+        while progress.durable == progress.published
+            && progress.asked == progress.answered
+            && progress.writer != Standing::Ended
+        {
+            progress.idle = true;
+            progress = shared.publish.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+        progress.idle = false;
+        let (target, asked, last) =
+            (progress.durable, progress.asked, progress.writer == Standing::Ended);
         drop(progress);
         let result = publisher.publish(target);
         if let Err(why) = &result {
@@ -326,9 +317,9 @@ pub(crate) fn publish(shared: &Shared, mut publisher: Publisher, every: Duration
             break;
         }
         let pause = if failed { every.max(Duration::from_secs(1)) } else { every };
-        let paced = shared
-            .moved
-            .wait_timeout_while(progress, pause, |p| p.asked == p.answered && !p.written);
+        let paced = shared.publish.wait_timeout_while(progress, pause, |p| {
+            p.asked == p.answered && p.writer != Standing::Ended
+        });
         drop(paced);
     }
 }

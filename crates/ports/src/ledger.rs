@@ -7,9 +7,13 @@
 //! later append is refused until a restart has recovered it. Room for outcomes and restrictions is
 //! reserved, so that a full disk refuses permits first (promise R2).
 
+use std::fmt;
+use std::sync::Arc;
+
 use remit_model::Digest;
 use tokio::sync::oneshot;
 
+use crate::BoxFuture;
 use crate::record::{Body, Clear, Entry, Kind, Pins, Subject};
 
 /// Which reservation a record draws on.
@@ -81,8 +85,8 @@ pub enum LedgerError {
     /// There is no room on the disk; it may come back.
     #[error("the ledger has no room left on its disk: free some, calls are refused until then")]
     NoSpace,
-    /// More records wait than may; try again.
-    #[error("the ledger's queue is full: try again")]
+    /// There is no room yet: the disk is slower than what comes. See [`Ledger::room`].
+    #[error("the ledger's disk does not keep up: try again")]
     Busy,
     /// The record is larger than an entry may be (65,535 bytes) or its body than a body may be.
     #[error("the record is too large: {0}")]
@@ -98,20 +102,38 @@ pub enum LedgerError {
     Damaged(String),
     /// The body's key could not be had.
     #[error(transparent)]
-    Key(#[from] std::sync::Arc<crate::keys::KeyError>),
+    Key(#[from] Arc<crate::keys::KeyError>),
+}
+
+/// Who commits records, as far as whoever waits for one has a say.
+pub trait Committer: Send + Sync {
+    /// Somebody waits for the record at `index` and nothing else is ready to run here, so that
+    /// waiting for company would only cost time.
+    fn commit(&self, index: u64);
 }
 
 /// A record that has its place and will be durable soon.
-#[derive(Debug)]
 pub struct Accepted {
     index: u64,
     done: oneshot::Receiver<Result<Receipt, LedgerError>>,
+    committer: Option<Arc<dyn Committer>>,
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Accepted({})", self.index)
+    }
 }
 
 impl Accepted {
-    /// A record at `index`, and where its receipt will come from. Reserved for ledgers.
-    pub fn assertion(index: u64, done: oneshot::Receiver<Result<Receipt, LedgerError>>) -> Self {
-        Self { index, done }
+    /// A record at `index`, where its receipt will come from, and who commits it if asked: `None`
+    /// for a ledger that needs no asking. Reserved for ledgers.
+    pub fn assertion(
+        index: u64,
+        done: oneshot::Receiver<Result<Receipt, LedgerError>>,
+        committer: Option<Arc<dyn Committer>>,
+    ) -> Self {
+        Self { index, done, committer }
     }
 
     /// The index it will have.
@@ -119,11 +141,16 @@ impl Accepted {
         self.index
     }
 
-    /// Waits until it is on disk.
+    /// Waits until it is on disk. Everything else that is ready has its turn first and may add
+    /// records of its own: then one sync is asked for, for all of them.
     ///
     /// Errors: the write failed, or the ledger was dropped; whether the record is on disk is then
     /// unknown until a restart.
     pub async fn durable(self) -> Result<Receipt, LedgerError> {
+        if let Some(committer) = self.committer {
+            tokio::task::yield_now().await;
+            committer.commit(self.index);
+        }
         self.done
             .await
             .unwrap_or_else(|_| Err(LedgerError::Failed("the writer stopped".to_owned())))
@@ -160,6 +187,10 @@ pub trait Ledger: Send + Sync {
     ///
     /// Errors: nothing was taken and nothing will be written.
     fn append(&self, draft: Draft) -> Result<Accepted, LedgerError>;
+
+    /// Waits until a record that was refused as [`LedgerError::Busy`] may be taken; returns at once if
+    /// that is so already. Whether it is shows when it is appended again.
+    fn room(&self) -> BoxFuture<'_, ()>;
 
     /// Waits until every record that has its place is on disk.
     ///

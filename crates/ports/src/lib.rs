@@ -17,7 +17,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use keys::{BodyKey, BodyKeys, KeyError};
-pub use ledger::{Accepted, Draft, Ledger, LedgerError, LedgerStatus, Receipt, Replayed, Room};
+pub use ledger::{
+    Accepted, Committer, Draft, Ledger, LedgerError, LedgerStatus, Receipt, Replayed, Room,
+};
 pub use record::{Body, Clear, Entry, Kind, Outcome, Parent, Pins, Subject};
 pub use stage::{Armed, Done, Drafted, Outbound, Recorded, Reply, Settled, Ticket};
 pub use store::{Projection, Store, StoreError};

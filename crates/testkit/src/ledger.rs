@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use remit_model::{Clock, Digest, TaskId};
 use remit_ports::record::VERSION;
 use remit_ports::{
-    Accepted, Body, BodyKeys, Draft, Entry, Kind, Ledger, LedgerError, LedgerStatus, Parent,
-    Receipt, Replayed, Room,
+    Accepted, Body, BodyKeys, BoxFuture, Draft, Entry, Kind, Ledger, LedgerError, LedgerStatus,
+    Parent, Receipt, Replayed, Room,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::fault::{Fault, lock};
 
@@ -25,6 +26,8 @@ pub struct MemoryLedger {
     clock: Arc<dyn Clock>,
     keys: Arc<dyn BodyKeys>,
     state: Mutex<State>,
+    /// Told when the queue is no longer full.
+    room: Notify,
 }
 
 #[derive(Default)]
@@ -69,7 +72,7 @@ impl fmt::Debug for MemoryLedger {
 impl MemoryLedger {
     /// An empty log. Bodies can be read back while `keys` has their task's key.
     pub fn new(clock: Arc<dyn Clock>, keys: Arc<dyn BodyKeys>) -> Self {
-        Self { clock, keys, state: Mutex::default() }
+        Self { clock, keys, state: Mutex::default(), room: Notify::new() }
     }
 
     /// Whether the disk is full: permits and ordinary records are refused, reserved outcomes and
@@ -87,6 +90,7 @@ impl MemoryLedger {
     /// and outcomes.
     pub fn set_busy(&self, busy: bool) {
         lock(&self.state).shortage = busy.then_some(Shortage::Queue);
+        self.room.notify_waiters();
     }
 
     /// From now on records are taken but do not become durable.
@@ -285,7 +289,17 @@ impl Ledger for MemoryLedger {
         if !state.held {
             state.flush();
         }
-        Ok(Accepted::assertion(index, waiting))
+        Ok(Accepted::assertion(index, waiting, None))
+    }
+
+    fn room(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let mut room = pin!(self.room.notified());
+            room.as_mut().enable();
+            if lock(&self.state).shortage == Some(Shortage::Queue) {
+                room.await;
+            }
+        })
     }
 
     /// A log that is told to hold its records says so instead of waiting.

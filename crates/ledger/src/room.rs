@@ -1,0 +1,126 @@
+//! Room for the journal, made ahead of the records by a thread of its own: a record that has its
+//! place waits for one sync, never for a disk that is being filled with zeros.
+//!
+//! The segment that is written to grows until it has its size. Then the next one is made beside it
+//! and grows, and records go over to it once they do not fit here any more ([`Space`]).
+//!
+//! [`Space`]: crate::space::Space
+
+use std::io;
+use std::sync::{Arc, PoisonError};
+
+use crate::files;
+use crate::recover::{OpenError, start_segment};
+use crate::writer::{DiskRoom, Queue, Shared};
+use crate::{Config, Doors, frame};
+
+/// The segment after the one that is written to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spare {
+    pub(crate) number: u32,
+    /// The end of the allocated room in it.
+    pub(crate) end: u64,
+}
+
+/// Makes room.
+pub(crate) struct Maker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) doors: Doors,
+}
+
+impl Maker {
+    /// Runs until the ledger closes.
+    pub(crate) fn run(&self) {
+        loop {
+            let queue = self.shared.queue();
+            let queue = self
+                .shared
+                .low
+                .wait_while(queue, |q| !q.disk.is_asked() && !q.closing)
+                .unwrap_or_else(PoisonError::into_inner);
+            if queue.closing {
+                return;
+            }
+            drop(queue);
+            self.grow();
+        }
+    }
+
+    /// Makes room until there is twice as much as wanted, so that it is not asked for at once again.
+    pub(crate) fn grow(&self) {
+        loop {
+            let last = {
+                let mut queue = self.shared.queue();
+                if queue.failed.is_some() || queue.space.is_ample() {
+                    queue.disk = DiskRoom::Enough;
+                    drop(queue);
+                    self.shared.grown.notify_waiters();
+                    return;
+                }
+                last(&queue)
+            };
+            if let Err(why) = self.step(last) {
+                let tried = self.doors.clock.monotonic();
+                self.shared.queue().disk = DiskRoom::Full { tried, again: false };
+                self.shared.grown.notify_waiters();
+                if files::is_full(&why) {
+                    tracing::warn!(%why, "no room for the journal to grow: permits are refused");
+                } else {
+                    tracing::error!(%why, "the journal cannot grow: permits are refused");
+                }
+                return;
+            }
+            self.shared.grown.notify_waiters();
+        }
+    }
+
+    /// A chunk more, in the last segment or in a new one; on a nearly full disk in the last.
+    fn step(&self, last: Spare) -> io::Result<()> {
+        let chunk = self.config.chunk.max(1);
+        if last.end.saturating_add(chunk) <= self.config.segment
+            || self.shared.queue().spare.is_some()
+        {
+            return self.extend(last, chunk);
+        }
+        match self.follow(last.number.saturating_add(1), chunk) {
+            Err(why) if files::is_full(&why) => self.extend(last, chunk),
+            other => other,
+        }
+    }
+
+    fn extend(&self, last: Spare, bytes: u64) -> io::Result<()> {
+        let segment = self.shared.segment(last.number)?;
+        let to = last.end.saturating_add(bytes);
+        segment.allocate(last.end, to)?;
+        let mut queue = self.shared.queue();
+        // Records may have gone over to it meanwhile.
+        if queue.place.segment == last.number {
+            queue.end = to;
+            queue.space.grow(bytes);
+        } else if let Some(spare) = queue.spare.as_mut().filter(|spare| spare.number == last.number)
+        {
+            spare.end = to;
+            queue.space.grow_spare(bytes);
+        }
+        Ok(())
+    }
+
+    fn follow(&self, number: u32, bytes: u64) -> io::Result<()> {
+        let segment = start_segment(&self.config, &self.doors, number, bytes);
+        let segment = segment.map_err(|why| match why {
+            OpenError::Io { why, .. } => why,
+            other => io::Error::other(other.to_string()),
+        })?;
+        self.shared.segments().insert(number, segment.into());
+        let mut queue = self.shared.queue();
+        queue.spare = Some(Spare { number, end: frame::HEAD.saturating_add(bytes) });
+        queue.space.grow_spare(bytes);
+        Ok(())
+    }
+}
+
+/// The last segment there is.
+fn last(queue: &Queue) -> Spare {
+    queue.spare.unwrap_or(Spare { number: queue.place.segment, end: queue.end })
+}
