@@ -4,23 +4,19 @@
 //! [`Walking`]). A call that was recorded and then stopped by a moved epoch is asked again from the
 //! start, because nothing of it was sent; every other end is final.
 
-use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll};
 
 use remit_model::task::Event;
 use remit_model::{Call, Class, Digest, HoldId, Question, Refusal, Task, Timestamp, Value};
 use remit_policy::{Hold, Permit, Verdict, decide};
 use remit_ports::{
-    Accepted, BoxFuture, Done, Draft, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded,
-    Room, Settled, Ticket,
+    Accepted, Done, Draft, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded, Room,
+    Settled, Ticket,
 };
-use tokio::runtime::Handle;
 
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::{Scene, incoming, input};
-use crate::{Caller, Change, Engine, Held, draft};
+use crate::{Caller, Change, Engine, Held, Walking, draft};
 
 /// How often a call is asked again after the epoch moved under it.
 const ATTEMPTS: usize = 3;
@@ -41,43 +37,23 @@ struct Refused {
     record: Option<Accepted>,
 }
 
+/// A call that is not permitted yet.
+enum Undecided {
+    /// Nor will it be.
+    Refused(Refused),
+    /// There is no room for its record right now; the call and its input, to be asked again.
+    NoRoom(Call, Value),
+}
+
+impl<T: Into<Refused>> From<T> for Undecided {
+    fn from(refused: T) -> Self {
+        Self::Refused(refused.into())
+    }
+}
+
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, record: None }
-    }
-}
-
-/// A call under way. Its walk runs where it is awaited; dropped before its end, it goes on by itself
-/// in a task of its own, to its end: dropping gives up the answer, not the record.
-#[must_use = "a call begins when it is awaited or dropped"]
-pub struct Walking(Option<BoxFuture<'static, Result<Settled, Refusal>>>);
-
-impl Future for Walking {
-    type Output = Result<Settled, Refusal>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Taken out, so that what panicked is not polled again.
-        let Some(mut walk) = self.0.take() else { return Poll::Pending };
-        let polled = walk.as_mut().poll(context);
-        if polled.is_pending() {
-            self.0 = Some(walk);
-        }
-        polled
-    }
-}
-
-impl Drop for Walking {
-    fn drop(&mut self) {
-        // Without a runtime the process is ending; the next start settles what is open.
-        if let (Some(walk), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(walk);
-        }
-    }
-}
-
-impl fmt::Debug for Walking {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Walking(…)")
     }
 }
 
@@ -103,9 +79,14 @@ impl Engine {
     /// Decides `call`, records it, sends it, and settles what became of it.
     ///
     /// Errors: the call was not sent, or nobody knows what became of it; the refusal says which.
-    pub fn call(self: &Arc<Self>, caller: Caller, call: Call, link: Link) -> Walking {
+    pub fn call(
+        self: &Arc<Self>,
+        caller: Caller,
+        call: Call,
+        link: Link,
+    ) -> Walking<Result<Settled, Refusal>> {
         let engine = Arc::clone(self);
-        Walking(Some(Box::pin(async move { engine.walk(&caller, call, link).await })))
+        Walking::new(async move { engine.walk(&caller, call, link).await })
     }
 
     async fn walk(&self, caller: &Caller, call: Call, link: Link) -> Result<Settled, Refusal> {
@@ -114,7 +95,7 @@ impl Engine {
         let mut asked = Some((call, input));
         for _ in 0..ATTEMPTS {
             let Some((call, input)) = asked.take() else { break };
-            let pending = match self.decided(&cell, caller, call, input) {
+            let pending = match self.permitted(&cell, caller, call, input).await {
                 Ok(pending) => pending,
                 Err(refused) => return Err(self.told(refused).await),
             };
@@ -134,6 +115,37 @@ impl Engine {
         ))
     }
 
+    /// As [`Self::decided`]. Where the disk does not keep up the call waits, as long as a call may
+    /// take, and is asked anew then (promise R2); a stop is told meanwhile.
+    async fn permitted(
+        &self,
+        cell: &TaskCell,
+        caller: &Caller,
+        call: Call,
+        input: Value,
+    ) -> Result<Pending, Refused> {
+        let mut asked = (call, input);
+        let mut ends = None;
+        loop {
+            asked = match self.decided(cell, caller, asked.0, asked.1) {
+                Ok(pending) => return Ok(pending),
+                Err(Undecided::Refused(refused)) => return Err(refused),
+                Err(Undecided::NoRoom(call, input)) => (call, input),
+            };
+            let timeout = self.settings.load().call_timeout;
+            let left = ends.get_or_insert_with(|| self.now().after(timeout)).since(self.now());
+            if left.is_zero() {
+                return Err(self.unrecorded(&CommitError::Ledger(LedgerError::Busy)).into());
+            }
+            let stop = cell.stop_token();
+            tokio::select! {
+                () = self.ports.ledger.room() => {}
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(left) => {}
+            }
+        }
+    }
+
     /// Stages 3 to 6, under the task's lock: what is decided is what is recorded next.
     fn decided(
         &self,
@@ -141,7 +153,7 @@ impl Engine {
         caller: &Caller,
         call: Call,
         input: Value,
-    ) -> Result<Pending, Refused> {
+    ) -> Result<Pending, Undecided> {
         let task = cell.lock();
         // Only now: a change that is in force before the lock is held is seen here, and one that
         // comes later moves the epoch after the lock is let go.
@@ -153,28 +165,28 @@ impl Engine {
         let question = scene.call(call, input);
         if !desk.task.is_open() {
             let refusal = not_open(&desk.task);
-            return Err(self.refuse(&mut desk, &question, refusal));
+            return Err(self.refuse(&mut desk, &question, refusal).into());
         }
         match decide(&world.snapshot, question) {
-            Verdict::Permit(permit) => {
-                self.reserve(&mut desk, permit).map_err(|why| self.unrecorded(&why).into())
-            }
-            Verdict::Hold(held) => Err(self.hold(&mut desk, &held)),
+            Verdict::Permit(permit) => self.reserve(&mut desk, permit),
+            Verdict::Hold(held) => Err(self.hold(&mut desk, &held).into()),
             Verdict::Deny(denied) => {
                 let refusal = denied.refusal().clone();
-                Err(self.refuse(&mut desk, denied.question(), refusal))
+                Err(self.refuse(&mut desk, denied.question(), refusal).into())
             }
         }
     }
 
-    fn reserve(&self, desk: &mut Desk<'_>, permit: Permit) -> Result<Pending, CommitError> {
+    fn reserve(&self, desk: &mut Desk<'_>, permit: Permit) -> Result<Pending, Undecided> {
         let reasons = permit.reasons().iter().map(|reason| reason.policy.clone()).collect();
         let (drafted, json) = Drafted::new(permit).map_err(|why| {
-            CommitError::Ledger(LedgerError::TooLarge(format!("not expressible: {why}")))
+            let why = LedgerError::TooLarge(format!("not expressible: {why}"));
+            self.unrecorded(&CommitError::Ledger(why))
         })?;
         let question = drafted.permit().question();
         let now = question.now;
-        let mut record = draft::question(Kind::Decision, desk.pins, "permit", question, json);
+        let text = (drafted.question_digest(), json);
+        let mut record = draft::question(Kind::Decision, desk.pins, "permit", question, text);
         record.clear.policies = reasons;
         record.clear.event = Some(Event::Permitted {
             cost: remit_policy::cost(question),
@@ -184,7 +196,14 @@ impl Engine {
         record.room = Room::Permit;
         let ends = desk.task.charter.remit.ends_at(now);
         let deadline = now.after(self.settings.load().call_timeout).min(ends);
-        let accepted = desk.commit(self, record, now)?;
+        let accepted = match desk.commit(self, record, now) {
+            Ok(accepted) => accepted,
+            Err(why) => {
+                let again = drafted.into_call().filter(|_| why.is_busy());
+                let again = again.map(|(call, input)| Undecided::NoRoom(call, input));
+                return Err(again.unwrap_or_else(|| self.unrecorded(&why).into()));
+            }
+        };
         let (epoch, expected) = desk.cell.epoch();
         self.calls_open().insert(accepted.index(), desk.cell.id().clone());
         let ticket = Ticket { epoch, expected, deadline };

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use remit_model::task::{Event, InvalidTransition};
-use remit_model::{Task, TaskId, Timestamp};
+use remit_model::{AgentName, Attestation, Task, TaskId, Timestamp};
 use remit_ports::{Accepted, Draft, Ledger, LedgerError, Subject};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,11 @@ pub enum CommitError {
 }
 
 impl CommitError {
+    /// Whether it may be taken a moment later.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerError::Busy))
+    }
+
     /// For callers that made sure of the state before.
     pub(crate) fn into_ledger_error(self) -> LedgerError {
         match self {
@@ -43,6 +48,9 @@ impl CommitError {
 #[derive(Debug)]
 pub struct TaskCell {
     id: TaskId,
+    /// Whose task it is and how that was proved; never changes, so that nobody needs the lock for it.
+    agent: AgentName,
+    attestation: Attestation,
     task: Mutex<Task>,
     /// Moves with everything that can change an answer already given; compared right before bytes
     /// are sent. Starts at the task's recorded epoch; policy changes move it too.
@@ -63,6 +71,8 @@ impl TaskCell {
     pub fn new(task: Task) -> Self {
         Self {
             id: task.id().clone(),
+            agent: task.charter.agent.clone(),
+            attestation: task.charter.attestation.clone(),
             epoch: Arc::new(AtomicU64::new(task.account().epoch)),
             task: Mutex::new(task),
             stop: Mutex::new(CancellationToken::new()),
@@ -76,6 +86,16 @@ impl TaskCell {
     /// Which task.
     pub fn id(&self) -> &TaskId {
         &self.id
+    }
+
+    /// The agent it was opened for.
+    pub fn agent(&self) -> &AgentName {
+        &self.agent
+    }
+
+    /// How whoever opened it proved to be that agent.
+    pub fn attestation(&self) -> &Attestation {
+        &self.attestation
     }
 
     /// Its state. Never hold this across a wait.

@@ -17,18 +17,18 @@ pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
     }
 }
 
-/// What every record of a question has: `json` is the question's exact text.
+/// What every record of a question has: `json` is the question's exact text, `digest` its SHA-256.
 pub(crate) fn question(
     kind: Kind,
     pins: Pins,
     what: &str,
     question: &Question,
-    json: String,
+    (digest, json): (Digest, String),
 ) -> Draft {
     let mut draft = note(kind, pins, what);
     draft.clear.agent = Some(question.agent.name.to_string());
     draft.clear.door = Some(question.door);
-    draft.clear.question = Some(Digest::of(json.as_bytes()));
+    draft.clear.question = Some(digest);
     if let Some(call) = question.call() {
         draft.clear.call = Some(call.digest(&question.input));
         draft.clear.tool = Some(clear_name(call));
@@ -56,8 +56,9 @@ pub(crate) fn clear_name(call: &Call) -> String {
 /// A refusal or a hold.
 pub(crate) fn refusal(pins: Pins, asked: &Question, refusal: &Refusal) -> Draft {
     let json = asked.to_json().unwrap_or_default();
+    let digest = Digest::of(json.as_bytes());
     let what = if refusal.hold.is_some() { "hold" } else { "deny" };
-    let mut draft = question(Kind::Refusal, pins, what, asked, json);
+    let mut draft = question(Kind::Refusal, pins, what, asked, (digest, json));
     draft.clear.class = Some(refusal.class);
     draft.clear.hold.clone_from(&refusal.hold);
     draft.clear.policies = refusal.reasons.iter().map(|r| r.policy.clone()).collect();

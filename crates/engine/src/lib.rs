@@ -23,6 +23,7 @@ pub mod prompt;
 pub mod recover;
 pub mod reload;
 pub mod settings;
+mod walking;
 pub mod world;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ use tokio::sync::broadcast;
 pub use crate::cell::TaskCell;
 pub use crate::counters::Counters;
 pub use crate::settings::{Settings, Template};
+pub use crate::walking::Walking;
 pub use crate::world::World;
 
 /// What the engine needs from outside.
@@ -140,9 +142,8 @@ impl Engine {
     /// registered. For surfaces that authenticated the caller by other means.
     pub fn caller(&self, task: &TaskId, door: Door) -> Option<Caller> {
         let cell = self.cell(task)?;
-        let charter = Arc::clone(&cell.lock().charter);
-        let agent = self.settings.load().agents.get(&charter.agent).cloned()?;
-        let attestation = charter.attestation.clone();
+        let agent = self.settings.load().agents.get(cell.agent()).cloned()?;
+        let attestation = cell.attestation().clone();
         Some(Caller { agent, task: task.clone(), attestation, door })
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Door, Refusal, Task, TaskId, ToolRule, ToolScope,
+    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Refusal, Task, TaskId, ToolRule,
+    ToolScope,
 };
 use remit_policy::{Verdict, decide};
 use remit_ports::{KeyError, Kind, Subject};
@@ -230,7 +231,8 @@ impl Engine {
         };
         self.make_key(task.id()).await.map_err(|why| failed(why.to_string()))?;
         let json = permit.question().to_json().map_err(|why| failed(why.to_string()))?;
-        let mut record = draft::question(Kind::Task, world.pins, "opened", permit.question(), json);
+        let text = (Digest::of(json.as_bytes()), json);
+        let mut record = draft::question(Kind::Task, world.pins, "opened", permit.question(), text);
         let charter = serde_json::to_string(task.charter.as_ref());
         record.body.insert("charter".to_owned(), charter.map_err(|why| failed(why.to_string()))?);
         record.subject =

@@ -82,7 +82,7 @@ impl Parked {
         if open.values().filter(|other| other.task == task).count() >= MAX_PARKED {
             return Err(Box::new(under));
         }
-        let under = under.cancelled_when_dropped();
+        let under = under.on_its_own().cancelled_when_dropped();
         open.insert(state.clone(), Waiting { task, bond, answer: question.answer, under });
         let (parked, lifetime) = (Arc::downgrade(self), self.lifetime);
         tokio::spawn(async move {

@@ -1,11 +1,14 @@
 //! One governed call between its client and the engine.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use remit_engine::Walking;
 use remit_mcp::Request;
 use remit_model::{Call, Class, Refusal};
 use remit_ports::{Link, ToClient};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::answer::Answer;
@@ -48,8 +51,8 @@ pub(crate) struct Under {
     /// What questions to its client need; `None` if the client declared that it answers none.
     pub(crate) askable: Option<Askable>,
     messages: mpsc::Receiver<ToClient>,
-    answer: oneshot::Receiver<Answer>,
-    quiet: bool,
+    walk: Walking<Answer>,
+    ended: Option<Answer>,
     cancelled: CancellationToken,
     on_drop: Option<DropGuard>,
 }
@@ -102,6 +105,12 @@ impl Walk {
     /// The call is cancelled when its client goes away.
     pub(crate) fn cancelled_when_dropped(mut self) -> Self {
         self.under = self.under.map(Under::cancelled_when_dropped);
+        self
+    }
+
+    /// The call goes on while nobody waits for what happens next in it.
+    pub(crate) fn on_its_own(mut self) -> Self {
+        self.under = self.under.map(Under::on_its_own);
         self
     }
 
@@ -161,7 +170,6 @@ impl Under {
         open: Option<OpenCall>,
     ) -> Self {
         let (to_client, messages) = mpsc::channel(WAITING);
-        let (ended, answer) = oneshot::channel();
         let form = &prepared.form;
         let link = Link {
             to_client,
@@ -176,13 +184,18 @@ impl Under {
             asked: 0,
         });
         let place = gateway.enter_call(&form.peer.caller.task);
-        let walk = carry(Arc::clone(gateway), prepared, link, place);
-        tokio::spawn(async move {
-            // A client that no longer listens is not an error: the call is settled all the same.
-            drop(ended.send(walk.await));
+        let carried = carry(Arc::clone(gateway), prepared, link, place);
+        let walk = Walking::new(async move {
+            let answer = AssertUnwindSafe(carried).catch_unwind().await;
             drop(open);
+            answer.unwrap_or_else(|_| lost())
         });
-        Self { askable, messages, answer, quiet: false, cancelled, on_drop: None }
+        Self { askable, messages, walk, ended: None, cancelled, on_drop: None }
+    }
+
+    /// The call goes on while nobody waits for what happens next in it.
+    pub(crate) fn on_its_own(self) -> Self {
+        Self { walk: self.walk.on_its_own(), ..self }
     }
 
     /// The call is cancelled when this is dropped.
@@ -192,17 +205,17 @@ impl Under {
     }
 
     async fn next(&mut self) -> Step {
-        loop {
+        if self.ended.is_none() {
             tokio::select! {
                 biased;
-                message = self.messages.recv(), if !self.quiet => {
-                    if let Some(message) = message {
-                        return Step::Message(message);
-                    }
-                    self.quiet = true;
-                }
-                answer = ended(&mut self.answer) => return Step::Ended(answer),
+                Some(message) = self.messages.recv() => return Step::Message(message),
+                answer = &mut self.walk => self.ended = Some(answer),
             }
+        }
+        // What the server said before it answered comes first.
+        match (self.messages.try_recv(), &mut self.ended) {
+            (Ok(message), _) => Step::Message(message),
+            (Err(_), ended) => Step::Ended(ended.take().unwrap_or_else(lost)),
         }
     }
 }
@@ -214,10 +227,6 @@ impl Askable {
         let task = &self.form.peer.caller.task;
         (self.asked <= MAX_QUESTIONS).then(|| question.on_record(gateway, task, &self.call))
     }
-}
-
-async fn ended(answer: &mut oneshot::Receiver<Answer>) -> Answer {
-    answer.await.unwrap_or_else(|_| lost())
 }
 
 fn lost() -> Answer {

@@ -173,6 +173,11 @@ impl Drafted {
         &self.permit
     }
 
+    /// Gives back the call and its input, to be asked again.
+    pub fn into_call(self) -> Option<(Call, Value)> {
+        into_call(self.permit)
+    }
+
     /// The permit as recorded.
     ///
     /// Errors: the receipt is for another question.
@@ -356,16 +361,21 @@ impl Settled {
 
     /// Gives back the call and its input, to be asked again.
     pub fn into_call(self) -> Option<(Call, Value)> {
-        let question = self.permit.into_question();
-        match question.asked {
-            Asked::Call(call) => Some((call, question.input)),
-            _ => None,
-        }
+        into_call(*self.permit)
     }
 
     /// The index of its decision.
     pub fn decision(&self) -> u64 {
         self.decision
+    }
+}
+
+/// The call that a permit is for, and its input.
+fn into_call(permit: Permit) -> Option<(Call, Value)> {
+    let question = permit.into_question();
+    match question.asked {
+        Asked::Call(call) => Some((call, question.input)),
+        _ => None,
     }
 }
 

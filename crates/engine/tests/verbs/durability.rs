@@ -1,6 +1,8 @@
 //! The ledger is the commit point: what it cannot write is not permitted, and what it holds is the
 //! state.
 
+use std::time::Duration;
+
 use remit_model::Class;
 use remit_model::task::CloseReason;
 use remit_ports::{Kind, Outcome};
@@ -22,6 +24,26 @@ async fn a_full_disk_permits_nothing_and_stops_still_work() {
     bench.ledger.set_full(false);
     bench.engine.thaw(&caller.task, "olga").unwrap();
     bench.call(&caller, "files/read_file").await.unwrap();
+    bench.assert_recorded_then_done();
+}
+
+#[tokio::test]
+async fn under_pressure_a_call_waits_for_room_and_a_stop_is_told_meanwhile() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.ledger.set_busy(true);
+    let call = bench.spawn(&caller, "files/read_file");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!call.is_finished() && bench.upstream.sent().is_empty());
+    bench.ledger.set_busy(false);
+    call.await.unwrap().unwrap();
+    bench.ledger.set_busy(true);
+    let call = bench.spawn(&caller, "files/read_file");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    bench.engine.freeze(&caller.task, "olga").unwrap();
+    let refusal = call.await.unwrap().unwrap_err();
+    assert!(refusal.to_string().contains("frozen"), "{refusal}");
+    assert_eq!(bench.upstream.sent().len(), 1);
     bench.assert_recorded_then_done();
 }
 

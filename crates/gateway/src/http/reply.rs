@@ -161,6 +161,8 @@ pub(crate) async fn run(gateway: &Arc<Gateway>, mut call: Running, accepts: Acce
             }
         }
     }
+    // A client that does not read its stream does not hold up its call.
+    call.walk = call.walk.on_its_own();
     let (response, events) = events(gateway);
     tokio::spawn(feed(call, events, first));
     response
