@@ -4,12 +4,14 @@
 //! here: how many there are, and how long a TLS handshake and the head of a request may take
 //! (promise R13). One that is slow keeps nobody else waiting.
 
+mod patience;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,28 +20,42 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// How many connections may be open; further ones wait to be accepted. Each takes a file descriptor,
-/// of which a process commonly has a thousand and tool servers need some, too.
-const MAX_CONNECTIONS: usize = 768;
+use self::patience::Patience;
 
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// What a connection may cost before anybody has proved anything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// How many may be open; further ones wait to be accepted.
+    pub(crate) connections: usize,
+    /// How long a TLS handshake may take.
+    pub(crate) handshake: Duration,
+    /// How long a client may take to send the head of a request, counted from when the connection
+    /// stands or from its last answer.
+    pub(crate) head: Duration,
+}
 
-/// How long a client may take to send the head of a request, counted from when the connection stands
-/// or from its last answer.
-const HEAD: Duration = Duration::from_secs(30);
+/// Each connection takes a file descriptor, of which a process commonly has a thousand and tool
+/// servers need some, too.
+pub(crate) const BOUNDS: Bounds =
+    Bounds { connections: 768, handshake: Duration::from_secs(10), head: Duration::from_secs(30) };
 
 /// How long to wait after no connection could be accepted, which says that file descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `stop` fires and the requests under way are answered.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-    stop: CancellationToken,
-) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// What is served to every connection alike.
+#[derive(Clone)]
+pub(crate) struct Service {
+    /// How to speak TLS; `None` for plain HTTP.
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// What answers requests.
+    pub(crate) router: Router,
+    /// What a connection may cost.
+    pub(crate) bounds: Bounds,
+}
+
+/// Serves on `listener` until `stop` fires and the requests under way are answered.
+pub(crate) async fn serve(listener: TcpListener, service: Service, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(service.bounds.connections));
     let mut connections = JoinSet::new();
     let mut failing = false;
     loop {
@@ -50,9 +66,9 @@ pub(crate) async fn serve(
         match accepted {
             Ok((stream, place)) => {
                 failing = false;
-                let (tls, router, stop) = (tls.clone(), router.clone(), stop.clone());
+                let (service, stop) = (service.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(stream, tls, router, stop).await;
+                    connection(stream, service, stop).await;
                     drop(place);
                 });
             }
@@ -81,27 +97,22 @@ async fn accept(
     Ok((stream, place))
 }
 
-async fn connection(
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-    stop: CancellationToken,
-) {
-    let Some(tls) = tls else { return http(stream, router, stop).await };
-    match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, router, stop).await,
+async fn connection(stream: TcpStream, service: Service, stop: CancellationToken) {
+    let Some(tls) = &service.tls else { return http(stream, service, stop).await };
+    match tokio::time::timeout(service.bounds.handshake, tls.accept(stream)).await {
+        Ok(Ok(stream)) => http(stream, service, stop).await,
         Ok(Err(why)) => tracing::debug!(%why, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
-async fn http<S>(stream: S, router: Router, stop: CancellationToken)
+async fn http<S>(stream: S, service: Service, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    let service = TowerToHyperService::new(router);
+    http.timer(Patience).header_read_timeout(service.bounds.head);
+    let service = TowerToHyperService::new(service.router);
     let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
@@ -113,5 +124,54 @@ where
     };
     if let Err(why) = ended {
         tracing::debug!(%why, "a connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        connections: 1,
+        handshake: Duration::from_millis(100),
+        head: Duration::from_millis(100),
+    };
+
+    async fn served() -> (std::net::SocketAddr, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let service = Service { tls: None, router, bounds: BOUNDS };
+        tokio::spawn(serve(listener, service, stop.clone()));
+        (address, stop)
+    }
+
+    async fn answer(stream: &mut TcpStream) -> String {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut bytes = [0; 512];
+        let read = stream.read(&mut bytes).await.unwrap();
+        String::from_utf8_lossy(&bytes[..read]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_says_nothing_ends_and_gives_up_its_place() {
+        let (address, _stop) = served().await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut other = TcpStream::connect(address).await.unwrap();
+        assert!(answer(&mut other).await.ends_with("here"));
+        let mut rest = Vec::new();
+        silent.read_to_end(&mut rest).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_used_ends_when_it_is_silent_again() {
+        let (address, _stop) = served().await;
+        let mut used = TcpStream::connect(address).await.unwrap();
+        assert!(answer(&mut used).await.ends_with("here"));
+        assert!(answer(&mut used).await.ends_with("here"));
+        assert_eq!(used.read(&mut [0; 8]).await.unwrap(), 0);
     }
 }

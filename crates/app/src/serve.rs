@@ -332,7 +332,8 @@ impl Served {
             (None, None) => None,
             _ => return Err(Fail::new("TLS needs a certificate and its key")),
         };
-        self.tasks.spawn(network::serve(listener, tls, router, self.stop.clone()));
+        let service = network::Service { tls, router, bounds: network::BOUNDS };
+        self.tasks.spawn(network::serve(listener, service, self.stop.clone()));
         Ok(())
     }
 }

@@ -216,7 +216,7 @@ pub(crate) fn figures(seen: &BTreeMap<String, usize>, told: &Promises, log: &Log
         match told {
             Told::Answer => figures.answered += 1,
             Told::Broken => figures.broken += 1,
-            Told::Refused { .. } | Told::Strange(_) => figures.refused += 1,
+            Told::Refused { .. } | Told::Expired | Told::Strange(_) => figures.refused += 1,
         }
     }
     figures

@@ -23,6 +23,8 @@ pub(crate) enum Told {
         /// `hld_…`
         hold: Option<String>,
     },
+    /// Its grant had run out, which is counted and not recorded.
+    Expired,
     /// No answer: the connection broke.
     Broken,
     /// Something else, which R11 does not allow.
@@ -113,6 +115,10 @@ fn told(status: u16, body: &str, id: &str) -> Told {
     // A stream carries the answer as its only event here: the desk says nothing beside it.
     let json = body.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or(body);
     let Ok(message) = serde_json::from_str::<Value>(json) else { return strange() };
+    let description = message["error_description"].as_str().unwrap_or_default();
+    if status == 401 && description.starts_with("the token ran out") {
+        return Told::Expired;
+    }
     let result = &message["result"];
     if result["isError"] == true {
         let refusal = crate::peers::refusal_of(result);
