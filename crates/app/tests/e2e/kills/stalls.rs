@@ -1,11 +1,11 @@
-//! What stands still or jumps around the process: the process itself, its wall clock, a tool server
-//! that never answers, a client that never reads. The accounts are compared as after a kill;
-//! `cargo xtask crash` makes the pauses long.
+//! What stands still, jumps or runs out around the process: the process itself, its wall clock, its
+//! file descriptors, a tool server that never answers, a client that never reads. The accounts are
+//! compared as after a kill; `cargo xtask crash` makes the pauses long.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -21,6 +21,10 @@ use crate::stand::{Grant, PATIENCE};
 const HALT: u64 = 4;
 /// A task that is over while the process stands still.
 const SHORT: Duration = Duration::from_secs(2);
+/// Connections that are opened and say nothing.
+const SILENT: usize = 16;
+/// How many more file descriptors than it has a starved process may open.
+const SPARE: u64 = 2;
 /// Clients that ask for much and read nothing.
 const UNREAD: usize = 12;
 
@@ -52,6 +56,12 @@ fn resident(process: Pid) -> usize {
     let status = std::fs::read_to_string(status).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// File descriptors of the process that are open.
+fn descriptors(process: Pid) -> u64 {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", process.as_raw_nonzero())).unwrap();
+    open.count().try_into().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,6 +167,43 @@ async fn ended(scene: &Scene, task: &str) {
         sleep(Duration::from_millis(100)).await;
     }
     panic!("{task} goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_without_file_descriptors_refuses_and_recovers() {
+    let scene = Arc::new(Scene::set(LIMITS, &[]).await);
+    let callers = callers(&scene, 4).await;
+    scene.until_busy().await;
+    let (process, address) = {
+        let stand = scene.stand.read().await;
+        (stand.process(), stand.address().to_owned())
+    };
+    // The server inherited ours.
+    let before = getrlimit(Resource::Nofile);
+    let starved = Rlimit { current: Some(descriptors(process) + SPARE), ..before };
+    prlimit(Some(process), Resource::Nofile, starved).unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.extend(TcpStream::connect(&address).await);
+    }
+    // Who is connected goes on, or is told why not.
+    let told = || scene.told(|told| told.calls.len());
+    for _ in 0..5 {
+        let before = told();
+        timeout(PATIENCE, async {
+            while told() == before {
+                scene.breathe().await;
+            }
+        })
+        .await
+        .expect("somebody is told something");
+        sleep(Duration::from_millis(300)).await;
+    }
+    drop(silent);
+    prlimit(Some(process), Resource::Nofile, before).unwrap();
+    let mut late = Caller::new(&scene.stand.read().await.open("work").await);
+    assert_eq!(scene.call(&mut late, "put", "late").await, Told::Answer);
+    settle(&scene, callers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
