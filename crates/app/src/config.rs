@@ -71,6 +71,14 @@ pub(crate) struct Listen {
     pub(crate) hosts: Vec<String>,
     /// Values of `Origin` that are served; a browser page elsewhere is refused.
     pub(crate) origins: Vec<String>,
+    /// Whether grants that are bound to no key are made and accepted; left out: on loopback only.
+    pub(crate) bearer: Option<bool>,
+}
+
+impl Listen {
+    fn takes_bearer(&self) -> bool {
+        self.bearer.unwrap_or(self.address.ip().is_loopback())
+    }
 }
 
 impl Default for Listen {
@@ -81,6 +89,7 @@ impl Default for Listen {
             tls_key: None,
             hosts: Vec::new(),
             origins: Vec::new(),
+            bearer: None,
         }
     }
 }
@@ -358,6 +367,8 @@ impl Config {
             call_timeout: self.limits.call.0,
             grant_lifetime: self.limits.grant.0,
             own_uid: environment::own_uid(),
+            bearer: self.listen.takes_bearer(),
+            client_keys: BTreeMap::new(),
         }
     }
 

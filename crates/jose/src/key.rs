@@ -212,7 +212,9 @@ mod tests {
         assert_eq!((key.algorithm(), key.id()), (Algorithm::EdDsa, Some("any")));
         let text = key.thumbprint().to_string();
         assert_eq!(text.parse::<Thumbprint>().unwrap(), key.thumbprint());
-        for bad in ["", "x", &text[1..], &format!("{text}="), &text.replace('_', "/")] {
+        for bad in
+            ["", "x", text.trim_start_matches('k'), &format!("{text}="), &text.replace('_', "/")]
+        {
             assert!(bad.parse::<Thumbprint>().is_err(), "{bad}");
         }
     }

@@ -52,6 +52,12 @@ impl Plan {
         self
     }
 
+    /// Accepts no grants that are bound to no key.
+    pub(crate) fn bound_only(mut self) -> Self {
+        self.config = self.config.replace("[listen]\n", "[listen]\nbearer = false\n");
+        self
+    }
+
     /// With these lines under `[limits]`.
     pub(crate) fn limits(mut self, lines: &str) -> Self {
         writeln!(self.config, "[limits]\n{lines}").unwrap();
@@ -107,7 +113,7 @@ fn quoted(words: &[&str]) -> String {
 pub(crate) struct Grant {
     /// The task's id.
     pub(crate) task: String,
-    /// The bearer token.
+    /// The token.
     pub(crate) token: String,
     /// The endpoint of all servers.
     pub(crate) endpoint: String,

@@ -134,7 +134,7 @@ async fn an_erased_purpose_stands_nowhere() {
     let purpose = Some("the secret purpose".to_owned());
     let proposal = Proposal { template: "work".into(), purpose, ..Proposal::default() };
     let opener = Opener::Operator("olga".into());
-    let task = bench.engine.open(&opener, proposal).await.unwrap().0.id().clone();
+    let task = bench.engine.open(&opener, proposal).await.unwrap().id().clone();
     bench.engine.close(&task, CloseReason::Done, "olga").unwrap();
     bench.engine.project().await.unwrap();
     bench.engine.erase(&operator(), &task).await.unwrap();

@@ -84,7 +84,7 @@ impl Bench {
 
     pub(crate) async fn task(&self) -> Caller {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
-        let (task, _) = self.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap();
+        let task = self.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap();
         self.engine.caller(task.id(), Door::McpHttp).unwrap()
     }
 
@@ -238,6 +238,8 @@ fn settings(budget: Budget) -> Settings {
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(5),
         own_uid: 7,
+        bearer: true,
+        client_keys: BTreeMap::new(),
     }
 }
 
