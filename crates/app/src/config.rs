@@ -1,5 +1,7 @@
 //! The configuration file: one commented TOML file, every member checked, unknown ones refused.
 
+mod agents;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
+pub(crate) use self::agents::Agents;
 use crate::environment;
 use crate::fail::Fail;
 
@@ -39,7 +42,7 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default, rename = "agent")]
-    pub(crate) agents: Vec<Agent>,
+    pub(crate) agents: Agents,
     #[serde(default, rename = "approver")]
     pub(crate) approvers: Vec<Approver>,
     #[serde(default, rename = "server")]
@@ -276,6 +279,8 @@ impl Config {
         for file in [&mut config.listen.tls_certificate, &mut config.listen.tls_key] {
             *file = file.take().map(|file| base.join(file));
         }
+        let within = |why: Fail| Fail::new(format!("{}: {why}", path.display()));
+        config.agents.read_keys(base).map_err(within)?;
         Ok(config)
     }
 
@@ -368,7 +373,7 @@ impl Config {
             grant_lifetime: self.limits.grant.0,
             own_uid: environment::own_uid(),
             bearer: self.listen.takes_bearer(),
-            client_keys: BTreeMap::new(),
+            client_keys: self.agents.keys().clone(),
         }
     }
 

@@ -157,7 +157,9 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway)))?;
-    let public = remit_gateway::router(gateway).merge(remit_operator::public(door));
+    let public = remit_gateway::router(gateway)
+        .merge(remit_token_api::router(Arc::clone(&engine)))
+        .merge(remit_operator::public(door));
     served.network(&config, listener, public)?;
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
 }

@@ -11,6 +11,7 @@ mod answered;
 pub mod approve;
 pub mod call;
 pub mod cell;
+pub mod client;
 pub mod contain;
 pub mod counters;
 pub mod discover;
@@ -34,7 +35,7 @@ use remit_model::{
     Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
 };
 use remit_ports::{BodyKeys, Discovery, Ledger, Store, Upstream};
-use remit_token::{Minter, Presented, Proofs, TokenError, Verifier};
+use remit_token::{Assertions, Minter, Presented, Proofs, TokenError, Verifier};
 use tokio::sync::broadcast;
 
 pub use crate::cell::TaskCell;
@@ -96,8 +97,10 @@ pub struct Engine {
     pub(crate) ports: Ports,
     pub(crate) minter: Minter,
     pub(crate) verifier: Verifier,
-    /// Proofs of possession that were used. Written by `authenticate`.
+    /// Proofs of possession that were used. Written by `authenticate` and `client`.
     pub(crate) proofs: Proofs,
+    /// Assertions of clients that were used. Written by `client`.
+    pub(crate) assertions: Assertions,
     /// Written by `reload`; read at each call.
     pub(crate) settings: ArcSwap<Settings>,
     /// Written by `discover` and `reload` while they hold `world_writer`; read at each call.

@@ -151,6 +151,12 @@ impl Engine {
         minted.map(|(token, _)| token).map_err(|why| no("grant", why.to_string()))
     }
 
+    /// How long a grant that is made now for `task` can be used: no longer than the task.
+    pub fn grant_lives(&self, task: &Task) -> Duration {
+        let left = task.charter.remit.deadline.since(self.now());
+        self.settings.load().grant_lifetime.min(left)
+    }
+
     /// What whoever uses such a grant will show.
     fn possession(&self, holding: &Holding) -> Result<Possession, Refusal> {
         match holding.key {

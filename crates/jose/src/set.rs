@@ -2,7 +2,7 @@
 
 use remit_model::Value;
 
-use crate::{JwkError, Jws, JwsError, PublicKey};
+use crate::{JwkError, Jws, JwsError, PublicKey, Thumbprint};
 
 /// How many keys a set may have (R13): a token that names none is checked with each.
 pub const MAX_KEYS: usize = 8;
@@ -38,6 +38,11 @@ impl KeySet {
             keys.push(key);
         }
         Ok(Self(keys))
+    }
+
+    /// What tells each of them from all others.
+    pub fn thumbprints(&self) -> Vec<Thumbprint> {
+        self.0.iter().map(PublicKey::thumbprint).collect()
     }
 
     /// What `token` claims, if one of these keys signed it: the one that it names, or any if it

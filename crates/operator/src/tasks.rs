@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use remit_engine::TaskCell;
 use remit_engine::contain::{ContainError, InForce};
 use remit_engine::open::{Holding, Opener, Proposal};
-use remit_model::TaskId;
 use remit_model::task::CloseReason;
+use remit_model::{Task, TaskId};
 
 use crate::auth::{Anyone, Operator};
 use crate::{Door, Failure, wire};
@@ -76,7 +76,7 @@ pub(crate) async fn open(
     let holding = Holding { key: proposal.jkt, server: None };
     let (task, grant) =
         door.engine.open_with_grant(&opener(&anyone)?, proposal, holding.server.clone()).await?;
-    Ok(Json(granted(&door, task.id().clone(), (grant, &holding))))
+    Ok(Json(granted(&door, &task, (grant, &holding))))
 }
 
 /// `POST /v1/tasks/{task}/grant`: a further grant, for whoever may have opened the task.
@@ -102,12 +102,12 @@ pub(crate) async fn grant(
     let open = cell.lock().clone();
     let holding = Holding { key: wanted.jkt, server: None };
     let grant = door.engine.grant(&open, &holding)?;
-    Ok(Json(granted(&door, task, (grant, &holding))))
+    Ok(Json(granted(&door, &open, (grant, &holding))))
 }
 
-fn granted(door: &Door, task: TaskId, (grant, holding): (String, &Holding)) -> wire::Granted {
-    let seconds = door.engine.settings().grant_lifetime.as_secs();
-    let token_type = holding.token_type().to_owned();
+fn granted(door: &Door, task: &Task, (grant, holding): (String, &Holding)) -> wire::Granted {
+    let seconds = door.engine.grant_lives(task).as_secs();
+    let (task, token_type) = (task.id().clone(), holding.token_type().to_owned());
     wire::Granted { task, grant, token_type, seconds, endpoint: door.endpoint.clone() }
 }
 

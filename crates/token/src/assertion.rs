@@ -93,6 +93,13 @@ pub struct Assertion {
     expires: Timestamp,
 }
 
+impl Assertion {
+    /// The client that signed it.
+    pub fn client(&self) -> &AgentName {
+        &self.client
+    }
+}
+
 /// Believes the assertions that are made for one issuer, each once.
 pub struct Assertions {
     issuer: String,

@@ -58,6 +58,13 @@ impl Plan {
         self
     }
 
+    /// With the public keys in this file for the agent.
+    pub(crate) fn agent_keys(mut self, file: &Path) -> Self {
+        let line = format!("owner = \"operators\"\njwks_file = \"{}\"\n", file.display());
+        self.config = self.config.replacen("owner = \"operators\"\n", &line, 1);
+        self
+    }
+
     /// With these lines under `[limits]`.
     pub(crate) fn limits(mut self, lines: &str) -> Self {
         writeln!(self.config, "[limits]\n{lines}").unwrap();

@@ -61,7 +61,8 @@ pub(crate) fn authenticate(
     headers: &HeaderMap,
     target: Target<'_>,
 ) -> Result<(Caller, Option<String>), Box<Response>> {
-    let challenge = Challenge { gateway, accepts_bearer: gateway.engine.settings().bearer };
+    let accepts_bearer = gateway.engine.settings().bearer;
+    let challenge = Challenge { gateway, accepts_bearer, url: target.url };
     let refuse = |scheme, code: &str, why: &str| Box::new(challenge.answer(scheme, code, why));
     let Some((scheme, token)) = one(headers, &AUTHORIZATION).and_then(grant) else {
         let scheme = if challenge.accepts_bearer { Scheme::Bearer } else { Scheme::Dpop };
@@ -87,6 +88,13 @@ pub(crate) fn tell(response: &mut Response, nonce: &str) {
     if let Ok(nonce) = HeaderValue::from_str(nonce) {
         response.headers_mut().insert(NONCE, nonce);
     }
+}
+
+/// Where the document about the endpoint is (RFC 9728 section 3.1: between host and path).
+fn metadata(gateway: &Gateway, url: &str) -> String {
+    let issuer = gateway.engine.minter().realm().issuer();
+    let path = url.strip_prefix(issuer).unwrap_or_default();
+    format!("{issuer}/.well-known/oauth-protected-resource{path}")
 }
 
 /// The value of a header that must stand there once.
@@ -116,6 +124,7 @@ fn busy(why: &TokenError) -> Response {
 struct Challenge<'a> {
     gateway: &'a Gateway,
     accepts_bearer: bool,
+    url: &'a str,
 }
 
 impl Challenge<'_> {
@@ -140,9 +149,11 @@ impl Challenge<'_> {
             Scheme::Dpop => self.accepts_bearer.then_some(Scheme::Bearer),
         };
         let error = [("error", code), ("error_description", &format!("{why}; {how}"))];
-        let first = header(scheme, &error);
-        for challenge in [Some(first), other.map(|other| header(other, &[]))].into_iter().flatten()
-        {
+        let metadata = metadata(self.gateway, self.url);
+        let metadata = ("resource_metadata", metadata.as_str());
+        let first = header(scheme, &[error.as_slice(), &[metadata]].concat());
+        let other = other.map(|other| header(other, &[metadata]));
+        for challenge in [Some(first), other].into_iter().flatten() {
             if let Ok(value) = HeaderValue::from_str(&challenge) {
                 response.headers_mut().append(WWW_AUTHENTICATE, value);
             }

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde_json::{Value, json};
 
 /// The holder of a P-256 key.
@@ -21,6 +21,24 @@ impl Holder {
     pub(crate) fn new() -> Self {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         Self { key, made: AtomicU64::new(0) }
+    }
+
+    /// The private key as PEM, for other programs.
+    pub(crate) fn pem(&self) -> String {
+        let der = self.key.to_pkcs8v1().unwrap();
+        let text = BASE64.encode(der.as_ref());
+        format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
+    }
+
+    /// An assertion that names itself `client` (RFC 7523); `beside` are claims that take the place of
+    /// others.
+    pub(crate) fn assertion(&self, (client, issuer): (&str, &str), beside: &Value) -> String {
+        let mut claims = json!({
+            "iss": client, "sub": client, "aud": issuer, "jti": self.name(),
+            "iat": now(), "exp": now() + 60,
+        });
+        claims.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+        self.sign(&json!({"typ": "JWT", "alg": "ES256"}), &claims)
     }
 
     /// The public key.
