@@ -1,6 +1,7 @@
 //! The configuration file: one commented TOML file, every member checked, unknown ones refused.
 
 mod agents;
+mod listen;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 pub(crate) use self::agents::Agents;
+pub(crate) use self::listen::Listen;
 use crate::environment;
 use crate::fail::Fail;
 
@@ -58,43 +60,6 @@ const MAX_WITNESSES: usize = 16;
 
 fn trust_domain() -> String {
     "remit.local".to_owned()
-}
-
-/// Where MCP clients connect.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Listen {
-    /// Address and port; beyond loopback only with TLS.
-    pub(crate) address: std::net::SocketAddr,
-    /// Certificate chain, PEM; relative to this file.
-    pub(crate) tls_certificate: Option<PathBuf>,
-    /// Private key, PEM; relative to this file.
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Further values of `Host` that are served.
-    pub(crate) hosts: Vec<String>,
-    /// Values of `Origin` that are served; a browser page elsewhere is refused.
-    pub(crate) origins: Vec<String>,
-    /// Whether grants that are bound to no key are made and accepted; left out: on loopback only.
-    pub(crate) bearer: Option<bool>,
-}
-
-impl Listen {
-    fn takes_bearer(&self) -> bool {
-        self.bearer.unwrap_or(self.address.ip().is_loopback())
-    }
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            address: std::net::SocketAddr::from(([127, 0, 0, 1], 7070)),
-            tls_certificate: None,
-            tls_key: None,
-            hosts: Vec::new(),
-            origins: Vec::new(),
-            bearer: None,
-        }
-    }
 }
 
 /// Who is an operator without the passphrase.

@@ -249,7 +249,7 @@ fn base(config: &Config) -> Base {
 /// Errors: the address is taken, or lies beyond loopback without TLS.
 async fn listen(config: &Config) -> Result<TcpListener, Fail> {
     let address = config.listen.address;
-    if !address.ip().is_loopback() && config.listen.tls_certificate.is_none() {
+    if !config.listen.is_loopback() && config.listen.tls_certificate.is_none() {
         return Err(Fail::new(format!(
             "refusing to listen on {address} without TLS: grants would cross the network in the \
              clear; set `tls_certificate` and `tls_key` in [listen], or listen on 127.0.0.1"
