@@ -135,7 +135,12 @@ impl fmt::Debug for Proofs {
 impl Proofs {
     /// Draws the secret of its nonces; remembers at most [`MAX_PROOFS`].
     pub fn new(entropy: &dyn Entropy) -> Self {
-        Self { nonces: Nonces::new(entropy), seen: Seen::new(MAX_PROOFS) }
+        Self::with_room(entropy, MAX_PROOFS)
+    }
+
+    /// As [`Self::new`], remembering at most `most`.
+    pub fn with_room(entropy: &dyn Entropy, most: usize) -> Self {
+        Self { nonces: Nonces::new(entropy), seen: Seen::new(most) }
     }
 
     /// The nonce to give out at `now`.

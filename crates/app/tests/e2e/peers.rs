@@ -50,6 +50,8 @@ pub(crate) struct Registered<'a> {
     pub(crate) issuer: &'a str,
     /// Whether it asks for a bound one.
     pub(crate) bound: bool,
+    /// The file of a certificate that it trusts besides, PEM.
+    pub(crate) trusts: Option<&'a Path>,
 }
 
 /// A client that speaks one era of the protocol.
@@ -147,7 +149,8 @@ impl Client {
     /// token endpoint for a grant; for the clients that can.
     pub(crate) async fn connect_registered(self, who: &Registered<'_>) -> Conversation {
         let mut command = self.command().expect("a client that is a program of its own");
-        let Registered { url, name, key, issuer, bound } = who;
+        let Registered { url, name, key, issuer, bound, trusts } = who;
+        command.envs(trusts.map(|file| ("NODE_EXTRA_CA_CERTS", file)));
         command.args(["--url", url, "--client", name, "--key", key, "--issuer", issuer]);
         command.args(bound.then_some("--dpop"));
         self.start(command).await

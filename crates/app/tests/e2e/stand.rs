@@ -58,6 +58,14 @@ impl Plan {
         self
     }
 
+    /// Speaks TLS with this certificate and key.
+    pub(crate) fn tls(mut self, certificate: &Path, key: &Path) -> Self {
+        let (certificate, key) = (certificate.display(), key.display());
+        let lines = format!("[listen]\ntls_certificate = \"{certificate}\"\ntls_key = \"{key}\"\n");
+        self.config = self.config.replace("[listen]\n", &lines);
+        self
+    }
+
     /// With the public keys in this file for the agent.
     pub(crate) fn agent_keys(mut self, file: &Path) -> Self {
         let line = format!("owner = \"operators\"\njwks_file = \"{}\"\n", file.display());

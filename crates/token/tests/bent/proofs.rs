@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
 use remit_model::{Attestation, Digest, Possession, Remit, Timestamp};
-use remit_token::{Minter, Presented, Proofs, Realm, Terms, TokenError, Verifier};
+use remit_token::{Minter, Presented, ProofError, Proofs, Realm, Terms, TokenError, Verifier};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -215,4 +215,22 @@ fn a_proof_of_another_process_is_not_believed_after_a_restart() {
     let restarted = Proofs::new(&Bytes(10));
     let error = bench.verifier.authenticate(&shown, &restarted, NOW).unwrap_err();
     assert_eq!(error.code(), "use_dpop_nonce", "{error}");
+}
+
+#[test]
+fn where_there_is_no_room_for_a_further_proof_it_is_refused_and_an_old_one_still_counts() {
+    let bench = Bench { proofs: Proofs::with_room(&Bytes(9), 8), ..Bench::new() };
+    let grant = bench.grant("bound");
+    let authenticate = |id: &str| {
+        let claims = [("jti".to_owned(), json!(id))].into();
+        let proof = bench.proof(&Row { claims, ..Row::default() }, &grant, NOW);
+        let shown = Presented { token: &grant, proof: Some(&proof), method: "POST", url: URL };
+        bench.verifier.authenticate(&shown, &bench.proofs, NOW).map(|holder| holder.possession)
+    };
+    assert_eq!(authenticate("one"), Ok(Possession::Dpop));
+    assert_eq!(authenticate("two"), Ok(Possession::Dpop));
+    // A quarter is one key's part.
+    assert_eq!(authenticate("three"), Err(TokenError::Proof(ProofError::Full)));
+    assert_eq!(authenticate("one"), Err(TokenError::Proof(ProofError::Replayed)));
+    assert_eq!(bench.proofs.remembered(), 2);
 }

@@ -1,6 +1,9 @@
 //! The token endpoint: a client that is known by its key alone, from discovery to the tool server and back.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::holder::{Holder, hash};
 use crate::drift::read_note;
@@ -19,7 +22,10 @@ struct Desk {
 
 impl Desk {
     async fn open(plan: Plan) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::open_in(tempfile::tempdir().unwrap(), plan).await
+    }
+
+    async fn open_in(folder: TempDir, plan: Plan) -> Self {
         let notes = Changing::new(folder.path(), &json!([read_note("Reads a note.")]));
         let worker = Holder::new();
         let keys = folder.path().join("worker.jwks");
@@ -35,6 +41,11 @@ impl Desk {
         let stand = Stand::up(&plan, folder, state).await;
         let issuer = format!("http://{}", stand.address());
         Self { stand, notes, worker, issuer, key: key.to_str().unwrap().to_owned() }
+    }
+
+    fn registered<'a>(&'a self, url: &'a str) -> Registered<'a> {
+        let (key, issuer) = (self.key.as_str(), self.issuer.as_str());
+        Registered { url, name: "worker", key, issuer, bound: true, trusts: None }
     }
 
     fn assertion(&self) -> String {
@@ -278,8 +289,7 @@ async fn sdk_clients_get_their_own_grants() {
         (Client::PythonStateless, false),
         (Client::PythonSessions, false),
     ] {
-        let who =
-            Registered { url: &url, name: "worker", key: &desk.key, issuer: &desk.issuer, bound };
+        let who = Registered { bound, ..desk.registered(&url) };
         let mut talk = client.connect_registered(&who).await;
         let text = talk.text("notes__read_note", &json!({"title": "a"})).await;
         assert_eq!(text, "a note", "{client:?}, bound: {bound}");
@@ -293,9 +303,31 @@ async fn sdk_clients_get_their_own_grants() {
 async fn where_only_bound_grants_are_accepted_a_client_that_can_bind_gets_in() {
     let desk = Desk::open(Plan::new().bound_only()).await;
     let url = format!("{}/mcp/notes", desk.issuer);
-    let who =
-        Registered { url: &url, name: "worker", key: &desk.key, issuer: &desk.issuer, bound: true };
+    let who = desk.registered(&url);
     let mut talk = Client::TypeScriptStateless.connect_registered(&who).await;
     assert_eq!(talk.text("read_note", &json!({"title": "a"})).await, "a note");
     talk.end().await;
+}
+
+/// Makes a certificate for 127.0.0.1 and its key.
+async fn certificate(certificate: &Path, key: &Path) {
+    let mut python = tokio::process::Command::new(crate::peers::python());
+    python.arg(crate::peers::peer("certificate.py"));
+    let run = python.arg(certificate).arg(key).output().await.unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_proof_is_for_the_https_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trusted, key) = (folder.path().join("tls.pem"), folder.path().join("tls.key"));
+    certificate(&trusted, &key).await;
+    let mut desk = Desk::open_in(folder, Plan::new().tls(&trusted, &key).bound_only()).await;
+    desk.issuer = desk.issuer.replace("http:", "https:");
+    let url = format!("{}/mcp", desk.issuer);
+    let who = Registered { trusts: Some(&trusted), ..desk.registered(&url) };
+    let mut talk = Client::TypeScriptStateless.connect_registered(&who).await;
+    assert_eq!(talk.text("notes__read_note", &json!({"title": "a"})).await, "a note");
+    talk.end().await;
+    assert_eq!(desk.notes.reached().len(), 1);
 }
