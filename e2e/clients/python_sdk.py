@@ -16,6 +16,7 @@ import anyio
 import httpx2
 import mcp_types as types
 from mcp import Client, StdioServerParameters
+from mcp.client.auth.extensions.client_credentials import PrivateKeyJWTOAuthProvider, SignedJWTParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
@@ -32,6 +33,40 @@ def emit(**line):
 
 def plain(model):
     return model.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+
+class Forgetful:
+    """Keeps tokens for as long as the process lives."""
+
+    tokens = client = None
+
+    async def get_tokens(self):
+        return self.tokens
+
+    async def set_tokens(self, tokens):
+        self.tokens = tokens
+
+    async def get_client_info(self):
+        return self.client
+
+    async def set_client_info(self, client_info):
+        self.client = client_info
+
+
+def registered(options):
+    """Whoever has a key finds the token endpoint by the answer to its first request."""
+    if not options.key:
+        return None
+    signed = SignedJWTParameters(
+        issuer=options.client, subject=options.client, signing_key=options.key.read_text(), signing_algorithm="ES256"
+    )
+    return PrivateKeyJWTOAuthProvider(
+        server_url=options.url,
+        storage=Forgetful(),
+        client_id=options.client,
+        assertion_provider=signed.create_assertion_provider(),
+        issuer=options.issuer,
+    )
 
 
 class Driver:
@@ -67,7 +102,9 @@ class Driver:
     async def session(self):
         token = self.options.token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with httpx2.AsyncClient(headers=headers, timeout=self.options.timeout) as http:
+        async with httpx2.AsyncClient(
+            headers=headers, timeout=self.options.timeout, auth=registered(self.options)
+        ) as http:
             client = Client(
                 self.transport(http),
                 mode=MODES[self.options.era],
@@ -189,6 +226,9 @@ def parse(argv):
     parser.add_argument("--era", choices=MODES, default="stateless")
     parser.add_argument("--url")
     parser.add_argument("--token")
+    parser.add_argument("--client", help="the name it is registered under at the token endpoint")
+    parser.add_argument("--key", type=Path, help="the file of its private key (PEM)")
+    parser.add_argument("--issuer")
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--elicit", choices=["accept", "decline", "cancel"], default="decline")
     parser.add_argument("--scenario", type=Path, help="a file with a JSON array of steps")

@@ -1,11 +1,25 @@
 // Drives one MCP session with the TypeScript client of the second line (@modelcontextprotocol/client).
 // Usage and steps: see ../README.md.
-import { Client, ProtocolError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { readFileSync } from 'node:fs';
+
+import {
+  Client,
+  DpopSession,
+  PrivateKeyJwtProvider,
+  ProtocolError,
+  StreamableHTTPClientTransport,
+} from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
 import { drive, emit, options } from './options.mjs';
 
-const given = options({ era: { type: 'string', default: 'stateless' } });
+const given = options({
+  era: { type: 'string', default: 'stateless' },
+  client: { type: 'string' },
+  key: { type: 'string' },
+  issuer: { type: 'string' },
+  dpop: { type: 'boolean', default: false },
+});
 const stateless = given.era === 'stateless';
 const MODERN = '2026-07-28';
 
@@ -29,9 +43,28 @@ for (const method of ['notifications/tools/list_changed', 'notifications/message
 }
 client.onerror = (error) => emit({ transport: String(error) });
 
+// Whoever has a key finds the token endpoint by the answer to its first request.
+class WithDpop extends PrivateKeyJwtProvider {
+  #session = DpopSession.create();
+  dpop() {
+    return this.#session;
+  }
+}
+
+function registered() {
+  const Provider = given.dpop ? WithDpop : PrivateKeyJwtProvider;
+  return new Provider({
+    clientId: given.client,
+    privateKey: readFileSync(given.key, 'utf8'),
+    algorithm: 'ES256',
+    expectedIssuer: given.issuer,
+  });
+}
+
 const transport = given.url
   ? new StreamableHTTPClientTransport(new URL(given.url), {
       requestInit: given.token ? { headers: { Authorization: `Bearer ${given.token}` } } : {},
+      ...(given.key ? { authProvider: registered() } : {}),
     })
   : new StdioClientTransport({ command: given.command[0], args: given.command.slice(1) });
 

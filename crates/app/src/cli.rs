@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use remit_jose::Thumbprint;
 use remit_model::{HoldId as Id, ServerName, TaskId};
 
 /// Runtime identity governance for autonomous agents.
@@ -151,6 +152,9 @@ pub(crate) enum Task {
     Grant {
         /// The task
         task: TaskId,
+        /// Bind it to the key with this thumbprint (RFC 7638); its holder proves to have it (`DPoP`)
+        #[arg(long, value_name = "THUMBPRINT")]
+        jkt: Option<Thumbprint>,
     },
     /// Stop a task at once; `thaw` lets it go on
     Freeze {
@@ -199,6 +203,9 @@ pub(crate) struct TaskOpen {
     /// At most this long, e.g. `30m`
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) lasts: Option<humantime::Duration>,
+    /// Bind the grant to the key with this thumbprint (RFC 7638); its holder proves to have it (`DPoP`)
+    #[arg(long, value_name = "THUMBPRINT")]
+    pub(crate) jkt: Option<Thumbprint>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,8 @@
 //! The configuration file: one commented TOML file, every member checked, unknown ones refused.
 
+mod agents;
+mod listen;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,6 +18,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
+pub(crate) use self::agents::Agents;
+pub(crate) use self::listen::Listen;
 use crate::environment;
 use crate::fail::Fail;
 
@@ -39,7 +44,7 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default, rename = "agent")]
-    pub(crate) agents: Vec<Agent>,
+    pub(crate) agents: Agents,
     #[serde(default, rename = "approver")]
     pub(crate) approvers: Vec<Approver>,
     #[serde(default, rename = "server")]
@@ -55,34 +60,6 @@ const MAX_WITNESSES: usize = 16;
 
 fn trust_domain() -> String {
     "remit.local".to_owned()
-}
-
-/// Where MCP clients connect.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Listen {
-    /// Address and port; beyond loopback only with TLS.
-    pub(crate) address: std::net::SocketAddr,
-    /// Certificate chain, PEM; relative to this file.
-    pub(crate) tls_certificate: Option<PathBuf>,
-    /// Private key, PEM; relative to this file.
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Further values of `Host` that are served.
-    pub(crate) hosts: Vec<String>,
-    /// Values of `Origin` that are served; a browser page elsewhere is refused.
-    pub(crate) origins: Vec<String>,
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            address: std::net::SocketAddr::from(([127, 0, 0, 1], 7070)),
-            tls_certificate: None,
-            tls_key: None,
-            hosts: Vec::new(),
-            origins: Vec::new(),
-        }
-    }
 }
 
 /// Who is an operator without the passphrase.
@@ -267,6 +244,8 @@ impl Config {
         for file in [&mut config.listen.tls_certificate, &mut config.listen.tls_key] {
             *file = file.take().map(|file| base.join(file));
         }
+        let within = |why: Fail| Fail::new(format!("{}: {why}", path.display()));
+        config.agents.read_keys(base).map_err(within)?;
         Ok(config)
     }
 
@@ -358,6 +337,8 @@ impl Config {
             call_timeout: self.limits.call.0,
             grant_lifetime: self.limits.grant.0,
             own_uid: environment::own_uid(),
+            bearer: self.listen.takes_bearer(),
+            client_keys: self.agents.keys().clone(),
         }
     }
 

@@ -34,6 +34,9 @@ pub(crate) use files::{
     verify, write_origin,
 };
 
+/// The path of the endpoint of all servers.
+const PATH: &str = "/mcp";
+
 /// A Remit that runs in this process.
 pub(crate) struct Running {
     /// Where it listens.
@@ -132,7 +135,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let parts = Parts::open(state, &config, &keys)?;
     let ledger = Arc::clone(&parts.ledger);
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
-    let realm = Realm::new(&endpoint, &endpoint, &config.trust_domain)?;
+    let issuer = endpoint.strip_suffix(PATH).unwrap_or(&endpoint);
+    let realm = Realm::new(issuer, &endpoint, &config.trust_domain)?;
     let minter = keys.minter(realm)?;
     let engine = Engine::start(parts.ports(), config.settings(), sources, minter).await?;
     let stop = CancellationToken::new();
@@ -153,7 +157,9 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway)))?;
-    let public = remit_gateway::router(gateway).merge(remit_operator::public(door));
+    let public = remit_gateway::router(gateway)
+        .merge(remit_token_api::router(Arc::clone(&engine)))
+        .merge(remit_operator::public(door));
     served.network(&config, listener, public)?;
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
 }
@@ -243,7 +249,7 @@ fn base(config: &Config) -> Base {
 /// Errors: the address is taken, or lies beyond loopback without TLS.
 async fn listen(config: &Config) -> Result<TcpListener, Fail> {
     let address = config.listen.address;
-    if !address.ip().is_loopback() && config.listen.tls_certificate.is_none() {
+    if !config.listen.is_loopback() && config.listen.tls_certificate.is_none() {
         return Err(Fail::new(format!(
             "refusing to listen on {address} without TLS: grants would cross the network in the \
              clear; set `tls_certificate` and `tls_key` in [listen], or listen on 127.0.0.1"
@@ -257,7 +263,7 @@ async fn listen(config: &Config) -> Result<TcpListener, Fail> {
 fn endpoint(config: &Config, address: SocketAddr) -> String {
     let scheme = if config.listen.tls_certificate.is_some() { "https" } else { "http" };
     let host = config.listen.hosts.first().cloned().unwrap_or_else(|| address.to_string());
-    format!("{scheme}://{host}/mcp")
+    format!("{scheme}://{host}{PATH}")
 }
 
 fn gateway_config(config: &Config, address: SocketAddr) -> remit_gateway::Config {

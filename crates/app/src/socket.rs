@@ -104,7 +104,7 @@ async fn attach(
         let text = format!("no server `{unknown}` is configured; `remit tool list` names them");
         return Err(Failure::missing(text));
     }
-    let (task, _) = attachments.engine.open(&Opener::Peer { uid }, proposal).await?;
+    let task = attachments.engine.open(&Opener::Peer { uid }, proposal).await?;
     let caller = attachments
         .engine
         .caller(task.id(), Door::McpStdio)

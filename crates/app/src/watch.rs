@@ -144,8 +144,9 @@ async fn told_to_ask(
 /// What the files say, as one digest; a file that cannot be read counts as its absence.
 fn fingerprint(config_file: &Path) -> Digest {
     let config = std::fs::read(config_file).unwrap_or_default();
-    let sources = Config::read(config_file)
-        .and_then(|config| config.policy_sources(config_file))
+    let read = Config::read(config_file);
+    let sources = read
+        .and_then(|config| Ok((config.policy_sources(config_file)?, config.agents.thumbprints())))
         .map_or_else(|why| why.to_string(), |sources| format!("{sources:?}"));
     Digest::of_parts(&[&config, sources.as_bytes()])
 }

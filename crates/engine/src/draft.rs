@@ -28,6 +28,7 @@ pub(crate) fn question(
     let mut draft = note(kind, pins, what);
     draft.clear.agent = Some(question.agent.name.to_string());
     draft.clear.door = Some(question.door);
+    draft.clear.possession = Some(question.possession);
     draft.clear.question = Some(digest);
     if let Some(call) = question.call() {
         draft.clear.call = Some(call.digest(&question.input));

@@ -57,6 +57,7 @@ impl Scene<'_> {
             approval: None,
             unsettled: false,
             door: self.caller.door,
+            possession: self.caller.possession,
             now: self.now,
         }
     }

@@ -11,6 +11,7 @@ mod answered;
 pub mod approve;
 pub mod call;
 pub mod cell;
+pub mod client;
 pub mod contain;
 pub mod counters;
 pub mod discover;
@@ -31,10 +32,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use remit_model::{
-    Agent, Attestation, Clock, Door, Entropy, HoldId, ServerName, TaskId, Timestamp,
+    Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
 };
 use remit_ports::{BodyKeys, Discovery, Ledger, Store, Upstream};
-use remit_token::{Minter, TokenError, Verifier};
+use remit_token::{Assertions, Minter, Presented, Proofs, TokenError, Verifier};
 use tokio::sync::broadcast;
 
 pub use crate::cell::TaskCell;
@@ -77,6 +78,8 @@ pub struct Caller {
     pub attestation: Attestation,
     /// How it came in.
     pub door: Door,
+    /// What it showed that nobody could have copied.
+    pub possession: Possession,
 }
 
 /// What changed, for open streams and views.
@@ -94,6 +97,10 @@ pub struct Engine {
     pub(crate) ports: Ports,
     pub(crate) minter: Minter,
     pub(crate) verifier: Verifier,
+    /// Proofs of possession that were used. Written by `authenticate` and `client`.
+    pub(crate) proofs: Proofs,
+    /// Assertions of clients that were used. Written by `client`.
+    pub(crate) assertions: Assertions,
     /// Written by `reload`; read at each call.
     pub(crate) settings: ArcSwap<Settings>,
     /// Written by `discover` and `reload` while they hold `world_writer`; read at each call.
@@ -128,23 +135,34 @@ pub struct Held {
 }
 
 impl Engine {
-    /// Proves a grant: the token's signature, type, audience and times. What can change while it
-    /// lives (the task's state) is checked at every call.
+    /// Believes a request that came with a grant: the token's signature, type, audience and times,
+    /// and the proof beside it. What can change while the grant lives (the task's state) is checked
+    /// at every call. Beside the caller, the nonce that its further proofs should hold.
     ///
-    /// Errors: the token is not a grant of ours, or it has run out.
-    pub fn authenticate(&self, token: &str, door: Door) -> Result<Caller, TokenError> {
+    /// Errors: the token is not a grant of ours, it has run out, it is shown without the proof it
+    /// needs, or it needs none and that is not accepted here.
+    pub fn authenticate(
+        &self,
+        shown: &Presented<'_>,
+        door: Door,
+    ) -> Result<(Caller, Option<String>), TokenError> {
         let now = self.ports.clock.now();
-        let grant = self.verifier.verify_cached(token, now)?;
-        self.caller(&grant.task, door).ok_or(TokenError::UnknownTask)
+        let holder = self.verifier.authenticate(shown, &self.proofs, now)?;
+        if holder.possession == Possession::Bearer && !self.settings.load().bearer {
+            return Err(TokenError::Bearer);
+        }
+        let caller = self.caller(&holder.grant.task, door).ok_or(TokenError::UnknownTask)?;
+        Ok((Caller { possession: holder.possession, ..caller }, holder.nonce))
     }
 
     /// The caller that works on `task`; `None` if there is no such task or its agent is no longer
-    /// registered. For surfaces that authenticated the caller by other means.
+    /// registered. For surfaces that know the peer of the connection.
     pub fn caller(&self, task: &TaskId, door: Door) -> Option<Caller> {
         let cell = self.cell(task)?;
         let agent = self.settings.load().agents.get(cell.agent()).cloned()?;
         let attestation = cell.attestation().clone();
-        Some(Caller { agent, task: task.clone(), attestation, door })
+        let possession = Possession::Connection;
+        Some(Caller { agent, task: task.clone(), attestation, door, possession })
     }
 
     /// The settings in force.
@@ -160,6 +178,11 @@ impl Engine {
     /// The outside.
     pub fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    /// What knows proofs of possession, for its nonces and its size.
+    pub fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     /// The token minter, for its public keys.

@@ -3,14 +3,16 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Refusal, Task, TaskId, ToolRule,
-    ToolScope,
+    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Possession, Refusal, ServerName,
+    Task, TaskId, ToolRule, ToolScope,
 };
 use remit_policy::{Verdict, decide};
 use remit_ports::{KeyError, Kind, Subject};
+use remit_token::Terms;
 use serde::Deserialize;
 
 use crate::frame::Scene;
@@ -26,6 +28,8 @@ pub enum Opener {
         /// The user id.
         uid: u32,
     },
+    /// An agent that signed its request with a registered key.
+    Client(AgentName),
 }
 
 /// What is asked for. Everything beside the template can only narrow it.
@@ -44,6 +48,18 @@ pub struct Proposal {
     pub budget: Option<Budget>,
     /// At most this long, in seconds.
     pub seconds: Option<u64>,
+    /// The key that the grant is bound to; left out: to none. It need not be proved to name one: a
+    /// grant for a key that one does not hold is worth nothing.
+    pub jkt: Option<Thumbprint>,
+}
+
+/// Whose a grant is to be.
+#[derive(Clone, Debug, Default)]
+pub struct Holding {
+    /// The key that its holder must prove to have; `None` for a bearer token.
+    pub key: Option<Thumbprint>,
+    /// The one server whose endpoint takes it; `None` for all.
+    pub server: Option<ServerName>,
 }
 
 /// How many tasks peers may open in each [`OPENING_WINDOW`] (R13): each leaves a record and a key.
@@ -53,17 +69,46 @@ pub const OPENING_WINDOW: Duration = Duration::from_secs(10);
 /// How long a purpose may be, in bytes (R13).
 pub const MAX_PURPOSE: usize = 4096;
 
+impl Holding {
+    /// How such a grant is sent: `DPoP` or `Bearer` (RFC 6749 section 7.1).
+    pub fn token_type(&self) -> &'static str {
+        if self.key.is_some() { "DPoP" } else { "Bearer" }
+    }
+}
+
 impl Engine {
-    /// Opens a task on record and mints its first grant.
+    /// Opens a task on record, for a caller that holds no grant because its connection names it.
     ///
     /// Errors: no such template, the agent may not open it, the policy says no, or the record
     /// cannot be made; the refusal says which and what to do.
-    pub async fn open(
+    pub async fn open(&self, opener: &Opener, proposal: Proposal) -> Result<Task, Refusal> {
+        self.open_for(opener, proposal, Possession::Connection).await
+    }
+
+    /// Opens a task on record and mints its first grant, bound to the key that the proposal names,
+    /// for the endpoint of `server` alone if one is named.
+    ///
+    /// Errors: as [`Self::open`], and no key is named where only bound grants are accepted.
+    pub async fn open_with_grant(
         &self,
         opener: &Opener,
         proposal: Proposal,
+        server: Option<ServerName>,
     ) -> Result<(Task, String), Refusal> {
-        if matches!(opener, Opener::Peer { .. }) && !self.may_open_another() {
+        let holding = Holding { key: proposal.jkt, server };
+        let possession = self.possession(&holding)?;
+        let task = self.open_for(opener, proposal, possession).await?;
+        let grant = self.grant(&task, &holding)?;
+        Ok((task, grant))
+    }
+
+    async fn open_for(
+        &self,
+        opener: &Opener,
+        proposal: Proposal,
+        possession: Possession,
+    ) -> Result<Task, Refusal> {
+        if !matches!(opener, Opener::Operator(_)) && !self.may_open_another() {
             return Err(Refusal::one(
                 Class::Transient,
                 "openings",
@@ -85,26 +130,49 @@ impl Engine {
         })?;
         let agent = self.opening_agent(opener, &template, proposal.agent.as_ref())?;
         let task = Task::open(self.charter(opener, &template, &agent, proposal)?);
-        self.admit(&task, &agent).await?;
-        let grant = self.grant(&task)?;
+        self.admit(&task, &agent, possession).await?;
         self.announce(Change::Task(task.id().clone()));
-        Ok((task, grant))
+        Ok(task)
     }
 
     /// Mints a further grant for an open task.
     ///
-    /// Errors: the task is not open, or the token cannot be signed.
-    pub fn grant(&self, task: &Task) -> Result<String, Refusal> {
+    /// Errors: the task is not open, no key is named where only bound grants are accepted, or the
+    /// token cannot be signed.
+    pub fn grant(&self, task: &Task, holding: &Holding) -> Result<String, Refusal> {
         if !task.is_open() {
             return Err(no("task", format!("the task is {}", task.state.name())));
         }
+        self.possession(holding)?;
         let lifetime = self.settings.load().grant_lifetime;
+        let terms = Terms { lifetime, key: holding.key, server: holding.server.clone() };
         let entropy = self.ports.entropy.as_ref();
-        let minted = self.minter.mint(&task.charter, lifetime, self.now(), entropy);
+        let minted = self.minter.mint(&task.charter, &terms, self.now(), entropy);
         minted.map(|(token, _)| token).map_err(|why| no("grant", why.to_string()))
     }
 
-    /// Counts an opening by a peer; whether there is room for it.
+    /// How long a grant that is made now for `task` can be used: no longer than the task.
+    pub fn grant_lives(&self, task: &Task) -> Duration {
+        let left = task.charter.remit.deadline.since(self.now());
+        self.settings.load().grant_lifetime.min(left)
+    }
+
+    /// What whoever uses such a grant will show.
+    fn possession(&self, holding: &Holding) -> Result<Possession, Refusal> {
+        match holding.key {
+            Some(_) => Ok(Possession::Dpop),
+            None if self.settings.load().bearer => Ok(Possession::Bearer),
+            None => Err(Refusal::one(
+                Class::Structural,
+                "grant",
+                "grants that are bound to no key are not accepted here",
+                "name the thumbprint of a key of the workload's as `jkt` (`remit task open --jkt`), \
+                 or set `bearer` in [listen]",
+            )),
+        }
+    }
+
+    /// Counts an opening by somebody who is not an operator; whether there is room for it.
     fn may_open_another(&self) -> bool {
         let now = self.now();
         let mut window = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +200,7 @@ impl Engine {
         let fits = |agent: &Agent| match opener {
             Opener::Operator(_) => true,
             Opener::Peer { uid } => agent.runs_as(*uid, settings.own_uid),
+            Opener::Client(name) => agent.name == *name,
         };
         let mut fitting = template
             .may_open
@@ -190,6 +259,7 @@ impl Engine {
         let method = match opener {
             Opener::Operator(_) => AttestationMethod::Operator,
             Opener::Peer { .. } => AttestationMethod::UnixPeer,
+            Opener::Client(_) => AttestationMethod::PrivateKeyJwt,
         };
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
@@ -203,13 +273,19 @@ impl Engine {
     }
 
     /// Asks the policy, makes the task's key, records the task and waits until that is durable.
-    async fn admit(&self, task: &Task, agent: &Arc<Agent>) -> Result<(), Refusal> {
+    async fn admit(
+        &self,
+        task: &Task,
+        agent: &Arc<Agent>,
+        possession: Possession,
+    ) -> Result<(), Refusal> {
         let (world, settings) = (self.world(), self.settings());
         let caller = Caller {
             agent: Arc::clone(agent),
             task: task.id().clone(),
             attestation: task.charter.attestation.clone(),
             door: Door::Internal,
+            possession,
         };
         let now = task.charter.opened;
         let scene = Scene { world: &world, settings: &settings, caller: &caller, task, now };

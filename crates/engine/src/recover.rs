@@ -16,7 +16,7 @@ use remit_model::task::{Charter, Event};
 use remit_model::{HoldId, Task, TaskId};
 use remit_policy::{LoadError, Source};
 use remit_ports::{Kind, LedgerError, Outcome, Projection, Replayed, Room, StoreError};
-use remit_token::Minter;
+use remit_token::{Assertions, Minter, Proofs};
 use tokio::sync::broadcast;
 
 use crate::cell::TaskCell;
@@ -184,6 +184,8 @@ impl Engine {
         });
         let engine = Arc::new(Self {
             verifier: minter.verifier(),
+            proofs: Proofs::new(ports.entropy.as_ref()),
+            assertions: Assertions::new(minter.realm().issuer(), ports.clock.now()),
             minter,
             settings: ArcSwap::from_pointee(settings),
             world: ArcSwap::from_pointee(world),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_catalogue::Overrides;
+use remit_jose::KeySet;
 use remit_model::{
     Agent, AgentName, Budget, Confidentiality, Limit, Remit, ServerName, Timestamp, ToolRule,
     ToolScope,
@@ -69,6 +70,10 @@ pub struct Settings {
     pub grant_lifetime: Duration,
     /// The user id Remit runs as.
     pub own_uid: u32,
+    /// Whether grants that are bound to no key are made and accepted.
+    pub bearer: bool,
+    /// The public keys of agents that ask for grants at the token endpoint.
+    pub client_keys: BTreeMap<AgentName, Arc<KeySet>>,
 }
 
 impl Settings {

@@ -4,6 +4,7 @@
 //! origin (against DNS rebinding), the grant, the media types, the size, the message.
 
 mod accept;
+mod grant;
 mod guard;
 mod post;
 mod reply;
@@ -24,6 +25,7 @@ use remit_model::ServerName;
 
 use crate::gateway::Gateway;
 use crate::http::accept::Accepts;
+use crate::http::grant::Target;
 use crate::http::reply::plain;
 use crate::session::Session;
 
@@ -55,24 +57,32 @@ struct Visit {
 }
 
 async fn serve(gateway: Arc<Gateway>, named: Option<String>, request: Request<Body>) -> Response {
-    match visit(gateway, named, &request) {
-        Ok(visit) => match *request.method() {
-            Method::POST => post::serve(visit, request).await,
-            Method::GET => stream::open(&visit),
-            Method::DELETE => delete(&visit),
-            _ => not_allowed(),
-        },
-        Err(refused) => *refused,
+    let (visit, nonce) = match visit(gateway, named, &request) {
+        Ok(visit) => visit,
+        Err(refused) => return *refused,
+    };
+    let mut response = match *request.method() {
+        Method::POST => post::serve(visit, request).await,
+        Method::GET => stream::open(&visit),
+        Method::DELETE => delete(&visit),
+        _ => not_allowed(),
+    };
+    if let Some(nonce) = nonce {
+        grant::tell(&mut response, &nonce);
     }
+    response
 }
 
+/// The request as one that passed the guards, and the nonce that its client should use from now on.
 fn visit(
     gateway: Arc<Gateway>,
     named: Option<String>,
     request: &Request<Body>,
-) -> Result<Visit, Box<Response>> {
+) -> Result<(Visit, Option<String>), Box<Response>> {
     guard::check_address(&gateway.config, request)?;
-    let caller = guard::authenticate(&gateway, request.headers())?;
+    let url = endpoint(&gateway, named.as_deref());
+    let target = Target { method: request.method(), url: &url };
+    let (caller, nonce) = grant::authenticate(&gateway, request.headers(), target)?;
     let server = match named {
         None => None,
         Some(name) => Some(known_server(&gateway, &name).ok_or_else(|| {
@@ -87,7 +97,13 @@ fn visit(
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     let headers = headers.collect();
-    Ok(Visit { gateway, caller, server, accepts, headers })
+    Ok((Visit { gateway, caller, server, accepts, headers }, nonce))
+}
+
+/// The endpoint that a request was sent to, as the server names itself.
+fn endpoint(gateway: &Gateway, named: Option<&str>) -> String {
+    let all = gateway.engine.minter().realm().audience();
+    named.map_or_else(|| all.to_owned(), |server| format!("{all}/{server}"))
 }
 
 fn known_server(gateway: &Gateway, name: &str) -> Option<ServerName> {

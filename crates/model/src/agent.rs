@@ -94,6 +94,8 @@ pub enum AttestationMethod {
     UnixPeer,
     /// An operator handed the grant out.
     Operator,
+    /// It signed an assertion with its registered key (RFC 7523).
+    PrivateKeyJwt,
 }
 
 impl fmt::Display for AttestationMethod {
@@ -101,6 +103,30 @@ impl fmt::Display for AttestationMethod {
         f.write_str(match self {
             Self::UnixPeer => "unix-peer",
             Self::Operator => "operator",
+            Self::PrivateKeyJwt => "private-key-jwt",
+        })
+    }
+}
+
+/// What a caller shows, besides what names it, that somebody who only copied that could not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Possession {
+    /// Nothing: whoever has the grant is believed.
+    #[default]
+    Bearer,
+    /// A fresh proof by the key that the grant is bound to (RFC 9449).
+    Dpop,
+    /// No grant at all: the kernel named the peer of this very connection.
+    Connection,
+}
+
+impl fmt::Display for Possession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bearer => "bearer",
+            Self::Dpop => "dpop",
+            Self::Connection => "connection",
         })
     }
 }

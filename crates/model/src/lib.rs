@@ -24,7 +24,7 @@ pub mod time;
 pub mod tool;
 pub mod value;
 
-pub use agent::{Agent, AgentName, Attestation, ServerName};
+pub use agent::{Agent, AgentName, Attestation, Possession, ServerName};
 pub use argument::{ArgumentPath, Role};
 pub use budget::{Budget, Limit, Spent};
 pub use digest::Digest;

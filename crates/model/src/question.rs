@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{Agent, Attestation, ServerName};
+use crate::agent::{Agent, Attestation, Possession, ServerName};
 use crate::budget::Spent;
 use crate::digest::Digest;
 use crate::id::TaskId;
@@ -273,6 +273,9 @@ pub struct Question {
     pub unsettled: bool,
     /// How the request came in.
     pub door: Door,
+    /// What was shown with it that nobody could have copied.
+    #[serde(default)]
+    pub possession: Possession,
     /// When.
     pub now: Timestamp,
 }

@@ -60,6 +60,11 @@ fn registry(door: &Door) -> Registry {
         ("witnesses_contradicting", "Witnesses that saw another log", contradicting),
         ("ledger_refusing", "1 while permits are refused", u64::from(ledger.refusing.is_some())),
         ("holds_waiting", "Calls waiting for a person", door.engine.holds_waiting() as u64),
+        (
+            "proofs_remembered",
+            "Proofs of possession that cannot be used again",
+            door.engine.proofs().remembered() as u64,
+        ),
     ] {
         registry.register(name, help, ConstGauge::new(value));
     }

@@ -5,9 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use remit_engine::TaskCell;
 use remit_engine::contain::{ContainError, InForce};
-use remit_engine::open::{Opener, Proposal};
-use remit_model::TaskId;
+use remit_engine::open::{Holding, Opener, Proposal};
 use remit_model::task::CloseReason;
+use remit_model::{Task, TaskId};
 
 use crate::auth::{Anyone, Operator};
 use crate::{Door, Failure, wire};
@@ -73,8 +73,10 @@ pub(crate) async fn open(
     anyone: Anyone,
     Json(proposal): Json<Proposal>,
 ) -> Result<Json<wire::Granted>, Failure> {
-    let (task, grant) = door.engine.open(&opener(&anyone)?, proposal).await?;
-    Ok(Json(granted(&door, task.id().clone(), grant)))
+    let holding = Holding { key: proposal.jkt, server: None };
+    let (task, grant) =
+        door.engine.open_with_grant(&opener(&anyone)?, proposal, holding.server.clone()).await?;
+    Ok(Json(granted(&door, &task, (grant, &holding))))
 }
 
 /// `POST /v1/tasks/{task}/grant`: a further grant, for whoever may have opened the task.
@@ -82,8 +84,10 @@ pub(crate) async fn grant(
     State(door): State<Door>,
     anyone: Anyone,
     Path(task): Path<String>,
+    wanted: Option<Json<wire::Wanted>>,
 ) -> Result<Json<wire::Granted>, Failure> {
     let task = id(&task)?;
+    let Json(wanted) = wanted.unwrap_or_default();
     let caller = door.engine.caller(&task, remit_model::Door::Internal);
     let caller = caller.ok_or_else(|| Failure::missing(format!("no task `{task}` is known")))?;
     let own = door.engine.settings().own_uid;
@@ -96,13 +100,15 @@ pub(crate) async fn grant(
         return Err(Failure::missing(format!("no task `{task}` is known")));
     };
     let open = cell.lock().clone();
-    let grant = door.engine.grant(&open)?;
-    Ok(Json(granted(&door, task, grant)))
+    let holding = Holding { key: wanted.jkt, server: None };
+    let grant = door.engine.grant(&open, &holding)?;
+    Ok(Json(granted(&door, &open, (grant, &holding))))
 }
 
-fn granted(door: &Door, task: TaskId, grant: String) -> wire::Granted {
-    let seconds = door.engine.settings().grant_lifetime.as_secs();
-    wire::Granted { task, grant, seconds, endpoint: door.endpoint.clone() }
+fn granted(door: &Door, task: &Task, (grant, holding): (String, &Holding)) -> wire::Granted {
+    let seconds = door.engine.grant_lives(task).as_secs();
+    let (task, token_type) = (task.id().clone(), holding.token_type().to_owned());
+    wire::Granted { task, grant, token_type, seconds, endpoint: door.endpoint.clone() }
 }
 
 /// What is told of a stop, which has taken effect: whether it is also on disk.

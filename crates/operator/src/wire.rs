@@ -1,5 +1,6 @@
 //! The JSON of the operator API, for both ends of the socket.
 
+use remit_jose::Thumbprint;
 use remit_model::{HoldId, Label, Refusal, Spent, TaskId, Timestamp, Tool};
 use remit_ports::Entry;
 use serde::{Deserialize, Serialize};
@@ -168,13 +169,24 @@ pub struct Task {
     pub holds: Vec<HoldId>,
 }
 
+/// `POST /v1/tasks/{task}/grant`, for which a body may be left out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    /// The thumbprint of the key that the grant is bound to; left out: to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<Thumbprint>,
+}
+
 /// An opened task, or a further grant for one.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Granted {
     /// Which task.
     pub task: TaskId,
-    /// The bearer token.
+    /// The grant.
     pub grant: String,
+    /// How it is sent: `DPoP`, with a proof by the key that it is bound to, or `Bearer`.
+    pub token_type: String,
     /// How long it lives, in seconds.
     pub seconds: u64,
     /// Where MCP clients connect.

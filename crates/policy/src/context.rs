@@ -24,6 +24,7 @@ pub(crate) fn pairs(names: &Names, question: &Question) -> Vec<Pair<'static>> {
         ("task", task(names, question)),
         ("attestation", attestation(names, question)),
         ("door", text(door)),
+        ("possession", text(&question.possession.to_string())),
         ("now", names.moments.at(question.now)),
     ];
     let tool = |id: &ToolId| question.tool.as_ref().map(|facts| tool(names, id, facts));

@@ -237,6 +237,7 @@ fn base_context() -> Vec<(&'static str, Value)> {
         ("task", common("TaskFacts")),
         ("attestation", common("AttestationFact")),
         ("door", text()),
+        ("possession", text()),
         ("now", datetime()),
     ]
 }

@@ -281,3 +281,17 @@ fn the_engine_is_the_one_that_runs() {
     let version = cedar_policy::get_sdk_version();
     assert!(ENGINE.ends_with(&format!(" cedar/{version}")), "{ENGINE} runs Cedar {version}");
 }
+
+#[test]
+fn a_policy_sees_what_the_caller_showed() {
+    let bound = format!(
+        "{ALL}\n@id(\"bound\") forbid (principal, action in Remit::Action::\"effect:send\", resource) \
+         when {{ context.possession == \"bearer\" }};"
+    );
+    for (possession, expected) in [("bearer", "deny"), ("dpop", "permit"), ("connection", "permit")]
+    {
+        let said = said(&bound, &format!("{PAY}\npossession = \"{possession}\""));
+        assert!(said.starts_with(expected), "{possession}: {said}");
+    }
+    assert!(said(&bound, PAY).starts_with("deny"), "what is not said is the weakest");
+}

@@ -61,3 +61,27 @@ fn every_rule_of_the_pack_is_named() {
         assert!(PAGE.contains(&format!("`{}`", policy.id)), "`{}` is not named", policy.id);
     }
 }
+
+#[test]
+fn the_rule_about_bound_grants_does_what_is_said() {
+    let page = include_str!("../../../docs/grants.md");
+    let rule = page.split("```cedar\n").nth(1).unwrap().split("```").next().unwrap();
+    let all = "@id(\"all\") permit (principal, action, resource);";
+    let source = Source { path: "page.cedar".into(), text: format!("{all}\n{rule}") };
+    let case = |call: &str, possession: &str, expect: &str| {
+        format!(
+            "[[case]]\nname = \"{call} {possession}\"\ncall = \"mail/{call}\"\n\
+             possession = \"{possession}\"\nexpect = \"{expect}\"\n"
+        )
+    };
+    let cases = [
+        "[[tool]]\nid = \"mail/read\"\neffect = \"read\"\n".to_owned(),
+        "[[tool]]\nid = \"mail/send\"\neffect = \"send\"\n".to_owned(),
+        case("read", "bearer", "permit"),
+        case("send", "bearer", "deny"),
+        case("send", "dpop", "permit"),
+        case("send", "connection", "permit"),
+    ];
+    let results = cases::run(&[source], &[], &cases.concat()).unwrap();
+    assert!(results.iter().all(|result| result.passed), "{results:?}");
+}

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use remit_model::task::Event;
-use remit_model::{Class, Digest, Door, HoldId, TaskId, Timestamp};
+use remit_model::{Class, Digest, Door, HoldId, Possession, TaskId, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// The schema version written into every entry.
@@ -137,6 +137,9 @@ pub struct Clear {
     /// The policies and checks that determined the answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
+    /// What the caller showed that nobody could have copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub possession: Option<Possession>,
     /// SHA-256 of the question's JSON in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<Digest>,
@@ -230,6 +233,7 @@ mod tests {
                 event: Some(event),
                 outcome: Some(outcome),
                 policies: vec!["b".to_owned(), "a".to_owned()],
+                possession: Some(Possession::Dpop),
                 what: "permit".to_owned(),
                 ..Clear::default()
             };

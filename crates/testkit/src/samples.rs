@@ -15,8 +15,8 @@ use remit_model::task::Charter;
 use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{
     Admission, Agent, AgentName, Attestation, Call, Confidentiality, Digest, Door, Effect, Label,
-    Operation, Profile, Question, Reach, Remit, Resource, ResourceKind, ServerName, Spent, TaskId,
-    Timestamp, Tool, ToolId, Value,
+    Operation, Possession, Profile, Question, Reach, Remit, Resource, ResourceKind, ServerName,
+    Spent, TaskId, Timestamp, Tool, ToolId, Value,
 };
 use remit_policy::{Permit, Snapshot, Source, Verdict};
 
@@ -141,6 +141,7 @@ pub fn question(tool: &Tool, arguments: &str) -> Question {
         approval: None,
         unsettled: false,
         door: Door::McpHttp,
+        possession: Possession::Bearer,
         now: NOW,
     }
 }

@@ -98,6 +98,8 @@ mod tests {
             task: "tsk_00000000000000000000000000".parse().unwrap(),
             agent: "bot".parse().unwrap(),
             subject: String::new(),
+            server: None,
+            key: None,
             expires: Timestamp(expires),
             id: expires.to_string(),
         }

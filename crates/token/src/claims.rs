@@ -1,13 +1,14 @@
-//! The claims of a grant, both ways: RFC 9068 section 2.2, and `task`.
+//! The claims of a grant, both ways: RFC 9068 section 2.2, `task`, and `cnf` (RFC 9449 section 6).
 
+use remit_jose::Thumbprint;
 use remit_model::{AgentName, TaskId, Timestamp, Value};
 use serde::Serialize;
 
 use crate::verify::SKEW;
 use crate::{Grant, MAX_LIFETIME, Realm, TokenError};
 
-/// Every claim a grant has; one more or one less and it is not a grant.
-const NAMES: [&str; 8] = ["aud", "client_id", "exp", "iat", "iss", "jti", "sub", "task"];
+/// Every claim a grant has, `cnf` only if it is bound; one more or one less and it is not a grant.
+const NAMES: [&str; 9] = ["aud", "client_id", "cnf", "exp", "iat", "iss", "jti", "sub", "task"];
 
 /// Characters a `jti` may have.
 const MAX_ID: usize = 64;
@@ -23,6 +24,14 @@ pub(crate) struct Claims<'a> {
     pub(crate) iat: u64,
     pub(crate) exp: u64,
     pub(crate) jti: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cnf: Option<Confirmation>,
+}
+
+/// The key that the holder must prove to have, as RFC 7800 puts it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Confirmation {
+    pub(crate) jkt: Thumbprint,
 }
 
 /// The grant that signed `claims` make, at `now`.
@@ -30,19 +39,16 @@ pub(crate) struct Claims<'a> {
 /// Errors: a claim is missing, foreign, of the wrong form, or not of `realm`; or the time is not
 /// within the token's.
 pub(crate) fn read(claims: &Value, realm: &Realm, now: Timestamp) -> Result<Grant, TokenError> {
-    let Value::Record(members) = claims else {
-        return Err(TokenError::Malformed("its second part is not a JSON object"));
-    };
-    if members.keys().any(|name| !NAMES.contains(&name.as_str())) {
+    if let Value::Record(members) = claims
+        && members.keys().any(|name| !NAMES.contains(&name.as_str()))
+    {
         return Err(TokenError::ForeignClaim);
     }
     let text = |name| claims.member(name).and_then(Value::as_text).ok_or(TokenError::Claim(name));
     if text("iss")? != realm.issuer() {
         return Err(TokenError::Issuer);
     }
-    if text("aud")? != realm.audience() {
-        return Err(TokenError::Audience);
-    }
+    let server = realm.part(text("aud")?).ok_or(TokenError::Audience)?;
     let expires = times(claims, now)?;
     let agent: AgentName =
         text("client_id")?.parse().map_err(|_| TokenError::Claim("client_id"))?;
@@ -55,7 +61,15 @@ pub(crate) fn read(claims: &Value, realm: &Realm, now: Timestamp) -> Result<Gran
     if id.is_empty() || id.len() > MAX_ID {
         return Err(TokenError::Claim("jti"));
     }
-    Ok(Grant { task, agent, subject, expires, id: id.to_owned() })
+    let key = claims.member("cnf").map(thumbprint).transpose()?;
+    Ok(Grant { task, agent, subject, server, key, expires, id: id.to_owned() })
+}
+
+/// The key in `cnf`. What else may stand there (RFC 7800, RFC 8705) is not understood here.
+fn thumbprint(cnf: &Value) -> Result<Thumbprint, TokenError> {
+    let Value::Record(members) = cnf else { return Err(TokenError::Claim("cnf")) };
+    let jkt = members.get("jkt").filter(|_| members.len() == 1).and_then(Value::as_text);
+    jkt.and_then(|jkt| jkt.parse().ok()).ok_or(TokenError::Claim("cnf"))
 }
 
 fn times(claims: &Value, now: Timestamp) -> Result<Timestamp, TokenError> {

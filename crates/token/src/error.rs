@@ -1,37 +1,21 @@
 //! Why a token was not minted or not believed. No text repeats any part of a token (promise R12).
 
+use remit_jose::{JwsError, SigningError};
 use remit_model::Timestamp;
 
+use crate::ProofError;
 use crate::mint::MAX_LIFETIME;
-use crate::verify::{MAX_TOKEN, SKEW};
+use crate::verify::SKEW;
 
 /// Why a token was not minted or not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It is longer than a token may be.
-    #[error("the token has {got} bytes, at most {MAX_TOKEN} are read")]
-    TooLarge {
-        /// Bytes it has.
-        got: usize,
-    },
-    /// It is not a JWT.
-    #[error("expected a signed token of three base64url parts, but {0}")]
-    Malformed(&'static str),
-    /// Its header names another algorithm.
-    #[error("the token's `alg` is not `ES256`, the only algorithm accepted")]
-    Algorithm,
-    /// It is another kind of token.
-    #[error("the token's `typ` is not `at+jwt`: expected an access token, not any other kind")]
-    Type,
+    /// It is not a token of this kind, or nobody who holds the key signed it.
+    #[error(transparent)]
+    Jws(#[from] JwsError),
     /// It was signed by another key, or one that is no longer in use.
     #[error("the token's `kid` is not that of the key in use: ask for a new grant")]
     Key,
-    /// Its header says more than it may.
-    #[error("the token's header holds {0}; only `typ`, `alg` and `kid` are accepted")]
-    Header(&'static str),
-    /// Nobody who holds the key signed these very bytes.
-    #[error("the token's signature does not fit its content: it was forged or damaged")]
-    Signature,
     /// It comes from elsewhere.
     #[error("the token's `iss` is not this issuer: it was made by somebody else")]
     Issuer,
@@ -61,6 +45,27 @@ pub enum TokenError {
     /// It is good, but its task is not known here.
     #[error("the token's task is not known here: open a task and use its grant")]
     UnknownTask,
+    /// It is bound to a key, and was sent as if it were not.
+    #[error(
+        "the grant is bound to a key: send it as `Authorization: DPoP <grant>` with a proof by \
+         that key in the header `DPoP`"
+    )]
+    Bound,
+    /// It is bound to no key, and was sent as if it were.
+    #[error("the grant is bound to no key, so no proof can go with it: ask for one that is bound")]
+    Unbound,
+    /// It is bound to no key, which is not enough here.
+    #[error(
+        "grants that are bound to no key are not accepted here: ask for one that is bound to a \
+         key of yours (DPoP)"
+    )]
+    Bearer,
+    /// The proof is by another key.
+    #[error("the proof was made with another key than the one that the grant is bound to")]
+    OtherKey,
+    /// The proof is not believed.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     /// A lifetime was asked for that no token may have.
     #[error("expected a lifetime from 1 to {} s, got {asked} s", MAX_LIFETIME.as_secs())]
     Lifetime {
@@ -77,6 +82,16 @@ pub enum TokenError {
     #[error("{0}")]
     Realm(String),
     /// The signing key cannot be used.
-    #[error("expected an ES256 (P-256) private key in PKCS#8: {0}")]
-    Secret(String),
+    #[error(transparent)]
+    Secret(#[from] SigningError),
+}
+
+impl TokenError {
+    /// Its name in a challenge (RFC 6750 section 3.1, RFC 9449 section 7.1).
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Proof(why) => why.code(),
+            _ => "invalid_token",
+        }
+    }
 }

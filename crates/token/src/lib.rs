@@ -1,31 +1,47 @@
-//! What may be minted for whom.
+//! What may be minted for whom, and what a request must show to be believed.
 //!
 //! A [`Grant`] says that its holder works on one task. It travels as a JWT access token (RFC 9068,
 //! `at+jwt`, ES256) that lives minutes: [`Minter::mint`] makes it from the task's charter, never
 //! beyond the task's deadline, and [`Verifier::verify`] is the only way back. What can change while
 //! a grant lives (the task's state) is not in it; whoever accepts one asks for that at every call.
 //!
-//! *In scope:* the token's form, its signature, its times, the published key set.
-//! *Out of scope:* who may ask for a grant, proof of possession, revocation before the minute is
-//! over (the task's state does that).
+//! A grant is bound to a key of its holder (DPoP, RFC 9449) or to nothing. A bound one is worth
+//! nothing without a fresh proof by that key, which [`Proofs`] checks; [`Verifier::authenticate`]
+//! joins the two. [`Assertions`] knows registered clients by what they signed (RFC 7523).
+//!
+//! *In scope:* the form of all these, their signatures, their times, what was seen before.
+//! *Out of scope:* who may ask for a grant, revocation before the minute is over (the task's state
+//! does that).
 //!
 //! *Absences:* no I/O and no clock: time and randomness are arguments. One exception that cannot
 //! be avoided: the nonce of an ECDSA signature is drawn by AWS-LC itself.
 
+mod assertion;
+mod authenticate;
 mod cache;
 mod claims;
 mod error;
 mod mint;
+mod nonce;
+mod proof;
 mod realm;
+mod seen;
+mod url;
 mod verify;
 
-use remit_model::{AgentName, TaskId, Timestamp};
+use remit_jose::Thumbprint;
+use remit_model::{AgentName, ServerName, TaskId, Timestamp};
 
+pub use assertion::{ASSERTION, Assertion, AssertionError, Assertions, MAX_ASSERTION_LIFETIME};
+pub use authenticate::{Holder, Presented};
 pub use cache::{CACHE_BOUND, Cache};
 pub use error::TokenError;
-pub use mint::{MAX_LIFETIME, Minter};
+pub use mint::{MAX_LIFETIME, Minter, Terms};
+pub use nonce::NONCE_PERIOD;
+pub use proof::{PROOF, PROOF_WINDOW, Proof, ProofError, Proofs, Request, Spent};
 pub use realm::Realm;
-pub use verify::{MAX_TOKEN, SKEW, Verifier};
+pub use seen::{MAX_ASSERTIONS, MAX_PROOFS};
+pub use verify::{GRANT, MAX_TOKEN, SKEW, Verifier};
 
 /// What a verified token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +52,10 @@ pub struct Grant {
     pub agent: AgentName,
     /// The identity of this run, `spiffe://<trust domain>/agent/<agent>/task/<task>`.
     pub subject: String,
+    /// The one server whose endpoint takes it; `None` for all of them.
+    pub server: Option<ServerName>,
+    /// The key that its holder must prove to have; `None` for a bearer token.
+    pub key: Option<Thumbprint>,
     /// When it runs out.
     pub expires: Timestamp,
     /// Its own name (`jti`).

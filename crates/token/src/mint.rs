@@ -1,60 +1,47 @@
 //! Mint: from a task's charter to a signed token.
 
-use std::fmt;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use remit_jose::{SigningKey, Thumbprint};
 use remit_model::task::Charter;
-use remit_model::{Entropy, Timestamp};
+use remit_model::{Entropy, ServerName, Timestamp};
 
-use crate::claims::Claims;
+use crate::claims::{Claims, Confirmation};
 use crate::{Grant, Realm, TokenError, Verifier};
 
 /// The longest a grant may live. A stop does not wait for it (the task's state is asked at every
 /// call); it bounds what a lost key or a skewed clock can do.
 pub const MAX_LIFETIME: Duration = Duration::from_hours(1);
 
-/// Makes grants. The one holder of the token key; prints nothing of it and wipes it when dropped.
+/// Makes grants. The one holder of the token key; prints nothing of it.
+#[derive(Debug)]
 pub struct Minter {
-    key: EncodingKey,
-    public: DecodingKey,
-    kid: String,
-    x: String,
-    y: String,
+    key: SigningKey,
     realm: Realm,
 }
 
-impl fmt::Debug for Minter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Minter")
-            .field("kid", &self.kid)
-            .field("realm", &self.realm)
-            .finish_non_exhaustive()
-    }
+/// What is asked of a grant beside its task.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// How long it lives.
+    pub lifetime: Duration,
+    /// The key that its holder must prove to have; `None` makes a bearer token.
+    pub key: Option<Thumbprint>,
+    /// The one server whose endpoint takes it; `None` for all.
+    pub server: Option<ServerName>,
 }
 
 impl Minter {
-    /// A minter for `realm` from an ES256 private key in PKCS#8 DER. The key's id (`kid`) is its
-    /// RFC 7638 thumbprint, so that no two keys share one. `pkcs8` is copied; wiping it is its
-    /// owner's duty.
+    /// A minter for `realm` from an ES256 private key in PKCS#8 DER, which is copied; wiping it is
+    /// its owner's duty.
     ///
     /// Errors: [`TokenError::Secret`].
     pub fn new(pkcs8: &[u8], realm: Realm) -> Result<Self, TokenError> {
-        let secret = |why: jsonwebtoken::errors::Error| TokenError::Secret(why.to_string());
-        let key = EncodingKey::from_ec_der(pkcs8);
-        let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).map_err(secret)?;
-        let AlgorithmParameters::EllipticCurve(public) = &jwk.algorithm else {
-            return Err(TokenError::Secret("its public key is not on a curve".to_owned()));
-        };
-        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(secret)?;
-        let (x, y) = (public.x.clone(), public.y.clone());
-        let public = DecodingKey::from_ec_components(&x, &y).map_err(secret)?;
-        Ok(Self { key, public, kid, x, y, realm })
+        Ok(Self { key: SigningKey::from_pkcs8(pkcs8)?, realm })
     }
 
-    /// Makes a grant for the task of `charter`, good from `now` for `lifetime` but not beyond the
+    /// Makes a grant on `terms` for the task of `charter`, good from `now` but not beyond the
     /// task's deadline.
     ///
     /// Errors: the lifetime is not within 1 s and [`MAX_LIFETIME`], the deadline has passed, or
@@ -62,10 +49,11 @@ impl Minter {
     pub fn mint(
         &self,
         charter: &Charter,
-        lifetime: Duration,
+        terms: &Terms,
         now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<(String, Grant), TokenError> {
+        let lifetime = terms.lifetime;
         if lifetime < Duration::from_secs(1) || lifetime > MAX_LIFETIME {
             return Err(TokenError::Lifetime { asked: lifetime.as_secs() });
         }
@@ -78,53 +66,43 @@ impl Minter {
             task: charter.id.clone(),
             agent: charter.agent.clone(),
             subject: self.realm.subject(&charter.agent, &charter.id),
+            server: terms.server.clone(),
+            key: terms.key,
             expires,
             id: draw_id(entropy),
         };
         let claims = Claims {
             iss: self.realm.issuer(),
-            aud: self.realm.audience(),
+            aud: &self.realm.resource(grant.server.as_ref()),
             sub: &grant.subject,
             client_id: grant.agent.as_str(),
             task: grant.task.as_str(),
             iat: now.as_secs(),
             exp: grant.expires.as_secs(),
             jti: &grant.id,
+            cnf: grant.key.map(|jkt| Confirmation { jkt }),
         };
-        let token = jsonwebtoken::encode(&self.header(), &claims, &self.key)
-            .map_err(|why| TokenError::Secret(why.to_string()))?;
-        Ok((token, grant))
+        Ok((self.key.sign("at+jwt", &claims)?, grant))
     }
 
     /// What verifies the tokens of this minter.
     pub fn verifier(&self) -> Verifier {
-        Verifier::new(self.public.clone(), self.kid.clone(), self.realm.clone())
+        Verifier::new(self.key.public(), self.key.id().to_owned(), self.realm.clone())
     }
 
     /// The public key as a JWK set (RFC 7517), for those who verify elsewhere.
     pub fn jwks(&self) -> String {
-        serde_json::json!({"keys": [{
-            "kty": "EC", "crv": "P-256", "x": self.x, "y": self.y,
-            "kid": self.kid, "alg": "ES256", "use": "sig",
-        }]})
-        .to_string()
+        self.key.jwks()
     }
 
     /// The id of the key in use.
     pub fn kid(&self) -> &str {
-        &self.kid
+        self.key.id()
     }
 
     /// The names in every token.
     pub fn realm(&self) -> &Realm {
         &self.realm
-    }
-
-    fn header(&self) -> Header {
-        let mut header = Header::new(Algorithm::ES256);
-        header.typ = Some("at+jwt".to_owned());
-        header.kid = Some(self.kid.clone());
-        header
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who issues, for whom, and under which trust domain.
 
-use remit_model::{AgentName, TaskId};
+use std::borrow::Cow;
+
+use remit_model::{AgentName, ServerName, TaskId};
 
 use crate::TokenError;
 
@@ -56,6 +58,32 @@ impl Realm {
         &self.audience
     }
 
+    /// The part of the resource that is `server`'s own endpoint, or all of it.
+    pub fn resource(&self, server: Option<&ServerName>) -> Cow<'_, str> {
+        match server {
+            None => Cow::Borrowed(&self.audience),
+            Some(server) => Cow::Owned(format!("{}/{server}", self.audience)),
+        }
+    }
+
+    /// The inverse of [`Self::resource`]; `None` if `resource` is neither of that form.
+    pub fn part(&self, resource: &str) -> Option<Option<ServerName>> {
+        match resource.strip_prefix(&self.audience)? {
+            "" => Some(None),
+            rest => rest.strip_prefix('/')?.parse().ok().map(Some),
+        }
+    }
+
+    /// Whether a token for `server` (or for all of them) is for the resource at `url`.
+    pub(crate) fn is_for(&self, server: Option<&ServerName>, url: &str) -> bool {
+        match server {
+            Some(_) => url == self.resource(server),
+            None => url
+                .strip_prefix(&self.audience)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        }
+    }
+
     /// The trust domain.
     pub fn trust_domain(&self) -> &str {
         &self.trust_domain
@@ -70,6 +98,24 @@ impl Realm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resource_is_all_of_it_or_the_endpoint_of_one_server() {
+        let realm = Realm::new("https://h", "https://h/mcp", "remit.local").unwrap();
+        let mail: ServerName = "mail".parse().unwrap();
+        for part in [None, Some(mail.clone())] {
+            assert_eq!(realm.part(&realm.resource(part.as_ref())), Some(part));
+        }
+        for other in ["https://h", "https://h/mcp/", "https://h/mcpx", "https://h/mcp/a/b", ""] {
+            assert_eq!(realm.part(other), None, "{other}");
+        }
+        assert!(realm.is_for(None, "https://h/mcp") && realm.is_for(None, "https://h/mcp/mail"));
+        assert!(realm.is_for(Some(&mail), "https://h/mcp/mail"));
+        for other in ["https://h/mcp", "https://h/mcp/git", "https://evil/mcp/mail"] {
+            assert!(!realm.is_for(Some(&mail), other), "{other}");
+        }
+        assert!(!realm.is_for(None, "https://h/mcpx") && !realm.is_for(None, "https://evil/mcp"));
+    }
 
     #[test]
     fn refuses_names_that_could_be_read_two_ways() {

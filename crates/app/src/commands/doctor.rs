@@ -30,6 +30,7 @@ struct Finding {
 pub(crate) async fn run(context: &Context, out: &mut Out) -> Result<ExitCode, Fail> {
     let mut findings = vec![state(context), configuration(context)];
     findings.extend(protection(context));
+    findings.extend(grants(context));
     match context.client().get::<Status>("/v1/status").await {
         Ok(status) => findings.extend(running(&status)),
         Err(why) => findings.push(note("server", why.to_string())),
@@ -91,6 +92,19 @@ fn protection(context: &Context) -> Option<Finding> {
     let (word, why) = config.protection(environment::own_uid());
     let says = format!("{word}: {why}");
     Some(if word == "protected" { good("protection", says) } else { note("protection", says) })
+}
+
+fn grants(context: &Context) -> Option<Finding> {
+    let listen = Config::read(&context.config()).ok()?.listen;
+    Some(match (listen.takes_bearer(), listen.is_loopback()) {
+        (false, _) => good("grants", "only those that are bound to a key are accepted"),
+        (true, true) => good("grants", "bearer grants are accepted, on loopback"),
+        (true, false) => note(
+            "grants",
+            "bearer grants are accepted beyond loopback: whoever copies one can use it for minutes; \
+             leave out `bearer` in [listen]",
+        ),
+    })
 }
 
 fn witness(witness: &Witness) -> Finding {

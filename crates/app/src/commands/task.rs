@@ -18,11 +18,11 @@ pub(crate) async fn run(context: &Context, args: cli::Task, out: &mut Out) -> Re
             let shown: wire::Task = context.client().get(&format!("/v1/tasks/{task}")).await?;
             out.say(&shown, show)
         }
-        cli::Task::Grant { task } => {
+        cli::Task::Grant { task, jkt } => {
             let mut client = context.client();
             client.log_in_if_given().await?;
             let granted: Granted =
-                client.post(&format!("/v1/tasks/{task}/grant"), &json!({})).await?;
+                client.post(&format!("/v1/tasks/{task}/grant"), &wire::Wanted { jkt }).await?;
             out.say(&granted, words)
         }
         cli::Task::Freeze { task } => stop(context, &task, "freeze", out).await,
@@ -63,6 +63,9 @@ async fn open(context: &Context, args: cli::TaskOpen, out: &mut Out) -> Result<(
     if args.calls.is_some() || args.effects.is_some() {
         put("budget", json!({ "calls": args.calls, "effects": args.effects }));
     }
+    if let Some(jkt) = args.jkt {
+        put("jkt", json!(jkt));
+    }
     if let Some(lasts) = args.lasts {
         put("seconds", json!(lasts.as_secs()));
     }
@@ -71,12 +74,18 @@ async fn open(context: &Context, args: cli::TaskOpen, out: &mut Out) -> Result<(
 }
 
 fn words(granted: &Granted) -> String {
+    let beside = if granted.token_type == "DPoP" {
+        "\nwith a new proof by its key in the header `DPoP` each time"
+    } else {
+        ""
+    };
     format!(
-        "task      {}\nendpoint  {}\ngrant     {}\n\nThe grant is good for {} minutes. Give it to the MCP client as\n  Authorization: Bearer <grant>",
+        "task      {}\nendpoint  {}\ngrant     {}\n\nThe grant is good for {} minutes. Give it to the MCP client as\n  Authorization: {} <grant>{beside}",
         granted.task,
         granted.endpoint,
         granted.grant,
-        granted.seconds / 60
+        granted.seconds / 60,
+        granted.token_type
     )
 }
 

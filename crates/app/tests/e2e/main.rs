@@ -12,6 +12,7 @@ mod disk;
 mod doors;
 mod drift;
 mod eras;
+mod grants;
 mod input;
 mod kills;
 mod misbehaviour;

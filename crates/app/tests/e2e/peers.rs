@@ -38,6 +38,22 @@ pub(crate) fn npm_server(name: &str) -> String {
     peer(&format!("node_modules/@modelcontextprotocol/server-{name}/dist/index.js"))
 }
 
+/// A client that is known at the token endpoint.
+pub(crate) struct Registered<'a> {
+    /// The endpoint.
+    pub(crate) url: &'a str,
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// The file of its private key, PEM.
+    pub(crate) key: &'a str,
+    /// Who gives out grants.
+    pub(crate) issuer: &'a str,
+    /// Whether it asks for a bound one.
+    pub(crate) bound: bool,
+    /// The file of a certificate that it trusts besides, PEM.
+    pub(crate) trusts: Option<&'a Path>,
+}
+
 /// A client that speaks one era of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
@@ -114,6 +130,7 @@ impl Client {
         let mut command = Command::new(program);
         command.arg(peer(&format!("clients/{script}")));
         command.args(era.into_iter().flat_map(|era| ["--era", era]));
+        command.args(["--interactive", "--timeout", SDK_PATIENCE]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         Some(command)
     }
@@ -128,6 +145,17 @@ impl Client {
         self.begin(Where::Url(url.to_owned(), token.to_owned())).await
     }
 
+    /// Connects to an endpoint as whoever is registered with the private key in `key`, and asks the
+    /// token endpoint for a grant; for the clients that can.
+    pub(crate) async fn connect_registered(self, who: &Registered<'_>) -> Conversation {
+        let mut command = self.command().expect("a client that is a program of its own");
+        let Registered { url, name, key, issuer, bound, trusts } = who;
+        command.envs(trusts.map(|file| ("NODE_EXTRA_CA_CERTS", file)));
+        command.args(["--url", url, "--client", name, "--key", key, "--issuer", issuer]);
+        command.args(bound.then_some("--dpop"));
+        self.start(command).await
+    }
+
     /// Connects to a stdio server.
     pub(crate) async fn connect_stdio(self, server: &[String]) -> Conversation {
         self.begin(Where::Command(server.to_vec())).await
@@ -140,11 +168,14 @@ impl Client {
             let run = tokio::spawn(rust_sdk::drive(self.revision(), place, steps, written));
             return Conversation::begin(self, Run::Within(run), mine, lines).await;
         };
-        command.args(["--interactive", "--timeout", SDK_PATIENCE]);
         match &place {
             Where::Url(url, token) => command.args(["--url", url, "--token", token]),
             Where::Command(words) => command.arg("--").args(words),
         };
+        self.start(command).await
+    }
+
+    async fn start(self, mut command: Command) -> Conversation {
         let mut child = command.spawn().unwrap();
         let (steps, lines) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Conversation::begin(self, Run::Process(Box::new(child)), steps, lines).await

@@ -52,6 +52,27 @@ impl Plan {
         self
     }
 
+    /// Accepts no grants that are bound to no key.
+    pub(crate) fn bound_only(mut self) -> Self {
+        self.config = self.config.replace("[listen]\n", "[listen]\nbearer = false\n");
+        self
+    }
+
+    /// Speaks TLS with this certificate and key.
+    pub(crate) fn tls(mut self, certificate: &Path, key: &Path) -> Self {
+        let (certificate, key) = (certificate.display(), key.display());
+        let lines = format!("[listen]\ntls_certificate = \"{certificate}\"\ntls_key = \"{key}\"\n");
+        self.config = self.config.replace("[listen]\n", &lines);
+        self
+    }
+
+    /// With the public keys in this file for the agent.
+    pub(crate) fn agent_keys(mut self, file: &Path) -> Self {
+        let line = format!("owner = \"operators\"\njwks_file = \"{}\"\n", file.display());
+        self.config = self.config.replacen("owner = \"operators\"\n", &line, 1);
+        self
+    }
+
     /// With these lines under `[limits]`.
     pub(crate) fn limits(mut self, lines: &str) -> Self {
         writeln!(self.config, "[limits]\n{lines}").unwrap();
@@ -107,7 +128,7 @@ fn quoted(words: &[&str]) -> String {
 pub(crate) struct Grant {
     /// The task's id.
     pub(crate) task: String,
-    /// The bearer token.
+    /// The token.
     pub(crate) token: String,
     /// The endpoint of all servers.
     pub(crate) endpoint: String,

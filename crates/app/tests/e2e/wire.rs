@@ -13,13 +13,22 @@ use crate::stand::{PATIENCE, Plan, Stand};
 pub(crate) struct Answer {
     /// The status code.
     pub(crate) status: u16,
-    /// The status line and headers.
+    /// The status line and headers, as they came.
+    raw: String,
+    /// The same in small letters.
     pub(crate) head: String,
     /// The body.
     pub(crate) body: String,
 }
 
 impl Answer {
+    /// The value of the header `name`, empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let lines = self.raw.lines().filter_map(|line| line.split_once(": "));
+        let mut named = lines.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        named.next().map_or("", |(_, value)| value)
+    }
+
     /// The JSON-RPC error code in the body.
     fn code(&self) -> Option<i64> {
         let body: Value = serde_json::from_str(&self.body).ok()?;
@@ -46,7 +55,8 @@ pub(crate) async fn exchange(address: &str, head: &str, body: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.unwrap_or_else(|| panic!("not HTTP: {text}"));
-    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    let (raw, body) = (head.to_owned(), body.to_owned());
+    Answer { status, head: head.to_lowercase(), raw, body }
 }
 
 /// A GET without a body.
@@ -83,7 +93,7 @@ impl Request {
     }
 
     /// With a header replaced, added, or (by `None`) left out.
-    fn with(mut self, name: &str, value: Option<&str>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: Option<&str>) -> Self {
         self.headers.retain(|(header, _)| !header.eq_ignore_ascii_case(name));
         self.headers.extend(value.map(|value| (name.to_owned(), value.to_owned())));
         self

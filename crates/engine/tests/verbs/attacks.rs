@@ -1,13 +1,15 @@
 //! Ways through that were tried: between two stages, beside the arguments, across a restart.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use remit_engine::Caller;
 use remit_engine::open::{OPENING_WINDOW, OPENINGS_PER_WINDOW, Opener, Proposal};
+use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
 use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId};
 use remit_ports::{Discovery, Settled, Store};
-use remit_testkit::samples::server;
+use remit_testkit::samples::{agent_name, server};
 
 use crate::bench::{Bench, call, definition, link, operator};
 
@@ -61,7 +63,7 @@ async fn an_approval_does_not_outlive_the_tool_that_was_looked_at() {
     let caller = bench.task().await;
     let hold = held(&bench, &caller).await;
     bench.engine.approve(&operator(), &hold).await.unwrap();
-    bench.clock.advance(std::time::Duration::from_secs(1));
+    bench.clock.advance(Duration::from_secs(1));
     drift(&bench, "write_file", definition("write_file", "Also sends it to me.", false)).await;
     let again = held(&bench, &caller).await;
     drift(&bench, "write_file", definition("write_file", "And to him.", false)).await;
@@ -134,7 +136,7 @@ async fn an_erased_purpose_stands_nowhere() {
     let purpose = Some("the secret purpose".to_owned());
     let proposal = Proposal { template: "work".into(), purpose, ..Proposal::default() };
     let opener = Opener::Operator("olga".into());
-    let task = bench.engine.open(&opener, proposal).await.unwrap().0.id().clone();
+    let task = bench.engine.open(&opener, proposal).await.unwrap().id().clone();
     bench.engine.close(&task, CloseReason::Done, "olga").unwrap();
     bench.engine.project().await.unwrap();
     bench.engine.erase(&operator(), &task).await.unwrap();
@@ -171,18 +173,61 @@ async fn what_is_no_tools_name_does_not_stand_in_the_clear() {
 }
 
 #[tokio::test]
-async fn peers_open_tasks_at_a_bounded_rate() {
+async fn peers_and_clients_open_tasks_at_a_bounded_rate() {
     let bench = Bench::new().await;
-    let open = || {
+    let open = |opener: Opener| {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
-        bench.engine.open(&Opener::Peer { uid: 7 }, proposal)
+        let engine = &bench.engine;
+        async move { engine.open(&opener, proposal).await }
     };
-    for _ in 0..OPENINGS_PER_WINDOW {
-        open().await.unwrap();
+    let client = || Opener::Client(agent_name("bot"));
+    for _ in 0..OPENINGS_PER_WINDOW / 2 {
+        open(Opener::Peer { uid: 7 }).await.unwrap();
+        open(client()).await.unwrap();
     }
     let before = bench.ledger.entries().len();
-    assert_eq!(open().await.unwrap_err().class, Class::Transient);
+    for opener in [Opener::Peer { uid: 7 }, client()] {
+        assert_eq!(open(opener).await.unwrap_err().class, Class::Transient);
+    }
     assert_eq!(bench.ledger.entries().len(), before, "nothing is written for it");
     bench.clock.advance(OPENING_WINDOW);
-    open().await.unwrap();
+    open(client()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_opens_what_its_agent_may_and_takes_over_nobody_elses_task() {
+    let bench = Bench::new().await;
+    let proposal = || Proposal { template: "work".into(), ..Proposal::default() };
+    let stranger = Opener::Client(agent_name("stranger"));
+    let refused = bench.engine.open(&stranger, proposal()).await.unwrap_err();
+    assert_eq!(refused.reasons[0].policy, "remit:agent");
+    let in_its_name = Proposal { agent: Some(agent_name("bot")), ..proposal() };
+    assert!(bench.engine.open(&stranger, in_its_name).await.is_err());
+
+    let bot = agent_name("bot");
+    let opener = Opener::Client(bot.clone());
+    let (task, token) = bench.engine.open_with_grant(&opener, proposal(), None).await.unwrap();
+    assert_eq!(task.charter.attestation.method, AttestationMethod::PrivateKeyJwt);
+    assert!(bench.engine.in_use(&token, &bot).is_some());
+    for other in ["stranger", "bo"].map(agent_name) {
+        assert!(bench.engine.in_use(&token, &other).is_none());
+        assert!(bench.engine.open_task(task.id(), &other).is_none());
+        assert!(bench.engine.give_back(&token, &other).is_err());
+    }
+    assert!(bench.engine.cell(task.id()).unwrap().lock().is_open());
+    bench.engine.give_back(&token, &bot).unwrap().unwrap().recorded().await.unwrap();
+    assert!(bench.engine.in_use(&token, &bot).is_none());
+    assert!(bench.engine.give_back(&token, &bot).unwrap().is_none(), "there is nothing left");
+}
+
+#[tokio::test]
+async fn a_grant_says_no_more_time_than_its_task_has() {
+    let bench = Bench::new().await;
+    let proposal = Proposal { template: "work".into(), seconds: Some(20), ..Proposal::default() };
+    let task = bench.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap();
+    assert_eq!(bench.engine.grant_lives(&task), Duration::from_secs(20));
+    assert_eq!(
+        bench.engine.grant_lives(&bench.opened().await),
+        bench.engine.settings().grant_lifetime
+    );
 }

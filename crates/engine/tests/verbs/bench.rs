@@ -9,7 +9,7 @@ use remit_engine::approve::Actor;
 use remit_engine::open::{Opener, Proposal};
 use remit_engine::{Caller, Engine, Ports, Settings, Template};
 use remit_model::{
-    Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, TaskId, ToolRule,
+    Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, Task, TaskId, ToolRule,
 };
 use remit_policy::Source;
 use remit_ports::{Discovery, Entry, Kind, Link, Outcome, Settled};
@@ -82,9 +82,13 @@ impl Bench {
         self.engine.discover(&server("files")).await.unwrap();
     }
 
-    pub(crate) async fn task(&self) -> Caller {
+    pub(crate) async fn opened(&self) -> Task {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
-        let (task, _) = self.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap();
+        self.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap()
+    }
+
+    pub(crate) async fn task(&self) -> Caller {
+        let task = self.opened().await;
         self.engine.caller(task.id(), Door::McpHttp).unwrap()
     }
 
@@ -238,6 +242,8 @@ fn settings(budget: Budget) -> Settings {
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(5),
         own_uid: 7,
+        bearer: true,
+        client_keys: BTreeMap::new(),
     }
 }
 

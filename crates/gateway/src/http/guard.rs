@@ -1,19 +1,12 @@
-//! Who may talk to the endpoint at all: by which name, from which page, with which grant.
+//! Who may talk to the endpoint at all: by which name, from which page.
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use remit_engine::Caller;
-use remit_model::Door;
-use serde_json::json;
+use http::header::{HOST, ORIGIN};
+use http::{Request, StatusCode};
 
-use crate::gateway::{Config, Gateway};
-use crate::http::reply::{json_body, plain};
-
-/// How a client gets in.
-const HOW: &str = "open a task with `remit task open` and send its grant as \
-    `Authorization: Bearer <grant>`";
+use crate::gateway::Config;
+use crate::http::reply::plain;
 
 /// Refuses requests that a web page made through a name of its own (DNS rebinding), or from an
 /// origin that is not allowed.
@@ -85,50 +78,6 @@ fn may_come(config: &Config, origin: &str, host: &str) -> bool {
     own || config.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
 }
 
-/// Who the bearer of the grant is. Requests without a valid one are counted and never logged.
-///
-/// Errors: the answer, status 401 (RFC 6750 section 3).
-pub(crate) fn authenticate(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-) -> Result<Caller, Box<Response>> {
-    let challenge = |why: &str| {
-        gateway.engine.counters.unauthenticated.add();
-        Box::new(challenge(why))
-    };
-    let mut given = headers.get_all(AUTHORIZATION).iter();
-    let token = match (given.next(), given.next()) {
-        (Some(value), None) => value.to_str().ok().and_then(bearer),
-        _ => None,
-    };
-    let token = token.ok_or_else(|| challenge("expected one bearer grant, got none"))?;
-    gateway.engine.authenticate(token, Door::McpHttp).map_err(|why| challenge(&why.to_string()))
-}
-
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
-fn challenge(why: &str) -> Response {
-    let body = json!({
-        "error": "invalid_token",
-        "error_description": why,
-        "how": HOW,
-    });
-    let mut response = json_body(StatusCode::UNAUTHORIZED, body.to_string());
-    let quotable = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
-    let described: String = format!("{why}; {HOW}").chars().filter(quotable).collect();
-    let header = format!(
-        "Bearer realm=\"remit\", error=\"invalid_token\", error_description=\"{described}\""
-    );
-    if let Ok(header) = HeaderValue::from_str(&header) {
-        response.headers_mut().insert(WWW_AUTHENTICATE, header);
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,21 +139,5 @@ mod tests {
             assert_eq!(status(&[at], Some(origin)), Some(403), "{origin}");
         }
         assert_eq!(status(&["remit.example"], Some("http://remit.example")), Some(403));
-    }
-
-    #[test]
-    fn the_challenge_is_a_header_whatever_the_reason_says() {
-        let response = challenge("a \"quoted\"\r\nreason — π");
-        let header = response.headers().get(WWW_AUTHENTICATE).unwrap().to_str().unwrap();
-        assert!(header.contains("error_description=\"a quotedreason  ; open a task"), "{header}");
-    }
-
-    #[test]
-    fn reads_bearer_tokens() {
-        assert_eq!(bearer("Bearer abc"), Some("abc"));
-        assert_eq!(bearer("bearer  abc "), Some("abc"));
-        for bad in ["abc", "Bearer", "Bearer ", "Basic abc"] {
-            assert_eq!(bearer(bad), None, "{bad}");
-        }
     }
 }

@@ -183,7 +183,9 @@ impl Bench {
     /// Opens a task that may use `files` and `mail`.
     pub(crate) async fn task(&self) -> Work {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
-        let (task, token) = self.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap();
+        let opener = Opener::Peer { uid: 7 };
+        let opened = self.engine.open_with_grant(&opener, proposal, None).await;
+        let (task, token) = opened.unwrap();
         Work { id: task.id().clone(), token }
     }
 
@@ -261,6 +263,8 @@ fn settings() -> Settings {
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(30),
         own_uid: 7,
+        bearer: true,
+        client_keys: BTreeMap::new(),
     }
 }
 

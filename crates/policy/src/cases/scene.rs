@@ -7,8 +7,8 @@ use remit_model::label::MAX_SOURCES;
 use remit_model::question::{Asked, Completed, TaskFacts, ToolFacts};
 use remit_model::{
     Agent, ApprovalFact, Attestation, Budget, Call, Confidentiality, Door, Integrity, Label, Limit,
-    Operation, Question, Remit, Resource, ResourceKind, Sources, Spent, Timestamp, Tool, ToolRule,
-    ToolScope, Value,
+    Operation, Possession, Question, Remit, Resource, ResourceKind, Sources, Spent, Timestamp,
+    Tool, ToolRule, ToolScope, Value,
 };
 use serde::Deserialize;
 
@@ -35,6 +35,9 @@ pub struct Scene {
     pub task: TaskCase,
     /// The group that approved this call.
     pub approved_by: Option<String>,
+    /// What the caller showed, `bearer`, `dpop` or `connection`; absent: `bearer`.
+    #[serde(default)]
+    pub possession: Possession,
     /// Milliseconds since the Unix epoch.
     pub now: Option<u64>,
 }
@@ -122,6 +125,7 @@ impl Scene {
             approval,
             unsettled: false,
             door: Door::McpHttp,
+            possession: self.possession,
             now,
         })
     }

@@ -1,0 +1,197 @@
+//! The agents, and the public keys by which some of them are known at the token endpoint.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use remit_jose::KeySet;
+use remit_model::{Agent, AgentName};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
+
+use crate::fail::Fail;
+
+/// The `[[agent]]` tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Agents {
+    list: Vec<Agent>,
+    sources: BTreeMap<AgentName, Source>,
+    keys: BTreeMap<AgentName, Arc<KeySet>>,
+}
+
+/// Where the keys of an agent are.
+#[derive(Clone, Debug)]
+enum Source {
+    /// In a file of their own (`jwks_file`), relative to the configuration.
+    File(PathBuf),
+    /// In the configuration (`jwks`), as JSON.
+    Inline(String),
+}
+
+impl Deref for Agents {
+    type Target = [Agent];
+
+    fn deref(&self) -> &[Agent] {
+        &self.list
+    }
+}
+
+/// One table: an [`Agent`], and where its keys are. The keys are no part of the agent, which stands
+/// in every question on record.
+struct Table(Agent, Option<Source>);
+
+impl<'de> Deserialize<'de> for Table {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Sift;
+        impl<'de> Visitor<'de> for Sift {
+            type Value = Table;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an agent")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Table, A::Error> {
+                let mut sources = Vec::new();
+                let rest = Rest { map, sources: &mut sources };
+                let agent = Agent::deserialize(MapAccessDeserializer::new(rest))?;
+                match sources.as_slice() {
+                    [] | [_] => Ok(Table(agent, sources.pop())),
+                    _ => Err(de::Error::custom("expected either `jwks_file` or `jwks`, got both")),
+                }
+            }
+        }
+        deserializer.deserialize_map(Sift)
+    }
+}
+
+/// The members of a table without those that say where its keys are.
+struct Rest<'a, A> {
+    map: A,
+    sources: &'a mut Vec<Source>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        while let Some(name) = self.map.next_key::<String>()? {
+            match name.as_str() {
+                "jwks_file" => self.sources.push(Source::File(self.map.next_value()?)),
+                "jwks" => {
+                    let set: toml::Table = self.map.next_value()?;
+                    let set = serde_json::to_string(&set).map_err(de::Error::custom)?;
+                    self.sources.push(Source::Inline(set));
+                }
+                _ => return seed.deserialize(name.into_deserializer()).map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
+    }
+}
+
+impl<'de> Deserialize<'de> for Agents {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut agents = Self::default();
+        for Table(agent, source) in Vec::<Table>::deserialize(deserializer)? {
+            if let Some(source) = source {
+                agents.sources.insert(agent.name.clone(), source);
+            }
+            agents.list.push(agent);
+        }
+        Ok(agents)
+    }
+}
+
+impl Agents {
+    /// Reads the keys; files are relative to `base`.
+    ///
+    /// Errors: a file cannot be read, or holds no set of public keys; the text names the agent.
+    pub(crate) fn read_keys(&mut self, base: &Path) -> Result<(), Fail> {
+        for (agent, source) in &mut self.sources {
+            let (text, place) = match source {
+                Source::Inline(text) => (text.clone(), "`jwks`".to_owned()),
+                Source::File(file) => {
+                    *file = base.join(&*file);
+                    let place = file.display().to_string();
+                    let text = std::fs::read_to_string(&*file)
+                        .map_err(|why| Fail::new(format!("agent `{agent}`: {place}: {why}")))?;
+                    (text, place)
+                }
+            };
+            let keys = KeySet::read(&text)
+                .map_err(|why| Fail::new(format!("agent `{agent}`: {place}: {why}")))?;
+            self.keys.insert(agent.clone(), Arc::new(keys));
+        }
+        Ok(())
+    }
+
+    /// The keys, by agent.
+    pub(crate) fn keys(&self) -> &BTreeMap<AgentName, Arc<KeySet>> {
+        &self.keys
+    }
+
+    /// The thumbprints of all keys, for whoever looks for a change.
+    pub(crate) fn thumbprints(&self) -> String {
+        let sets =
+            self.keys.iter().map(|(agent, keys)| format!("{agent} {:?}", keys.thumbprints()));
+        sets.collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        r#"{ kty = "OKP", crv = "Ed25519", x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
+
+    #[derive(Debug, Deserialize)]
+    struct File {
+        agent: Agents,
+    }
+
+    fn read(more: &str, base: &Path) -> Result<Agents, String> {
+        let text = format!("[[agent]]\nname = \"bot\"\nowner = \"ops\"\n{more}");
+        let mut file: File = toml::from_str(&text).map_err(|why| why.to_string())?;
+        file.agent.read_keys(base).map_err(|why| why.to_string())?;
+        Ok(file.agent)
+    }
+
+    #[test]
+    fn keys_stand_in_the_table_or_in_a_file_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let json = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        std::fs::write(dir.path().join("bot.jwks"), json).unwrap();
+        let inline = read(&format!("jwks = {{ keys = [{KEY}] }}"), dir.path()).unwrap();
+        let file = read("jwks_file = \"bot.jwks\"", dir.path()).unwrap();
+        assert_eq!(inline.thumbprints(), file.thumbprints());
+        assert_eq!((inline.len(), inline.keys().len()), (1, 1));
+        assert!(read("", dir.path()).unwrap().keys().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("private.jwks"), r#"{"keys":[{"kty":"EC","d":"x"}]}"#)
+            .unwrap();
+        for (more, why) in [
+            ("jwks_file = \"none\"", "agent `bot`"),
+            ("jwks_file = \"private.jwks\"", "private member `d`"),
+            ("jwks = { keys = [] }", "it holds 0 of them"),
+            ("jwks = \"x\"", "line 4"),
+            (&format!("jwks_file = \"a\"\njwks = {{ keys = [{KEY}] }}"), "got both"),
+            ("jkws_file = \"a\"", "jkws_file"),
+        ] {
+            let error = read(more, dir.path()).unwrap_err();
+            assert!(error.contains(why), "{more}: {error}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Knowing an agent by what it signed, where no kernel names it: the callers of the token endpoint.
+
+use std::sync::Arc;
+
+use remit_jose::Thumbprint;
+use remit_model::task::CloseReason;
+use remit_model::{AgentName, Task};
+use remit_token::{AssertionError, Grant, ProofError, Request};
+
+use crate::Engine;
+use crate::contain::{ContainError, InForce};
+
+/// What a client shows of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// The id that it says it has, if it does.
+    pub client_id: Option<&'a str>,
+    /// What it signed with its registered key.
+    pub assertion: &'a str,
+    /// What it signed with the key that a grant is to be bound to, if it is to be bound.
+    pub proof: Option<&'a str>,
+    /// The request's URL as the server names itself.
+    pub url: &'a str,
+}
+
+/// A client that was believed.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The agent.
+    pub agent: AgentName,
+    /// The key that it proved to have.
+    pub key: Option<Thumbprint>,
+    /// The nonce that its further proofs should hold, where that is another.
+    pub nonce: Option<String>,
+}
+
+/// Why a client was not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// It is not known by its assertion.
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
+    /// Its proof is not believed.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// It names itself in two ways.
+    #[error("`client_id` is not the `iss` of the assertion: leave it out, or name the agent")]
+    Id,
+}
+
+impl Engine {
+    /// Believes a client: its assertion, and the proof beside it. Both are checked before either is
+    /// used up, the proof first, because a client that lacks only the nonce asks again.
+    ///
+    /// Errors: one of them is not believed.
+    pub fn client(&self, shown: &Signed<'_>) -> Result<Client, ClientError> {
+        let now = self.now();
+        let request = Request { method: "POST", url: shown.url, token: None };
+        let proof = shown.proof.map(|proof| self.proofs.check(proof, &request, now)).transpose()?;
+        let settings = self.settings.load();
+        let keys = |agent: &AgentName| settings.client_keys.get(agent).map(Arc::clone);
+        let assertion = self.assertions.check(shown.assertion, &keys, now)?;
+        if shown.client_id.is_some_and(|id| id != assertion.client().as_str()) {
+            return Err(ClientError::Id);
+        }
+        let agent = self.assertions.spend(assertion, now)?;
+        let spent = proof.map(|proof| self.proofs.spend(&proof, now)).transpose()?;
+        let key = spent.as_ref().map(|spent| spent.key);
+        Ok(Client { agent, key, nonce: spent.and_then(|spent| spent.nonce) })
+    }
+
+    /// What `token` says and the task it is for, if it can be used now and is one of `agent`'s.
+    pub fn in_use(&self, token: &str, agent: &AgentName) -> Option<(Grant, Task)> {
+        let (grant, _) = self.verifier.verify_once(token, self.now()).ok()?;
+        if grant.agent != *agent || grant.key.is_none() && !self.settings.load().bearer {
+            return None;
+        }
+        let task = self.open_task(&grant.task, agent)?;
+        Some((grant, task))
+    }
+
+    /// The task, if it is open and one of `agent`'s.
+    pub fn open_task(&self, task: &remit_model::TaskId, agent: &AgentName) -> Option<Task> {
+        let cell = self.cell(task)?;
+        let task = cell.lock().clone();
+        (task.is_open() && task.charter.agent == *agent).then_some(task)
+    }
+
+    /// Gives `token` back: its task ends, and with it every grant for it. A token that is none of
+    /// ours, has run out, or whose task has ended has nothing to give back.
+    ///
+    /// Errors: it is another agent's.
+    pub fn give_back(&self, token: &str, agent: &AgentName) -> Result<Option<InForce>, NotYours> {
+        let Ok((grant, _)) = self.verifier.verify_once(token, self.now()) else { return Ok(None) };
+        if grant.agent != *agent {
+            return Err(NotYours);
+        }
+        match self.close(&grant.task, CloseReason::Done, agent.as_str()) {
+            Ok(closing) => Ok(Some(closing)),
+            Err(ContainError::NoTask(_) | ContainError::State(_) | ContainError::Ledger(_)) => {
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// A grant of somebody else's was to be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token was given to another client, which alone can give it back")]
+pub struct NotYours;

@@ -1,0 +1,157 @@
+//! What is asked for and what was granted, as `authorization_details` of type `remit` (RFC 9396).
+//! `docs/authorization-details.schema.json` is its schema.
+
+use remit_engine::Settings;
+use remit_engine::open::Proposal;
+use remit_model::{AgentName, Budget, Task, TaskId, ToolRule, Value};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::failure::Failure;
+
+/// The type's name.
+pub(crate) const TYPE: &str = "remit";
+
+/// What a client asks for.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// A task.
+    Task(Box<Proposal>),
+    /// A further grant for a task that is open.
+    Further(TaskId),
+}
+
+/// One element as it is sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Detail {
+    #[serde(rename = "type")]
+    kind: String,
+    template: Option<String>,
+    purpose: Option<String>,
+    tools: Option<Vec<ToolRule>>,
+    budget: Option<Budget>,
+    seconds: Option<u64>,
+    task: Option<TaskId>,
+}
+
+fn refuse(why: impl std::fmt::Display) -> Failure {
+    Failure::new("invalid_authorization_details", why)
+}
+
+/// Reads the parameter; what is left out is the one template that `agent` may open.
+///
+/// Errors: it is not one element of our type, or more than one template comes into question.
+pub(crate) fn read(
+    parameter: Option<&str>,
+    agent: &AgentName,
+    settings: &Settings,
+) -> Result<Wanted, Failure> {
+    let detail = parameter.map(parse).transpose()?;
+    let Some(detail) = detail else { return Ok(proposed(only_template(agent, settings)?, None)) };
+    match (detail.task.clone(), detail.template.clone()) {
+        (None, Some(template)) => Ok(proposed(template, Some(detail))),
+        (None, None) => Ok(proposed(only_template(agent, settings)?, Some(detail))),
+        (Some(task), None) if detail.narrows_nothing() => Ok(Wanted::Further(task)),
+        (Some(_), _) => Err(refuse("expected `task` alone: its remit is what it was opened with")),
+    }
+}
+
+impl Detail {
+    fn narrows_nothing(&self) -> bool {
+        self.purpose.is_none()
+            && self.tools.is_none()
+            && self.budget.is_none()
+            && self.seconds.is_none()
+    }
+}
+
+fn parse(text: &str) -> Result<Detail, Failure> {
+    // Refuses duplicate names, which two readers could read differently.
+    let value = Value::parse(text).map_err(refuse)?;
+    match &value {
+        Value::List(elements) if elements.len() == 1 => {}
+        _ => return Err(refuse("expected a list of one element: a grant is for one task")),
+    }
+    let [detail]: [Detail; 1] = serde_json::from_str(text).map_err(refuse)?;
+    if detail.kind != TYPE {
+        return Err(refuse(format!("expected the type `{TYPE}`, the only one there is")));
+    }
+    Ok(detail)
+}
+
+fn proposed(template: String, detail: Option<Detail>) -> Wanted {
+    let narrowed = detail.map(|detail| Proposal {
+        purpose: detail.purpose,
+        tools: detail.tools,
+        budget: detail.budget,
+        seconds: detail.seconds,
+        ..Proposal::default()
+    });
+    Wanted::Task(Box::new(Proposal { template, ..narrowed.unwrap_or_default() }))
+}
+
+fn only_template(agent: &AgentName, settings: &Settings) -> Result<String, Failure> {
+    let may = settings.templates.values().filter(|template| template.may_open.contains(agent));
+    let names: Vec<&str> = may.map(|template| template.name.as_str()).collect();
+    match names.as_slice() {
+        [one] => Ok((*one).to_owned()),
+        [] => Err(Failure::new(
+            "unauthorized_client",
+            format!("no template's `may_open` names `{agent}`: ask the operator"),
+        )),
+        several => Err(refuse(format!(
+            "more than one template comes into question: name one of {} in \
+             `authorization_details`",
+            several.join(", ")
+        ))),
+    }
+}
+
+/// What was granted.
+pub(crate) fn granted(task: &Task) -> serde_json::Value {
+    let charter = &task.charter;
+    json!([{
+        "type": TYPE,
+        "task": charter.id,
+        "template": charter.template,
+        "purpose": charter.purpose,
+        "remit": charter.remit,
+    }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = include_str!("../../../docs/authorization-details.schema.json");
+
+    #[test]
+    fn the_examples_of_the_schema_are_read() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+        let examples = schema["examples"].as_array().unwrap();
+        assert!(examples.len() > 2);
+        for example in examples {
+            let detail = parse(&example.to_string()).unwrap();
+            assert_eq!(detail.kind, TYPE);
+        }
+        let full = parse(&examples[0].to_string()).unwrap();
+        assert!(full.template.is_some() && full.tools.is_some_and(|tools| tools.len() == 2));
+    }
+
+    #[test]
+    fn what_stands_in_the_schema_is_what_is_read() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+        for (part, odd) in [("asked", "task"), ("further", "template")] {
+            let known = schema["$defs"][part]["properties"].as_object().unwrap();
+            assert!(!known.contains_key(odd));
+            for name in known.keys().chain([&"other".to_owned()]) {
+                // A member that is known has a wrong form, one that is not is told to be unknown.
+                let why =
+                    parse(&format!(r#"[{{"type":"remit","{name}":{{"x":1}}}}]"#)).unwrap_err();
+                let unknown = format!("{why:?}").contains("unknown field `other`");
+                assert_eq!(unknown, name == "other", "{name}: {why:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The token endpoint: an agent that no kernel names proves by a signature what it is, asks for a task
+//! and gets a grant.
+//!
+//! OAuth 2.1 as far as machines need it: client credentials (RFC 6749 section 4.4) with the client
+//! known by `private_key_jwt` (RFC 7523), the grant bound to its key (RFC 9449), what is asked for in
+//! `authorization_details` of type `remit` (RFC 9396), introspection (RFC 7662) and revocation (RFC
+//! 7009) for the same clients, and the documents that let other people's clients find all this (RFC
+//! 8414, RFC 9728).
+//!
+//! *Absences:* no rule about who may open what lives here; nothing is recorded here; no token and no
+//! assertion is logged. Requests of nobody are counted, not logged one by one (promise R13).
+
+mod details;
+mod failure;
+mod form;
+mod metadata;
+mod request;
+mod state;
+mod token;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use remit_engine::Engine;
+
+/// Where a token is asked for, below the issuer.
+const TOKEN: &str = "/oauth/token";
+/// Where a token is looked at.
+const INTROSPECT: &str = "/oauth/introspect";
+/// Where a token is given back.
+const REVOKE: &str = "/oauth/revoke";
+/// The public keys of grants.
+const JWKS: &str = "/oauth/jwks";
+/// Named in the metadata because clients refuse metadata without it.
+const AUTHORIZE: &str = "/oauth/authorize";
+
+/// The endpoints of the token service and the documents about it.
+pub fn router(engine: Arc<Engine>) -> Router {
+    let resource = "/.well-known/oauth-protected-resource";
+    Router::new()
+        .route("/.well-known/oauth-authorization-server", get(metadata::issuer))
+        .route(resource, get(metadata::resource))
+        .route(&format!("{resource}/mcp"), get(metadata::resource))
+        .route(&format!("{resource}/mcp/{{server}}"), get(metadata::server))
+        .route(JWKS, get(metadata::keys))
+        .route(AUTHORIZE, get(metadata::no_people))
+        .route(TOKEN, post(token::grant))
+        .route(INTROSPECT, post(state::introspect))
+        .route(REVOKE, post(state::revoke))
+        .with_state(engine)
+}

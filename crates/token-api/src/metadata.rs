@@ -1,0 +1,96 @@
+//! The documents by which clients find the token service and learn what it does.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use remit_engine::Engine;
+use remit_model::ServerName;
+use serde_json::json;
+
+use crate::details::TYPE;
+use crate::failure::{Failure, document};
+use crate::{AUTHORIZE, INTROSPECT, JWKS, REVOKE, TOKEN};
+
+/// The algorithms of assertions and proofs.
+const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
+
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414). It names an authorization endpoint,
+/// although no grant type here uses one, because the clients of the MCP SDKs refuse metadata without.
+pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
+    let issuer = engine.minter().realm().issuer();
+    let at = |path: &str| format!("{issuer}{path}");
+    let methods = json!(["private_key_jwt"]);
+    document(
+        StatusCode::OK,
+        &json!({
+            "issuer": issuer,
+            "authorization_endpoint": at(AUTHORIZE),
+            "token_endpoint": at(TOKEN),
+            "introspection_endpoint": at(INTROSPECT),
+            "revocation_endpoint": at(REVOKE),
+            "jwks_uri": at(JWKS),
+            "response_types_supported": [],
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": methods,
+            "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+            "introspection_endpoint_auth_methods_supported": methods,
+            "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+            "revocation_endpoint_auth_methods_supported": methods,
+            "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+            "dpop_signing_alg_values_supported": ALGORITHMS,
+            "authorization_details_types_supported": [TYPE],
+        }),
+    )
+}
+
+/// `GET /.well-known/oauth-protected-resource[/mcp]` (RFC 9728).
+pub(crate) async fn resource(State(engine): State<Arc<Engine>>) -> Response {
+    about(&engine, None)
+}
+
+/// `GET /.well-known/oauth-protected-resource/mcp/{server}`: the same about one server's endpoint.
+pub(crate) async fn server(
+    State(engine): State<Arc<Engine>>,
+    Path(server): Path<String>,
+) -> Response {
+    let server = server.parse::<ServerName>().ok();
+    let known = |server: &ServerName| engine.settings().servers.contains_key(server);
+    server.filter(known).map_or_else(
+        || {
+            let why = "no server of this name is configured";
+            Failure::request(why).status(StatusCode::NOT_FOUND).into_response()
+        },
+        |server| about(&engine, Some(&server)),
+    )
+}
+
+fn about(engine: &Engine, server: Option<&ServerName>) -> Response {
+    let realm = engine.minter().realm();
+    document(
+        StatusCode::OK,
+        &json!({
+            "resource": realm.resource(server),
+            "authorization_servers": [realm.issuer()],
+            "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ALGORITHMS,
+            "dpop_bound_access_tokens_required": !engine.settings().bearer,
+            "authorization_details_types_supported": [TYPE],
+            "resource_name": "Remit",
+        }),
+    )
+}
+
+/// `GET /oauth/jwks`: the public keys of grants (RFC 7517).
+pub(crate) async fn keys(State(engine): State<Arc<Engine>>) -> Response {
+    let keys = serde_json::from_str(&engine.minter().jwks()).unwrap_or_default();
+    document(StatusCode::OK, &keys)
+}
+
+/// `GET /oauth/authorize`: nobody is asked in a browser.
+pub(crate) async fn no_people() -> Response {
+    let why = "no grant is given through a browser: open a task with `remit task open`, or let the \
+               agent sign an assertion at the token endpoint (private_key_jwt)";
+    Failure::new("unsupported_response_type", why).into_response()
+}

@@ -1,0 +1,87 @@
+//! What every request of a client has: parameters, and what makes it believed.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, Request};
+use remit_engine::Engine;
+use remit_engine::client::{Client, Signed};
+
+use crate::failure::{Failure, tell};
+use crate::form::Form;
+
+/// The one way in which a client is known (RFC 7523 section 2.2).
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The header of proofs (RFC 9449 section 4.1).
+const PROOF: HeaderName = HeaderName::from_static("dpop");
+
+/// Reads a request to `path` below the issuer and believes its client.
+///
+/// Errors: it is none, or the client is not believed, which is counted.
+pub(crate) async fn believed(
+    engine: &Engine,
+    path: &str,
+    request: Request<Body>,
+) -> Result<(Client, Form), Failure> {
+    let headers = request.headers().clone();
+    let form = Form::read(request).await?;
+    let client = client(engine, path, (&headers, &form)).inspect_err(|why| {
+        if why.is_about_the_client() {
+            engine.counters.unauthenticated.add();
+        }
+    })?;
+    Ok((client, form))
+}
+
+fn client(
+    engine: &Engine,
+    path: &str,
+    (headers, form): (&HeaderMap, &Form),
+) -> Result<Client, Failure> {
+    let unknown =
+        |why: &str| Failure::new("invalid_client", why).status(http::StatusCode::UNAUTHORIZED);
+    if headers.contains_key(AUTHORIZATION) || form.get("client_secret").is_some() {
+        return Err(unknown("expected a client assertion (private_key_jwt), got a secret"));
+    }
+    if form.get("client_assertion_type") != Some(ASSERTION) {
+        return Err(unknown(
+            "expected `client_assertion_type` jwt-bearer: sign an assertion with the agent's \
+             registered key (private_key_jwt)",
+        ));
+    }
+    let assertion = form.get("client_assertion");
+    let assertion =
+        assertion.ok_or_else(|| unknown("the parameter `client_assertion` is missing"))?;
+    let mut proofs = headers.get_all(PROOF).iter();
+    let proof = match (proofs.next(), proofs.next()) {
+        (None, _) => None,
+        (Some(proof), None) => Some(proof.to_str().unwrap_or_default()),
+        _ => {
+            return Err(Failure::new("invalid_dpop_proof", "expected one header `DPoP`, got more"));
+        }
+    };
+    let url = format!("{}{path}", engine.minter().realm().issuer());
+    let signed = Signed { client_id: form.get("client_id"), assertion, proof, url: &url };
+    Ok(engine.client(&signed)?)
+}
+
+/// The answer, with the nonce for the next proof beside it where the client may lack it.
+pub(crate) fn answer(
+    engine: &Engine,
+    answered: Result<(Response, Option<String>), Failure>,
+) -> Response {
+    match answered {
+        Ok((mut response, nonce)) => {
+            if let Some(nonce) = nonce {
+                tell(&mut response, &nonce);
+            }
+            response
+        }
+        Err(failure) => {
+            let mut response = failure.into_response();
+            tell(&mut response, &engine.proofs().nonce(engine.now()));
+            response
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Client authentication by a signed assertion (RFC 7523 section 2.2, `private_key_jwt`).
+//!
+//! A client is a registered agent, and its assertion a token that it signed for this issuer alone,
+//! good for minutes, used once. What is remembered of those that were used ends with the process, so
+//! one that was made before the process started is not believed either.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use remit_jose::{Algorithm, Jws, JwsError, KeySet, Kind};
+use remit_model::{AgentName, Digest, Timestamp, Value};
+
+use crate::claims::ran_out;
+use crate::seen::{Again, MAX_ASSERTIONS, Seen};
+use crate::verify::SKEW;
+
+/// What an assertion looks like. Libraries give it the `typ` `JWT` or none; its own is that of
+/// draft-ietf-oauth-rfc7523bis.
+pub static ASSERTION: Kind = Kind {
+    name: "assertion",
+    most: 4 * 1024,
+    types: &["", "JWT", "client-authentication+jwt"],
+    types_in_words: "`JWT` or `client-authentication+jwt`: expected a client assertion, not any \
+                     other kind of token",
+    algorithms: &[Algorithm::Es256, Algorithm::EdDsa],
+    algorithms_in_words: "`ES256` or `EdDSA`, the only algorithms accepted",
+    members: &["alg", "kid", "typ"],
+    members_in_words: "`typ`, `alg` and `kid`",
+};
+
+/// How far ahead an assertion's `exp` may lie: it is made for the request that it comes with.
+pub const MAX_ASSERTION_LIFETIME: Duration = Duration::from_mins(10);
+
+/// Characters a `jti` may have; it is kept as a digest.
+const MAX_ID: usize = 256;
+
+/// Why a client was not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AssertionError {
+    /// It is not a signed assertion, or no registered key signed it.
+    #[error(transparent)]
+    Jws(#[from] JwsError),
+    /// It names nobody whose keys are registered.
+    #[error(
+        "the assertion's `iss` names no agent with registered keys: give its [[agent]] a \
+         `jwks_file`"
+    )]
+    Unknown,
+    /// A claim is missing, or not what it should be.
+    #[error("the assertion's claim `{0}` is missing or not of the expected form")]
+    Claim(&'static str),
+    /// Its claims name more than one client.
+    #[error("the assertion's `iss` and `sub` are not the same")]
+    Client,
+    /// It is meant for somebody else too, or only for somebody else.
+    #[error("the assertion's `aud` is not `{0}`, this issuer, and nothing else")]
+    Audience(String),
+    /// It ran out.
+    #[error("the assertion ran out at {at}: make a new one for each request")]
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+    /// It is good for too long.
+    #[error(
+        "the assertion is good for more than {} s: make one for each request",
+        MAX_ASSERTION_LIFETIME.as_secs()
+    )]
+    Long,
+    /// It is not good yet.
+    #[error("the assertion is not good before {at}: set the clock right")]
+    Future {
+        /// When it will be.
+        at: Timestamp,
+    },
+    /// It was made before this process could remember anything.
+    #[error("the assertion was made before this server started: make a new one for each request")]
+    Old,
+    /// It was used before.
+    #[error("the assertion was used before: make a new one for each request")]
+    Replayed,
+    /// It could not be remembered, so that it could be used twice.
+    #[error("too many assertions were used in a short time: wait a minute and make a new one")]
+    Full,
+}
+
+/// An assertion of a client, which was not used yet.
+#[derive(Debug)]
+pub struct Assertion {
+    client: AgentName,
+    id: String,
+    expires: Timestamp,
+}
+
+impl Assertion {
+    /// The client that signed it.
+    pub fn client(&self) -> &AgentName {
+        &self.client
+    }
+}
+
+/// Believes the assertions that are made for one issuer, each once.
+pub struct Assertions {
+    issuer: String,
+    started: Timestamp,
+    seen: Seen,
+}
+
+impl fmt::Debug for Assertions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assertions").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+impl Assertions {
+    /// For `issuer`, remembering from `started` on, at most [`MAX_ASSERTIONS`].
+    pub fn new(issuer: &str, started: Timestamp) -> Self {
+        Self { issuer: issuer.to_owned(), started, seen: Seen::new(MAX_ASSERTIONS) }
+    }
+
+    /// Checks an assertion against the registered keys of the client that it names, which `keys`
+    /// finds. It is not used up: whoever has checked the rest of the request spends it.
+    ///
+    /// Errors: it is not an assertion of that client's for this issuer, or not good now.
+    pub fn check(
+        &self,
+        assertion: &str,
+        keys: &dyn Fn(&AgentName) -> Option<Arc<KeySet>>,
+        now: Timestamp,
+    ) -> Result<Assertion, AssertionError> {
+        let jws = Jws::read(assertion, &ASSERTION)?;
+        // Whose key to check with is all that is believed of it before that.
+        let named = jws.unverified("iss").and_then(|name| name.parse::<AgentName>().ok());
+        let found = named.and_then(|client| Some((keys(&client)?, client)));
+        let (keys, client) = found.ok_or(AssertionError::Unknown)?;
+        let claims = keys.verified(&jws)?;
+        let text = |name: &'static str| {
+            claims.member(name).and_then(Value::as_text).ok_or(AssertionError::Claim(name))
+        };
+        if text("iss")? != client.as_str() || text("sub")? != client.as_str() {
+            return Err(AssertionError::Client);
+        }
+        if !self.is_for_us(claims.member("aud").ok_or(AssertionError::Claim("aud"))?) {
+            return Err(AssertionError::Audience(self.issuer.clone()));
+        }
+        let expires = self.check_times(&claims, now)?;
+        let id = text("jti")?;
+        if id.is_empty() || id.len() > MAX_ID {
+            return Err(AssertionError::Claim("jti"));
+        }
+        Ok(Assertion { client, id: id.to_owned(), expires })
+    }
+
+    /// Uses `assertion` up; the client that it proved.
+    ///
+    /// Errors: it was used before, or it cannot be remembered.
+    pub fn spend(&self, assertion: Assertion, now: Timestamp) -> Result<AgentName, AssertionError> {
+        let owner = Digest::of(assertion.client.as_str().as_bytes());
+        let until = assertion.expires.after(SKEW);
+        self.seen.note((&owner, &assertion.id), until, now).map_err(|why| match why {
+            Again::Replayed => AssertionError::Replayed,
+            Again::Full => AssertionError::Full,
+        })?;
+        Ok(assertion.client)
+    }
+
+    /// The issuer is the sole audience, alone or alone in a list.
+    fn is_for_us(&self, audience: &Value) -> bool {
+        match audience {
+            Value::Text(one) => *one == self.issuer,
+            Value::List(several) => match several.as_slice() {
+                [Value::Text(one)] => *one == self.issuer,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn check_times(&self, claims: &Value, now: Timestamp) -> Result<Timestamp, AssertionError> {
+        let seconds = |name| match claims.member(name) {
+            None => Ok(None),
+            Some(Value::Number(text)) => match text.parse() {
+                Ok(secs) => Ok(Some(Timestamp::from_secs(secs))),
+                Err(_) => Err(AssertionError::Claim(name)),
+            },
+            Some(_) => Err(AssertionError::Claim(name)),
+        };
+        let expires = seconds("exp")?.ok_or(AssertionError::Claim("exp"))?;
+        let made = seconds("iat")?.ok_or(AssertionError::Claim("iat"))?;
+        if ran_out(expires, now) {
+            return Err(AssertionError::Expired { at: expires });
+        }
+        if expires > now.after(MAX_ASSERTION_LIFETIME).after(SKEW) {
+            return Err(AssertionError::Long);
+        }
+        let begins = made.max(seconds("nbf")?.unwrap_or(made));
+        if begins > now.after(SKEW) {
+            return Err(AssertionError::Future { at: begins });
+        }
+        if made.after(SKEW) < self.started {
+            return Err(AssertionError::Old);
+        }
+        Ok(expires)
+    }
+}

@@ -1,0 +1,6 @@
+#![cfg(test)]
+//! Good requests, each bent in one way; the tables beside the tests say how, and what each is told.
+
+mod assertions;
+mod key;
+mod proofs;

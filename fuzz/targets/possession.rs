@@ -1,0 +1,97 @@
+#![no_main]
+//! Proofs of possession and assertions of clients: what nobody signed is never believed; what a
+//! holder did sign is believed only if it is for this very request and says so to another parser
+//! too, and never twice.
+//!
+//! Input: a line with the header, then the claims, signed with the holder's key, where `<<jwk>>` and
+//! `<<nonce>>` stand for the holder's key and a nonce that is good now; or, if the line is empty,
+//! the token itself.
+
+use std::sync::{Arc, LazyLock};
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use jsonwebtoken::{Algorithm, EncodingKey};
+use libfuzzer_sys::fuzz_target;
+use remit_fuzz::cut;
+use remit_jose::{KeySet, SigningKey};
+use remit_model::{Entropy, Timestamp};
+use remit_token::{Assertions, Proofs, Request};
+use serde_json::{Value, json};
+
+const NOW: Timestamp = Timestamp(1_795_471_210_123);
+const URL: &str = "https://remit.example/mcp";
+const ISSUER: &str = "https://remit.example";
+
+struct Sevens;
+
+impl Entropy for Sevens {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+/// A P-256 key in PKCS#8 with one byte repeated as its secret.
+fn pkcs8() -> Vec<u8> {
+    let prefix = b"3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420";
+    let mut der = HEXLOWER.decode(prefix).unwrap();
+    der.extend_from_slice(&[7; 32]);
+    der
+}
+
+static KEY: LazyLock<EncodingKey> = LazyLock::new(|| EncodingKey::from_ec_der(&pkcs8()));
+
+static JWKS: LazyLock<String> =
+    LazyLock::new(|| SigningKey::from_pkcs8(&pkcs8()).unwrap().jwks());
+
+static KEYS: LazyLock<Arc<KeySet>> = LazyLock::new(|| Arc::new(KeySet::read(&JWKS).unwrap()));
+
+fn signed(header: &str, claims: &str) -> String {
+    let encode = |part: &str| BASE64URL_NOPAD.encode(part.as_bytes());
+    let message = format!("{}.{}", encode(header), encode(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &KEY, Algorithm::ES256).unwrap();
+    format!("{message}.{signature}")
+}
+
+fn believe(token: &str, parts: Option<(&str, &str)>) {
+    let read = |part: &str| serde_json::from_str::<Value>(part).expect("it is JSON");
+    let proofs = Proofs::new(&Sevens);
+    let request = Request { method: "POST", url: URL, token: None };
+    match proofs.check(token, &request, NOW) {
+        Ok(proof) => {
+            let (header, claims) = parts.expect("a proof that nobody signed");
+            let (header, claims) = (read(header), read(claims));
+            assert!(header["typ"].as_str().unwrap().ends_with("dpop+jwt"), "{header}");
+            assert_eq!((&header["alg"], &claims["htm"]), (&json!("ES256"), &json!("POST")));
+            assert_eq!(claims["nonce"], proofs.nonce(NOW));
+            assert!(claims.get("ath").is_none() && header["jwk"].get("d").is_none());
+            proofs.spend(&proof, NOW).unwrap();
+            proofs.spend(&proof, NOW).unwrap_err();
+        }
+        Err(why) => assert!(why.to_string().len() < 400, "{why}"),
+    }
+    let assertions = Assertions::new(ISSUER, NOW);
+    match assertions.check(token, &|_| Some(Arc::clone(&KEYS)), NOW) {
+        Ok(assertion) => {
+            let claims = read(parts.expect("an assertion that nobody signed").1);
+            assert_eq!(claims["iss"], claims["sub"]);
+            assert!(claims["aud"] == ISSUER || claims["aud"] == json!([ISSUER]), "{claims}");
+            assert_eq!(assertions.spend(assertion, NOW).unwrap().as_str(), claims["iss"]);
+        }
+        Err(why) => assert!(why.to_string().len() < 400, "{why}"),
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let (header, claims) = cut(data);
+    let (Ok(header), Ok(claims)) = (std::str::from_utf8(header), std::str::from_utf8(claims))
+    else {
+        return;
+    };
+    if header.is_empty() {
+        return believe(claims, None);
+    }
+    let set: Value = serde_json::from_str(&JWKS).unwrap();
+    let header = header.replace("<<jwk>>", &set["keys"][0].to_string());
+    let claims = claims.replace("<<nonce>>", &Proofs::new(&Sevens).nonce(NOW));
+    believe(&signed(&header, &claims), Some((&header, &claims)));
+});
