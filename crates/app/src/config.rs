@@ -381,8 +381,8 @@ impl Config {
 
     /// Whether anyone but Remit's own user comes to the socket.
     pub(crate) fn serves_other_users(&self, own_uid: u32) -> bool {
-        let agents = self.agents.iter().flat_map(|agent| &agent.uids);
-        agents.chain(&self.operator.uids).any(|uid| *uid != own_uid && *uid != 0)
+        let agents = self.agents.iter().flat_map(Agent::named_uids);
+        agents.chain(self.operator.uids.iter().copied()).any(|uid| uid != own_uid && uid != 0)
     }
 
     /// Whether an agent can act as Remit or as an operator, and what that means.

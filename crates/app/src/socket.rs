@@ -95,16 +95,14 @@ async fn attach(
     if upgrade != Some(PROTOCOL) {
         return Err(Failure::bad(format!("expected an upgrade to `{PROTOCOL}`; use `remit mcp`")));
     }
-    let uid = peer.uid.ok_or_else(|| {
-        Failure::new(StatusCode::UNAUTHORIZED, "the kernel did not say who is calling")
-    })?;
+    let workload = peer.workload(&attachments.engine).await?;
     let (proposal, server) = wanted.read()?;
     let configured = attachments.engine.settings();
     if let Some(unknown) = server.as_ref().filter(|name| !configured.servers.contains_key(*name)) {
         let text = format!("no server `{unknown}` is configured; `remit tool list` names them");
         return Err(Failure::missing(text));
     }
-    let (task, _) = attachments.engine.open(&Opener::Peer { uid }, proposal).await?;
+    let (task, _) = attachments.engine.open(&Opener::Peer(workload), proposal).await?;
     let caller = attachments
         .engine
         .caller(task.id(), Door::McpStdio)

@@ -17,6 +17,7 @@ pub mod discover;
 mod draft;
 pub mod erase;
 mod frame;
+pub mod identify;
 pub mod list;
 pub mod open;
 pub mod prompt;

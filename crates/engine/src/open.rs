@@ -7,6 +7,7 @@ use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
 use remit_model::{
     Agent, AgentName, Attestation, Budget, Class, Door, Refusal, Task, TaskId, ToolRule, ToolScope,
+    Workload,
 };
 use remit_policy::{Verdict, decide};
 use remit_ports::{KeyError, Kind, Subject};
@@ -20,11 +21,8 @@ use crate::{Caller, Change, Engine, Template, draft};
 pub enum Opener {
     /// An authenticated operator.
     Operator(String),
-    /// A process whose user id the kernel named.
-    Peer {
-        /// The user id.
-        uid: u32,
-    },
+    /// A process, by what the kernel says of it.
+    Peer(Workload),
 }
 
 /// What is asked for. Everything beside the template can only narrow it.
@@ -62,7 +60,7 @@ impl Engine {
         opener: &Opener,
         proposal: Proposal,
     ) -> Result<(Task, String), Refusal> {
-        if matches!(opener, Opener::Peer { .. }) && !self.may_open_another() {
+        if matches!(opener, Opener::Peer(_)) && !self.may_open_another() {
             return Err(Refusal::one(
                 Class::Transient,
                 "openings",
@@ -130,7 +128,7 @@ impl Engine {
         let settings = self.settings.load();
         let fits = |agent: &Agent| match opener {
             Opener::Operator(_) => true,
-            Opener::Peer { uid } => agent.runs_as(*uid, settings.own_uid),
+            Opener::Peer(workload) => agent.is(workload, settings.own_uid),
         };
         let mut fitting = template
             .may_open
@@ -186,9 +184,9 @@ impl Engine {
         if purpose.len() > MAX_PURPOSE {
             return Err(no("purpose", format!("the purpose is longer than {MAX_PURPOSE} bytes")));
         }
-        let method = match opener {
-            Opener::Operator(_) => AttestationMethod::Operator,
-            Opener::Peer { .. } => AttestationMethod::UnixPeer,
+        let (method, uid) = match opener {
+            Opener::Operator(_) => (AttestationMethod::Operator, None),
+            Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid)),
         };
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
@@ -197,6 +195,7 @@ impl Engine {
             purpose,
             remit,
             attestation: Attestation { method, at: now },
+            uid,
             opened: now,
         })
     }

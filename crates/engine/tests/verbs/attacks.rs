@@ -5,7 +5,7 @@ use std::sync::Arc;
 use remit_engine::Caller;
 use remit_engine::open::{OPENING_WINDOW, OPENINGS_PER_WINDOW, Opener, Proposal};
 use remit_model::task::CloseReason;
-use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId};
+use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId, Workload};
 use remit_ports::{Discovery, Settled, Store};
 use remit_testkit::samples::server;
 
@@ -173,9 +173,10 @@ async fn what_is_no_tools_name_does_not_stand_in_the_clear() {
 #[tokio::test]
 async fn peers_open_tasks_at_a_bounded_rate() {
     let bench = Bench::new().await;
+    let peer = Opener::Peer(Workload::of_user(7));
     let open = || {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
-        bench.engine.open(&Opener::Peer { uid: 7 }, proposal)
+        bench.engine.open(&peer, proposal)
     };
     for _ in 0..OPENINGS_PER_WINDOW {
         open().await.unwrap();

@@ -9,7 +9,7 @@ use remit_engine::approve::Actor;
 use remit_engine::open::{Opener, Proposal};
 use remit_engine::{Caller, Engine, Ports, Settings, Template};
 use remit_model::{
-    Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, TaskId, ToolRule,
+    Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, TaskId, ToolRule, Workload,
 };
 use remit_policy::Source;
 use remit_ports::{Discovery, Entry, Kind, Link, Outcome, Settled};
@@ -84,7 +84,8 @@ impl Bench {
 
     pub(crate) async fn task(&self) -> Caller {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
-        let (task, _) = self.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap();
+        let (task, _) =
+            self.engine.open(&Opener::Peer(Workload::of_user(7)), proposal).await.unwrap();
         self.engine.caller(task.id(), Door::McpHttp).unwrap()
     }
 

@@ -14,7 +14,7 @@ use remit_engine::open::{Opener, Proposal};
 use remit_engine::{Caller, Engine, Ports, Settings, Template};
 use remit_gateway::{Config, Gateway, router};
 use remit_mcp::sse::Events;
-use remit_model::{Budget, Confidentiality, Digest, Door, ServerName, TaskId, ToolRule};
+use remit_model::{Budget, Confidentiality, Digest, Door, ServerName, TaskId, ToolRule, Workload};
 use remit_policy::Source;
 use remit_ports::{
     Armed, BoxFuture, Discovery, Done, Link, ServerStatus, ToClient, Upstream, UpstreamError,
@@ -183,7 +183,8 @@ impl Bench {
     /// Opens a task that may use `files` and `mail`.
     pub(crate) async fn task(&self) -> Work {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
-        let (task, token) = self.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap();
+        let (task, token) =
+            self.engine.open(&Opener::Peer(Workload::of_user(7)), proposal).await.unwrap();
         Work { id: task.id().clone(), token }
     }
 

@@ -231,6 +231,7 @@ fn agent() -> Result<Agent, String> {
         autonomy: Autonomy::Supervised,
         zone: None,
         uids: Vec::new(),
+        selectors: Vec::new(),
     })
 }
 
