@@ -18,6 +18,7 @@ mod draft;
 pub mod erase;
 mod frame;
 pub mod identify;
+mod key;
 pub mod list;
 pub mod open;
 pub mod prompt;
@@ -85,6 +86,8 @@ pub enum Change {
     Tools,
     /// A task's state.
     Task(TaskId),
+    /// Who is which agent.
+    Agents,
 }
 
 /// Everything the verbs share. Each field says who writes it.

@@ -238,6 +238,7 @@ fn settings(budget: Budget) -> Settings {
         approval_lifetime: Duration::from_mins(5),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(5),
+        svid_lifetime: Duration::from_mins(10),
         own_uid: 7,
     }
 }
