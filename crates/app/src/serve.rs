@@ -3,6 +3,7 @@
 //! One process owns a state directory: it takes the lock, opens keys, ledger and projection, folds
 //! the state back, and only then listens.
 
+mod bundle;
 mod cosign;
 mod files;
 mod svids;
@@ -30,6 +31,7 @@ use crate::fail::Fail;
 use crate::out::Out;
 use crate::{cli, network, socket, tls, watch};
 
+pub(crate) use bundle::{Believed, Presented, VERIFY};
 pub(crate) use cosign::{Cosigning, fetch};
 pub(crate) use files::{
     Against, entries, is_initialised, last_catalogue, log_key, parsed_key, size, verifier_key,
@@ -163,8 +165,9 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
-    served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway)))?;
-    let bundle = svids::bundle(signers.clone(), clock);
+    let verifying = bundle::door(Arc::clone(&engine), signers.clone());
+    served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
+    let bundle = bundle::public(Arc::clone(&engine), signers.clone());
     served.workloads(
         state,
         others,

@@ -52,11 +52,12 @@ struct Attachments {
     gateway: Arc<Gateway>,
 }
 
-/// The operator's routes and the attach route.
-pub(crate) fn router(door: remit_operator::Door, gateway: Arc<Gateway>) -> Router {
+/// The operator's routes, the attach route and `more`.
+pub(crate) fn router(door: remit_operator::Door, gateway: Arc<Gateway>, more: Router) -> Router {
     let attachments = Attachments { engine: Arc::clone(&door.engine), gateway };
     remit_operator::router(door)
         .merge(Router::new().route(ATTACH, post(attach)).with_state(attachments))
+        .merge(more)
         .layer(axum::middleware::map_response(remit_operator::in_words))
 }
 

@@ -1,15 +1,11 @@
-//! The keys of SVIDs while Remit runs: replaced in time, on record, and shown to those who verify.
+//! The keys of SVIDs while Remit runs: replaced in time and on record.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::header;
-use axum::routing::get;
 use remit_engine::Engine;
 use remit_keys::SvidKeys;
-use remit_model::Clock;
 use remit_spiffe::{Authority, TrustDomain};
 use tokio::sync::watch;
 
@@ -102,14 +98,4 @@ impl Svids {
         self.authority.send_replace(Arc::new(rotated));
         Ok(())
     }
-}
-
-/// The trust bundle, for whoever verifies SVIDs elsewhere: `GET /spiffe/bundle`. Nothing in it is
-/// secret, and who asks does not matter.
-pub(crate) fn bundle(authority: watch::Receiver<Arc<Authority>>, clock: Arc<dyn Clock>) -> Router {
-    let document = move || {
-        let bundle = authority.borrow().bundle(clock.now());
-        async { ([(header::CONTENT_TYPE, "application/json")], bundle) }
-    };
-    Router::new().route("/spiffe/bundle", get(document))
 }

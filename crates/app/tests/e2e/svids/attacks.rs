@@ -95,6 +95,12 @@ async fn tokens_that_are_not_meant_here_are_not_believed() {
         let error = client.validate_jwt_token(audience, token).await.unwrap_err();
         assert!(error.to_string().contains(why), "expected {why}: {error}");
     }
+    let file = ours.state().join("token");
+    std::fs::write(&file, &good).unwrap();
+    let verify = ["svid", "verify", file.to_str().unwrap(), "--audience"];
+    assert!(ours.remit(&[&verify[..], &["bank"]].concat()).await.ok);
+    let refused = ours.remit(&[&verify[..], &["shop"]].concat()).await;
+    assert!(!refused.ok && refused.said().contains("`aud`"), "{}", refused.said());
     // The reverse: a JWT-SVID is no grant.
     let answer =
         crate::wire::Request::new(ours.address(), &good, "tools/list", serde_json::json!({}));

@@ -93,7 +93,8 @@ async fn openssl_believes_both_ends() {
     write("svid.pem", pem("CERTIFICATE", svid.leaf().as_bytes()));
     write("svid.key", pem("PRIVATE KEY", svid.private_key().as_bytes()));
     let authorities = bundle.authorities().iter().map(|it| pem("CERTIFICATE", it.as_bytes()));
-    write("bundle.pem", authorities.collect());
+    let authorities: String = authorities.collect();
+    write("bundle.pem", authorities.clone());
     let own =
         ["-cert", "svid.pem", "-key", "svid.key", "-CAfile", "bundle.pem", "-verify_return_error"];
     let openssl = |args: &[&str]| {
@@ -120,8 +121,10 @@ async fn openssl_believes_both_ends() {
     let errors = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.status.success(), "{text}{errors}");
     assert!(text.contains("Verify return code: 0 (ok)"), "{text}{errors}");
-    assert!(
-        text.contains("Acceptable client certificate CA names") || text.contains("SSL handshake"),
-        "{text}"
-    );
+    let file = dir.path().join("svid.pem");
+    let verify = ["svid", "verify", file.to_str().unwrap()];
+    assert_eq!(stand.ask(&verify).await["id"], worker().to_string(), "and so does Remit itself");
+    write("svid.pem", authorities);
+    let refused = stand.remit(&verify).await;
+    assert!(!refused.ok && refused.said().contains("CA:TRUE"), "{}", refused.said());
 }
