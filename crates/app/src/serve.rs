@@ -37,7 +37,7 @@ pub(crate) use files::{
     Against, entries, is_initialised, last_catalogue, log_key, parsed_key, size, verifier_key,
     verify, write_origin,
 };
-pub(crate) use svids::{Svids, socket as workload_socket};
+pub(crate) use svids::Svids;
 
 /// A Remit that runs in this process.
 pub(crate) struct Running {
@@ -314,7 +314,7 @@ fn setup((state, config_file): (&Path, &Path), config: &Config) -> wire::Setup {
         protection: protection.to_owned(),
         protection_why: why,
         state: state.display().to_string(),
-        workload_api: format!("unix://{}", workload_socket(state).display()),
+        workload_api: svids::endpoint(state),
         config: config_file.display().to_string(),
     }
 }
@@ -348,7 +348,7 @@ impl Served {
         open_to_others: bool,
         door: remit_workload_api::Door,
     ) -> Result<(), Fail> {
-        let listener = socket::bind(&workload_socket(state), open_to_others)?;
+        let listener = socket::bind(&svids::socket(state), open_to_others)?;
         self.tasks.spawn(remit_workload_api::serve(listener, door, self.stop.clone()));
         Ok(())
     }

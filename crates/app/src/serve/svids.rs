@@ -1,6 +1,6 @@
 //! The keys of SVIDs while Remit runs: replaced in time and on record.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +13,14 @@ use crate::environment::SystemEntropy;
 use crate::fail::Fail;
 
 /// Where the socket is in a state directory.
-pub(crate) fn socket(state: &Path) -> std::path::PathBuf {
+pub(crate) fn socket(state: &Path) -> PathBuf {
     state.join("workload.sock")
+}
+
+/// The same as clients take it, in `SPIFFE_ENDPOINT_SOCKET`: with an absolute path.
+pub(crate) fn endpoint(state: &Path) -> String {
+    let socket = socket(state);
+    format!("unix://{}", std::path::absolute(&socket).unwrap_or(socket).display())
 }
 
 /// How often it is asked whether keys are due, or over.

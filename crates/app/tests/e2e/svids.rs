@@ -1,5 +1,5 @@
 //! SVIDs from the Workload API's socket, fetched, watched, used and verified by software that nobody
-//! here wrote: the `spiffe` and `spiffe-rustls` crates, and OpenSSL.
+//! here wrote: the `spiffe` and `spiffe-rustls` crates, Python's `spiffe`, and OpenSSL.
 
 mod attacks;
 mod handshakes;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use spiffe::{JwtSource, JwtSvid, SpiffeId, WorkloadApiClient, X509Source};
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use crate::stand::{PATIENCE, Plan, Stand};
 
@@ -96,6 +97,26 @@ async fn what_a_client_holds_is_good_at_every_moment_of_a_rotation() {
     let made = stand.entries().await;
     let made = made.iter().filter(|entry| entry["kind"] == "key").count();
     assert!(made >= 3, "each replacement is on record, {made} are");
+}
+
+/// gRPC's C core puts the socket's path into a header where HTTP/2 allows no slash, escaped or not;
+/// named without a path, the socket serves it too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_over_the_c_core_fetches_and_watches() {
+    let stand = stand(FAST).await;
+    let run = Command::new(crate::peers::python())
+        .arg(crate::peers::peer("clients/workload.py"))
+        .args(["workload.sock", "bank", "8"])
+        .current_dir(stand.state())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |kind: &str| said.iter().filter(|it| it[kind] == worker().to_string()).count();
+    assert_eq!(count("jwt"), 1, "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(count("x509") >= 3, "renewed in time: {text}");
+    assert_eq!(said.len(), 1 + count("x509"), "and nothing else: {text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
