@@ -59,16 +59,15 @@ impl Peer {
     ///
     /// Errors: the kernel does not say who it is.
     pub fn of(socket: &impl AsFd) -> Result<Self, AttestError> {
-        let unknown = |why: nix::Error| AttestError::Unknown(why.into());
-        let credentials = getsockopt(socket, sockopt::PeerCredentials).map_err(unknown)?;
+        let credentials = getsockopt(socket, sockopt::PeerCredentials)
+            .map_err(|why| AttestError::Unknown(why.into()))?;
         let process = match getsockopt(socket, sockopt::PeerPidfd) {
             Ok(process) => Some(process),
-            Err(nix::Error::ENOPROTOOPT) => None,
-            // Without a process behind it any more.
             Err(nix::Error::ESRCH | nix::Error::ENODATA | nix::Error::EINVAL) => {
                 return Err(AttestError::Gone);
             }
-            Err(why) => return Err(unknown(why)),
+            // A kernel that does not know it.
+            Err(_) => None,
         };
         // Of another process namespace there is no number here.
         let process = process.filter(|_| credentials.pid() > 0);

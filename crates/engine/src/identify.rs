@@ -64,6 +64,11 @@ impl Engine {
         identities
     }
 
+    /// Whether a process of user `uid` opened `task`: what happens to it concerns no other user's.
+    pub fn was_opened_by(&self, task: &TaskId, uid: u32) -> bool {
+        self.cell(task).is_some_and(|cell| cell.lock().charter.uid == Some(uid))
+    }
+
     /// Whether what a process of user `uid` executes has to be read to tell which agent it is.
     pub fn asks_for_digest(&self, uid: u32) -> bool {
         let settings = self.settings();

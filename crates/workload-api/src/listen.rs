@@ -23,8 +23,8 @@ use crate::{Door, route};
 pub const MAX_CONNECTIONS: usize = 256;
 /// How many of them one user may have, so that none shuts out the others; further ones are closed.
 pub const MAX_USERS_CONNECTIONS: usize = 64;
-/// How many streams one connection may carry; a client needs three.
-pub const MAX_STREAMS: u32 = 16;
+/// How many streams one connection may carry; a client needs three, and calls beside them.
+pub const MAX_STREAMS: u32 = 8;
 /// How large the headers of a request may be.
 const MAX_HEADERS: u32 = 16 * 1024;
 /// How often a silent peer is asked whether it is still there, and how long it has to answer.

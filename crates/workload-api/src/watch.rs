@@ -15,9 +15,9 @@ use tonic::Status;
 use crate::issue::{Caller, Name};
 use crate::message::{JwtBundlesResponse, X509BundlesResponse, X509SvidResponse};
 
-/// Between two messages of one stream, at least (R13): tasks that open and close in quick succession
-/// make one message, not one each.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Between two looks of one stream, at least (R13): tasks that open and close in quick succession make
+/// one message, not one each.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The message for a caller of these names, and when it has to be renewed.
 type Render<M> = fn(&Caller, &[Name], &Authority) -> Result<(M, Timestamp), Status>;
@@ -47,6 +47,7 @@ struct Watch<M> {
     authority: watch::Receiver<Arc<Authority>>,
     changes: broadcast::Receiver<Change>,
     sent: Option<Sent>,
+    looked: Timestamp,
 }
 
 /// `FetchX509SVID`
@@ -81,7 +82,7 @@ fn stream<M: Send + 'static>(
     feed: Feed<M>,
 ) -> impl Stream<Item = Result<M, Status>> + Send {
     let (authority, changes) = (caller.door.authority.clone(), caller.door.engine.changes());
-    let watch = Watch { caller, feed, authority, changes, sent: None };
+    let watch = Watch { caller, feed, authority, changes, sent: None, looked: Timestamp(0) };
     // An error ends it: the client comes again, and is attested anew.
     unfold(Some(watch), async |watch| {
         let mut watch = watch?;
@@ -98,10 +99,13 @@ impl<M> Watch<M> {
     async fn next(&mut self) -> Result<M, Status> {
         while !self.is_due()? {
             self.something_happens().await?;
-            tokio::time::sleep(PAUSE).await;
+            let since = self.caller.now().since(self.looked);
+            tokio::time::sleep(PAUSE.saturating_sub(since)).await;
             // What happened meanwhile is seen by the look that follows.
             self.changes = self.changes.resubscribe();
+            self.looked = self.caller.now();
         }
+        self.looked = self.caller.now();
         let (workload, names) = self.caller.named().await?;
         let authority = Arc::clone(&self.authority.borrow_and_update());
         let (message, renew) = (self.feed.render)(&self.caller, &names, &authority)?;
@@ -123,14 +127,27 @@ impl<M> Watch<M> {
     async fn something_happens(&mut self) -> Result<(), Status> {
         let ended = || Status::unavailable("remit is ending");
         let renew = self.sent.as_ref().map_or(Timestamp(0), |sent| sent.renew);
-        let wait = renew.since(self.caller.now()).min(SLEEP);
-        tokio::select! {
-            rotated = self.authority.changed() => rotated.map_err(|_| ended()),
-            change = self.changes.recv() => match change {
-                Ok(_) | Err(RecvError::Lagged(_)) => Ok(()),
-                Err(RecvError::Closed) => Err(ended()),
-            },
-            () = tokio::time::sleep(wait) => Ok(()),
+        let wait = tokio::time::sleep(renew.since(self.caller.now()).min(SLEEP));
+        tokio::pin!(wait);
+        loop {
+            tokio::select! {
+                rotated = self.authority.changed() => return rotated.map_err(|_| ended()),
+                change = self.changes.recv() => match change {
+                    Ok(change) if !self.concerns(&change) => {}
+                    Ok(_) | Err(RecvError::Lagged(_)) => return Ok(()),
+                    Err(RecvError::Closed) => return Err(ended()),
+                },
+                () = &mut wait => return Ok(()),
+            }
+        }
+    }
+
+    fn concerns(&self, change: &Change) -> bool {
+        let Caller { door, peer } = &self.caller;
+        match change {
+            Change::Agents => true,
+            Change::Task(task) => door.engine.was_opened_by(task, peer.uid()),
+            Change::Tools => false,
         }
     }
 }

@@ -62,7 +62,7 @@ async fn two_agents_meet_over_mutual_tls_while_keys_are_replaced() {
     let stand = stand(FAST).await;
     let (client, server) = (x509_source(&stand).await, x509_source(&stand).await);
     let id = worker().to_string();
-    for _ in 0..20 {
+    for _ in 0..26 {
         assert_eq!(says(&client, &server, &id).await.unwrap(), "welcome");
         tokio::time::sleep(std::time::Duration::from_millis(700)).await;
     }
