@@ -10,7 +10,7 @@ use webpki::{EndEntityCert, anchor_from_trusted_cert};
 use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::{Authority, SvidError};
+use crate::{Authority, SvidError, id};
 
 /// How many certificates of a chain are read (R13): the leaf, and intermediates of others.
 pub const MAX_CHAIN: usize = 8;
@@ -164,7 +164,7 @@ fn leaf_id(read: &Read<'_>) -> Result<SpiffeId, SvidError> {
 
 fn single_uri(read: &Read<'_>) -> Result<SpiffeId, SvidError> {
     match read.uris.as_slice() {
-        [one] => SpiffeId::new(one).map_err(|_| SvidError::Leaf("its URI is not a SPIFFE ID")),
+        [one] => id::read(one).map_err(|_| SvidError::Leaf("its URI is not a SPIFFE ID")),
         [] => Err(SvidError::Leaf("it names no URI")),
         _ => Err(SvidError::Leaf("it names more than one URI")),
     }

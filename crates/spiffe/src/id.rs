@@ -1,7 +1,7 @@
 //! The SPIFFE IDs that there are: an agent's, and one for each of its tasks.
 
 use remit_model::{AgentName, TaskId};
-use spiffe::{SpiffeId, TrustDomain};
+use spiffe::{SpiffeId, SpiffeIdError, TrustDomain};
 
 use crate::SvidError;
 
@@ -12,9 +12,18 @@ pub fn trust_domain(name: &str) -> Result<TrustDomain, SvidError> {
     let domain = TrustDomain::new(name)?;
     // The library also takes `spiffe://name`; a configuration must say one thing in one way.
     if domain.as_str() != name {
-        return Err(SvidError::Id(spiffe::SpiffeIdError::BadTrustDomainChar));
+        return Err(SpiffeIdError::BadTrustDomainChar.into());
     }
     Ok(domain)
+}
+
+/// The SPIFFE ID `text`.
+///
+/// Errors: it is not one, or not in the one form that there is: the library takes capital letters in
+/// a trust domain, and who compares texts would take the two for different.
+pub(crate) fn read(text: &str) -> Result<SpiffeId, SvidError> {
+    let id = SpiffeId::new(text)?;
+    if id.to_string() == text { Ok(id) } else { Err(SpiffeIdError::BadTrustDomainChar.into()) }
 }
 
 /// `spiffe://<domain>/agent/<agent>`: an agent, whatever it works on.

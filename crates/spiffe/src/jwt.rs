@@ -12,7 +12,7 @@ use remit_model::{Timestamp, Value};
 use serde::Serialize;
 use spiffe::SpiffeId;
 
-use crate::{Authority, Generation, SvidError};
+use crate::{Authority, Generation, SvidError, id};
 
 /// The longest token that is read, in bytes (R13). One of ours has some 500.
 pub const MAX_TOKEN: usize = 8 * 1024;
@@ -97,7 +97,8 @@ pub(crate) fn verify(
         signed.split_once('.').ok_or(SvidError::Malformed("it has only one dot"))?;
     let kid = kid(&part(header, "its first part is not JSON without duplicate names")?)?;
     let mut known = authority.alive(now).filter(|generation| generation.jwt.kid == kid);
-    let key = &known.next().ok_or(SvidError::Key)?.jwt.verifies;
+    let signer = known.next().ok_or(SvidError::Key)?;
+    let key = &signer.jwt.verifies;
     match jsonwebtoken::crypto::verify(signature, signed.as_bytes(), key, Algorithm::ES256) {
         Ok(true) => {}
         Ok(false) => return Err(SvidError::Signature),
@@ -106,7 +107,7 @@ pub(crate) fn verify(
     let claims = part(claims, "its second part is not JSON without duplicate names")?;
     let id = subject(&claims, authority)?;
     check_audience(&claims, audience)?;
-    check_times(&claims, now)?;
+    check_times(&claims, signer.ends, now)?;
     Ok(Verified { id, claims })
 }
 
@@ -130,7 +131,7 @@ fn kid(header: &Value) -> Result<String, SvidError> {
 
 fn subject(claims: &Value, authority: &Authority) -> Result<SpiffeId, SvidError> {
     let text = claims.member("sub").and_then(Value::as_text).ok_or(SvidError::Claim("sub"))?;
-    let id = SpiffeId::new(text).map_err(|_| SvidError::Claim("sub"))?;
+    let id = id::read(text).map_err(|_| SvidError::Claim("sub"))?;
     if id.trust_domain() != authority.domain() {
         return Err(SvidError::Foreign);
     }
@@ -148,7 +149,8 @@ fn check_audience(claims: &Value, audience: &str) -> Result<(), SvidError> {
     if named { Ok(()) } else { Err(SvidError::Audience) }
 }
 
-fn check_times(claims: &Value, now: Timestamp) -> Result<(), SvidError> {
+/// The times, of which none lies beyond `ends`: nothing outlives the key that signed it.
+fn check_times(claims: &Value, ends: Timestamp, now: Timestamp) -> Result<(), SvidError> {
     let at = |name| match claims.member(name) {
         Some(Value::Number(text)) => {
             text.parse().map(Timestamp::from_secs).map(Some).map_err(|_| SvidError::Claim(name))
@@ -156,7 +158,7 @@ fn check_times(claims: &Value, now: Timestamp) -> Result<(), SvidError> {
         Some(_) => Err(SvidError::Claim(name)),
         None => Ok(None),
     };
-    let expires = at("exp")?.ok_or(SvidError::Claim("exp"))?;
+    let expires = at("exp")?.filter(|expires| *expires <= ends).ok_or(SvidError::Claim("exp"))?;
     if now >= expires.after(SKEW) {
         return Err(SvidError::Expired { at: expires });
     }

@@ -48,7 +48,9 @@ impl Svids {
     ) -> Result<Arc<Self>, Fail> {
         let (authority, _) = watch::channel(Arc::new(keys.load(domain)?));
         let svids = Self { keys, engine, rotation: Mutex::new(rotation), authority };
-        svids.try_turn().await;
+        if let Err(why) = svids.turn().await {
+            tracing::warn!(%why, "the keys of SVIDs could not be made yet");
+        }
         Ok(Arc::new(svids))
     }
 
@@ -64,15 +66,18 @@ impl Svids {
 
     /// Replaces keys whenever they are due.
     pub(crate) async fn run(self: Arc<Self>) {
+        let mut failing = false;
         loop {
             tokio::time::sleep(TICK).await;
-            self.try_turn().await;
-        }
-    }
-
-    async fn try_turn(&self) {
-        if let Err(why) = self.turn().await {
-            tracing::error!(%why, "the keys of SVIDs were not replaced; trying again");
+            match self.turn().await {
+                Ok(()) => failing = false,
+                // Once, not at every try.
+                Err(why) if !failing => {
+                    failing = true;
+                    tracing::error!(%why, "the keys of SVIDs were not replaced; trying on");
+                }
+                Err(_) => {}
+            }
         }
     }
 
