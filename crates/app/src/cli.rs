@@ -63,6 +63,9 @@ pub(crate) enum Command {
     Approve(HoldId),
     /// Answer a held call with no
     Deny(HoldId),
+    /// Look at SVIDs, by which agents prove to others who they are
+    #[command(subcommand)]
+    Svid(Svid),
     /// Check and test policies
     #[command(subcommand)]
     Policy(Policy),
@@ -252,6 +255,18 @@ pub(crate) enum Hold {
 pub(crate) struct HoldId {
     /// The hold's id, `hld_…`
     pub(crate) hold: Id,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Svid {
+    /// Say whose SVID a file holds, or why it is not believed
+    Verify {
+        /// Certificates in PEM, the SVID first, or a token
+        file: PathBuf,
+        /// For whom a token has to be meant
+        #[arg(long)]
+        audience: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) operator: Operator,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) svid: Svid,
     #[serde(default, rename = "agent")]
     pub(crate) agents: Agents,
     #[serde(default, rename = "approver")]
@@ -98,6 +100,42 @@ impl Default for Limits {
             request_bytes: 4 * 1024 * 1024,
             result_bytes: 16 * 1024 * 1024,
         }
+    }
+}
+
+/// The SVIDs that agents get.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Svid {
+    /// How long one lives.
+    pub(crate) lifetime: Period,
+    /// How often the keys that sign them are replaced.
+    pub(crate) rotate: Period,
+}
+
+impl Default for Svid {
+    fn default() -> Self {
+        let (lifetime, rotate) = (Duration::from_mins(10), Duration::from_hours(24));
+        Self { lifetime: Period(lifetime), rotate: Period(rotate) }
+    }
+}
+
+/// The longest an SVID may live: nothing takes it back before (promise R4).
+const MAX_SVID: Duration = Duration::from_hours(1);
+/// The longest that keys may sign.
+const MAX_ROTATION: Duration = Duration::from_hours(24 * 90);
+
+impl Svid {
+    /// Whatever keys have signed is over before they are: they live twice as long as they sign.
+    fn check(&self) -> Result<(), Fail> {
+        let (lifetime, rotate) = (self.lifetime.0, self.rotate.0);
+        if !(Duration::from_secs(1)..=MAX_SVID).contains(&lifetime) {
+            return Err(Fail::new("[svid] needs a `lifetime` from 1s to 1h"));
+        }
+        if !(lifetime * 2..=MAX_ROTATION).contains(&rotate) {
+            return Err(Fail::new("[svid] needs a `rotate` from twice its `lifetime` to 90 days"));
+        }
+        Ok(())
     }
 }
 
@@ -279,6 +317,7 @@ impl Config {
                 )));
             }
         }
+        self.svid.check()?;
         self.check_witnesses()?;
         for template in &self.templates {
             for name in &template.may_open {
@@ -336,6 +375,7 @@ impl Config {
             approval_lifetime: self.limits.approval.0,
             call_timeout: self.limits.call.0,
             grant_lifetime: self.limits.grant.0,
+            svid_lifetime: self.svid.lifetime.0,
             own_uid: environment::own_uid(),
             bearer: self.listen.takes_bearer(),
             client_keys: self.agents.keys().clone(),
@@ -362,8 +402,8 @@ impl Config {
 
     /// Whether anyone but Remit's own user comes to the socket.
     pub(crate) fn serves_other_users(&self, own_uid: u32) -> bool {
-        let agents = self.agents.iter().flat_map(|agent| &agent.uids);
-        agents.chain(&self.operator.uids).any(|uid| *uid != own_uid && *uid != 0)
+        let agents = self.agents.iter().flat_map(Agent::named_uids);
+        agents.chain(self.operator.uids.iter().copied()).any(|uid| uid != own_uid && uid != 0)
     }
 
     /// Whether an agent can act as Remit or as an operator, and what that means.
@@ -512,6 +552,12 @@ mod tests {
         Config::parse(&witness).unwrap();
         assert!(why(&witness.repeat(2)).contains("same key"));
         assert!(why(&witness.replace("https:", "ftp:")).contains("address of a witness"));
+        assert!(why("[svid]\nlifetime = \"2h\"").contains("1s to 1h"));
+        assert!(why("[svid]\nlifetime = \"10m\"\nrotate = \"19m\"").contains("twice its"));
+        assert!(
+            why("[[agent]]\nname = \"a\"\nowner = \"o\"\nselectors = [\"uid:1\"]")
+                .contains("unix:uid:1000")
+        );
         let pattern = "[[template]]\nname = \"t\"\ntools = [\"mail\"]";
         assert!(why(pattern).contains("tool pattern"));
     }

@@ -3,8 +3,10 @@
 //! One process owns a state directory: it takes the lock, opens keys, ledger and projection, folds
 //! the state back, and only then listens.
 
+mod bundle;
 mod cosign;
 mod files;
+mod svids;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,6 +17,7 @@ use remit_gateway::Gateway;
 use remit_keys::{Keyring, Keys, Operator, StateLock};
 use remit_model::Clock;
 use remit_operator::{Authority, Passphrases, wire};
+use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::Realm;
 use remit_upstream::{Base, HttpServer, ServerConfig, Servers, StdioServer, Transport};
@@ -28,11 +31,13 @@ use crate::fail::Fail;
 use crate::out::Out;
 use crate::{cli, network, socket, tls, watch};
 
+pub(crate) use bundle::{Believed, Presented, VERIFY};
 pub(crate) use cosign::{Cosigning, fetch};
 pub(crate) use files::{
     Against, entries, is_initialised, last_catalogue, log_key, parsed_key, size, verifier_key,
     verify, write_origin,
 };
+pub(crate) use svids::Svids;
 
 /// The path of the endpoint of all servers.
 const PATH: &str = "/mcp";
@@ -142,8 +147,16 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let stop = CancellationToken::new();
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
     cosigning.configure(&config.witnesses);
-    let files = (config_file.to_owned(), Arc::clone(&cosigning));
-    watch::start(&engine, files, config.limits.ask.0, &stop).await;
+    let domain = trust_domain(&config.trust_domain)?;
+    let every = config.svid.rotate.0;
+    let svids = Svids::open(keys.svids(), &domain, every, Arc::clone(&engine)).await?;
+    let signers = svids.watch();
+    let followers = watch::Followers {
+        config_file: config_file.to_owned(),
+        cosigning: Arc::clone(&cosigning),
+        svids,
+    };
+    watch::start(&engine, followers, config.limits.ask.0, &stop).await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
     let checker = Checker(keys.operator());
     let setup = setup((state, config_file), &config);
@@ -156,10 +169,17 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
-    served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway)))?;
+    let verifying = bundle::door(Arc::clone(&engine), signers.clone());
+    served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
     let public = remit_gateway::router(gateway)
         .merge(remit_token_api::router(Arc::clone(&engine)))
-        .merge(remit_operator::public(door));
+        .merge(remit_operator::public(door))
+        .merge(bundle::public(Arc::clone(&engine), signers.clone()));
+    served.workloads(
+        state,
+        others,
+        remit_workload_api::Door { engine: Arc::clone(&engine), authority: signers },
+    )?;
     served.network(&config, listener, public)?;
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
 }
@@ -300,6 +320,7 @@ fn setup((state, config_file): (&Path, &Path), config: &Config) -> wire::Setup {
         protection: protection.to_owned(),
         protection_why: why,
         state: state.display().to_string(),
+        workload_api: svids::endpoint(state),
         config: config_file.display().to_string(),
     }
 }
@@ -324,6 +345,17 @@ impl Served {
             let served = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
             ended("the operator's socket", served);
         });
+        Ok(())
+    }
+
+    fn workloads(
+        &mut self,
+        state: &Path,
+        open_to_others: bool,
+        door: remit_workload_api::Door,
+    ) -> Result<(), Fail> {
+        let listener = socket::bind(&svids::socket(state), open_to_others)?;
+        self.tasks.spawn(remit_workload_api::serve(listener, door, self.stop.clone()));
         Ok(())
     }
 

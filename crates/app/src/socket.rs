@@ -52,11 +52,12 @@ struct Attachments {
     gateway: Arc<Gateway>,
 }
 
-/// The operator's routes and the attach route.
-pub(crate) fn router(door: remit_operator::Door, gateway: Arc<Gateway>) -> Router {
+/// The operator's routes, the attach route and `more`.
+pub(crate) fn router(door: remit_operator::Door, gateway: Arc<Gateway>, more: Router) -> Router {
     let attachments = Attachments { engine: Arc::clone(&door.engine), gateway };
     remit_operator::router(door)
         .merge(Router::new().route(ATTACH, post(attach)).with_state(attachments))
+        .merge(more)
         .layer(axum::middleware::map_response(remit_operator::in_words))
 }
 
@@ -95,16 +96,14 @@ async fn attach(
     if upgrade != Some(PROTOCOL) {
         return Err(Failure::bad(format!("expected an upgrade to `{PROTOCOL}`; use `remit mcp`")));
     }
-    let uid = peer.uid.ok_or_else(|| {
-        Failure::new(StatusCode::UNAUTHORIZED, "the kernel did not say who is calling")
-    })?;
+    let workload = peer.workload(&attachments.engine).await?;
     let (proposal, server) = wanted.read()?;
     let configured = attachments.engine.settings();
     if let Some(unknown) = server.as_ref().filter(|name| !configured.servers.contains_key(*name)) {
         let text = format!("no server `{unknown}` is configured; `remit tool list` names them");
         return Err(Failure::missing(text));
     }
-    let task = attachments.engine.open(&Opener::Peer { uid }, proposal).await?;
+    let task = attachments.engine.open(&Opener::Peer(workload), proposal).await?;
     let caller = attachments
         .engine
         .caller(task.id(), Door::McpStdio)

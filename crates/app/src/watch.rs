@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::fail::Fail;
-use crate::serve::Cosigning;
+use crate::serve::{Cosigning, Svids};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
@@ -30,12 +30,23 @@ const SLOWEST_RETRY: Duration = Duration::from_mins(1);
 /// How long the first client waits for servers that have not said yet what they offer.
 const FIRST_ANSWERS: Duration = Duration::from_secs(10);
 
+/// What follows the configuration, beside the engine.
+#[derive(Debug)]
+pub(crate) struct Followers {
+    /// The file.
+    pub(crate) config_file: PathBuf,
+    /// Who cosigns the log.
+    pub(crate) cosigning: Arc<Cosigning>,
+    /// What signs SVIDs.
+    pub(crate) svids: Arc<Svids>,
+}
+
 /// Starts the loops. The future ends when every server was asked once, whether or not it answered,
 /// or after [`FIRST_ANSWERS`]: until then a client would be shown too little, and a tool that
 /// changed while nobody looked would still count as the one admitted.
 pub(crate) fn start(
     engine: &Arc<Engine>,
-    (config_file, cosigning): (PathBuf, Arc<Cosigning>),
+    followers: Followers,
     every: Duration,
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
@@ -45,8 +56,9 @@ pub(crate) fn start(
         until(stop, ask((Arc::clone(engine), server), every, asked.clone()));
     }
     until(stop, expire(Arc::clone(engine)));
-    until(stop, Arc::clone(&cosigning).run());
-    until(stop, follow_files(Arc::clone(engine), config_file, cosigning));
+    until(stop, Arc::clone(&followers.cosigning).run());
+    until(stop, Arc::clone(&followers.svids).run());
+    until(stop, follow_files(Arc::clone(engine), followers));
     until(stop, project(Arc::clone(engine)));
     drop(asked);
     async move {
@@ -151,27 +163,24 @@ fn fingerprint(config_file: &Path) -> Digest {
     Digest::of_parts(&[&config, sources.as_bytes()])
 }
 
-async fn follow_files(engine: Arc<Engine>, config_file: PathBuf, cosigning: Arc<Cosigning>) {
-    let mut seen = fingerprint(&config_file);
+async fn follow_files(engine: Arc<Engine>, followers: Followers) {
+    let mut seen = fingerprint(&followers.config_file);
     loop {
         tokio::time::sleep(TICK).await;
-        let now = fingerprint(&config_file);
+        let now = fingerprint(&followers.config_file);
         if now == seen {
             continue;
         }
         seen = now;
-        match apply(&engine, &config_file, &cosigning).await {
+        match apply(&engine, &followers).await {
             Ok(()) => tracing::info!("the changed configuration and policies are in force"),
             Err(why) => tracing::error!(%why, "nothing was changed"),
         }
     }
 }
 
-async fn apply(
-    engine: &Arc<Engine>,
-    config_file: &Path,
-    cosigning: &Cosigning,
-) -> Result<(), Fail> {
+async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> {
+    let config_file = &followers.config_file;
     let config = Config::read(config_file).map_err(|why| refuse(engine, why))?;
     let sources = config.policy_sources(config_file).map_err(|why| refuse(engine, why))?;
     let (before, settings) = (engine.settings(), config.settings());
@@ -180,7 +189,8 @@ async fn apply(
     }
     engine.reload_policies(sources).await?;
     engine.reload_settings(settings);
-    cosigning.configure(&config.witnesses);
+    followers.cosigning.configure(&config.witnesses);
+    followers.svids.configure(config.svid.rotate.0);
     Ok(())
 }
 

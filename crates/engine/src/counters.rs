@@ -46,6 +46,10 @@ pub struct Counters {
     pub not_sent: Counter,
     /// Calls that may have happened or not.
     pub unknown: Counter,
+    /// SVIDs issued.
+    pub svids: Counter,
+    /// Requests for SVIDs by processes that are no agent.
+    pub svids_refused: Counter,
     /// Stops that could not be recorded.
     pub unrecorded_stops: Counter,
 }

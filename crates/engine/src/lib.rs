@@ -18,6 +18,8 @@ pub mod discover;
 mod draft;
 pub mod erase;
 mod frame;
+pub mod identify;
+mod key;
 pub mod list;
 pub mod open;
 pub mod prompt;
@@ -89,6 +91,8 @@ pub enum Change {
     Tools,
     /// A task's state.
     Task(TaskId),
+    /// Who is which agent.
+    Agents,
 }
 
 /// Everything the verbs share. Each field says who writes it.

@@ -8,7 +8,7 @@ use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
 use remit_model::{
     Agent, AgentName, Attestation, Budget, Class, Digest, Door, Possession, Refusal, ServerName,
-    Task, TaskId, ToolRule, ToolScope,
+    Task, TaskId, ToolRule, ToolScope, Workload,
 };
 use remit_policy::{Verdict, decide};
 use remit_ports::{KeyError, Kind, Subject};
@@ -23,11 +23,8 @@ use crate::{Caller, Change, Engine, Template, draft};
 pub enum Opener {
     /// An authenticated operator.
     Operator(String),
-    /// A process whose user id the kernel named.
-    Peer {
-        /// The user id.
-        uid: u32,
-    },
+    /// A process, by what the kernel says of it.
+    Peer(Workload),
     /// An agent that signed its request with a registered key.
     Client(AgentName),
 }
@@ -199,7 +196,7 @@ impl Engine {
         let settings = self.settings.load();
         let fits = |agent: &Agent| match opener {
             Opener::Operator(_) => true,
-            Opener::Peer { uid } => agent.runs_as(*uid, settings.own_uid),
+            Opener::Peer(workload) => agent.is(workload, settings.own_uid),
             Opener::Client(name) => agent.name == *name,
         };
         let mut fitting = template
@@ -256,10 +253,10 @@ impl Engine {
         if purpose.len() > MAX_PURPOSE {
             return Err(no("purpose", format!("the purpose is longer than {MAX_PURPOSE} bytes")));
         }
-        let method = match opener {
-            Opener::Operator(_) => AttestationMethod::Operator,
-            Opener::Peer { .. } => AttestationMethod::UnixPeer,
-            Opener::Client(_) => AttestationMethod::PrivateKeyJwt,
+        let (method, uid) = match opener {
+            Opener::Operator(_) => (AttestationMethod::Operator, None),
+            Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid)),
+            Opener::Client(_) => (AttestationMethod::PrivateKeyJwt, None),
         };
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
@@ -268,6 +265,7 @@ impl Engine {
             purpose,
             remit,
             attestation: Attestation { method, at: now },
+            uid,
             opened: now,
         })
     }

@@ -8,7 +8,7 @@ use remit_policy::{LoadError, Source};
 use remit_ports::{Kind, LedgerError};
 
 use crate::world::World;
-use crate::{Engine, Settings, draft};
+use crate::{Change, Engine, Settings, draft};
 
 /// Why the policy set in force stayed.
 #[derive(Debug, thiserror::Error)]
@@ -55,5 +55,6 @@ impl Engine {
     /// Replaces the settings. Running tasks keep the remit they were opened with.
     pub fn reload_settings(&self, settings: Settings) {
         self.settings.store(Arc::new(settings));
+        self.announce(Change::Agents);
     }
 }

@@ -68,6 +68,8 @@ pub struct Settings {
     pub call_timeout: Duration,
     /// How long a grant lives.
     pub grant_lifetime: Duration,
+    /// How long an SVID lives.
+    pub svid_lifetime: Duration,
     /// The user id Remit runs as.
     pub own_uid: u32,
     /// Whether grants that are bound to no key are made and accepted.

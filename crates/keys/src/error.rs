@@ -91,6 +91,9 @@ pub enum KeysError {
     /// The passphrase will not do.
     #[error("{0}")]
     Passphrase(String),
+    /// An ES256 key or its certificate could not be made.
+    #[error("no ES256 key could be made: {0}")]
+    Svid(#[from] remit_spiffe::SvidError),
     /// A cryptographic operation failed that does not fail.
     #[error("{0} failed in the cryptographic library")]
     Crypto(&'static str),

@@ -7,13 +7,15 @@
 //! | `kek` | 32 random bytes | wrapping the body keys |
 //! | `bodies.redb` | wrapped AES-256 keys, one a task | encrypting record bodies |
 //! | `operator.phc` | Argon2id verifier | knowing the operator |
+//! | `svid-N.signer`, `svid-N.jwt` | ES256 (P-256), PKCS#8 DER | signing SVIDs, generation N |
+//! | `svid-N.crt` | X.509, DER; nothing secret | what others verify them with |
 //!
 //! A witness has a state directory of its own with nothing but `keys/witness.key` ([`WitnessKeys`]).
 //!
 //! The folder belongs to the user Remit runs as and is closed to everybody else; a file that is
 //! not is refused rather than repaired, because whoever could read it may have. Key files are
 //! created once and never overwritten, but for `kek`, which each erasure replaces (see
-//! [`Keyring`]), and `operator.phc`.
+//! [`Keyring`]), and `operator.phc`. The keys of SVIDs come and go ([`SvidKeys`]).
 //!
 //! *Absences:* no clock; randomness is an argument; nothing here is printed (promise R12) and
 //! what is read is wiped when dropped.
@@ -24,6 +26,7 @@ mod keyring;
 mod lock;
 mod operator;
 mod pair;
+mod svid;
 mod vault;
 mod witness;
 mod wrap;
@@ -32,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_model::Entropy;
+use remit_spiffe::draw_es256;
 use remit_tlog::SigningKey;
 use remit_token::{Minter, Realm};
 
@@ -39,6 +43,7 @@ pub use error::KeysError;
 pub use keyring::Keyring;
 pub use lock::StateLock;
 pub use operator::{MIN_PASSPHRASE, Operator, generate_passphrase};
+pub use svid::SvidKeys;
 pub use witness::WitnessKeys;
 
 use crate::vault::Vault;
@@ -69,7 +74,7 @@ impl Keys {
         file::remove_dir(&draft)?;
         file::make_dir(&draft)?;
         file::create(&draft.join(LOG), &pair::draw_ed25519(entropy.as_ref()))?;
-        file::create(&draft.join(TOKEN), &pair::draw_es256(entropy.as_ref())?)?;
+        file::create(&draft.join(TOKEN), &draw_es256(entropy.as_ref())?)?;
         Vault::create(&draft, entropy.as_ref())?;
         file::rename_dir(&draft, &dir)?;
         Self::open(state, entropy)
@@ -111,6 +116,11 @@ impl Keys {
     /// The keys of record bodies.
     pub fn bodies(&self) -> Arc<Keyring> {
         Arc::clone(&self.bodies)
+    }
+
+    /// The keys that sign SVIDs.
+    pub fn svids(&self) -> SvidKeys {
+        SvidKeys::new(&self.dir)
     }
 
     /// What knows the operator.

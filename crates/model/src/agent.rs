@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::text_type;
 use crate::time::Timestamp;
+use crate::workload::{Selector, Workload};
 
 /// A text that is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,15 +66,46 @@ pub struct Agent {
     /// The trust zone it runs in.
     #[serde(default)]
     pub zone: Option<String>,
-    /// User ids whose processes are this agent; empty: the user Remit runs as.
+    /// User ids whose processes are this agent; empty, and no selector names one: the user Remit
+    /// runs as.
     #[serde(default)]
     pub uids: Vec<u32>,
+    /// What its processes must be besides; all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selectors: Vec<Selector>,
 }
 
 impl Agent {
-    /// Whether processes of user `uid` are this agent, where Remit itself runs as `own_uid`.
+    /// Whether processes of user `uid` may be this agent, where Remit itself runs as `own_uid`.
     pub fn runs_as(&self, uid: u32, own_uid: u32) -> bool {
-        if self.uids.is_empty() { uid == own_uid } else { self.uids.contains(&uid) }
+        let mut selected = self.selected_uids().peekable();
+        if self.uids.is_empty() && selected.peek().is_none() {
+            return uid == own_uid;
+        }
+        (self.uids.is_empty() || self.uids.contains(&uid)) && selected.all(|it| it == uid)
+    }
+
+    /// Whether `workload` is this agent, where Remit itself runs as `own_uid`.
+    pub fn is(&self, workload: &Workload, own_uid: u32) -> bool {
+        self.runs_as(workload.uid, own_uid)
+            && self.selectors.iter().all(|selector| selector.fits(workload))
+    }
+
+    /// Whether the digest of a process's executable is needed to tell.
+    pub fn asks_for_digest(&self) -> bool {
+        self.selectors.iter().any(|selector| matches!(selector, Selector::Sha256(_)))
+    }
+
+    /// The user ids that are named, whether or not they can be reached.
+    pub fn named_uids(&self) -> impl Iterator<Item = u32> {
+        self.uids.iter().copied().chain(self.selected_uids())
+    }
+
+    fn selected_uids(&self) -> impl Iterator<Item = u32> {
+        self.selectors.iter().filter_map(|selector| match selector {
+            Selector::Uid(uid) => Some(*uid),
+            _ => None,
+        })
     }
 }
 
@@ -134,6 +166,36 @@ impl fmt::Display for Possession {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_an_agent_if_user_and_all_selectors_fit() {
+        let agent = |uids: &[u32], selectors: &[&str]| Agent {
+            name: "bot".parse().unwrap(),
+            owner: "ops".to_owned(),
+            purpose: String::new(),
+            autonomy: Autonomy::Supervised,
+            zone: None,
+            uids: uids.to_vec(),
+            selectors: selectors.iter().map(|text| text.parse().unwrap()).collect(),
+        };
+        let process = Workload { gid: Some(20), ..Workload::of_user(1000) };
+        for (uids, selectors, own, expected) in [
+            (&[][..], &[][..], 1000, true),
+            (&[], &[], 0, false),
+            (&[1000, 7], &[], 0, true),
+            (&[7], &[], 1000, false),
+            (&[], &["unix:uid:1000"], 0, true),
+            (&[], &["unix:uid:7"], 1000, false),
+            (&[], &["unix:uid:1000", "unix:uid:7"], 1000, false),
+            (&[1000], &["unix:gid:20"], 0, true),
+            (&[1000], &["unix:gid:21"], 0, false),
+            (&[1000], &["unix:gid:20", "unix:path:/bot"], 0, false),
+            (&[], &["unix:gid:20"], 0, false),
+        ] {
+            let agent = agent(uids, selectors);
+            assert_eq!(agent.is(&process, own), expected, "{uids:?} {selectors:?} {own}");
+        }
+    }
 
     #[test]
     fn names_are_safe_in_paths_uris_and_prefixes() {

@@ -23,6 +23,7 @@ mod text;
 pub mod time;
 pub mod tool;
 pub mod value;
+pub mod workload;
 
 pub use agent::{Agent, AgentName, Attestation, Possession, ServerName};
 pub use argument::{ArgumentPath, Role};
@@ -38,3 +39,4 @@ pub use task::Task;
 pub use time::{Clock, Entropy, Timestamp};
 pub use tool::{Admission, Effect, Profile, Reach, Tool, ToolId};
 pub use value::Value;
+pub use workload::{Selector, Workload};

@@ -39,6 +39,9 @@ pub struct Charter {
     pub remit: Remit,
     /// How the opener proved to be the agent.
     pub attestation: Attestation,
+    /// The user whose process opened it; nobody's, if an operator did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
     /// When it was opened.
     pub opened: Timestamp,
 }
@@ -424,6 +427,7 @@ mod tests {
             purpose: "p".into(),
             remit: Remit::default(),
             attestation: Attestation { method: AttestationMethod::UnixPeer, at: Timestamp(1) },
+            uid: None,
             opened: Timestamp(1),
         })
     }

@@ -15,8 +15,9 @@ use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::serve::IncomingStream;
+use remit_engine::Engine;
 use remit_engine::approve::Actor;
-use remit_model::{Digest, Entropy, Timestamp};
+use remit_model::{Digest, Entropy, Timestamp, Workload};
 use tokio::net::UnixListener;
 
 use crate::{Door, Failure, wire};
@@ -36,21 +37,36 @@ pub trait Passphrases: Send + Sync {
 }
 
 /// The peer of a connection, as the kernel names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// Its user id; `None` if the kernel did not say, which proves nothing.
     pub uid: Option<u32>,
-    /// Its process id, for the log only: it may be somebody else's by now.
-    pub pid: Option<i32>,
+    /// The process; `None` if it ended before it was looked at.
+    pub process: Option<Arc<remit_attest::Peer>>,
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let credentials = stream.io().peer_cred().ok();
-        Self {
-            uid: credentials.as_ref().map(tokio::net::unix::UCred::uid),
-            pid: credentials.and_then(|credentials| credentials.pid()),
-        }
+        let uid = stream.io().peer_cred().ok().map(|credentials| credentials.uid());
+        Self { uid, process: remit_attest::Peer::of(stream.io()).ok().map(Arc::new) }
+    }
+}
+
+impl Peer {
+    /// What the process is, as far as an agent of `engine` asks for it.
+    ///
+    /// Errors: the kernel does not say, or the process has ended.
+    pub async fn workload(&self, engine: &Engine) -> Result<Workload, Failure> {
+        let unknown = |why: String| Failure::new(StatusCode::UNAUTHORIZED, why);
+        let process = self
+            .process
+            .clone()
+            .ok_or_else(|| unknown("the kernel did not say who is calling".to_owned()))?;
+        let digest = engine.asks_for_digest(process.uid());
+        // Off the event loop: it reads files.
+        let attested = tokio::task::spawn_blocking(move || process.workload(digest)).await;
+        let attested = attested.map_err(|why| unknown(why.to_string()))?;
+        attested.map_err(|why| unknown(why.to_string()))
     }
 }
 
@@ -96,7 +112,7 @@ impl Authority {
         }
     }
 
-    fn by_uid(&self, peer: Peer) -> Option<Actor> {
+    fn by_uid(&self, peer: &Peer) -> Option<Actor> {
         let uid = peer.uid.filter(|uid| *uid != self.own_uid && self.uids.contains(uid))?;
         Some(Actor { name: format!("uid:{uid}") })
     }
@@ -109,7 +125,7 @@ impl Authority {
     }
 
     /// Takes one of the peer's attempts, before the slow check: attempts made at once count, too.
-    fn may_try(&self, peer: Peer, now: Timestamp) -> bool {
+    fn may_try(&self, peer: &Peer, now: Timestamp) -> bool {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         attempts.retain(|_, (since, _)| now.since(*since) < FAILURE_WINDOW);
         let (_, taken) = attempts.entry(peer.uid).or_insert((now, 0));
@@ -121,7 +137,7 @@ impl Authority {
     }
 
     /// The attempt was none of guessing.
-    fn succeeded(&self, peer: Peer) {
+    fn succeeded(&self, peer: &Peer) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, taken)) = attempts.get_mut(&peer.uid) {
             *taken = taken.saturating_sub(1);
@@ -179,7 +195,7 @@ impl FromRequestParts<Door> for Anyone {
             .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let by_session =
             token.and_then(|token| door.authority.by_session(token, door.engine.now()));
-        let operator = by_session.or_else(|| door.authority.by_uid(peer));
+        let operator = by_session.or_else(|| door.authority.by_uid(&peer));
         Ok(Self { peer, operator })
     }
 }
@@ -211,7 +227,7 @@ pub(crate) async fn login(
     Json(login): Json<wire::Login>,
 ) -> Result<Json<wire::Session>, Failure> {
     let now = door.engine.now();
-    if !door.authority.may_try(peer, now) {
+    if !door.authority.may_try(&peer, now) {
         return Err(Failure::new(
             StatusCode::TOO_MANY_REQUESTS,
             format!("too many wrong passphrases; wait {} seconds", FAILURE_WINDOW.as_secs()),
@@ -221,7 +237,7 @@ pub(crate) async fn login(
     let checked =
         tokio::task::spawn_blocking(move || authority.passphrases.verify(&login.passphrase)).await;
     if checked.unwrap_or(false) {
-        door.authority.succeeded(peer);
+        door.authority.succeeded(&peer);
         let session = door.authority.session(now);
         Ok(Json(wire::Session { session, seconds: SESSION.as_secs() }))
     } else {
@@ -248,13 +264,14 @@ mod tests {
     #[test]
     fn attempts_are_bounded_for_each_user_even_while_they_are_under_way() {
         let authority = Authority::new(Box::new(Nobody), Arc::new(Nobody), vec![], 1000);
-        let (agent, person) = (Peer { uid: Some(7), pid: None }, Peer { uid: Some(8), pid: None });
+        let (agent, person) =
+            (Peer { uid: Some(7), process: None }, Peer { uid: Some(8), process: None });
         let now = Timestamp(1);
-        let allowed = (0..100).filter(|_| authority.may_try(agent, now)).count();
+        let allowed = (0..100).filter(|_| authority.may_try(&agent, now)).count();
         assert_eq!(allowed, 5, "none of them has failed yet");
-        assert!(authority.may_try(person, now), "somebody else is not locked out");
-        authority.succeeded(agent);
-        assert!(authority.may_try(agent, now) && !authority.may_try(agent, now));
-        assert!(authority.may_try(agent, now.after(FAILURE_WINDOW)));
+        assert!(authority.may_try(&person, now), "somebody else is not locked out");
+        authority.succeeded(&agent);
+        assert!(authority.may_try(&agent, now) && !authority.may_try(&agent, now));
+        assert!(authority.may_try(&agent, now.after(FAILURE_WINDOW)));
     }
 }

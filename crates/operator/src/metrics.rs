@@ -46,6 +46,8 @@ fn registry(door: &Door) -> Registry {
         ("calls_stopped", "Calls stopped before they were sent", counters.stopped.get()),
         ("calls_not_sent", "Calls that could not be sent", counters.not_sent.get()),
         ("calls_unknown", "Calls that may have happened or not", counters.unknown.get()),
+        ("svids_issued", "SVIDs issued", counters.svids.get()),
+        ("svids_refused", "Requests by processes that are no agent", counters.svids_refused.get()),
         ("stops_unrecorded", "Stops that could not be recorded", counters.unrecorded_stops.get()),
     ] {
         registry.register(name, help, ConstCounter::new(value));

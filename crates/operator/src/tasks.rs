@@ -57,13 +57,10 @@ pub(crate) async fn show(
 }
 
 /// Who opens a task: the operator if the caller proved to be one, else the peer.
-fn opener(anyone: &Anyone) -> Result<Opener, Failure> {
-    match (&anyone.operator, anyone.peer.uid) {
-        (Some(actor), _) => Ok(Opener::Operator(actor.name.clone())),
-        (None, Some(uid)) => Ok(Opener::Peer { uid }),
-        (None, None) => {
-            Err(Failure::new(StatusCode::UNAUTHORIZED, "the kernel did not say who is calling"))
-        }
+async fn opener(door: &Door, anyone: &Anyone) -> Result<Opener, Failure> {
+    match &anyone.operator {
+        Some(actor) => Ok(Opener::Operator(actor.name.clone())),
+        None => Ok(Opener::Peer(anyone.peer.workload(&door.engine).await?)),
     }
 }
 
@@ -74,8 +71,9 @@ pub(crate) async fn open(
     Json(proposal): Json<Proposal>,
 ) -> Result<Json<wire::Granted>, Failure> {
     let holding = Holding { key: proposal.jkt, server: None };
+    let opener = opener(&door, &anyone).await?;
     let (task, grant) =
-        door.engine.open_with_grant(&opener(&anyone)?, proposal, holding.server.clone()).await?;
+        door.engine.open_with_grant(&opener, proposal, holding.server.clone()).await?;
     Ok(Json(granted(&door, &task, (grant, &holding))))
 }
 
@@ -91,8 +89,9 @@ pub(crate) async fn grant(
     let caller = door.engine.caller(&task, remit_model::Door::Internal);
     let caller = caller.ok_or_else(|| Failure::missing(format!("no task `{task}` is known")))?;
     let own = door.engine.settings().own_uid;
-    let is_agent = anyone.peer.uid.is_some_and(|uid| caller.agent.runs_as(uid, own));
-    if anyone.operator.is_none() && !is_agent {
+    let may = anyone.operator.is_some()
+        || caller.agent.is(&anyone.peer.workload(&door.engine).await?, own);
+    if !may {
         let text = "only the agent the task was opened for, or an operator, gets a grant";
         return Err(Failure::new(StatusCode::FORBIDDEN, text));
     }

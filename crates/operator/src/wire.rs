@@ -63,6 +63,8 @@ pub struct Setup {
     pub protection_why: String,
     /// The state directory.
     pub state: String,
+    /// Where workloads fetch SVIDs, as `SPIFFE_ENDPOINT_SOCKET` names it.
+    pub workload_api: String,
     /// The configuration file.
     pub config: String,
 }

@@ -47,6 +47,7 @@ pub fn agent() -> Agent {
         autonomy: Autonomy::Supervised,
         zone: None,
         uids: Vec::new(),
+        selectors: Vec::new(),
     }
 }
 
@@ -64,6 +65,7 @@ pub fn charter(n: u8) -> Charter {
         purpose: "answer the mail".to_owned(),
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: attestation(),
+        uid: Some(7),
         opened: NOW,
     }
 }

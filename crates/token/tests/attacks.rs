@@ -51,6 +51,7 @@ fn charter() -> Charter {
         purpose: "p".into(),
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
+        uid: None,
         opened: NOW,
     }
 }

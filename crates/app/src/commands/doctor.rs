@@ -121,6 +121,7 @@ fn witness(witness: &Witness) -> Finding {
 fn running(status: &Status) -> Vec<Finding> {
     let mut findings =
         vec![good("server", format!("answers; clients connect to {}", status.endpoint))];
+    findings.push(good("svids", format!("workloads fetch them at {}", status.setup.workload_api)));
     findings.push(match &status.refusing {
         None => good("ledger", format!("{} entries, writable", status.entries)),
         Some(why) => bad("ledger", why.clone()),

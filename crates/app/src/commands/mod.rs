@@ -10,6 +10,7 @@ mod init;
 mod policy;
 mod reconcile;
 mod status;
+mod svid;
 mod task;
 mod tool;
 mod verify;
@@ -79,6 +80,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Hold(args) => hold::run(&context, args, out).await?,
         Command::Approve(id) => hold::answer(&context, &id.hold, "approve", out).await?,
         Command::Deny(id) => hold::answer(&context, &id.hold, "deny", out).await?,
+        Command::Svid(args) => svid::run(&context, args, out).await?,
         Command::Policy(args) => return policy::run(&context, args, out).await,
         Command::Audit(args) => return audit::run(&context, args, out).await,
         // Not the state directory of a log, so not the default of one.

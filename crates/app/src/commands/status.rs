@@ -35,6 +35,7 @@ fn words(status: &Status) -> String {
         format!("remit {}  {}", status.setup.version, status.setup.protection.to_uppercase()),
         format!("  {}", status.setup.protection_why),
         format!("endpoint  {}", status.endpoint),
+        format!("svids     {}", status.setup.workload_api),
         format!("state     {}", status.setup.state),
         format!("config    {}", status.setup.config),
         format!(

@@ -27,6 +27,7 @@ mod rust_sdk;
 mod servers;
 mod stand;
 mod streams;
+mod svids;
 mod watcher;
 mod wire;
 mod witnesses;

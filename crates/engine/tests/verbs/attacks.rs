@@ -7,7 +7,7 @@ use remit_engine::Caller;
 use remit_engine::open::{OPENING_WINDOW, OPENINGS_PER_WINDOW, Opener, Proposal};
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
-use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId};
+use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId, Workload};
 use remit_ports::{Discovery, Settled, Store};
 use remit_testkit::samples::{agent_name, server};
 
@@ -182,11 +182,11 @@ async fn peers_and_clients_open_tasks_at_a_bounded_rate() {
     };
     let client = || Opener::Client(agent_name("bot"));
     for _ in 0..OPENINGS_PER_WINDOW / 2 {
-        open(Opener::Peer { uid: 7 }).await.unwrap();
+        open(Opener::Peer(Workload::of_user(7))).await.unwrap();
         open(client()).await.unwrap();
     }
     let before = bench.ledger.entries().len();
-    for opener in [Opener::Peer { uid: 7 }, client()] {
+    for opener in [Opener::Peer(Workload::of_user(7)), client()] {
         assert_eq!(open(opener).await.unwrap_err().class, Class::Transient);
     }
     assert_eq!(bench.ledger.entries().len(), before, "nothing is written for it");
@@ -224,7 +224,7 @@ async fn a_client_opens_what_its_agent_may_and_takes_over_nobody_elses_task() {
 async fn a_grant_says_no_more_time_than_its_task_has() {
     let bench = Bench::new().await;
     let proposal = Proposal { template: "work".into(), seconds: Some(20), ..Proposal::default() };
-    let task = bench.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap();
+    let task = bench.engine.open(&Opener::Peer(Workload::of_user(7)), proposal).await.unwrap();
     assert_eq!(bench.engine.grant_lives(&task), Duration::from_secs(20));
     assert_eq!(
         bench.engine.grant_lives(&bench.opened().await),

@@ -10,6 +10,7 @@ use remit_engine::open::{Opener, Proposal};
 use remit_engine::{Caller, Engine, Ports, Settings, Template};
 use remit_model::{
     Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, Task, TaskId, ToolRule,
+    Workload,
 };
 use remit_policy::Source;
 use remit_ports::{Discovery, Entry, Kind, Link, Outcome, Settled};
@@ -84,7 +85,7 @@ impl Bench {
 
     pub(crate) async fn opened(&self) -> Task {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
-        self.engine.open(&Opener::Peer { uid: 7 }, proposal).await.unwrap()
+        self.engine.open(&Opener::Peer(Workload::of_user(7)), proposal).await.unwrap()
     }
 
     pub(crate) async fn task(&self) -> Caller {
@@ -241,6 +242,7 @@ fn settings(budget: Budget) -> Settings {
         approval_lifetime: Duration::from_mins(5),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(5),
+        svid_lifetime: Duration::from_mins(10),
         own_uid: 7,
         bearer: true,
         client_keys: BTreeMap::new(),

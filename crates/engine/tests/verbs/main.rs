@@ -6,5 +6,6 @@ mod attacks;
 mod bench;
 mod containment;
 mod durability;
+mod identity;
 mod tools;
 mod walk;

@@ -14,7 +14,7 @@ use remit_engine::open::{Opener, Proposal};
 use remit_engine::{Caller, Engine, Ports, Settings, Template};
 use remit_gateway::{Config, Gateway, router};
 use remit_mcp::sse::Events;
-use remit_model::{Budget, Confidentiality, Digest, Door, ServerName, TaskId, ToolRule};
+use remit_model::{Budget, Confidentiality, Digest, Door, ServerName, TaskId, ToolRule, Workload};
 use remit_policy::Source;
 use remit_ports::{
     Armed, BoxFuture, Discovery, Done, Link, ServerStatus, ToClient, Upstream, UpstreamError,
@@ -183,7 +183,7 @@ impl Bench {
     /// Opens a task that may use `files` and `mail`.
     pub(crate) async fn task(&self) -> Work {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
-        let opener = Opener::Peer { uid: 7 };
+        let opener = Opener::Peer(Workload::of_user(7));
         let opened = self.engine.open_with_grant(&opener, proposal, None).await;
         let (task, token) = opened.unwrap();
         Work { id: task.id().clone(), token }
@@ -262,6 +262,7 @@ fn settings() -> Settings {
         approval_lifetime: Duration::from_mins(5),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(30),
+        svid_lifetime: Duration::from_mins(10),
         own_uid: 7,
         bearer: true,
         client_keys: BTreeMap::new(),

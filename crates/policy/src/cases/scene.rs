@@ -235,6 +235,7 @@ fn agent() -> Result<Agent, String> {
         autonomy: Autonomy::Supervised,
         zone: None,
         uids: Vec::new(),
+        selectors: Vec::new(),
     })
 }
 

@@ -1,0 +1,171 @@
+//! Verifying X.509-SVIDs (SPIFFE X.509-SVID section 5).
+//!
+//! `rustls-webpki` follows a chain to the bundle. Beside it stand the rules that are SPIFFE's own and
+//! that no general verifier knows: one URI, no signing leaf.
+
+use remit_model::Timestamp;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use spiffe::{SpiffeId, TrustDomain};
+use webpki::{EndEntityCert, anchor_from_trusted_cert};
+use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::{Authority, SvidError, id};
+
+/// How many certificates of a chain are read (R13): the leaf, and intermediates of others.
+pub const MAX_CHAIN: usize = 8;
+
+/// What a signing certificate says.
+pub(crate) struct Authorised {
+    pub(crate) domain: TrustDomain,
+    pub(crate) from: Timestamp,
+    pub(crate) ends: Timestamp,
+}
+
+/// Reads a signing certificate of ours, whose public key must be `point`.
+pub(crate) fn read_authority(der: &[u8], point: &[u8]) -> Result<Authorised, SvidError> {
+    let kept = SvidError::Kept;
+    let read = read(der).map_err(|_| kept("its certificate is none"))?;
+    if !read.usage.key_cert_sign() {
+        return Err(kept("its certificate may not sign others"));
+    }
+    if read.certificate.public_key().subject_public_key.data.as_ref() != point {
+        return Err(kept("its certificate belongs to another key"));
+    }
+    let id = single_uri(&read).map_err(|_| kept("its certificate does not name one SPIFFE ID"))?;
+    if !id.path().is_empty() {
+        return Err(kept("its certificate names a workload instead of a trust domain"));
+    }
+    let seconds = |at: i64| Timestamp::from_secs(u64::try_from(at).unwrap_or_default());
+    let validity = read.certificate.validity();
+    let (from, ends) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    Ok(Authorised { domain: id.trust_domain().clone(), from: seconds(from), ends: seconds(ends) })
+}
+
+/// See [`Authority::verify_x509`].
+pub(crate) fn verify(
+    authority: &Authority,
+    chain: &[&[u8]],
+    now: Timestamp,
+) -> Result<SpiffeId, SvidError> {
+    let [leaf, intermediates @ ..] = chain else {
+        return Err(SvidError::Certificates("there is none"));
+    };
+    if chain.len() > MAX_CHAIN {
+        return Err(SvidError::Certificates("there are more"));
+    }
+    let id = leaf_id(&read(leaf)?)?;
+    if id.trust_domain() != authority.domain() {
+        return Err(SvidError::Foreign);
+    }
+    let anchors: Vec<_> = authority
+        .alive(now)
+        .filter_map(|generation| anchor_from_trusted_cert(&generation.certificate).ok())
+        .collect();
+    let intermediates: Vec<_> =
+        intermediates.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
+    let der = CertificateDer::from(*leaf);
+    let end = EndEntityCert::try_from(&der).map_err(|why| SvidError::Path(why.to_string()))?;
+    end.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        &anchors,
+        &intermediates,
+        UnixTime::since_unix_epoch(now.since(Timestamp(0))),
+        webpki::KeyUsage::client_auth(),
+        None,
+        None,
+    )
+    .map_err(|why| path_error(&why))?;
+    Ok(id)
+}
+
+fn path_error(why: &webpki::Error) -> SvidError {
+    match why {
+        webpki::Error::CertExpired { not_after, .. } => {
+            SvidError::Expired { at: Timestamp::from_secs(not_after.as_secs()) }
+        }
+        webpki::Error::CertNotValidYet { not_before, .. } => {
+            SvidError::Future { at: Timestamp::from_secs(not_before.as_secs()) }
+        }
+        webpki::Error::InvalidSignatureForPublicKey => SvidError::Signature,
+        other => SvidError::Path(other.to_string()),
+    }
+}
+
+/// A certificate, and what of it matters to SPIFFE.
+struct Read<'a> {
+    certificate: X509Certificate<'a>,
+    uris: Vec<String>,
+    is_authority: bool,
+    /// Nothing, if the certificate does not say.
+    usage: KeyUsage,
+    /// `None` if the certificate does not say.
+    for_tls: Option<bool>,
+}
+
+fn read(der: &[u8]) -> Result<Read<'_>, SvidError> {
+    let (rest, certificate) =
+        X509Certificate::from_der(der).map_err(|_| SvidError::Certificates("one is not X.509"))?;
+    if !rest.is_empty() {
+        return Err(SvidError::Certificates("one has something behind it"));
+    }
+    let mut read = Read {
+        uris: Vec::new(),
+        is_authority: false,
+        usage: KeyUsage { flags: 0 },
+        for_tls: None,
+        certificate: certificate.clone(),
+    };
+    for extension in certificate.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectAlternativeName(names) => {
+                let uris = names.general_names.iter().filter_map(|name| match name {
+                    GeneralName::URI(uri) => Some((*uri).to_owned()),
+                    _ => None,
+                });
+                read.uris.extend(uris);
+            }
+            ParsedExtension::BasicConstraints(basic) => read.is_authority = basic.ca,
+            ParsedExtension::KeyUsage(usage) => read.usage = *usage,
+            ParsedExtension::ExtendedKeyUsage(usage) => {
+                read.for_tls = Some(usage.server_auth && usage.client_auth);
+            }
+            ParsedExtension::ParseError { .. } => {
+                return Err(SvidError::Certificates("an extension cannot be read"));
+            }
+            _ => {}
+        }
+    }
+    Ok(read)
+}
+
+/// Whose leaf it is (X.509-SVID sections 2, 4 and 5).
+fn leaf_id(read: &Read<'_>) -> Result<SpiffeId, SvidError> {
+    if read.is_authority {
+        return Err(SvidError::Leaf("it may sign other certificates (CA:TRUE)"));
+    }
+    if read.usage.key_cert_sign() || read.usage.crl_sign() {
+        return Err(SvidError::Leaf("its key usage is that of a signing certificate"));
+    }
+    if !read.usage.digital_signature() {
+        return Err(SvidError::Leaf("its key usage does not name `digitalSignature`"));
+    }
+    if read.for_tls == Some(false) {
+        return Err(SvidError::Leaf(
+            "its extended key usage is not both `serverAuth` and `clientAuth`",
+        ));
+    }
+    let id = single_uri(read)?;
+    if id.path().is_empty() {
+        return Err(SvidError::Leaf("its SPIFFE ID names a trust domain and no workload"));
+    }
+    Ok(id)
+}
+
+fn single_uri(read: &Read<'_>) -> Result<SpiffeId, SvidError> {
+    match read.uris.as_slice() {
+        [one] => id::read(one).map_err(|_| SvidError::Leaf("its URI is not a SPIFFE ID")),
+        [] => Err(SvidError::Leaf("it names no URI")),
+        _ => Err(SvidError::Leaf("it names more than one URI")),
+    }
+}

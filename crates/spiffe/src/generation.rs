@@ -1,0 +1,154 @@
+//! One generation of keys: a signing certificate and a JWT key that come and go together.
+//!
+//! Everything about its life follows from its certificate. With `made` and `ends` the start and
+//! end, and `life` between them: it signs from `made` + 1/8 `life` on, so that whoever polls the
+//! bundle knows it by then; at `made` + 1/2 `life` the next one is made. So two overlap for half
+//! their lives, which is why an SVID may live a quarter of that at most.
+
+use std::fmt;
+use std::time::Duration;
+
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use remit_model::{Entropy, Timestamp};
+use rustls_pki_types::CertificateDer;
+use spiffe::TrustDomain;
+use zeroize::Zeroizing;
+
+use crate::secret::{Signer, draw_es256};
+use crate::{SvidError, chain, x509};
+
+/// How much earlier than now certificates begin, for peers whose clock is a little behind.
+pub const BACKDATE: Duration = Duration::from_secs(10);
+
+/// What has to be kept of a generation.
+pub struct Kept {
+    /// The key of the signing certificate, PKCS#8 DER.
+    pub signer: Zeroizing<Vec<u8>>,
+    /// The key of JWT-SVIDs, PKCS#8 DER.
+    pub jwt: Zeroizing<Vec<u8>>,
+    /// The signing certificate, DER.
+    pub certificate: Vec<u8>,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept(…)")
+    }
+}
+
+/// One generation of keys. Prints nothing of them.
+pub struct Generation {
+    pub(crate) number: u64,
+    pub(crate) domain: TrustDomain,
+    pub(crate) signer: Signer,
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) jwt: JwtKey,
+    pub(crate) made: Timestamp,
+    pub(crate) ends: Timestamp,
+}
+
+/// The key of JWT-SVIDs, both halves.
+pub(crate) struct JwtKey {
+    pub(crate) signs: EncodingKey,
+    pub(crate) verifies: DecodingKey,
+    pub(crate) kid: String,
+    pub(crate) x: String,
+    pub(crate) y: String,
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("number", &self.number)
+            .field("kid", &self.jwt.kid)
+            .field("ends", &self.ends)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Generation {
+    /// Draws generation `number` of `domain`, of which the next is made after `rotation`.
+    ///
+    /// Errors: the entropy is broken, or the library fails.
+    pub fn draw(
+        number: u64,
+        domain: &TrustDomain,
+        rotation: Duration,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Kept, SvidError> {
+        let (signer, jwt) = (draw_es256(entropy)?, draw_es256(entropy)?);
+        let ends = now.after(rotation.saturating_mul(2));
+        let key = Signer::open(&signer)?;
+        let certificate = x509::sign_authority((number, domain), &key, (now, ends), entropy)?;
+        Ok(Kept { signer, jwt, certificate })
+    }
+
+    /// Opens what was kept of generation `number`. The secrets in `kept` are copied.
+    ///
+    /// Errors: they are not what [`Self::draw`] made, or do not belong together.
+    pub fn open(number: u64, kept: &Kept) -> Result<Self, SvidError> {
+        let signer = Signer::open(&kept.signer)?;
+        let chain::Authorised { domain, from, ends } =
+            chain::read_authority(&kept.certificate, signer.point())?;
+        let certificate = CertificateDer::from(kept.certificate.clone());
+        let made = from.after(BACKDATE);
+        let jwt = JwtKey::open(&kept.jwt)?;
+        Ok(Self { number, domain, signer, certificate, jwt, made, ends })
+    }
+
+    /// Its number: the first has 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The trust domain it signs for.
+    pub fn domain(&self) -> &TrustDomain {
+        &self.domain
+    }
+
+    /// When it ends, and with it all that it signed.
+    pub fn ends(&self) -> Timestamp {
+        self.ends
+    }
+
+    /// Whether it is over at `now`.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.ends
+    }
+
+    fn life(&self) -> Duration {
+        self.ends.since(self.made)
+    }
+
+    /// Whether it has been in the bundle for long enough to sign.
+    pub(crate) fn signs(&self, now: Timestamp) -> bool {
+        now >= self.made.after(self.life() / 8)
+    }
+
+    /// Whether the next one is due.
+    pub(crate) fn is_old(&self, now: Timestamp) -> bool {
+        now >= self.made.after(self.life() / 2)
+    }
+
+    /// How often whoever polls the bundle has to, so as to know a generation before it signs.
+    pub(crate) fn refresh(&self) -> Duration {
+        self.life() / 16
+    }
+}
+
+impl JwtKey {
+    fn open(pkcs8: &[u8]) -> Result<Self, SvidError> {
+        let unusable = |_| SvidError::Kept("expected an ES256 private key in PKCS#8");
+        let signs = EncodingKey::from_ec_der(pkcs8);
+        let jwk = Jwk::from_encoding_key(&signs, Algorithm::ES256).map_err(unusable)?;
+        let AlgorithmParameters::EllipticCurve(public) = &jwk.algorithm else {
+            return Err(SvidError::Kept("expected a key on the curve P-256"));
+        };
+        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(unusable)?;
+        let (x, y) = (public.x.clone(), public.y.clone());
+        let verifies = DecodingKey::from_ec_components(&x, &y).map_err(unusable)?;
+        Ok(Self { signs, verifies, kid, x, y })
+    }
+}

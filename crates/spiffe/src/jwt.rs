@@ -1,0 +1,180 @@
+//! JWT-SVIDs, both ways (SPIFFE JWT-SVID).
+//!
+//! Verification trusts nothing that the token says: the key is looked up among ours, the algorithm
+//! is ours, the header may hold three members only, and the claims are read after the signature.
+
+use std::fmt;
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use jsonwebtoken::{Algorithm, Header};
+use remit_model::{Timestamp, Value};
+use serde::Serialize;
+use spiffe::SpiffeId;
+
+use crate::{Authority, Generation, SvidError, id};
+
+/// The longest token that is read, in bytes (R13). One of ours has some 500.
+pub const MAX_TOKEN: usize = 8 * 1024;
+/// For how many at once a token may be made (R13); the standard advises one.
+pub const MAX_AUDIENCES: usize = 8;
+/// How long the name of an audience may be, in bytes (R13).
+pub const MAX_AUDIENCE: usize = 512;
+/// How far clocks may differ.
+pub const SKEW: Duration = Duration::from_secs(5);
+
+/// A JWT-SVID.
+#[derive(Clone)]
+pub struct JwtSvid {
+    /// Whose.
+    pub id: SpiffeId,
+    /// The token; whoever has it is that one, towards its audience.
+    pub token: String,
+    /// When it runs out.
+    pub expires: Timestamp,
+}
+
+impl fmt::Debug for JwtSvid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtSvid").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What a JWT-SVID that was believed says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Whose it is.
+    pub id: SpiffeId,
+    /// All its claims.
+    pub claims: Value,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    sub: String,
+    aud: &'a [String],
+    iat: u64,
+    exp: u64,
+}
+
+/// Signs a token to `id`, good between `from` and the end of `generation` or `until`.
+pub(crate) fn sign(
+    generation: &Generation,
+    id: &SpiffeId,
+    audience: &[String],
+    (from, until): (Timestamp, Timestamp),
+) -> Result<JwtSvid, SvidError> {
+    let named = |audience: &String| (1..=MAX_AUDIENCE).contains(&audience.len());
+    if !(1..=MAX_AUDIENCES).contains(&audience.len()) || !audience.iter().all(named) {
+        return Err(SvidError::Audiences);
+    }
+    let expires = Timestamp::from_secs(until.min(generation.ends).as_secs());
+    if expires <= from {
+        return Err(SvidError::TooShort);
+    }
+    let claims =
+        Claims { sub: id.to_string(), aud: audience, iat: from.as_secs(), exp: expires.as_secs() };
+    let mut header = Header::new(Algorithm::ES256);
+    header.kid = Some(generation.jwt.kid.clone());
+    let token = jsonwebtoken::encode(&header, &claims, &generation.jwt.signs)
+        .map_err(|_| SvidError::Crypto("signing a token"))?;
+    Ok(JwtSvid { id: id.clone(), token, expires })
+}
+
+/// See [`Authority::verify_jwt`].
+pub(crate) fn verify(
+    authority: &Authority,
+    token: &str,
+    audience: &str,
+    now: Timestamp,
+) -> Result<Verified, SvidError> {
+    if token.len() > MAX_TOKEN {
+        return Err(SvidError::TooLarge { got: token.len() });
+    }
+    let (signed, signature) =
+        token.rsplit_once('.').ok_or(SvidError::Malformed("it has no dots"))?;
+    let (header, claims) =
+        signed.split_once('.').ok_or(SvidError::Malformed("it has only one dot"))?;
+    let kid = kid(&part(header, "its first part is not JSON without duplicate names")?)?;
+    let mut known = authority.alive(now).filter(|generation| generation.jwt.kid == kid);
+    let signer = known.next().ok_or(SvidError::Key)?;
+    let key = &signer.jwt.verifies;
+    match jsonwebtoken::crypto::verify(signature, signed.as_bytes(), key, Algorithm::ES256) {
+        Ok(true) => {}
+        Ok(false) => return Err(SvidError::Signature),
+        Err(_) => return Err(SvidError::Malformed("its third part is not base64url")),
+    }
+    let claims = part(claims, "its second part is not JSON without duplicate names")?;
+    let id = subject(&claims, authority)?;
+    check_audience(&claims, audience)?;
+    check_times(&claims, signer.ends, now)?;
+    Ok(Verified { id, claims })
+}
+
+/// The key that the header names, if the header is that of a JWT-SVID (section 2).
+fn kid(header: &Value) -> Result<String, SvidError> {
+    let Value::Record(members) = header else {
+        return Err(SvidError::Malformed("its first part is not a JSON object"));
+    };
+    if members.keys().any(|name| !matches!(name.as_str(), "alg" | "kid" | "typ")) {
+        return Err(SvidError::Header("holds more than `alg`, `kid` and `typ`"));
+    }
+    let text = |name| header.member(name).and_then(Value::as_text);
+    if text("alg") != Some("ES256") {
+        return Err(SvidError::Header("has another `alg` than ES256"));
+    }
+    if members.contains_key("typ") && !matches!(text("typ"), Some("JWT" | "JOSE")) {
+        return Err(SvidError::Header("has another `typ` than `JWT` and `JOSE`"));
+    }
+    text("kid").map(str::to_owned).ok_or(SvidError::Header("names no `kid`"))
+}
+
+fn subject(claims: &Value, authority: &Authority) -> Result<SpiffeId, SvidError> {
+    let text = claims.member("sub").and_then(Value::as_text).ok_or(SvidError::Claim("sub"))?;
+    let id = id::read(text).map_err(|_| SvidError::Claim("sub"))?;
+    if id.trust_domain() != authority.domain() {
+        return Err(SvidError::Foreign);
+    }
+    if id.path().is_empty() { Err(SvidError::Claim("sub")) } else { Ok(id) }
+}
+
+/// RFC 7519 section 4.1.3: a string, or a list of them.
+fn check_audience(claims: &Value, audience: &str) -> Result<(), SvidError> {
+    let is_it = |value: &Value| value.as_text() == Some(audience);
+    let named = match claims.member("aud") {
+        Some(Value::List(list)) if !list.is_empty() => list.iter().any(is_it),
+        Some(text @ Value::Text(_)) => is_it(text),
+        _ => return Err(SvidError::Claim("aud")),
+    };
+    if named { Ok(()) } else { Err(SvidError::Audience) }
+}
+
+/// The times, of which none lies beyond `ends`: nothing outlives the key that signed it.
+fn check_times(claims: &Value, ends: Timestamp, now: Timestamp) -> Result<(), SvidError> {
+    let at = |name| match claims.member(name) {
+        Some(Value::Number(text)) => {
+            text.parse().map(Timestamp::from_secs).map(Some).map_err(|_| SvidError::Claim(name))
+        }
+        Some(_) => Err(SvidError::Claim(name)),
+        None => Ok(None),
+    };
+    let expires = at("exp")?.filter(|expires| *expires <= ends).ok_or(SvidError::Claim("exp"))?;
+    if now >= expires.after(SKEW) {
+        return Err(SvidError::Expired { at: expires });
+    }
+    for from in [at("iat")?, at("nbf")?].into_iter().flatten() {
+        if from > now.after(SKEW) {
+            return Err(SvidError::Future { at: from });
+        }
+    }
+    Ok(())
+}
+
+/// One part of a token; duplicate names, which two parsers could read differently, are refused.
+fn part(text: &str, otherwise: &'static str) -> Result<Value, SvidError> {
+    let bytes = BASE64URL_NOPAD
+        .decode(text.as_bytes())
+        .map_err(|_| SvidError::Malformed("a part is not base64url"))?;
+    let json = String::from_utf8(bytes).map_err(|_| SvidError::Malformed(otherwise))?;
+    Value::parse(&json).map_err(|_| SvidError::Malformed(otherwise))
+}
