@@ -95,6 +95,7 @@ impl Bench {
         let lifetime = Duration::from_mins(5);
         let terms = Terms { lifetime, key: key.map(thumbprint), server };
         let charter = Charter {
+            uid: None,
             id: "tsk_00000000000000000000000000".parse().unwrap(),
             agent: "bot".parse().unwrap(),
             template: "t".into(),
