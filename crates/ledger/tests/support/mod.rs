@@ -176,12 +176,22 @@ pub(crate) fn durable(accepted: Result<Accepted, LedgerError>) -> Receipt {
     wait(accepted.unwrap().durable()).unwrap()
 }
 
+/// Appends a record, once there is room for it, and waits until it is on disk.
+pub(crate) fn put(ledger: &dyn Ledger, record: &Draft) -> Receipt {
+    loop {
+        match ledger.append(record.clone()) {
+            Err(LedgerError::Busy) => wait(ledger.room()),
+            accepted => return durable(accepted),
+        }
+    }
+}
+
 /// Opens a task, then alternates decisions and outcomes: `calls` calls of task `number`.
 pub(crate) fn calls(ledger: &dyn Ledger, number: u64, calls: u64) {
-    durable(ledger.append(of_task(draft(Kind::Task, "opened"), number, 0)));
+    put(ledger, &of_task(draft(Kind::Task, "opened"), number, 0));
     for call in 0..calls {
-        let permit = durable(ledger.append(decision(number, 1 + 2 * call)));
-        durable(ledger.append(outcome(number, 2 + 2 * call, permit.index())));
+        let permit = put(ledger, &decision(number, 1 + 2 * call));
+        put(ledger, &outcome(number, 2 + 2 * call, permit.index()));
     }
 }
 
