@@ -278,6 +278,7 @@ impl Writer {
         };
         self.shared.progress().writer = Standing::Failed;
         self.shared.moved.notify_all();
+        self.shared.grown.notify_waiters();
         for item in batch.into_iter().chain(waiting) {
             let _: Result<(), _> = item.done.send(Err(why.clone()));
         }
