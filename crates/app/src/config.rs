@@ -1,6 +1,9 @@
 //! The configuration file: one commented TOML file, every member checked, unknown ones refused.
 
+// By path, so that the fuzz target that takes in this file finds them as well.
+#[path = "config/agents.rs"]
 mod agents;
+#[path = "config/listen.rs"]
 mod listen;
 
 use std::collections::BTreeMap;
