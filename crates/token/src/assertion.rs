@@ -20,7 +20,13 @@ use crate::verify::SKEW;
 pub static ASSERTION: Kind = Kind {
     name: "assertion",
     most: 4 * 1024,
-    types: &["", "JWT", "client-authentication+jwt"],
+    types: &[
+        "",
+        "JWT",
+        "application/JWT",
+        "client-authentication+jwt",
+        "application/client-authentication+jwt",
+    ],
     types_in_words: "`JWT` or `client-authentication+jwt`: expected a client assertion, not any \
                      other kind of token",
     algorithms: &[Algorithm::Es256, Algorithm::EdDsa],
