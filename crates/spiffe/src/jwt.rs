@@ -6,8 +6,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use remit_jose::{Algorithm, Jws, Kind};
-use remit_model::{Timestamp, Value};
+use remit_model::{Entropy, Timestamp, Value};
 use serde::Serialize;
 use spiffe::SpiffeId;
 
@@ -63,6 +64,7 @@ pub struct Verified {
 #[derive(Serialize)]
 struct Claims<'a> {
     sub: String,
+    jti: String,
     aud: &'a [String],
     iat: u64,
     exp: u64,
@@ -71,9 +73,9 @@ struct Claims<'a> {
 /// Signs a token to `id`, good between `from` and the end of `generation` or `until`.
 pub(crate) fn sign(
     generation: &Generation,
-    id: &SpiffeId,
-    audience: &[String],
+    (id, audience): (&SpiffeId, &[String]),
     (from, until): (Timestamp, Timestamp),
+    entropy: &dyn Entropy,
 ) -> Result<JwtSvid, SvidError> {
     let named = |audience: &String| (1..=MAX_AUDIENCE).contains(&audience.len());
     if !(1..=MAX_AUDIENCES).contains(&audience.len()) || !audience.iter().all(named) {
@@ -83,11 +85,23 @@ pub(crate) fn sign(
     if expires <= from {
         return Err(SvidError::TooShort);
     }
-    let claims =
-        Claims { sub: id.to_string(), aud: audience, iat: from.as_secs(), exp: expires.as_secs() };
+    let claims = Claims {
+        sub: id.to_string(),
+        jti: draw_id(entropy),
+        aud: audience,
+        iat: from.as_secs(),
+        exp: expires.as_secs(),
+    };
     let signed = generation.jwt.sign("JWT", &claims);
     let token = signed.map_err(|_| SvidError::Crypto("signing a token"))?;
     Ok(JwtSvid { id: id.clone(), token, expires })
+}
+
+/// No two are the same, so that whoever takes each but once can tell them apart.
+fn draw_id(entropy: &dyn Entropy) -> String {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes);
+    HEXLOWER.encode(&bytes)
 }
 
 /// See [`Authority::verify_jwt`].

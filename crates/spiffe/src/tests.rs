@@ -43,8 +43,12 @@ fn leaf(authority: &Authority, now: Timestamp) -> X509Svid {
     authority.x509(&bot(), now.after(LIFE), now, &SeededEntropy::new(9)).unwrap()
 }
 
+fn jwt(authority: &Authority, to: &[String], now: Timestamp) -> Result<JwtSvid, SvidError> {
+    authority.jwt((&bot(), to), now.after(LIFE), now, &SeededEntropy::new(9))
+}
+
 fn token(authority: &Authority, now: Timestamp) -> String {
-    authority.jwt(&bot(), &["bank".to_owned()], now.after(LIFE), now).unwrap().token
+    jwt(authority, &["bank".to_owned()], now).unwrap().token
 }
 
 fn keys(authority: &Authority, now: Timestamp) -> Value {
@@ -86,7 +90,7 @@ fn no_svid_outlives_its_key_or_is_made_for_nothing() {
     let long = "x".repeat(MAX_AUDIENCE + 1);
     let many = vec!["a".to_owned(); MAX_AUDIENCES + 1];
     for audience in [vec![], vec![String::new()], vec![long], many] {
-        let error = authority.jwt(&bot(), &audience, NOW.after(LIFE), NOW).unwrap_err();
+        let error = jwt(&authority, &audience, NOW).unwrap_err();
         assert_eq!(error, SvidError::Audiences);
     }
 }
@@ -342,7 +346,7 @@ fn what_was_kept_is_what_opens() {
 fn nothing_secret_prints() {
     let authority = authority(&[(1, NOW)]);
     let (svid, token) = (leaf(&authority, NOW), token(&authority, NOW));
-    let jwt = authority.jwt(&bot(), &["bank".to_owned()], NOW.after(LIFE), NOW).unwrap();
+    let jwt = jwt(&authority, &["bank".to_owned()], NOW).unwrap();
     let text = format!("{authority:?} {svid:?} {jwt:?}");
     let header = token.split('.').next().unwrap();
     assert!(!text.contains(header) && !text.contains("key:"), "{text}");
