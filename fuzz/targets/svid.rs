@@ -9,9 +9,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair,
+};
 use data_encoding::BASE64URL_NOPAD;
-use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;
 use remit_fuzz::cut;
 use remit_model::{Entropy, Timestamp};
@@ -39,7 +40,9 @@ static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
     Authority::new(trust_domain("example.org").unwrap(), [generation])
 });
 
-static TOKENS: LazyLock<EncodingKey> = LazyLock::new(|| EncodingKey::from_ec_der(&KEPT.jwt));
+static TOKENS: LazyLock<EcdsaKeyPair> = LazyLock::new(|| {
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &KEPT.jwt).unwrap()
+});
 
 static CERTIFICATES: LazyLock<EcdsaKeyPair> = LazyLock::new(|| {
     EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &KEPT.signer).unwrap()
@@ -87,9 +90,8 @@ fn x509(tbs: &[u8]) {
 
 fn jwt(header: &[u8], claims: &[u8]) {
     let message = format!("{}.{}", BASE64URL_NOPAD.encode(header), BASE64URL_NOPAD.encode(claims));
-    let signature =
-        jsonwebtoken::crypto::sign(message.as_bytes(), &TOKENS, Algorithm::ES256).unwrap();
-    let token = format!("{message}.{signature}");
+    let signature = TOKENS.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
+    let token = format!("{message}.{}", BASE64URL_NOPAD.encode(signature.as_ref()));
     match AUTHORITY.verify_jwt(&token, AUDIENCE, NOW) {
         Ok(verified) => {
             let header: Value = serde_json::from_slice(header).expect("the header is JSON");

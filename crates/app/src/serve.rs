@@ -171,8 +171,9 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let others = config.serves_other_users(environment::own_uid());
     let verifying = bundle::door(Arc::clone(&engine), signers.clone());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
+    let desk = remit_token_api::Desk { engine: Arc::clone(&engine), authority: signers.clone() };
     let public = remit_gateway::router(gateway)
-        .merge(remit_token_api::router(Arc::clone(&engine)))
+        .merge(remit_token_api::router(desk))
         .merge(remit_operator::public(door))
         .merge(bundle::public(Arc::clone(&engine), signers.clone()));
     served.workloads(

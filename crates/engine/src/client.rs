@@ -3,20 +3,31 @@
 use std::sync::Arc;
 
 use remit_jose::Thumbprint;
+use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
-use remit_model::{AgentName, Task};
-use remit_token::{AssertionError, Grant, ProofError, Request};
+use remit_model::{AgentName, Task, Timestamp};
+use remit_spiffe::{Authority, SvidError, agent_of};
+use remit_token::{Assertion, AssertionError, Grant, ProofError, Request};
 
 use crate::Engine;
 use crate::contain::{ContainError, InForce};
+
+/// By what a client is to be known.
+#[derive(Clone, Copy, Debug)]
+pub enum Credential<'a> {
+    /// What it signed with its registered key (RFC 7523).
+    Assertion(&'a str),
+    /// Its JWT-SVID (draft-ietf-oauth-spiffe-client-auth), and the keys that sign SVIDs now.
+    Svid(&'a str, &'a Authority),
+}
 
 /// What a client shows of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Signed<'a> {
     /// The id that it says it has, if it does.
     pub client_id: Option<&'a str>,
-    /// What it signed with its registered key.
-    pub assertion: &'a str,
+    /// What says who it is.
+    pub credential: Credential<'a>,
     /// What it signed with the key that a grant is to be bound to, if it is to be bound.
     pub proof: Option<&'a str>,
     /// The request's URL as the server names itself.
@@ -28,6 +39,8 @@ pub struct Signed<'a> {
 pub struct Client {
     /// The agent.
     pub agent: AgentName,
+    /// How it proved to be that.
+    pub method: AttestationMethod,
     /// The key that it proved to have.
     pub key: Option<Thumbprint>,
     /// The nonce that its further proofs should hold, where that is another.
@@ -35,21 +48,33 @@ pub struct Client {
 }
 
 /// Why a client was not believed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ClientError {
     /// It is not known by its assertion.
     #[error(transparent)]
     Assertion(#[from] AssertionError),
+    /// Its JWT-SVID is not believed.
+    #[error(transparent)]
+    Svid(#[from] SvidError),
+    /// It is a JWT-SVID of something else than an agent.
+    #[error(
+        "the JWT-SVID is not an agent's: expected `spiffe://DOMAIN/agent/NAME`, fetch that one; one \
+         of a run or of anything else proves no client"
+    )]
+    NoAgent,
+    /// It is a JWT-SVID of an agent that is not there, or not any more.
+    #[error("the JWT-SVID's agent is not in the configuration: add an [[agent]] of its name")]
+    Unknown,
     /// Its proof is not believed.
     #[error(transparent)]
     Proof(#[from] ProofError),
     /// It names itself in two ways.
-    #[error("`client_id` is not the `iss` of the assertion: leave it out, or name the agent")]
+    #[error("`client_id` is not whom the assertion names: leave it out, or name the agent")]
     Id,
 }
 
 impl Engine {
-    /// Believes a client: its assertion, and the proof beside it. Both are checked before either is
+    /// Believes a client: its credential, and the proof beside it. Both are checked before either is
     /// used up, the proof first, because a client that lacks only the nonce asks again.
     ///
     /// Errors: one of them is not believed.
@@ -57,16 +82,51 @@ impl Engine {
         let now = self.now();
         let request = Request { method: "POST", url: shown.url, token: None };
         let proof = shown.proof.map(|proof| self.proofs.check(proof, &request, now)).transpose()?;
-        let settings = self.settings.load();
-        let keys = |agent: &AgentName| settings.client_keys.get(agent).map(Arc::clone);
-        let assertion = self.assertions.check(shown.assertion, &keys, now)?;
-        if shown.client_id.is_some_and(|id| id != assertion.client().as_str()) {
+        let (assertion, id, method) = match shown.credential {
+            Credential::Assertion(text) => {
+                let assertion = self.signed(text, now)?;
+                let id = assertion.client().to_string();
+                (assertion, id, AttestationMethod::PrivateKeyJwt)
+            }
+            Credential::Svid(text, authority) => {
+                let (assertion, id) = self.named(text, authority, now)?;
+                (assertion, id, AttestationMethod::JwtSvid)
+            }
+        };
+        let is_it = |name: &str| name == id || name == assertion.client().as_str();
+        if shown.client_id.is_some_and(|name| !is_it(name)) {
             return Err(ClientError::Id);
         }
         let agent = self.assertions.spend(assertion, now)?;
         let spent = proof.map(|proof| self.proofs.spend(&proof, now)).transpose()?;
         let key = spent.as_ref().map(|spent| spent.key);
-        Ok(Client { agent, key, nonce: spent.and_then(|spent| spent.nonce) })
+        Ok(Client { agent, method, key, nonce: spent.and_then(|spent| spent.nonce) })
+    }
+
+    /// An assertion that a client signed itself.
+    fn signed(&self, text: &str, now: Timestamp) -> Result<Assertion, ClientError> {
+        let settings = self.settings.load();
+        let keys = |agent: &AgentName| settings.client_keys.get(agent).map(Arc::clone);
+        Ok(self.assertions.check(text, &keys, now)?)
+    }
+
+    /// A JWT-SVID as assertion, and its SPIFFE ID. An agent's alone: a run could open tasks that its
+    /// own end would not end.
+    fn named(
+        &self,
+        text: &str,
+        authority: &Authority,
+        now: Timestamp,
+    ) -> Result<(Assertion, String), ClientError> {
+        let svid = authority.verify_jwt(text, self.minter.realm().issuer(), now)?;
+        let agent = agent_of(&svid.id).ok_or(ClientError::NoAgent)?;
+        let settings = self.settings.load();
+        if !settings.agents.contains_key(&agent) {
+            return Err(ClientError::Unknown);
+        }
+        let lifetime = settings.svid_lifetime;
+        let assertion = self.assertions.check_svid(agent, &svid.claims, lifetime, now)?;
+        Ok((assertion, svid.id.to_string()))
     }
 
     /// What `token` says and the task it is for, if it can be used now and is one of `agent`'s.

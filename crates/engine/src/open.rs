@@ -25,8 +25,8 @@ pub enum Opener {
     Operator(String),
     /// A process, by what the kernel says of it.
     Peer(Workload),
-    /// An agent that signed its request with a registered key.
-    Client(AgentName),
+    /// An agent that proved to be it at the token endpoint, and how.
+    Client(AgentName, AttestationMethod),
 }
 
 /// What is asked for. Everything beside the template can only narrow it.
@@ -197,7 +197,7 @@ impl Engine {
         let fits = |agent: &Agent| match opener {
             Opener::Operator(_) => true,
             Opener::Peer(workload) => agent.is(workload, settings.own_uid),
-            Opener::Client(name) => agent.name == *name,
+            Opener::Client(name, _) => agent.name == *name,
         };
         let mut fitting = template
             .may_open
@@ -256,7 +256,7 @@ impl Engine {
         let (method, uid) = match opener {
             Opener::Operator(_) => (AttestationMethod::Operator, None),
             Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid)),
-            Opener::Client(_) => (AttestationMethod::PrivateKeyJwt, None),
+            Opener::Client(_, method) => (*method, None),
         };
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),

@@ -26,7 +26,7 @@ pub struct Kind {
     pub name: &'static str,
     /// The most bytes that are read (R13).
     pub most: usize,
-    /// The values of `typ` that mean it, without `application/`; `""` stands for none at all.
+    /// The values of `typ` that mean it, each as it stands there; `""` stands for none at all.
     pub types: &'static [&'static str],
     /// The same in words, for errors.
     pub types_in_words: &'static str,
@@ -134,7 +134,7 @@ fn check_header(header: &Value, kind: &Kind) -> Result<Algorithm, JwsError> {
         .ok_or(JwsError::Algorithm { of: kind.name, expected: kind.algorithms_in_words })?;
     let given = match header.member("typ") {
         None => Some(""),
-        Some(_) => text("typ").map(|typ| typ.strip_prefix("application/").unwrap_or(typ)),
+        Some(_) => text("typ"),
     };
     if !given.is_some_and(|typ| kind.types.contains(&typ)) {
         return Err(JwsError::Type { of: kind.name, expected: kind.types_in_words });

@@ -79,13 +79,17 @@ impl SigningKey {
         Arc::clone(&self.public)
     }
 
-    /// The public key as a JWK set (RFC 7517), for those who verify elsewhere.
-    pub fn jwks(&self) -> String {
-        json!({"keys": [{
+    /// The public key as a JWK (RFC 7517) whose `use` is `usage`.
+    pub fn jwk(&self, usage: &str) -> serde_json::Value {
+        json!({
             "kty": "EC", "crv": "P-256", "x": self.x, "y": self.y,
-            "kid": self.id, "alg": "ES256", "use": "sig",
-        }]})
-        .to_string()
+            "kid": self.id, "alg": "ES256", "use": usage,
+        })
+    }
+
+    /// The public key as a JWK set, for those who verify elsewhere.
+    pub fn jwks(&self) -> String {
+        json!({ "keys": [self.jwk("sig")] }).to_string()
     }
 
     /// Its id.

@@ -128,6 +128,8 @@ pub enum AttestationMethod {
     Operator,
     /// It signed an assertion with its registered key (RFC 7523).
     PrivateKeyJwt,
+    /// It showed a JWT-SVID of ours, which only a process that the kernel vouched for can get.
+    JwtSvid,
 }
 
 impl fmt::Display for AttestationMethod {
@@ -136,6 +138,7 @@ impl fmt::Display for AttestationMethod {
             Self::UnixPeer => "unix-peer",
             Self::Operator => "operator",
             Self::PrivateKeyJwt => "private-key-jwt",
+            Self::JwtSvid => "jwt-svid",
         })
     }
 }

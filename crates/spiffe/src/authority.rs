@@ -77,12 +77,12 @@ impl Authority {
     /// Errors: as [`Self::x509`], or there are no audiences, or too many.
     pub fn jwt(
         &self,
-        id: &SpiffeId,
-        audience: &[String],
+        (id, audience): (&SpiffeId, &[String]),
         until: Timestamp,
         now: Timestamp,
+        entropy: &dyn Entropy,
     ) -> Result<JwtSvid, SvidError> {
-        jwt::sign(self.signing(until, now)?, id, audience, (now, until))
+        jwt::sign(self.signing(until, now)?, (id, audience), (now, until), entropy)
     }
 
     /// Whose X.509-SVID the certificates in `chain` are, the leaf first, at `now`.

@@ -31,11 +31,7 @@ pub(crate) fn jwt_keys(authority: &Authority, now: Timestamp) -> String {
 }
 
 fn jwt_key(generation: &Generation) -> Value {
-    let key = &generation.jwt;
-    json!({
-        "use": "jwt-svid", "kty": "EC", "crv": "P-256", "alg": "ES256",
-        "kid": key.kid, "x": key.x, "y": key.y,
-    })
+    generation.jwt.jwk("jwt-svid")
 }
 
 fn x509(generation: &Generation) -> Value {

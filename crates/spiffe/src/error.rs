@@ -1,10 +1,11 @@
 //! Why an SVID was not issued or not believed. No text repeats any part of a token or a key (R12).
 
+use remit_jose::JwsError;
 use remit_model::Timestamp;
 use spiffe::SpiffeIdError;
 
 use crate::chain::MAX_CHAIN;
-use crate::jwt::{MAX_AUDIENCE, MAX_AUDIENCES, MAX_TOKEN, SKEW};
+use crate::jwt::{MAX_AUDIENCE, MAX_AUDIENCES, SKEW};
 
 /// Why an SVID was not issued or not believed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -34,24 +35,18 @@ pub enum SvidError {
     #[error("a signing key is damaged: {0}")]
     Kept(&'static str),
 
-    /// It is longer than a token may be.
-    #[error("the token has {got} bytes, at most {MAX_TOKEN} are read")]
-    TooLarge {
-        /// Bytes it has.
-        got: usize,
-    },
-    /// It is not a JWT-SVID in compact form.
-    #[error("expected a JWT-SVID of three base64url parts, but {0}")]
-    Malformed(&'static str),
-    /// Its header says more than it may, or something else.
-    #[error("the token's header {0}: it is not a JWT-SVID of this trust domain")]
-    Header(&'static str),
+    /// It is not a JWT-SVID, or not signed by the key that it names.
+    #[error(transparent)]
+    Jws(#[from] JwsError),
+    /// It names no key.
+    #[error("the token's header names no `kid`: it is not a JWT-SVID of this trust domain")]
+    NoKeyId,
     /// Its `kid` is not in the bundle.
     #[error(
         "the token's `kid` is not in the bundle: it was signed elsewhere, or its key has ended"
     )]
     Key,
-    /// Nobody who holds the key signed these very bytes.
+    /// Nobody who holds the key signed this very certificate.
     #[error("the SVID's signature does not fit its content: it was forged or damaged")]
     Signature,
     /// A claim is missing, or not what it should be.

@@ -8,8 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use remit_jose::SigningKey;
 use remit_model::{Entropy, Timestamp};
 use rustls_pki_types::CertificateDer;
 use spiffe::TrustDomain;
@@ -43,25 +42,17 @@ pub struct Generation {
     pub(crate) domain: TrustDomain,
     pub(crate) signer: Signer,
     pub(crate) certificate: CertificateDer<'static>,
-    pub(crate) jwt: JwtKey,
+    /// The key of JWT-SVIDs.
+    pub(crate) jwt: SigningKey,
     pub(crate) made: Timestamp,
     pub(crate) ends: Timestamp,
-}
-
-/// The key of JWT-SVIDs, both halves.
-pub(crate) struct JwtKey {
-    pub(crate) signs: EncodingKey,
-    pub(crate) verifies: DecodingKey,
-    pub(crate) kid: String,
-    pub(crate) x: String,
-    pub(crate) y: String,
 }
 
 impl fmt::Debug for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Generation")
             .field("number", &self.number)
-            .field("kid", &self.jwt.kid)
+            .field("kid", &self.jwt.id())
             .field("ends", &self.ends)
             .finish_non_exhaustive()
     }
@@ -94,7 +85,8 @@ impl Generation {
             chain::read_authority(&kept.certificate, signer.point())?;
         let certificate = CertificateDer::from(kept.certificate.clone());
         let made = from.after(BACKDATE);
-        let jwt = JwtKey::open(&kept.jwt)?;
+        let unusable = |_| SvidError::Kept("expected an ES256 private key in PKCS#8");
+        let jwt = SigningKey::from_pkcs8(&kept.jwt).map_err(unusable)?;
         Ok(Self { number, domain, signer, certificate, jwt, made, ends })
     }
 
@@ -135,20 +127,5 @@ impl Generation {
     /// How often whoever polls the bundle has to, so as to know a generation before it signs.
     pub(crate) fn refresh(&self) -> Duration {
         self.life() / 16
-    }
-}
-
-impl JwtKey {
-    fn open(pkcs8: &[u8]) -> Result<Self, SvidError> {
-        let unusable = |_| SvidError::Kept("expected an ES256 private key in PKCS#8");
-        let signs = EncodingKey::from_ec_der(pkcs8);
-        let jwk = Jwk::from_encoding_key(&signs, Algorithm::ES256).map_err(unusable)?;
-        let AlgorithmParameters::EllipticCurve(public) = &jwk.algorithm else {
-            return Err(SvidError::Kept("expected a key on the curve P-256"));
-        };
-        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(unusable)?;
-        let (x, y) = (public.x.clone(), public.y.clone());
-        let verifies = DecodingKey::from_ec_components(&x, &y).map_err(unusable)?;
-        Ok(Self { signs, verifies, kid, x, y })
     }
 }

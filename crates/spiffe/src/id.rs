@@ -45,6 +45,11 @@ pub fn task_id(
     Ok(SpiffeId::from_segments(domain.clone(), &segments)?)
 }
 
+/// The agent whose ID `id` is, as [`agent_id`] makes it. A run's is none.
+pub fn agent_of(id: &SpiffeId) -> Option<AgentName> {
+    id.path().strip_prefix("/agent/")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +73,11 @@ mod tests {
             agent_id(&domain, &agent).unwrap().to_string(),
             "spiffe://remit.local/agent/bot"
         );
+        assert_eq!(agent_of(&agent_id(&domain, &agent).unwrap()), Some(agent.clone()));
+        assert_eq!(agent_of(&task_id(&domain, &agent, &task).unwrap()), None);
+        for other in ["bot", "agent", "tool/bot", "agent/bot/task", "agent/Bot"] {
+            assert_eq!(agent_of(&SpiffeId::new(format!("spiffe://a/{other}")).unwrap()), None);
+        }
         assert_eq!(
             task_id(&domain, &agent, &task).unwrap().to_string(),
             "spiffe://remit.local/agent/bot/task/tsk_00000000000000000000000000"

@@ -1,14 +1,14 @@
 //! JWT-SVIDs, both ways (SPIFFE JWT-SVID).
 //!
-//! Verification trusts nothing that the token says: the key is looked up among ours, the algorithm
-//! is ours, the header may hold three members only, and the claims are read after the signature.
+//! Verification trusts nothing that the token says: the key is looked up among ours, and the claims
+//! are read after the signature.
 
 use std::fmt;
 use std::time::Duration;
 
-use data_encoding::BASE64URL_NOPAD;
-use jsonwebtoken::{Algorithm, Header};
-use remit_model::{Timestamp, Value};
+use data_encoding::HEXLOWER;
+use remit_jose::{Algorithm, Jws, Kind};
+use remit_model::{Entropy, Timestamp, Value};
 use serde::Serialize;
 use spiffe::SpiffeId;
 
@@ -22,6 +22,18 @@ pub const MAX_AUDIENCES: usize = 8;
 pub const MAX_AUDIENCE: usize = 512;
 /// How far clocks may differ.
 pub const SKEW: Duration = Duration::from_secs(5);
+
+/// What a JWT-SVID of ours looks like (section 2).
+static JWT_SVID: Kind = Kind {
+    name: "JWT-SVID",
+    most: MAX_TOKEN,
+    types: &["", "JWT", "JOSE"],
+    types_in_words: "`JWT` or `JOSE`: expected a JWT-SVID, not any other kind of token",
+    algorithms: &[Algorithm::Es256],
+    algorithms_in_words: "`ES256`, the only algorithm of this trust domain",
+    members: &["alg", "kid", "typ"],
+    members_in_words: "`typ`, `alg` and `kid`",
+};
 
 /// A JWT-SVID.
 #[derive(Clone)]
@@ -52,6 +64,7 @@ pub struct Verified {
 #[derive(Serialize)]
 struct Claims<'a> {
     sub: String,
+    jti: String,
     aud: &'a [String],
     iat: u64,
     exp: u64,
@@ -60,9 +73,9 @@ struct Claims<'a> {
 /// Signs a token to `id`, good between `from` and the end of `generation` or `until`.
 pub(crate) fn sign(
     generation: &Generation,
-    id: &SpiffeId,
-    audience: &[String],
+    (id, audience): (&SpiffeId, &[String]),
     (from, until): (Timestamp, Timestamp),
+    entropy: &dyn Entropy,
 ) -> Result<JwtSvid, SvidError> {
     let named = |audience: &String| (1..=MAX_AUDIENCE).contains(&audience.len());
     if !(1..=MAX_AUDIENCES).contains(&audience.len()) || !audience.iter().all(named) {
@@ -72,13 +85,23 @@ pub(crate) fn sign(
     if expires <= from {
         return Err(SvidError::TooShort);
     }
-    let claims =
-        Claims { sub: id.to_string(), aud: audience, iat: from.as_secs(), exp: expires.as_secs() };
-    let mut header = Header::new(Algorithm::ES256);
-    header.kid = Some(generation.jwt.kid.clone());
-    let token = jsonwebtoken::encode(&header, &claims, &generation.jwt.signs)
-        .map_err(|_| SvidError::Crypto("signing a token"))?;
+    let claims = Claims {
+        sub: id.to_string(),
+        jti: draw_id(entropy),
+        aud: audience,
+        iat: from.as_secs(),
+        exp: expires.as_secs(),
+    };
+    let signed = generation.jwt.sign("JWT", &claims);
+    let token = signed.map_err(|_| SvidError::Crypto("signing a token"))?;
     Ok(JwtSvid { id: id.clone(), token, expires })
+}
+
+/// No two are the same, so that whoever takes each but once can tell them apart.
+fn draw_id(entropy: &dyn Entropy) -> String {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes);
+    HEXLOWER.encode(&bytes)
 }
 
 /// See [`Authority::verify_jwt`].
@@ -88,45 +111,15 @@ pub(crate) fn verify(
     audience: &str,
     now: Timestamp,
 ) -> Result<Verified, SvidError> {
-    if token.len() > MAX_TOKEN {
-        return Err(SvidError::TooLarge { got: token.len() });
-    }
-    let (signed, signature) =
-        token.rsplit_once('.').ok_or(SvidError::Malformed("it has no dots"))?;
-    let (header, claims) =
-        signed.split_once('.').ok_or(SvidError::Malformed("it has only one dot"))?;
-    let kid = kid(&part(header, "its first part is not JSON without duplicate names")?)?;
-    let mut known = authority.alive(now).filter(|generation| generation.jwt.kid == kid);
+    let jws = Jws::read(token, &JWT_SVID)?;
+    let kid = jws.key_id().ok_or(SvidError::NoKeyId)?;
+    let mut known = authority.alive(now).filter(|generation| generation.jwt.id() == kid);
     let signer = known.next().ok_or(SvidError::Key)?;
-    let key = &signer.jwt.verifies;
-    match jsonwebtoken::crypto::verify(signature, signed.as_bytes(), key, Algorithm::ES256) {
-        Ok(true) => {}
-        Ok(false) => return Err(SvidError::Signature),
-        Err(_) => return Err(SvidError::Malformed("its third part is not base64url")),
-    }
-    let claims = part(claims, "its second part is not JSON without duplicate names")?;
+    let claims = jws.verified(&signer.jwt.public())?;
     let id = subject(&claims, authority)?;
     check_audience(&claims, audience)?;
     check_times(&claims, signer.ends, now)?;
     Ok(Verified { id, claims })
-}
-
-/// The key that the header names, if the header is that of a JWT-SVID (section 2).
-fn kid(header: &Value) -> Result<String, SvidError> {
-    let Value::Record(members) = header else {
-        return Err(SvidError::Malformed("its first part is not a JSON object"));
-    };
-    if members.keys().any(|name| !matches!(name.as_str(), "alg" | "kid" | "typ")) {
-        return Err(SvidError::Header("holds more than `alg`, `kid` and `typ`"));
-    }
-    let text = |name| header.member(name).and_then(Value::as_text);
-    if text("alg") != Some("ES256") {
-        return Err(SvidError::Header("has another `alg` than ES256"));
-    }
-    if members.contains_key("typ") && !matches!(text("typ"), Some("JWT" | "JOSE")) {
-        return Err(SvidError::Header("has another `typ` than `JWT` and `JOSE`"));
-    }
-    text("kid").map(str::to_owned).ok_or(SvidError::Header("names no `kid`"))
 }
 
 fn subject(claims: &Value, authority: &Authority) -> Result<SpiffeId, SvidError> {
@@ -168,13 +161,4 @@ fn check_times(claims: &Value, ends: Timestamp, now: Timestamp) -> Result<(), Sv
         }
     }
     Ok(())
-}
-
-/// One part of a token; duplicate names, which two parsers could read differently, are refused.
-fn part(text: &str, otherwise: &'static str) -> Result<Value, SvidError> {
-    let bytes = BASE64URL_NOPAD
-        .decode(text.as_bytes())
-        .map_err(|_| SvidError::Malformed("a part is not base64url"))?;
-    let json = String::from_utf8(bytes).map_err(|_| SvidError::Malformed(otherwise))?;
-    Value::parse(&json).map_err(|_| SvidError::Malformed(otherwise))
 }

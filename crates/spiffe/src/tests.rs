@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use rcgen::{CertificateParams, IsCa, Issuer, KeyUsagePurpose, SanType};
+use remit_jose::JwsError;
 use remit_model::Timestamp;
 use remit_testkit::SeededEntropy;
 use serde_json::{Value, json};
@@ -40,8 +43,12 @@ fn leaf(authority: &Authority, now: Timestamp) -> X509Svid {
     authority.x509(&bot(), now.after(LIFE), now, &SeededEntropy::new(9)).unwrap()
 }
 
+fn jwt(authority: &Authority, to: &[String], now: Timestamp) -> Result<JwtSvid, SvidError> {
+    authority.jwt((&bot(), to), now.after(LIFE), now, &SeededEntropy::new(9))
+}
+
 fn token(authority: &Authority, now: Timestamp) -> String {
-    authority.jwt(&bot(), &["bank".to_owned()], now.after(LIFE), now).unwrap().token
+    jwt(authority, &["bank".to_owned()], now).unwrap().token
 }
 
 fn keys(authority: &Authority, now: Timestamp) -> Value {
@@ -83,7 +90,7 @@ fn no_svid_outlives_its_key_or_is_made_for_nothing() {
     let long = "x".repeat(MAX_AUDIENCE + 1);
     let many = vec!["a".to_owned(); MAX_AUDIENCES + 1];
     for audience in [vec![], vec![String::new()], vec![long], many] {
-        let error = authority.jwt(&bot(), &audience, NOW.after(LIFE), NOW).unwrap_err();
+        let error = jwt(&authority, &audience, NOW).unwrap_err();
         assert_eq!(error, SvidError::Audiences);
     }
 }
@@ -235,13 +242,12 @@ fn a_certificate_of_another_authority_is_refused() {
 
 /// A token signed by the true key, with this header and these claims.
 fn signed(header: &Value, claims: &Value) -> String {
-    let generation = generation(1, &domain(), NOW);
+    let kept = Generation::draw(1, &domain(), DAY, NOW, &SeededEntropy::new(1)).unwrap();
     let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
     let message = format!("{}.{}", part(header), part(claims));
-    let key = &generation.jwt.signs;
-    let algorithm = jsonwebtoken::Algorithm::ES256;
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, algorithm).unwrap();
-    format!("{message}.{signature}")
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &kept.jwt).unwrap();
+    let signature = key.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
+    format!("{message}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
 }
 
 #[test]
@@ -265,9 +271,11 @@ fn a_token_that_is_no_jwt_svid_is_refused_though_the_true_key_signed_it() {
         ("`alg`", "alg", json!("ES384")),
         ("`typ`", "typ", json!("at+jwt")),
         ("`typ`", "typ", json!("dpop+jwt")),
-        ("holds more", "jwk", json!({})),
-        ("holds more", "x5u", json!("https://evil.test")),
-        ("holds more", "crit", json!([])),
+        ("`typ`", "typ", json!("application/JWT")),
+        ("`jwk`, which brings", "jwk", json!({})),
+        ("`x5u`, which brings", "x5u", json!("https://evil.test")),
+        ("`crit`, which demands", "crit", json!([])),
+        ("an unknown member", "x", json!("")),
         ("`kid` is not in", "kid", json!("../../dev/null")),
         ("no `kid`", "kid", json!(1)),
     ] {
@@ -299,19 +307,23 @@ fn a_token_that_nobody_signed_is_refused() {
     let authority = authority(&[(1, NOW)]);
     let good = token(&authority, NOW);
     let verify = |token: &str| authority.verify_jwt(token, "bank", NOW).unwrap_err();
-    assert!(matches!(verify(&"x".repeat(MAX_TOKEN + 1)), SvidError::TooLarge { .. }));
+    assert!(matches!(
+        verify(&"x".repeat(MAX_TOKEN + 1)),
+        SvidError::Jws(JwsError::TooLarge { .. })
+    ));
     let unsigned = good.rsplit_once('.').unwrap().0.to_owned();
-    assert_eq!(verify(&format!("{unsigned}.")), SvidError::Signature);
-    assert!(matches!(verify(&unsigned), SvidError::Malformed(_) | SvidError::Header(_)));
+    let forged = SvidError::Jws(JwsError::Signature { of: "JWT-SVID" });
+    assert_eq!(verify(&format!("{unsigned}.")), forged);
+    assert!(matches!(verify(&unsigned), SvidError::Jws(JwsError::Malformed(_))));
     for token in ["", ".", "..", "a.b.c", &format!("{good}.x"), &format!("{good}=")] {
-        assert!(matches!(verify(token), SvidError::Malformed(_)), "{token}");
+        assert!(matches!(verify(token), SvidError::Jws(JwsError::Malformed(_))), "{token}");
     }
     let (head, signature) = good.rsplit_once('.').unwrap();
     let (header, claims) = head.split_once('.').unwrap();
     let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).unwrap();
     let claims = String::from_utf8(claims).unwrap().replace("/agent/bot", "/agent/bos");
     let claims = BASE64URL_NOPAD.encode(claims.as_bytes());
-    assert_eq!(verify(&format!("{header}.{claims}.{signature}")), SvidError::Signature);
+    assert_eq!(verify(&format!("{header}.{claims}.{signature}")), forged);
 }
 
 #[test]
@@ -334,7 +346,7 @@ fn what_was_kept_is_what_opens() {
 fn nothing_secret_prints() {
     let authority = authority(&[(1, NOW)]);
     let (svid, token) = (leaf(&authority, NOW), token(&authority, NOW));
-    let jwt = authority.jwt(&bot(), &["bank".to_owned()], NOW.after(LIFE), NOW).unwrap();
+    let jwt = jwt(&authority, &["bank".to_owned()], NOW).unwrap();
     let text = format!("{authority:?} {svid:?} {jwt:?}");
     let header = token.split('.').next().unwrap();
     assert!(!text.contains(header) && !text.contains("key:"), "{text}");

@@ -60,9 +60,11 @@ impl From<ClientError> for Failure {
                 Self::later(why, NONCE_PERIOD)
             }
             ClientError::Proof(proof) => Self::new(proof.code(), why),
-            ClientError::Assertion(_) | ClientError::Id => {
-                Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED)
-            }
+            ClientError::Assertion(_)
+            | ClientError::Svid(_)
+            | ClientError::NoAgent
+            | ClientError::Unknown
+            | ClientError::Id => Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED),
         }
     }
 }

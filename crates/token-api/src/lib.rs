@@ -2,7 +2,7 @@
 //! and gets a grant.
 //!
 //! OAuth 2.1 as far as machines need it: client credentials (RFC 6749 section 4.4) with the client
-//! known by `private_key_jwt` (RFC 7523), the grant bound to its key (RFC 9449), what is asked for in
+//! known by `private_key_jwt` (RFC 7523) or its JWT-SVID (`spiffe_jwt`), the grant bound to its key (RFC 9449), what is asked for in
 //! `authorization_details` of type `remit` (RFC 9396), introspection (RFC 7662) and revocation (RFC
 //! 7009) for the same clients, and the documents that let other people's clients find all this (RFC
 //! 8414, RFC 9728).
@@ -21,8 +21,11 @@ mod token;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::routing::{get, post};
 use remit_engine::Engine;
+use remit_spiffe::Authority;
+use tokio::sync::watch::Receiver;
 
 /// Where a token is asked for, below the issuer.
 const TOKEN: &str = "/oauth/token";
@@ -35,8 +38,23 @@ const JWKS: &str = "/oauth/jwks";
 /// Named in the metadata because clients refuse metadata without it.
 const AUTHORIZE: &str = "/oauth/authorize";
 
+/// What the endpoints need.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// Who may open what.
+    pub engine: Arc<Engine>,
+    /// The keys that JWT-SVIDs of clients are verified with, as they are now and from now on.
+    pub authority: Receiver<Arc<Authority>>,
+}
+
+impl FromRef<Desk> for Arc<Engine> {
+    fn from_ref(desk: &Desk) -> Self {
+        Self::clone(&desk.engine)
+    }
+}
+
 /// The endpoints of the token service and the documents about it.
-pub fn router(engine: Arc<Engine>) -> Router {
+pub fn router(desk: Desk) -> Router {
     let resource = "/.well-known/oauth-protected-resource";
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(metadata::issuer))
@@ -48,5 +66,5 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .route(TOKEN, post(token::grant))
         .route(INTROSPECT, post(state::introspect))
         .route(REVOKE, post(state::revoke))
-        .with_state(engine)
+        .with_state(desk)
 }

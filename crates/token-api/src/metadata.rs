@@ -21,7 +21,7 @@ const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
     let issuer = engine.minter().realm().issuer();
     let at = |path: &str| format!("{issuer}{path}");
-    let methods = json!(["private_key_jwt"]);
+    let methods = json!(["private_key_jwt", "spiffe_jwt"]);
     document(
         StatusCode::OK,
         &json!({
@@ -91,6 +91,6 @@ pub(crate) async fn keys(State(engine): State<Arc<Engine>>) -> Response {
 /// `GET /oauth/authorize`: nobody is asked in a browser.
 pub(crate) async fn no_people() -> Response {
     let why = "no grant is given through a browser: open a task with `remit task open`, or let the \
-               agent sign an assertion at the token endpoint (private_key_jwt)";
+               agent show an assertion or a JWT-SVID at the token endpoint (private_key_jwt, spiffe_jwt)";
     Failure::new("unsupported_response_type", why).into_response()
 }

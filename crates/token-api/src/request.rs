@@ -1,17 +1,23 @@
 //! What every request of a client has: parameters, and what makes it believed.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Request};
 use remit_engine::Engine;
-use remit_engine::client::{Client, Signed};
+use remit_engine::client::{Client, Credential, Signed};
 
+use crate::Desk;
 use crate::failure::{Failure, tell};
 use crate::form::Form;
 
-/// The one way in which a client is known (RFC 7523 section 2.2).
+/// A client signed an assertion with its registered key (RFC 7523 section 2.2).
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// A client shows its JWT-SVID (draft-ietf-oauth-spiffe-client-auth).
+const SVID: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 
 /// The header of proofs (RFC 9449 section 4.1).
 const PROOF: HeaderName = HeaderName::from_static("dpop");
@@ -20,39 +26,46 @@ const PROOF: HeaderName = HeaderName::from_static("dpop");
 ///
 /// Errors: it is none, or the client is not believed, which is counted.
 pub(crate) async fn believed(
-    engine: &Engine,
+    desk: &Desk,
     path: &str,
     request: Request<Body>,
 ) -> Result<(Client, Form), Failure> {
     let headers = request.headers().clone();
     let form = Form::read(request).await?;
-    let client = client(engine, path, (&headers, &form)).inspect_err(|why| {
+    let client = client(desk, path, (&headers, &form)).inspect_err(|why| {
         if why.is_about_the_client() {
-            engine.counters.unauthenticated.add();
+            desk.engine.counters.unauthenticated.add();
         }
     })?;
     Ok((client, form))
 }
 
 fn client(
-    engine: &Engine,
+    desk: &Desk,
     path: &str,
     (headers, form): (&HeaderMap, &Form),
 ) -> Result<Client, Failure> {
     let unknown =
         |why: &str| Failure::new("invalid_client", why).status(http::StatusCode::UNAUTHORIZED);
     if headers.contains_key(AUTHORIZATION) || form.get("client_secret").is_some() {
-        return Err(unknown("expected a client assertion (private_key_jwt), got a secret"));
-    }
-    if form.get("client_assertion_type") != Some(ASSERTION) {
         return Err(unknown(
-            "expected `client_assertion_type` jwt-bearer: sign an assertion with the agent's \
-             registered key (private_key_jwt)",
+            "expected a client assertion (private_key_jwt, spiffe_jwt), got a secret",
         ));
     }
     let assertion = form.get("client_assertion");
     let assertion =
-        assertion.ok_or_else(|| unknown("the parameter `client_assertion` is missing"))?;
+        || assertion.ok_or_else(|| unknown("the parameter `client_assertion` is missing"));
+    let authority = Arc::clone(&desk.authority.borrow());
+    let credential = match form.get("client_assertion_type") {
+        Some(ASSERTION) => Credential::Assertion(assertion()?),
+        Some(SVID) => Credential::Svid(assertion()?, &authority),
+        _ => {
+            return Err(unknown(
+                "expected `client_assertion_type` jwt-bearer or jwt-spiffe: sign an assertion with \
+                 the agent's registered key (private_key_jwt), or show its JWT-SVID (spiffe_jwt)",
+            ));
+        }
+    };
     let mut proofs = headers.get_all(PROOF).iter();
     let proof = match (proofs.next(), proofs.next()) {
         (None, _) => None,
@@ -61,9 +74,9 @@ fn client(
             return Err(Failure::new("invalid_dpop_proof", "expected one header `DPoP`, got more"));
         }
     };
-    let url = format!("{}{path}", engine.minter().realm().issuer());
-    let signed = Signed { client_id: form.get("client_id"), assertion, proof, url: &url };
-    Ok(engine.client(&signed)?)
+    let url = format!("{}{path}", desk.engine.minter().realm().issuer());
+    let signed = Signed { client_id: form.get("client_id"), credential, proof, url: &url };
+    Ok(desk.engine.client(&signed)?)
 }
 
 /// The answer, with the nonce for the next proof beside it where the client may lack it.

@@ -2,42 +2,34 @@
 //! endpoint. A client is told of its own grants only: whether another's is good is not its business
 //! (RFC 7662 section 4).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{Request, StatusCode};
-use remit_engine::Engine;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, document};
 use crate::request::{answer, believed};
-use crate::{INTROSPECT, REVOKE, details};
+use crate::{Desk, INTROSPECT, REVOKE, details};
 
 /// When to try again what could not be written down.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// What a grant says and whether it can be used now (RFC 7662).
-pub(crate) async fn introspect(
-    State(engine): State<Arc<Engine>>,
-    request: Request<Body>,
-) -> Response {
-    let answered = look(&engine, request).await;
-    answer(&engine, answered)
+pub(crate) async fn introspect(State(desk): State<Desk>, request: Request<Body>) -> Response {
+    let answered = look(&desk, request).await;
+    answer(&desk.engine, answered)
 }
 
-async fn look(
-    engine: &Engine,
-    request: Request<Body>,
-) -> Result<(Response, Option<String>), Failure> {
-    let (client, form) = believed(engine, INTROSPECT, request).await?;
-    let found = engine.in_use(form.need("token")?, &client.agent);
+async fn look(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<String>), Failure> {
+    let (client, form) = believed(desk, INTROSPECT, request).await?;
+    let found = desk.engine.in_use(form.need("token")?, &client.agent);
     let Some((grant, task)) = found else {
         return Ok((document(StatusCode::OK, &json!({ "active": false })), client.nonce));
     };
-    let realm = engine.minter().realm();
+    let realm = desk.engine.minter().realm();
     let mut body = json!({
         "active": true,
         "iss": realm.issuer(),
@@ -57,17 +49,15 @@ async fn look(
 }
 
 /// Ends the task of a grant that its client gives back (RFC 7009), and with it every grant for it.
-pub(crate) async fn revoke(State(engine): State<Arc<Engine>>, request: Request<Body>) -> Response {
-    let answered = end(&engine, request).await;
-    answer(&engine, answered)
+pub(crate) async fn revoke(State(desk): State<Desk>, request: Request<Body>) -> Response {
+    let answered = end(&desk, request).await;
+    answer(&desk.engine, answered)
 }
 
-async fn end(
-    engine: &Engine,
-    request: Request<Body>,
-) -> Result<(Response, Option<String>), Failure> {
-    let (client, form) = believed(engine, REVOKE, request).await?;
-    let given_back = engine
+async fn end(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<String>), Failure> {
+    let (client, form) = believed(desk, REVOKE, request).await?;
+    let given_back = desk
+        .engine
         .give_back(form.need("token")?, &client.agent)
         .map_err(|why| Failure::new("unauthorized_client", why))?;
     if let Some(closing) = given_back

@@ -1,7 +1,5 @@
 //! `POST /oauth/token`.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -12,26 +10,27 @@ use remit_engine::open::{Holding, Opener};
 use remit_model::{ServerName, Task};
 use serde_json::json;
 
-use crate::TOKEN;
 use crate::details::{self, Wanted};
 use crate::failure::{Failure, document};
 use crate::form::Form;
 use crate::request::{answer, believed};
+use crate::{Desk, TOKEN};
 
 /// The one grant type there is.
 const GRANT_TYPE: &str = "client_credentials";
 
 /// Opens a task for a client and answers with a grant, or with a further grant for a task.
-pub(crate) async fn grant(State(engine): State<Arc<Engine>>, request: Request<Body>) -> Response {
-    let answered = granted(&engine, request).await;
-    answer(&engine, answered)
+pub(crate) async fn grant(State(desk): State<Desk>, request: Request<Body>) -> Response {
+    let answered = granted(&desk, request).await;
+    answer(&desk.engine, answered)
 }
 
 async fn granted(
-    engine: &Engine,
+    desk: &Desk,
     request: Request<Body>,
 ) -> Result<(Response, Option<String>), Failure> {
-    let (client, form) = believed(engine, TOKEN, request).await?;
+    let (client, form) = believed(desk, TOKEN, request).await?;
+    let engine = desk.engine.as_ref();
     if form.need("grant_type")? != GRANT_TYPE {
         let why = format!("expected the grant type `{GRANT_TYPE}`, the only one there is");
         return Err(Failure::new("unsupported_grant_type", why));
@@ -70,7 +69,7 @@ async fn open(
     holding: &Holding,
 ) -> Result<(Task, String), Failure> {
     proposal.jkt = holding.key;
-    let opener = Opener::Client(client.agent.clone());
+    let opener = Opener::Client(client.agent.clone(), client.method);
     Ok(engine.open_with_grant(&opener, proposal, holding.server.clone()).await?)
 }
 

@@ -1,7 +1,8 @@
-//! Client authentication by a signed assertion (RFC 7523 section 2.2, `private_key_jwt`).
+//! Client authentication by a signed assertion (RFC 7523 section 2.2).
 //!
-//! A client is a registered agent, and its assertion a token that it signed for this issuer alone,
-//! good for minutes, used once. What is remembered of those that were used ends with the process, so
+//! A client is a registered agent, and its assertion a token that is meant for this issuer alone,
+//! good for minutes, used once: signed with the agent's registered key (`private_key_jwt`), or a
+//! JWT-SVID (`spiffe_jwt`, draft-ietf-oauth-spiffe-client-auth), which somebody else has verified. What is remembered of those that were used ends with the process, so
 //! one that was made before the process started is not believed either.
 
 use std::fmt;
@@ -20,7 +21,13 @@ use crate::verify::SKEW;
 pub static ASSERTION: Kind = Kind {
     name: "assertion",
     most: 4 * 1024,
-    types: &["", "JWT", "client-authentication+jwt"],
+    types: &[
+        "",
+        "JWT",
+        "application/JWT",
+        "client-authentication+jwt",
+        "application/client-authentication+jwt",
+    ],
     types_in_words: "`JWT` or `client-authentication+jwt`: expected a client assertion, not any \
                      other kind of token",
     algorithms: &[Algorithm::Es256, Algorithm::EdDsa],
@@ -64,10 +71,12 @@ pub enum AssertionError {
     },
     /// It is good for too long.
     #[error(
-        "the assertion is good for more than {} s: make one for each request",
-        MAX_ASSERTION_LIFETIME.as_secs()
+        "the assertion is good for more than {} s: make one for each request", .most.as_secs()
     )]
-    Long,
+    Long {
+        /// For how long it may be.
+        most: Duration,
+    },
     /// It is not good yet.
     #[error("the assertion is not good before {at}: set the clock right")]
     Future {
@@ -94,7 +103,7 @@ pub struct Assertion {
 }
 
 impl Assertion {
-    /// The client that signed it.
+    /// The client that it names.
     pub fn client(&self) -> &AgentName {
         &self.client
     }
@@ -141,15 +150,37 @@ impl Assertions {
         if text("iss")? != client.as_str() || text("sub")? != client.as_str() {
             return Err(AssertionError::Client);
         }
+        self.check_claims(client, &claims, (MAX_ASSERTION_LIFETIME, now))
+    }
+
+    /// Checks the claims of a verified JWT-SVID of `client`, as [`Self::check`] does those of an
+    /// assertion. `lifetime` is how long SVIDs live. That it is verified is the caller's word.
+    ///
+    /// Errors: it is not meant for this issuer alone, or not good now.
+    pub fn check_svid(
+        &self,
+        client: AgentName,
+        claims: &Value,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<Assertion, AssertionError> {
+        self.check_claims(client, claims, (lifetime, now))
+    }
+
+    fn check_claims(
+        &self,
+        client: AgentName,
+        claims: &Value,
+        (most, now): (Duration, Timestamp),
+    ) -> Result<Assertion, AssertionError> {
         if !self.is_for_us(claims.member("aud").ok_or(AssertionError::Claim("aud"))?) {
             return Err(AssertionError::Audience(self.issuer.clone()));
         }
-        let expires = self.check_times(&claims, now)?;
-        let id = text("jti")?;
-        if id.is_empty() || id.len() > MAX_ID {
-            return Err(AssertionError::Claim("jti"));
-        }
-        Ok(Assertion { client, id: id.to_owned(), expires })
+        let expires = self.check_times(claims, (most, now))?;
+        let id = claims.member("jti").and_then(Value::as_text);
+        let id = id.filter(|id| (1..=MAX_ID).contains(&id.len()));
+        let id = id.ok_or(AssertionError::Claim("jti"))?.to_owned();
+        Ok(Assertion { client, id, expires })
     }
 
     /// Uses `assertion` up; the client that it proved.
@@ -177,7 +208,11 @@ impl Assertions {
         }
     }
 
-    fn check_times(&self, claims: &Value, now: Timestamp) -> Result<Timestamp, AssertionError> {
+    fn check_times(
+        &self,
+        claims: &Value,
+        (most, now): (Duration, Timestamp),
+    ) -> Result<Timestamp, AssertionError> {
         let seconds = |name| match claims.member(name) {
             None => Ok(None),
             Some(Value::Number(text)) => match text.parse() {
@@ -191,8 +226,8 @@ impl Assertions {
         if ran_out(expires, now) {
             return Err(AssertionError::Expired { at: expires });
         }
-        if expires > now.after(MAX_ASSERTION_LIFETIME).after(SKEW) {
-            return Err(AssertionError::Long);
+        if expires > now.after(most).after(SKEW) {
+            return Err(AssertionError::Long { most });
         }
         let begins = made.max(seconds("nbf")?.unwrap_or(made));
         if begins > now.after(SKEW) {

@@ -19,7 +19,7 @@ use crate::url;
 pub static PROOF: Kind = Kind {
     name: "proof",
     most: 4 * 1024,
-    types: &["dpop+jwt"],
+    types: &["dpop+jwt", "application/dpop+jwt"],
     types_in_words: "`dpop+jwt`: expected a DPoP proof, not any other kind of token",
     algorithms: &[Algorithm::Es256, Algorithm::EdDsa],
     algorithms_in_words: "`ES256` or `EdDSA`, the only algorithms accepted",

@@ -23,7 +23,7 @@ pub const SKEW: Duration = Duration::from_secs(5);
 pub static GRANT: Kind = Kind {
     name: "token",
     most: MAX_TOKEN,
-    types: &["at+jwt"],
+    types: &["at+jwt", "application/at+jwt"],
     types_in_words: "`at+jwt`: expected an access token, not any other kind",
     algorithms: &[Algorithm::Es256],
     algorithms_in_words: "`ES256`, the only algorithm accepted",

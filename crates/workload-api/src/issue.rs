@@ -150,7 +150,8 @@ impl Caller {
         let mut svids = Vec::new();
         for name in names {
             let until = self.until(&name, now);
-            match authority.jwt(&name.id, &asked.audience, until, now) {
+            let entropy = self.door.engine.ports().entropy.as_ref();
+            match authority.jwt((&name.id, &asked.audience), until, now, entropy) {
                 Ok(svid) => svids.push(JwtSvid {
                     spiffe_id: svid.id.to_string(),
                     svid: svid.token,

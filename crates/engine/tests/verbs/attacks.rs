@@ -180,7 +180,7 @@ async fn peers_and_clients_open_tasks_at_a_bounded_rate() {
         let engine = &bench.engine;
         async move { engine.open(&opener, proposal).await }
     };
-    let client = || Opener::Client(agent_name("bot"));
+    let client = || Opener::Client(agent_name("bot"), AttestationMethod::PrivateKeyJwt);
     for _ in 0..OPENINGS_PER_WINDOW / 2 {
         open(Opener::Peer(Workload::of_user(7))).await.unwrap();
         open(client()).await.unwrap();
@@ -198,16 +198,16 @@ async fn peers_and_clients_open_tasks_at_a_bounded_rate() {
 async fn a_client_opens_what_its_agent_may_and_takes_over_nobody_elses_task() {
     let bench = Bench::new().await;
     let proposal = || Proposal { template: "work".into(), ..Proposal::default() };
-    let stranger = Opener::Client(agent_name("stranger"));
+    let stranger = Opener::Client(agent_name("stranger"), AttestationMethod::JwtSvid);
     let refused = bench.engine.open(&stranger, proposal()).await.unwrap_err();
     assert_eq!(refused.reasons[0].policy, "remit:agent");
     let in_its_name = Proposal { agent: Some(agent_name("bot")), ..proposal() };
     assert!(bench.engine.open(&stranger, in_its_name).await.is_err());
 
     let bot = agent_name("bot");
-    let opener = Opener::Client(bot.clone());
+    let opener = Opener::Client(bot.clone(), AttestationMethod::JwtSvid);
     let (task, token) = bench.engine.open_with_grant(&opener, proposal(), None).await.unwrap();
-    assert_eq!(task.charter.attestation.method, AttestationMethod::PrivateKeyJwt);
+    assert_eq!(task.charter.attestation.method, AttestationMethod::JwtSvid);
     assert!(bench.engine.in_use(&token, &bot).is_some());
     for other in ["stranger", "bo"].map(agent_name) {
         assert!(bench.engine.in_use(&token, &other).is_none());

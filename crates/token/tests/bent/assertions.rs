@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
 use remit_jose::KeySet;
 use remit_model::{AgentName, Timestamp};
 use remit_token::{AssertionError, Assertions};
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 use crate::key::{Key, token};
 
 const NOW: Timestamp = Timestamp(1_795_471_210_123);
+const SVID_LIFETIME: Duration = Duration::from_mins(5);
 const ISSUER: &str = "https://remit.example";
 
 #[derive(Deserialize)]
@@ -29,6 +32,7 @@ struct Row {
     first: String,
     fill: usize,
     signed_by: String,
+    svid: bool,
     made: i64,
     ends: i64,
     twice: bool,
@@ -45,6 +49,7 @@ impl Default for Row {
             first: String::new(),
             fill: 0,
             signed_by: "first".to_owned(),
+            svid: false,
             made: 0,
             ends: 300,
             twice: false,
@@ -89,7 +94,16 @@ fn told(row: &Row) -> (Result<AgentName, AssertionError>, String) {
     let (assertions, keys) = (Assertions::new(ISSUER, started), Arc::new(registered()));
     let keys = |client: &AgentName| (client.as_str() == "bot").then(|| Arc::clone(&keys));
     let text = assertion(row);
-    let believe = || assertions.spend(assertions.check(&text, &keys, NOW)?, NOW);
+    let check = || {
+        if !row.svid {
+            return assertions.check(&text, &keys, NOW);
+        }
+        let claims = text.split('.').nth(1).unwrap();
+        let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).unwrap();
+        let claims = remit_model::Value::parse(&String::from_utf8(claims).unwrap()).unwrap();
+        assertions.check_svid("bot".parse().unwrap(), &claims, SVID_LIFETIME, NOW)
+    };
+    let believe = || assertions.spend(check()?, NOW);
     if row.twice {
         believe().unwrap();
     }

@@ -5,11 +5,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::holder::{Holder, hash};
+use super::JWT_BEARER;
+use super::holder::Holder;
 use crate::drift::read_note;
 use crate::peers::{Changing, Client, Registered};
 use crate::stand::{Plan, Stand};
-use crate::wire::{Answer, Request, exchange, get};
+use crate::wire::{Answer, get};
 
 /// A Remit that knows the agent `worker` by its key.
 struct Desk {
@@ -59,18 +60,8 @@ impl Desk {
         (assertion, proof): (&str, Option<&str>),
         more: &[(&str, &str)],
     ) -> Answer {
-        let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("client_assertion_type", kind), ("client_assertion", assertion)])
-            .extend_pairs(more)
-            .finish();
-        let address = self.stand.address();
-        let proof = proof.map(|proof| format!("DPoP: {proof}\r\n")).unwrap_or_default();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\n{proof}\
-             Content-Type: application/x-www-form-urlencoded\r\n"
-        );
-        exchange(address, &head, &form).await
+        let at = (self.stand.address(), path);
+        super::post(at, (JWT_BEARER, assertion), proof, more).await
     }
 
     /// Asks for a grant that is bound to `holder`'s key, a second time with the nonce it is told.
@@ -86,15 +77,7 @@ impl Desk {
     }
 
     async fn call(&self, holder: &Holder, token: &str, endpoint: &str) -> Answer {
-        let address = self.stand.address();
-        let params = json!({"name": "notes__read_note", "arguments": {"title": "a"}});
-        let nonce = json!(get(address, "/mcp").await.header("dpop-nonce"));
-        let proof = holder.proof(endpoint, &json!({ "ath": hash(token), "nonce": nonce }));
-        Request::new(address, token, "tools/call", params)
-            .with("Authorization", Some(&format!("DPoP {token}")))
-            .with("DPoP", Some(&proof))
-            .send(address)
-            .await
+        super::call(self.stand.address(), holder, token, endpoint).await
     }
 }
 

@@ -88,7 +88,7 @@ async fn tokens_that_are_not_meant_here_are_not_believed() {
     for (why, token, audience) in [
         ("`aud` does not name", good.as_str(), "shop"),
         ("`kid` is not in the bundle", &foreign, "bank"),
-        ("not a JWT-SVID", &grant, "bank"),
+        ("expected a JWT-SVID, not any other", &grant, "bank"),
         ("signature does not fit", &format!("{head}.{}", "A".repeat(signature.len())), "bank"),
         ("three base64url parts", "x", "bank"),
     ] {
