@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use remit_jose::Thumbprint;
 use remit_model::{HoldId as Id, ServerName, TaskId};
 
@@ -66,6 +66,9 @@ pub(crate) enum Command {
     /// Look at SVIDs, by which agents prove to others who they are
     #[command(subcommand)]
     Svid(Svid),
+    /// Look at the keys that Remit signs with; replace those of SVIDs
+    #[command(subcommand)]
+    Keys(Keys),
     /// Check and test policies
     #[command(subcommand)]
     Policy(Policy),
@@ -267,6 +270,26 @@ pub(crate) enum Svid {
         #[arg(long)]
         audience: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// List them: what each signs, since when and until when; nothing secret
+    List,
+    /// Make new keys at once instead of when they are due (operator)
+    Rotate {
+        /// Which; those of the log and of grants cannot be replaced
+        which: Rotatable,
+        /// Believe nothing any more that the old ones signed: for when somebody else may have them
+        #[arg(long)]
+        compromised: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Rotatable {
+    /// The keys that sign SVIDs
+    Svid,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@
 mod bundle;
 mod cosign;
 mod files;
+mod ring;
 mod svids;
 
 use std::net::SocketAddr;
@@ -151,6 +152,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let every = config.svid.rotate.0;
     let svids = Svids::open(keys.svids(), &domain, every, Arc::clone(&engine)).await?;
     let signers = svids.watch();
+    let names = (files::origin(state)?, engine.minter().kid().to_owned());
+    let ring = Arc::new(ring::Ring::new(&keys, (&names.0, &names.1), &svids)?);
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
         cosigning: Arc::clone(&cosigning),
@@ -166,6 +169,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         endpoint: endpoint.clone(),
         setup,
         witnesses: cosigning,
+        keys: ring,
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());

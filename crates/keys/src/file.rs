@@ -83,7 +83,7 @@ pub(crate) fn replace_by(path: &Path, draft: &Path) -> Result<(), KeysError> {
     fs::rename(draft, path).map_err(|why| KeysError::io("rename", draft, &why))?;
     path.parent().map_or(Ok(()), sync_dir)?;
     // Best effort: the new file is in place, and the old one has no name any more.
-    drop(old.and_then(wipe));
+    drop(old.and_then(|mut old| wipe(&mut old)));
     Ok(())
 }
 
@@ -92,13 +92,26 @@ pub(crate) fn remove(path: &Path) -> Result<(), KeysError> {
     match OpenOptions::new().write(true).open(path) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
         // Best effort, as in `replace_by`.
-        opened => drop(opened.and_then(wipe)),
+        opened => drop(opened.and_then(|mut file| wipe(&mut file))),
     }
     fs::remove_file(path).map_err(|why| KeysError::io("remove", path, &why))?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-fn wipe(mut file: File) -> io::Result<()> {
+/// Overwrites `path` and leaves it empty; one that is not there is fine.
+pub(crate) fn empty(path: &Path) -> Result<(), KeysError> {
+    let emptied = match OpenOptions::new().write(true).open(path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.and_then(|mut file| {
+            wipe(&mut file)?;
+            file.set_len(0)?;
+            file.sync_all()
+        }),
+    };
+    emptied.map_err(|why| KeysError::io("empty", path, &why))
+}
+
+fn wipe(file: &mut File) -> io::Result<()> {
     let length = usize::try_from(file.metadata()?.len().min(MAX_SECRET)).unwrap_or_default();
     file.write_all(&vec![0; length])?;
     file.sync_all()

@@ -8,7 +8,7 @@
 //! | `bodies.redb` | wrapped AES-256 keys, one a task | encrypting record bodies |
 //! | `operator.phc` | Argon2id verifier | knowing the operator |
 //! | `svid-N.signer`, `svid-N.jwt` | ES256 (P-256), PKCS#8 DER | signing SVIDs, generation N |
-//! | `svid-N.crt` | X.509, DER; nothing secret | what others verify them with |
+//! | `svid-N.crt` | X.509, DER; nothing secret | what others verify them with; `.crt.new` until they are on record |
 //!
 //! A witness has a state directory of its own with nothing but `keys/witness.key` ([`WitnessKeys`]).
 //!
@@ -111,6 +111,11 @@ impl Keys {
         let path = self.dir.join(TOKEN);
         let secret = file::read(&path)?;
         Minter::new(&secret, realm).map_err(|why| KeysError::damaged(&path, &why))
+    }
+
+    /// The files of the key that signs checkpoints, and of the one that signs grants.
+    pub fn files(&self) -> [PathBuf; 2] {
+        [self.dir.join(LOG), self.dir.join(TOKEN)]
     }
 
     /// The keys of record bodies.

@@ -1,9 +1,11 @@
 //! The keys that sign SVIDs: one generation after the other, three files each.
 //!
-//! The certificate is written last, so its presence says that the other two are there. Of a
-//! generation that a crash left unfinished nothing was ever signed or published: its files are
-//! replaced. One that is over can sign nothing that anybody believes, and is wiped.
+//! A generation is made as a draft, whose certificate has another name, and counts from the moment
+//! when that is renamed: its owner does so once it is on record, so that no start finds keys that no
+//! record tells of. Of a draft that a crash left nothing was ever signed or published. A generation
+//! that is over can sign nothing that anybody believes, and is wiped.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use crate::{KeysError, file};
 const SIGNER: &str = "signer";
 const JWT: &str = "jwt";
 const CERTIFICATE: &str = "crt";
+/// The certificate of a draft.
+const DRAFT: &str = "crt.new";
 
 /// Where the keys of SVIDs are kept.
 #[derive(Clone, Debug)]
@@ -29,7 +33,7 @@ impl SvidKeys {
         Self { dir: dir.to_owned() }
     }
 
-    /// The authority of `domain` as it is on disk; empty before the first rotation, and of the
+    /// The authority of `domain` as it is on disk; empty before the first generation, and of the
     /// generations of another trust domain, which the configuration named before.
     ///
     /// Errors: a file cannot be read, or somebody else can read it; the text names it.
@@ -37,79 +41,121 @@ impl SvidKeys {
         Ok(Authority::new(domain.clone(), self.read()?))
     }
 
-    /// All that is complete, of whatever trust domain.
+    /// All that counts, of whatever trust domain.
     fn read(&self) -> Result<Vec<Arc<Generation>>, KeysError> {
         let open = |number: u64| {
             let path = self.path(number, CERTIFICATE);
             let kept = Kept {
-                signer: file::read(&self.path(number, SIGNER))?,
-                jwt: file::read(&self.path(number, JWT))?,
+                signer: file::read(&self.signer(number))?,
+                jwt: file::read(&self.jwt(number))?,
                 certificate: file::read(&path)?.to_vec(),
             };
             let opened = Generation::open(number, &kept);
             opened.map(Arc::new).map_err(|why| KeysError::damaged(&path, &why))
         };
-        self.numbers()?.into_iter().map(open).collect()
+        self.complete()?.into_iter().map(open).collect()
     }
 
-    /// Makes the next generation if it is due, of which the next is made after `rotation`, and
-    /// removes those that are over. What comes back is what is on disk then.
+    /// Makes the next generation, of which the next is made after `rotation`, and writes it down as
+    /// a draft in place of earlier ones. It counts once it is [kept](Self::keep).
     ///
     /// Errors: the disk refuses.
-    pub fn rotate(
+    pub fn draft(
         &self,
         domain: &TrustDomain,
         rotation: Duration,
         now: Timestamp,
         entropy: &dyn Entropy,
-    ) -> Result<Authority, KeysError> {
-        if self.load(domain)?.is_due(now) {
-            let number = self.numbers()?.last().map_or(1, |last| last + 1);
-            let kept = Generation::draw(number, domain, rotation, now, entropy)?;
-            self.write(number, &kept)?;
+    ) -> Result<Generation, KeysError> {
+        let known = self.known()?;
+        let number = known.last_key_value().map_or(1, |(last, _)| last + 1);
+        let kept = Generation::draw(number, domain, rotation, now, entropy)?;
+        if let Err(why) = self.write(number, &kept) {
+            // Best effort: what is left of it is the next draft's to remove.
+            drop(self.remove(number));
+            return Err(why);
         }
-        let (over, left): (Vec<_>, Vec<_>) =
-            self.read()?.into_iter().partition(|generation| generation.is_over(now));
-        for generation in over {
-            self.remove(generation.number())?;
+        // Now that a later one has taken over the count.
+        for (earlier, complete) in known {
+            if !complete {
+                self.remove(earlier)?;
+            }
         }
-        Ok(Authority::new(domain.clone(), left))
+        let opened = Generation::open(number, &kept);
+        opened.map_err(|why| KeysError::damaged(&self.path(number, DRAFT), &why))
     }
 
     fn write(&self, number: u64, kept: &Kept) -> Result<(), KeysError> {
-        let parts = [(SIGNER, &*kept.signer), (JWT, &*kept.jwt), (CERTIFICATE, &kept.certificate)];
-        for (kind, content) in parts {
-            let path = self.path(number, kind);
-            file::remove(&path)?;
-            file::create(&path, content)?;
+        let parts = [(SIGNER, &*kept.signer), (JWT, &*kept.jwt), (DRAFT, &kept.certificate)];
+        parts.into_iter().try_for_each(|(kind, part)| file::create(&self.path(number, kind), part))
+    }
+
+    /// From now on draft `number` counts, also after a restart.
+    ///
+    /// Errors: the disk refuses, or there is no such draft.
+    pub fn keep(&self, number: u64) -> Result<(), KeysError> {
+        file::replace_by(&self.path(number, CERTIFICATE), &self.path(number, DRAFT))
+    }
+
+    /// Removes the generations that are over at `now`.
+    ///
+    /// Errors: the disk refuses.
+    pub fn sweep(&self, now: Timestamp) -> Result<(), KeysError> {
+        let mut over = self.read()?.into_iter().filter(|generation| generation.is_over(now));
+        over.try_for_each(|generation| self.remove(generation.number()))
+    }
+
+    /// Takes back every generation there is, of whatever trust domain. None of them counts again,
+    /// also after a crash; each leaves an empty file until the next draft, so that its number is not
+    /// used twice. It needs no room on the disk.
+    ///
+    /// Errors: the disk refuses; the text names the file to remove by hand.
+    pub fn withdraw(&self) -> Result<(), KeysError> {
+        for number in self.complete()? {
+            file::remove(&self.path(number, CERTIFICATE))?;
+            file::remove(&self.jwt(number))?;
+            file::empty(&self.signer(number))?;
         }
         Ok(())
     }
 
     /// The certificate first: without it the rest is nothing.
     fn remove(&self, number: u64) -> Result<(), KeysError> {
-        [CERTIFICATE, JWT, SIGNER]
+        [CERTIFICATE, DRAFT, JWT, SIGNER]
             .into_iter()
             .try_for_each(|kind| file::remove(&self.path(number, kind)))
     }
 
-    /// The numbers of the generations that are complete, in order.
-    fn numbers(&self) -> Result<Vec<u64>, KeysError> {
+    /// The numbers of all generations of which there is a file, and whether each counts.
+    fn known(&self) -> Result<BTreeMap<u64, bool>, KeysError> {
         let failed = |why| KeysError::io("read the folder", &self.dir, &why);
-        let mut numbers = Vec::new();
+        let mut known = BTreeMap::new();
         for entry in fs::read_dir(&self.dir).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            let number = name.to_str().and_then(|name| {
-                name.strip_prefix("svid-")?
-                    .strip_suffix(CERTIFICATE)?
-                    .strip_suffix('.')?
-                    .parse()
-                    .ok()
-            });
-            numbers.extend::<Option<u64>>(number);
+            let parts = name.to_str().and_then(|name| name.strip_prefix("svid-")?.split_once('.'));
+            if let Some((number, kind)) = parts
+                && let Ok(number) = number.parse()
+            {
+                *known.entry(number).or_default() |= kind == CERTIFICATE;
+            }
         }
-        numbers.sort_unstable();
-        Ok(numbers)
+        Ok(known)
+    }
+
+    /// The numbers of the generations that count, in order.
+    fn complete(&self) -> Result<Vec<u64>, KeysError> {
+        let known = self.known()?.into_iter();
+        Ok(known.filter_map(|(number, complete)| complete.then_some(number)).collect())
+    }
+
+    /// The file of the key that signs certificates in generation `number`.
+    pub fn signer(&self, number: u64) -> PathBuf {
+        self.path(number, SIGNER)
+    }
+
+    /// The file of the key that signs tokens in generation `number`.
+    pub fn jwt(&self, number: u64) -> PathBuf {
+        self.path(number, JWT)
     }
 
     fn path(&self, number: u64, kind: &str) -> PathBuf {
@@ -147,8 +193,15 @@ mod tests {
             self.keys.load(&trust_domain("remit.test").unwrap()).unwrap()
         }
 
-        fn rotate(&self, now: Timestamp) -> Authority {
-            self.keys.rotate(&trust_domain("remit.test").unwrap(), DAY, now, &self.entropy).unwrap()
+        fn draft(&self, domain: &str, now: Timestamp) -> Generation {
+            let domain = trust_domain(domain).unwrap();
+            self.keys.draft(&domain, DAY, now, &self.entropy).unwrap()
+        }
+
+        fn make(&self, now: Timestamp) -> u64 {
+            let number = self.draft("remit.test", now).number();
+            self.keys.keep(number).unwrap();
+            number
         }
 
         fn names(&self) -> Vec<String> {
@@ -165,24 +218,54 @@ mod tests {
     }
 
     #[test]
-    fn generations_come_when_they_are_due_and_go_when_they_are_over() {
+    fn generations_come_and_go_when_they_are_over() {
         let place = Place::new();
         assert!(place.load().generations().is_empty());
-        assert_eq!(numbers(&place.rotate(NOW)), [1]);
-        assert_eq!(numbers(&place.rotate(NOW)), [1], "nothing was due");
-        assert_eq!(numbers(&place.rotate(NOW.after(DAY))), [1, 2]);
-        assert_eq!(numbers(&place.load()), [1, 2], "also after a restart");
-        assert_eq!(numbers(&place.rotate(NOW.after(DAY * 2))), [2, 3]);
-        let names = place.names();
-        assert_eq!(names.len(), 6, "{names:?}");
-        assert!(!names.iter().any(|name| name.starts_with("svid-1.")), "{names:?}");
-        assert_eq!(numbers(&place.rotate(NOW.after(DAY * 20))), [4], "numbers are not used twice");
+        assert_eq!((place.make(NOW), place.make(NOW.after(DAY))), (1, 2));
+        assert_eq!(numbers(&place.load()), [1, 2]);
+        place.keys.sweep(NOW.after(DAY)).unwrap();
+        assert_eq!(numbers(&place.load()), [1, 2], "none is over");
+        place.keys.sweep(NOW.after(DAY * 2)).unwrap();
+        assert_eq!(place.names(), ["svid-2.crt", "svid-2.jwt", "svid-2.signer"]);
+        assert_eq!(numbers(&place.load()), [2]);
+    }
+
+    #[test]
+    fn a_draft_counts_once_it_is_kept_and_its_number_is_not_used_again() {
+        let place = Place::new();
+        place.make(NOW);
+        assert_eq!(place.draft("remit.test", NOW).number(), 2);
+        assert_eq!(numbers(&place.load()), [1], "a start does not find it");
+        assert_eq!(place.draft("remit.test", NOW).number(), 3);
+        assert!(
+            !place.names().iter().any(|name| name.starts_with("svid-2.")),
+            "its files are gone"
+        );
+        assert!(place.keys.keep(2).is_err());
+        place.keys.keep(3).unwrap();
+        assert_eq!(numbers(&place.load()), [1, 3]);
+    }
+
+    #[test]
+    fn what_was_taken_back_does_not_come_back() {
+        let place = Place::new();
+        place.make(NOW);
+        place.make(NOW);
+        let secret = fs::read(place.keys.signer(2)).unwrap();
+        place.keys.withdraw().unwrap();
+        assert!(place.load().generations().is_empty());
+        for name in place.names() {
+            let left = fs::read(place.dir.path().join(&name)).unwrap();
+            assert!(left.is_empty() && !secret.is_empty(), "{name} still holds something");
+        }
+        assert_eq!(place.make(NOW), 3);
+        assert_eq!(place.names(), ["svid-3.crt", "svid-3.jwt", "svid-3.signer"]);
     }
 
     #[test]
     fn keys_are_closed_to_others_and_refused_when_they_are_not() {
         let place = Place::new();
-        place.rotate(NOW);
+        place.make(NOW);
         for name in place.names() {
             let path = place.dir.path().join(&name);
             assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
@@ -196,25 +279,26 @@ mod tests {
     #[test]
     fn what_a_crash_left_unfinished_is_made_anew() {
         let place = Place::new();
-        place.rotate(NOW);
+        place.make(NOW);
         for name in ["svid-2.signer", "svid-2.jwt"] {
             file::create(&place.dir.path().join(name), b"half").unwrap();
         }
         assert_eq!(numbers(&place.load()), [1]);
-        assert_eq!(numbers(&place.rotate(NOW.after(DAY))), [1, 2]);
+        assert_eq!(place.make(NOW.after(DAY)), 3);
+        assert_eq!(numbers(&place.load()), [1, 3]);
     }
 
     #[test]
     fn a_trust_domain_of_another_name_starts_with_keys_of_its_own() {
         let place = Place::new();
-        place.rotate(NOW);
+        place.make(NOW);
         let other = trust_domain("other.test").unwrap();
-        let empty = place.keys.load(&other).unwrap();
-        assert!(empty.generations().is_empty());
-        let rotated = place.keys.rotate(&other, DAY, NOW, &place.entropy).unwrap();
-        assert_eq!(numbers(&rotated), [2]);
+        let load = || place.keys.load(&other).unwrap();
+        assert!(load().generations().is_empty());
+        place.keys.keep(place.draft("other.test", NOW).number()).unwrap();
+        assert_eq!(numbers(&load()), [2]);
         assert_eq!(numbers(&place.load()), [1], "the old ones stay for a change of mind");
-        place.keys.rotate(&other, DAY, NOW.after(DAY * 2), &place.entropy).unwrap();
+        place.keys.sweep(NOW.after(DAY * 2)).unwrap();
         assert!(place.load().generations().is_empty(), "until they are over");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It is served on the state directory's Unix socket, where the kernel names the peer. A peer may
 //! look at states, open tasks that its own user may open, and *stop* things; whatever widens
-//! (approve, admit, thaw, read bodies, erase) needs an [`Operator`](auth::Operator): a session
+//! (approve, admit, thaw, read bodies, erase, rotate keys) needs an [`Operator`](auth::Operator): a session
 //! made with the passphrase, or a peer under another user id that the configuration names.
 //!
 //! *Absences:* no rule lives here; each handler parses, calls one verb and renders.
@@ -10,6 +10,7 @@
 pub mod auth;
 mod error;
 mod holds;
+mod keys;
 mod ledger;
 pub mod metrics;
 mod status;
@@ -25,6 +26,7 @@ use remit_engine::Engine;
 
 pub use crate::auth::{Authority, Passphrases, Peer, Sessions};
 pub use crate::error::{Failure, in_words};
+pub use crate::keys::SigningKeys;
 
 /// How the witnesses of the log are, for its status.
 pub trait Witnesses: std::fmt::Debug + Send + Sync {
@@ -45,6 +47,8 @@ pub struct Door {
     pub setup: wire::Setup,
     /// Who cosigns its log.
     pub witnesses: Arc<dyn Witnesses>,
+    /// What it signs with.
+    pub keys: Arc<dyn SigningKeys>,
 }
 
 /// The operator API for the Unix socket. Every request must carry a [`Peer`] as connect info.
@@ -69,6 +73,8 @@ pub fn router(door: Door) -> Router {
         .route("/v1/holds/{hold}", get(holds::show))
         .route("/v1/holds/{hold}/approve", post(holds::approve))
         .route("/v1/holds/{hold}/deny", post(holds::deny))
+        .route("/v1/keys", get(keys::list))
+        .route("/v1/keys/svid/rotate", post(keys::rotate))
         .route("/v1/ledger/entries/{index}", get(ledger::show))
         .route("/v1/ledger/export", get(ledger::export))
         .route("/v1/ledger/proofs/{index}", get(ledger::prove))

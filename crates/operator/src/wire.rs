@@ -100,6 +100,51 @@ pub struct Status {
     pub witnesses: Vec<Witness>,
 }
 
+/// A key that Remit signs with; nothing of it is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Its name in records: `log`, `token`, `svid-3`. The two keys of a generation share theirs.
+    pub name: String,
+    /// What it signs: `checkpoints`, `grants`, `x509-svids`, `jwt-svids`.
+    pub signs: String,
+    /// `Ed25519` or `ES256`.
+    pub algorithm: String,
+    /// How others know it: for checkpoints the key id in the verifier key, for tokens the `kid`, for
+    /// certificates the SHA-256 of the signing certificate.
+    pub id: String,
+    /// When it was made, where that is known.
+    pub made: Option<Timestamp>,
+    /// From when on it signs, where it does not sign for as long as it is there.
+    pub signs_from: Option<Timestamp>,
+    /// Until when it signs; `None` as long as no other is made.
+    pub signs_until: Option<Timestamp>,
+    /// When another one is made by itself.
+    pub next_made: Option<Timestamp>,
+    /// Until when what it signed can be good.
+    pub good_until: Option<Timestamp>,
+    /// Where it is kept.
+    pub file: String,
+}
+
+/// `POST /v1/keys/svid/rotate`
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotate {
+    /// Whether the old keys are no longer to be believed.
+    pub compromised: bool,
+}
+
+/// What became of that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotated {
+    /// The new keys.
+    pub made: String,
+    /// When they begin to sign.
+    pub signs_from: Timestamp,
+    /// The old keys that are no longer believed.
+    pub withdrawn: Vec<String>,
+}
+
 /// A witness of the log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Witness {

@@ -34,6 +34,13 @@ impl Authority {
         &self.domain
     }
 
+    /// The same authority with `generation`, too.
+    #[must_use]
+    pub fn with(&self, generation: Arc<Generation>) -> Self {
+        let generations = self.generations.iter().map(Arc::clone).chain([generation]);
+        Self::new(self.domain.clone(), generations)
+    }
+
     /// All generations, also those that are over.
     pub fn generations(&self) -> &[Arc<Generation>] {
         &self.generations
@@ -41,7 +48,7 @@ impl Authority {
 
     /// Whether a new generation has to be made at `now`.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.alive(now).last().is_none_or(|newest| newest.is_old(now))
+        self.alive(now).last().is_none_or(|newest| now >= newest.next_is_due())
     }
 
     /// The generations whose SVIDs are believed at `now`: those in the bundle.
@@ -53,8 +60,7 @@ impl Authority {
     /// know. Where none of those lasts that long, the newest of all: the first one of a trust domain
     /// has no predecessor, and one that nobody replaced in time must not cut SVIDs short.
     fn signing(&self, until: Timestamp, now: Timestamp) -> Result<&Generation, SvidError> {
-        let known =
-            |generation: &&Arc<Generation>| generation.signs(now) && generation.ends >= until;
+        let known = |it: &&Arc<Generation>| now >= it.takes_over() && it.ends >= until;
         let signing = self.alive(now).filter(known).last().or_else(|| self.alive(now).last());
         signing.map(Arc::as_ref).ok_or(SvidError::NoKey)
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use remit_jose::SigningKey;
-use remit_model::{Entropy, Timestamp};
+use remit_model::{Digest, Entropy, Timestamp};
 use rustls_pki_types::CertificateDer;
 use spiffe::TrustDomain;
 use zeroize::Zeroizing;
@@ -100,6 +100,21 @@ impl Generation {
         &self.domain
     }
 
+    /// The SHA-256 of its signing certificate in hex, as others name certificates.
+    pub fn certificate_id(&self) -> String {
+        Digest::of(&self.certificate).to_string()
+    }
+
+    /// The `kid` of its key for JWT-SVIDs: the thumbprint (RFC 7638).
+    pub fn kid(&self) -> &str {
+        self.jwt.id()
+    }
+
+    /// When it was made.
+    pub fn made(&self) -> Timestamp {
+        self.made
+    }
+
     /// When it ends, and with it all that it signed.
     pub fn ends(&self) -> Timestamp {
         self.ends
@@ -114,14 +129,15 @@ impl Generation {
         self.ends.since(self.made)
     }
 
-    /// Whether it has been in the bundle for long enough to sign.
-    pub(crate) fn signs(&self, now: Timestamp) -> bool {
-        now >= self.made.after(self.life() / 8)
+    /// From when on it has been in the bundle for long enough to sign; the only one there is signs
+    /// before that.
+    pub fn takes_over(&self) -> Timestamp {
+        self.made.after(self.life() / 8)
     }
 
-    /// Whether the next one is due.
-    pub(crate) fn is_old(&self, now: Timestamp) -> bool {
-        now >= self.made.after(self.life() / 2)
+    /// When the next one is due.
+    pub fn next_is_due(&self) -> Timestamp {
+        self.made.after(self.life() / 2)
     }
 
     /// How often whoever polls the bundle has to, so as to know a generation before it signs.

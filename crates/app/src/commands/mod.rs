@@ -7,6 +7,7 @@ mod doctor;
 mod hold;
 mod import;
 mod init;
+mod keys;
 mod policy;
 mod reconcile;
 mod status;
@@ -81,6 +82,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Approve(id) => hold::answer(&context, &id.hold, "approve", out).await?,
         Command::Deny(id) => hold::answer(&context, &id.hold, "deny", out).await?,
         Command::Svid(args) => svid::run(&context, args, out).await?,
+        Command::Keys(args) => keys::run(&context, args, out).await?,
         Command::Policy(args) => return policy::run(&context, args, out).await,
         Command::Audit(args) => return audit::run(&context, args, out).await,
         // Not the state directory of a log, so not the default of one.

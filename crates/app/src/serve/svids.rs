@@ -1,12 +1,16 @@
 //! The keys of SVIDs while Remit runs: replaced in time and on record.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use remit_engine::Engine;
-use remit_keys::SvidKeys;
-use remit_spiffe::{Authority, TrustDomain};
+use remit_engine::approve::Actor;
+use remit_keys::{KeysError, SvidKeys};
+use remit_operator::Failure;
+use remit_spiffe::{Authority, Generation, TrustDomain};
 use tokio::sync::watch;
 
 use crate::environment::SystemEntropy;
@@ -32,6 +36,8 @@ pub(crate) struct Svids {
     keys: SvidKeys,
     engine: Arc<Engine>,
     rotation: Mutex<Duration>,
+    /// Held by whoever changes the keys.
+    turning: tokio::sync::Mutex<()>,
     authority: watch::Sender<Arc<Authority>>,
 }
 
@@ -47,7 +53,8 @@ impl Svids {
         engine: Arc<Engine>,
     ) -> Result<Arc<Self>, Fail> {
         let (authority, _) = watch::channel(Arc::new(keys.load(domain)?));
-        let svids = Self { keys, engine, rotation: Mutex::new(rotation), authority };
+        let (rotation, turning) = (Mutex::new(rotation), tokio::sync::Mutex::default());
+        let svids = Self { keys, engine, rotation, turning, authority };
         if let Err(why) = svids.turn().await {
             tracing::warn!(%why, "the keys of SVIDs could not be made yet");
         }
@@ -81,32 +88,128 @@ impl Svids {
         }
     }
 
-    /// Makes the next generation if it is due, and lets go of those that are over. A new one is on
-    /// record before anybody hears of it.
+    /// Makes the next generation if it is due, and lets go of those that are over.
     async fn turn(&self) -> Result<(), Fail> {
+        let _turning = self.turning.lock().await;
         let now = self.engine.now();
-        let before = Arc::clone(&self.authority.borrow());
-        let over = before.generations().iter().any(|generation| generation.is_over(now));
-        if !over && !before.is_due(now) {
-            return Ok(());
+        if self.authority.borrow().is_due(now) {
+            let made = self.make(None).await?;
+            self.add(made);
         }
-        let (keys, domain) = (self.keys.clone(), before.domain().clone());
-        let rotation = *self.rotation.lock().unwrap_or_else(PoisonError::into_inner);
-        let rotated = tokio::task::spawn_blocking(move || {
-            keys.rotate(&domain, rotation, now, &SystemEntropy)
-        });
-        let rotated = rotated.await.map_err(|why| Fail::new(why.to_string()))??;
-        let newest = |authority: &Authority| {
-            authority
-                .generations()
-                .last()
-                .map(|generation| (generation.number(), generation.ends()))
-        };
-        if let Some((number, ends)) = newest(&rotated).filter(|it| newest(&before) != Some(*it)) {
-            self.engine.key_made(&format!("svid-{number}")).await?;
-            tracing::info!(number, %ends, "new keys sign SVIDs soon");
+        if self.generations().iter().any(|generation| generation.is_over(now)) {
+            self.on_disk(move |keys| keys.sweep(now)).await?;
+            let left = self.generations().into_iter().filter(|it| !it.is_over(now));
+            self.publish(Authority::new(self.domain(), left));
         }
-        self.authority.send_replace(Arc::new(rotated));
         Ok(())
     }
+
+    /// Makes the next generation at once because `actor` wants it, beside those there are.
+    ///
+    /// Errors: the newest does not sign yet, or the new one could not be made; nothing has changed.
+    pub(crate) async fn rotate(&self, actor: &Actor) -> Result<Arc<Generation>, Failure> {
+        let _turning = self.turning.lock().await;
+        let now = self.engine.now();
+        // So that a bundle never holds more of them than a verifier should have to read.
+        if let Some(newest) = self.generations().last().filter(|it| now < it.takes_over()) {
+            return Err(Failure::new(
+                StatusCode::CONFLICT,
+                format!(
+                    "svid-{} was made at {} and takes over at {}: wait for that, or use \
+                     --compromised if no key there is can be trusted",
+                    newest.number(),
+                    newest.made(),
+                    newest.takes_over()
+                ),
+            ));
+        }
+        let made = self.make(Some(actor)).await.map_err(|why| {
+            unavailable(&format_args!("no new keys were made, the old ones go on: {why}"))
+        })?;
+        self.add(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// Takes all generations back because `actor` says that they are compromised, and makes a new one
+    /// in their place. What they signed is believed no more, whatever else fails.
+    ///
+    /// Errors: something of it failed; the text says what is left to do.
+    pub(crate) async fn replace(
+        &self,
+        actor: &Actor,
+    ) -> Result<(Arc<Generation>, Vec<String>), Failure> {
+        let _turning = self.turning.lock().await;
+        let old: Vec<String> =
+            self.generations().iter().map(|old| format!("svid-{}", old.number())).collect();
+        let replaced = async {
+            // First, so that no crash brings them back.
+            self.on_disk(SvidKeys::withdraw).await?;
+            self.engine.keys_withdrawn(&old, actor).await?;
+            self.make(Some(actor)).await
+        };
+        let replaced = replaced.await;
+        let left = replaced.as_ref().ok().map(Arc::clone);
+        self.publish(Authority::new(self.domain(), left));
+        tracing::warn!(?old, actor = actor.name, "keys of SVIDs were taken back");
+        replaced.map(|made| (made, old)).map_err(|why| {
+            unavailable(&format_args!(
+                "the old keys are believed no more, but not all was done: {why}; new keys are made \
+                 and recorded as soon as that is possible, look with `remit keys list`"
+            ))
+        })
+    }
+
+    /// Makes the next generation. It is on record before its files count and before anybody hears
+    /// of it.
+    async fn make(&self, actor: Option<&Actor>) -> Result<Arc<Generation>, Fail> {
+        let (domain, now) = (self.domain(), self.engine.now());
+        let rotation = *self.rotation.lock().unwrap_or_else(PoisonError::into_inner);
+        let draft =
+            self.on_disk(move |keys| keys.draft(&domain, rotation, now, &SystemEntropy)).await?;
+        let (number, certificate) = (draft.number(), draft.certificate_id());
+        let ids = BTreeMap::from([("certificate", certificate.as_str()), ("jwt", draft.kid())]);
+        self.engine.key_made(&format!("svid-{number}"), &ids, actor).await?;
+        self.on_disk(move |keys| keys.keep(number)).await?;
+        tracing::info!(number, ends = %draft.ends(), "new keys of SVIDs");
+        Ok(Arc::new(draft))
+    }
+
+    /// Off the event loop: it writes and syncs.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&SvidKeys) -> Result<T, KeysError> + Send + 'static,
+    ) -> Result<T, Fail> {
+        let keys = self.keys.clone();
+        let acted = tokio::task::spawn_blocking(move || act(&keys)).await;
+        Ok(acted.map_err(|why| Fail::new(why.to_string()))??)
+    }
+
+    fn add(&self, made: Arc<Generation>) {
+        self.authority.send_modify(|authority| *authority = Arc::new(authority.with(made)));
+    }
+
+    fn publish(&self, authority: Authority) {
+        self.authority.send_replace(Arc::new(authority));
+    }
+
+    fn domain(&self) -> TrustDomain {
+        self.authority.borrow().domain().clone()
+    }
+
+    /// All generations in use, in order.
+    pub(crate) fn generations(&self) -> Vec<Arc<Generation>> {
+        self.authority.borrow().generations().to_vec()
+    }
+
+    /// The files of generation `number`: of the key that signs certificates, and of the other.
+    pub(crate) fn files(&self, number: u64) -> [PathBuf; 2] {
+        [self.keys.signer(number), self.keys.jwt(number)]
+    }
 }
+
+fn unavailable(why: &dyn std::fmt::Display) -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ async fn the_socket_itself_refuses_who_has_no_operators_session() {
     talk.end().await;
 }
 
-async fn knock(stand: &Stand, path: &str, token: &str, body: &str) -> u16 {
+pub(crate) async fn knock(stand: &Stand, path: &str, token: &str, body: &str) -> u16 {
     let socket = stand.state().join("remit.sock");
     let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
     let length = body.len();

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod handshakes;
+mod rotated;
 mod runs;
 mod selectors;
 

@@ -1,5 +1,6 @@
 //! Which process may appear as which run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use remit_engine::identify::MAX_RUNS;
@@ -8,7 +9,7 @@ use remit_model::task::CloseReason;
 use remit_model::{TaskId, Workload};
 use remit_ports::Kind;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, operator};
 
 fn runs(bench: &Bench, uid: u32) -> Vec<TaskId> {
     let identities = bench.engine.identify(&Workload::of_user(uid));
@@ -52,8 +53,22 @@ async fn a_process_has_a_bounded_number_of_runs_and_the_last_ones_count() {
 #[tokio::test]
 async fn a_new_key_is_on_record_before_anybody_hears_of_it() {
     let bench = Bench::new().await;
-    bench.engine.key_made("svid-1").await.unwrap();
-    let last = bench.ledger.entries().pop().unwrap().entry;
-    assert_eq!((last.kind, last.clear.what.as_str()), (Kind::Key, "made"));
-    assert!(last.commitments.contains_key("key"));
+    let ids = BTreeMap::from([("jwt", "abc")]);
+    bench.engine.key_made("svid-1", &ids, None).await.unwrap();
+    let last = bench.ledger.entries().pop().unwrap();
+    assert_eq!((last.entry.kind, last.entry.clear.what.as_str()), (Kind::Key, "made"));
+    let body = last.body.unwrap();
+    assert_eq!((body["key"].as_str(), body["ids"].as_str()), (r#""svid-1""#, r#"{"jwt":"abc"}"#));
+}
+
+#[tokio::test]
+async fn that_a_key_was_taken_back_is_recorded_on_a_full_disk() {
+    let bench = Bench::new().await;
+    bench.ledger.set_full(true);
+    assert!(bench.engine.key_made("svid-2", &BTreeMap::new(), None).await.is_err());
+    bench.engine.keys_withdrawn(&["svid-1".to_owned()], &operator()).await.unwrap();
+    let last = bench.ledger.entries().pop().unwrap();
+    assert_eq!((last.entry.kind, last.entry.clear.what.as_str()), (Kind::Key, "withdrawn"));
+    assert_eq!(last.entry.clear.actor.as_deref(), Some("olga"));
+    assert_eq!(last.body.unwrap()["keys"], r#"["svid-1"]"#);
 }

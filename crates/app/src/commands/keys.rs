@@ -1,0 +1,58 @@
+//! `remit keys …`
+
+use remit_model::Timestamp;
+use remit_operator::wire::{Key, Rotate, Rotated};
+
+use super::{Context, moment};
+use crate::cli;
+use crate::fail::Fail;
+use crate::out::Out;
+
+/// Runs one of the commands of keys.
+pub(crate) async fn run(context: &Context, args: cli::Keys, out: &mut Out) -> Result<(), Fail> {
+    match args {
+        cli::Keys::List => {
+            let keys: Vec<Key> = context.client().get("/v1/keys").await?;
+            out.say(&keys, |keys| keys.iter().map(show).collect::<Vec<_>>().join("\n"))
+        }
+        cli::Keys::Rotate { which: cli::Rotatable::Svid, compromised } => {
+            let client = context.operator().await?;
+            let asked = Rotate { compromised };
+            let rotated: Rotated = client.post("/v1/keys/svid/rotate", &asked).await?;
+            out.say(&rotated, words)
+        }
+    }
+}
+
+fn show(key: &Key) -> String {
+    let at = |what: &str, at: Option<Timestamp>| at.map(|at| format!("{what} {}", moment(at)));
+    let times = [
+        at("made", key.made),
+        at("signs from", key.signs_from),
+        at("signs until", key.signs_until),
+        at("next made", key.next_made),
+        at("good until", key.good_until),
+    ];
+    let times: Vec<_> = times.into_iter().flatten().collect();
+    let times = if times.is_empty() { "never replaced".to_owned() } else { times.join(", ") };
+    format!(
+        "{:<8} {:<11} {:<7} {}\n         {times}\n         {}",
+        key.name, key.signs, key.algorithm, key.id, key.file
+    )
+}
+
+fn words(rotated: &Rotated) -> String {
+    let Rotated { made, signs_from, withdrawn } = rotated;
+    if withdrawn.is_empty() {
+        return format!(
+            "made {made}: it signs from {} on; what the keys before it signed stays good until it \
+             runs out",
+            moment(*signs_from)
+        );
+    }
+    format!(
+        "made {made}: it signs at once; {} are believed no more, by others as soon as they have the \
+         new bundle",
+        withdrawn.join(" and ")
+    )
+}

@@ -1,0 +1,43 @@
+//! The keys that Remit signs with, at the operator's door: looking, and replacing.
+
+use std::fmt;
+
+use axum::Json;
+use axum::extract::State;
+use remit_engine::approve::Actor;
+use remit_ports::BoxFuture;
+
+use crate::auth::Operator;
+use crate::{Door, Failure, wire};
+
+/// The keys that Remit signs with.
+pub trait SigningKeys: fmt::Debug + Send + Sync {
+    /// Each of them; nothing secret.
+    ///
+    /// Errors: Remit is ending.
+    fn list(&self) -> Result<Vec<wire::Key>, Failure>;
+
+    /// Makes new keys for SVIDs because `actor` wants it: beside the old ones, or in their place if
+    /// those are compromised. It goes on if nobody waits for it.
+    ///
+    /// Errors: they could not be made; the text says what is left to do.
+    fn rotate(
+        &self,
+        actor: Actor,
+        compromised: bool,
+    ) -> BoxFuture<'_, Result<wire::Rotated, Failure>>;
+}
+
+/// `GET /v1/keys`: ids, times and files, as anyone may know them.
+pub(crate) async fn list(State(door): State<Door>) -> Result<Json<Vec<wire::Key>>, Failure> {
+    door.keys.list().map(Json)
+}
+
+/// `POST /v1/keys/svid/rotate`
+pub(crate) async fn rotate(
+    State(door): State<Door>,
+    Operator(actor): Operator,
+    Json(asked): Json<wire::Rotate>,
+) -> Result<Json<wire::Rotated>, Failure> {
+    door.keys.rotate(actor, asked.compromised).await.map(Json)
+}
