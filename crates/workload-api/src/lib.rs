@@ -5,7 +5,7 @@
 //! out lives minutes; a stream brings the next one in time, and at once when tasks open or close or
 //! keys rotate. A process that is no agent gets `PermissionDenied` and nothing else.
 //!
-//! The messages are written by hand ([`message`]) and not generated: they are fourteen small
+//! The messages are written by hand (`message.rs`) and not generated: they are fourteen small
 //! structures of a stable standard, and so nobody needs a protobuf compiler to build Remit. Likewise
 //! the methods are one `match` on the path, over `tonic`'s framing and `hyper`'s HTTP/2.
 //!
