@@ -50,7 +50,7 @@ impl Maker {
     /// Makes room until there is twice as much as wanted, so that it is not asked for at once again.
     pub(crate) fn grow(&self) {
         loop {
-            let last = {
+            let (last, is_spare) = {
                 let mut queue = self.shared.queue();
                 if queue.failed.is_some() || queue.space.is_ample() {
                     queue.disk = DiskRoom::Enough;
@@ -58,9 +58,9 @@ impl Maker {
                     self.shared.grown.notify_waiters();
                     return;
                 }
-                last(&queue)
+                (last(&queue), queue.spare.is_some())
             };
-            if let Err(why) = self.step(last) {
+            if let Err(why) = self.step(last, is_spare) {
                 let tried = self.doors.clock.monotonic();
                 self.shared.queue().disk = DiskRoom::Full { tried, again: false };
                 self.shared.grown.notify_waiters();
@@ -76,11 +76,9 @@ impl Maker {
     }
 
     /// A chunk more, in the last segment or in a new one; on a nearly full disk in the last.
-    fn step(&self, last: Spare) -> io::Result<()> {
+    fn step(&self, last: Spare, is_spare: bool) -> io::Result<()> {
         let chunk = self.config.chunk.max(1);
-        if last.end.saturating_add(chunk) <= self.config.segment
-            || self.shared.queue().spare.is_some()
-        {
+        if is_spare || last.end.saturating_add(chunk) <= self.config.segment {
             return self.extend(last, chunk);
         }
         match self.follow(last.number.saturating_add(1), chunk) {
