@@ -2,8 +2,9 @@
 //!
 //! A client is a registered agent, and its assertion a token that is meant for this issuer alone,
 //! good for minutes, used once: signed with the agent's registered key (`private_key_jwt`), or a
-//! JWT-SVID (`spiffe_jwt`, draft-ietf-oauth-spiffe-client-auth), which somebody else has verified. What is remembered of those that were used ends with the process, so
-//! one that was made before the process started is not believed either.
+//! JWT-SVID (`spiffe_jwt`, draft-ietf-oauth-spiffe-client-auth), which somebody else has verified.
+//! What is remembered of those that were used ends with the process, so one that was made before the
+//! process started is not believed either.
 
 use std::fmt;
 use std::sync::Arc;
