@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use spiffe::{SpiffeId, WorkloadApiClient};
 
+use super::bound::stand;
 use super::holder::Holder;
 use super::{JWT_BEARER, call, post};
-use crate::drift::read_note;
 use crate::peers::Changing;
 use crate::stand::{PATIENCE, Plan, Stand};
 use crate::wire::{Answer, Request, get};
@@ -27,14 +27,7 @@ struct Desk {
 
 impl Desk {
     async fn open(plan: Plan) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let notes = Changing::new(folder.path(), &json!([read_note("Reads a note.")]));
-        let command = notes.command();
-        let plan = plan
-            .stdio("notes", &command.iter().map(String::as_str).collect::<Vec<_>>(), "")
-            .template("reading", &["notes/*"], "");
-        let state = folder.path().join("state");
-        let stand = Stand::up(&plan, folder, state).await;
+        let (stand, notes) = stand(plan).await;
         let issuer = format!("http://{}", stand.address());
         let socket = format!("unix://{}", stand.state().join("workload.sock").display());
         let client = WorkloadApiClient::connect_to(socket).await.unwrap();
