@@ -35,8 +35,8 @@ impl Eras {
         Self { stand: Stand::up(&plan, folder, state).await, old, _new: new }
     }
 
-    /// Checks how many entries of a kind the ledger has about `tool`; the last may be published a
-    /// little later.
+    /// Checks how many entries of a kind the ledger has about `tool`; an outcome may be
+    /// recorded a little after the answer.
     async fn have(&self, kind: &str, tool: &str, wanted: usize) {
         let mut found = 0;
         for _ in 0..20 {

@@ -17,9 +17,7 @@ async fn reconcile(stand: &Stand, notes: &Changing) -> (bool, Value) {
 }
 
 async fn compare(stand: &Stand, notes: &Changing) -> Ran {
-    // Only what is under a checkpoint is compared.
-    let published = |status: &Value| status["entries"] == status["published"];
-    stand.until("everything is published", &["status"], published).await;
+    stand.all_published().await;
     let journal = notes.journal();
     let journal = journal.to_str().unwrap();
     let args = ["audit", "reconcile", "--upstream", journal, "--server", "notes", "--json"];

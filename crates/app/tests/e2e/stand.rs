@@ -349,8 +349,9 @@ impl Stand {
         self.remit(&[args, &["--json"]].concat()).await.json()
     }
 
-    /// The entries of the ledger, as far as they are published.
+    /// The entries of the ledger: all there are, once they are published.
     pub(crate) async fn entries(&self) -> Vec<Value> {
+        self.all_published().await;
         let export = self.remit(&["audit", "export", "--format", "jsonl"]).await;
         assert!(export.ok, "{}", export.said());
         export.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -383,6 +384,12 @@ impl Stand {
         let opened =
             self.ask(&["task", "open", "--template", template, "--purpose", purpose]).await;
         Grant::of(&opened)
+    }
+
+    /// Waits until the checkpoint covers every entry: an export, a proof and a comparison have no more.
+    pub(crate) async fn all_published(&self) {
+        let published = |status: &Value| status["entries"] == status["published"];
+        self.until("everything is published", &["status"], published).await;
     }
 
     /// Asks again until `holds` says yes.

@@ -44,17 +44,11 @@ fn nonce(answer: &Answer) -> Value {
 
 /// What the record of the one call there was says in the clear of how the caller held its grant.
 async fn possession(stand: &Stand) -> String {
-    // An export has what is published, and that takes a moment.
-    for _ in 0..100 {
-        let entries = stand.entries().await;
-        let mut decisions = entries.iter().filter(|entry| entry["kind"] == "decision");
-        if let Some(decision) = decisions.next() {
-            assert!(decisions.next().is_none(), "one call was made");
-            return decision["clear"]["possession"].as_str().unwrap().to_owned();
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("no decision is published");
+    let entries = stand.entries().await;
+    let mut decisions = entries.iter().filter(|entry| entry["kind"] == "decision");
+    let decision = decisions.next().expect("a call was made");
+    assert!(decisions.next().is_none(), "one call was made");
+    decision["clear"]["possession"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
