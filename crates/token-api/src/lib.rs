@@ -13,10 +13,10 @@
 mod details;
 mod failure;
 mod form;
+mod grants;
 mod metadata;
 mod request;
 mod state;
-mod token;
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ pub fn router(desk: Desk) -> Router {
         .route(&format!("{resource}/mcp/{{server}}"), get(metadata::server))
         .route(JWKS, get(metadata::keys))
         .route(AUTHORIZE, get(metadata::no_people))
-        .route(TOKEN, post(token::grant))
+        .route(TOKEN, post(grants::grant))
         .route(INTROSPECT, post(state::introspect))
         .route(REVOKE, post(state::revoke))
         .with_state(desk)

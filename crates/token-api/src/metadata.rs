@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::details::TYPE;
 use crate::failure::{Failure, document};
-use crate::{AUTHORIZE, INTROSPECT, JWKS, REVOKE, TOKEN};
+use crate::{AUTHORIZE, INTROSPECT, JWKS, REVOKE, TOKEN, grants};
 
 /// The algorithms of assertions and proofs.
 const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
@@ -32,7 +32,7 @@ pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
             "revocation_endpoint": at(REVOKE),
             "jwks_uri": at(JWKS),
             "response_types_supported": [],
-            "grant_types_supported": ["client_credentials"],
+            "grant_types_supported": grants::TYPES,
             "token_endpoint_auth_methods_supported": methods,
             "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "introspection_endpoint_auth_methods_supported": methods,

@@ -22,22 +22,33 @@ const SVID: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 /// The header of proofs (RFC 9449 section 4.1).
 const PROOF: HeaderName = HeaderName::from_static("dpop");
 
-/// Reads a request to `path` below the issuer and believes its client.
-///
-/// Errors: it is none, or the client is not believed, which is counted.
-pub(crate) async fn believed(
-    desk: &Desk,
-    path: &str,
-    request: Request<Body>,
-) -> Result<(Client, Form), Failure> {
-    let headers = request.headers().clone();
-    let form = Form::read(request).await?;
-    let client = client(desk, path, (&headers, &form)).inspect_err(|why| {
-        if why.is_about_the_client() {
-            desk.engine.counters.unauthenticated.add();
-        }
-    })?;
-    Ok((client, form))
+/// What came: parameters, and the headers beside them.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The parameters.
+    pub(crate) form: Form,
+    headers: HeaderMap,
+}
+
+impl Asked {
+    /// Reads a request.
+    ///
+    /// Errors: as [`Form::read`].
+    pub(crate) async fn read(request: Request<Body>) -> Result<Self, Failure> {
+        let headers = request.headers().clone();
+        Ok(Self { form: Form::read(request).await?, headers })
+    }
+
+    /// Believes the client that sent it to `path` below the issuer.
+    ///
+    /// Errors: the client is not believed, which is counted.
+    pub(crate) fn client(&self, desk: &Desk, path: &str) -> Result<Client, Failure> {
+        client(desk, path, (&self.headers, &self.form)).inspect_err(|why| {
+            if why.is_about_the_client() {
+                desk.engine.counters.unauthenticated.add();
+            }
+        })
+    }
 }
 
 fn client(

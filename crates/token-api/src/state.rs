@@ -11,7 +11,7 @@ use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, document};
-use crate::request::{answer, believed};
+use crate::request::{Asked, answer};
 use crate::{Desk, INTROSPECT, REVOKE, details};
 
 /// When to try again what could not be written down.
@@ -24,8 +24,9 @@ pub(crate) async fn introspect(State(desk): State<Desk>, request: Request<Body>)
 }
 
 async fn look(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<String>), Failure> {
-    let (client, form) = believed(desk, INTROSPECT, request).await?;
-    let found = desk.engine.in_use(form.need("token")?, &client.agent);
+    let asked = Asked::read(request).await?;
+    let client = asked.client(desk, INTROSPECT)?;
+    let found = desk.engine.in_use(asked.form.need("token")?, &client.agent);
     let Some((grant, task)) = found else {
         return Ok((document(StatusCode::OK, &json!({ "active": false })), client.nonce));
     };
@@ -55,10 +56,11 @@ pub(crate) async fn revoke(State(desk): State<Desk>, request: Request<Body>) -> 
 }
 
 async fn end(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<String>), Failure> {
-    let (client, form) = believed(desk, REVOKE, request).await?;
+    let asked = Asked::read(request).await?;
+    let client = asked.client(desk, REVOKE)?;
     let given_back = desk
         .engine
-        .give_back(form.need("token")?, &client.agent)
+        .give_back(asked.form.need("token")?, &client.agent)
         .map_err(|why| Failure::new("unauthorized_client", why))?;
     if let Some(closing) = given_back
         && let Err(why) = closing.recorded().await

@@ -1,0 +1,72 @@
+//! `POST /oauth/token`: the grant types, one file each.
+
+mod client_credentials;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{Request, StatusCode};
+use remit_engine::Engine;
+use remit_engine::open::Holding;
+use remit_model::{ServerName, Task};
+use serde_json::json;
+
+use crate::Desk;
+use crate::details;
+use crate::failure::{Failure, document};
+use crate::form::Form;
+use crate::request::{Asked, answer};
+
+/// The grant types there are, for the metadata.
+pub(crate) const TYPES: [&str; 1] = [client_credentials::TYPE];
+
+/// What a request is answered with, and the nonce for the client's next proof.
+type Granted = Result<(Response, Option<String>), Failure>;
+
+/// Answers a request for a token by its grant type.
+pub(crate) async fn grant(State(desk): State<Desk>, request: Request<Body>) -> Response {
+    let answered = granted(&desk, request).await;
+    answer(&desk.engine, answered)
+}
+
+async fn granted(desk: &Desk, request: Request<Body>) -> Granted {
+    let asked = Asked::read(request).await?;
+    if asked.form.get("scope").is_some() {
+        let why = "scopes are not used here: say in `authorization_details` what the task is";
+        return Err(Failure::new("invalid_scope", why));
+    }
+    if asked.form.need("grant_type")? == client_credentials::TYPE {
+        return client_credentials::granted(desk, &asked).await;
+    }
+    let why = format!("expected the grant type {}", TYPES.map(|it| format!("`{it}`")).join(" or "));
+    Err(Failure::new("unsupported_grant_type", why))
+}
+
+/// The answer with a grant for `task` (RFC 6749 section 5.1), and what was granted (RFC 9396).
+fn granted_for(engine: &Engine, task: &Task, token: &str, holding: &Holding) -> Response {
+    let body = json!({
+        "access_token": token,
+        "token_type": holding.token_type(),
+        "expires_in": engine.grant_lives(task).as_secs(),
+        "authorization_details": details::granted(task),
+    });
+    document(StatusCode::OK, &body)
+}
+
+/// The one server that the grant is for, or all (RFC 8707).
+fn resource(engine: &Engine, form: &Form) -> Result<Option<ServerName>, Failure> {
+    let Some(resource) = form.get("resource") else { return Ok(None) };
+    let realm = engine.minter().realm();
+    let known = |server: &ServerName| engine.settings().servers.contains_key(server);
+    match realm.part(resource) {
+        Some(None) => Ok(None),
+        Some(Some(server)) if known(&server) => Ok(Some(server)),
+        _ => Err(Failure::new(
+            "invalid_target",
+            format!(
+                "expected the resource `{}`, or that and the name of a server after a `/`",
+                realm.audience()
+            ),
+        )),
+    }
+}
