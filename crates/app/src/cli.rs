@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use remit_jose::Thumbprint;
-use remit_model::{HoldId as Id, ServerName, TaskId};
+use remit_model::{AgentName, HoldId as Id, ServerName, TaskId};
 
 /// Runtime identity governance for autonomous agents.
 ///
@@ -50,6 +50,9 @@ pub(crate) enum Command {
     Status,
     /// Look for what is wrong or could be better
     Doctor,
+    /// Look at agents; suspend, resume and retire them
+    #[command(subcommand)]
+    Agent(Agent),
     /// Open, look at, stop and end tasks
     #[command(subcommand)]
     Task(Task),
@@ -244,6 +247,32 @@ pub(crate) enum Tool {
         /// `server/tool`
         tool: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// List them: who answers for each, and how each stands
+    List,
+    /// Show one
+    Show {
+        /// Its name
+        agent: AgentName,
+    },
+    /// Let an agent do nothing any more, and end its tasks
+    Suspend(Stand),
+    /// Let a suspended agent act again (operator)
+    Resume(Stand),
+    /// End an agent for ever: its tasks end, its name is used up (operator)
+    Retire(Stand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stand {
+    /// Its name
+    pub(crate) agent: AgentName,
+    /// Why, for the record
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -320,6 +320,15 @@ impl Config {
                 )));
             }
         }
+        for agent in self.agents.iter() {
+            let known = |name: &AgentName| self.agents.iter().any(|other| other.name == *name);
+            if let Some(name) = agent.hands_to.iter().find(|name| !known(name)) {
+                return Err(Fail::new(format!(
+                    "agent `{}` hands to `{name}`, which is not an [[agent]]",
+                    agent.name
+                )));
+            }
+        }
         self.svid.check()?;
         self.check_witnesses()?;
         for template in &self.templates {
@@ -361,7 +370,7 @@ impl Config {
 
     /// What the engine needs of it.
     pub(crate) fn settings(&self) -> Settings {
-        let agents = self.agents.iter().map(|a| (a.name.clone(), Arc::new(a.clone()))).collect();
+        let agents = self.agents.iter().cloned().collect();
         let templates =
             self.templates.iter().map(|t| (t.name.clone(), Arc::new(t.template()))).collect();
         let servers = self.servers.iter().map(|s| (s.name.clone(), s.overrides())).collect();

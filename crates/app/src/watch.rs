@@ -188,7 +188,7 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
         tracing::warn!("servers were added or removed; that takes effect at the next start");
     }
     engine.reload_policies(sources).await?;
-    engine.reload_settings(settings);
+    engine.reload_settings(&settings);
     followers.cosigning.configure(&config.witnesses);
     followers.svids.configure(config.svid.rotate.0);
     Ok(())

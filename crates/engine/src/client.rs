@@ -5,7 +5,7 @@ use std::sync::Arc;
 use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
-use remit_model::{AgentName, Task, Timestamp};
+use remit_model::{AgentName, Lifecycle, Task, Timestamp};
 use remit_spiffe::{Authority, SvidError, agent_of};
 use remit_token::{Assertion, AssertionError, Grant, ProofError, Request};
 
@@ -65,6 +65,9 @@ pub enum ClientError {
     /// It is a JWT-SVID of an agent that is not there, or not any more.
     #[error("the JWT-SVID's agent is not in the configuration: add an [[agent]] of its name")]
     Unknown,
+    /// It is an agent that may not act.
+    #[error("the agent is {0}: an operator can say more (`remit agent show`)")]
+    Stopped(Lifecycle),
     /// Its proof is not believed.
     #[error(transparent)]
     Proof(#[from] ProofError),
@@ -97,10 +100,23 @@ impl Engine {
         if shown.client_id.is_some_and(|name| !is_it(name)) {
             return Err(ClientError::Id);
         }
+        self.acts(assertion.client())?;
         let agent = self.assertions.spend(assertion, now)?;
         let spent = proof.map(|proof| self.proofs.spend(&proof, now)).transpose()?;
         let key = spent.as_ref().map(|spent| spent.key);
         Ok(Client { agent, method, key, nonce: spent.and_then(|spent| spent.nonce) })
+    }
+
+    /// Whether there is such an agent, and it may act.
+    fn acts(&self, agent: &AgentName) -> Result<(), ClientError> {
+        let settings = self.settings.load();
+        match settings.agents.find(agent) {
+            Some(found) if found.standing.lifecycle != Lifecycle::Active => {
+                Err(ClientError::Stopped(found.standing.lifecycle))
+            }
+            Some(found) if found.agent.is_some() => Ok(()),
+            _ => Err(ClientError::Unknown),
+        }
     }
 
     /// An assertion that a client signed itself.
@@ -120,11 +136,8 @@ impl Engine {
     ) -> Result<(Assertion, String), ClientError> {
         let svid = authority.verify_jwt(text, self.minter.realm().issuer(), now)?;
         let agent = agent_of(&svid.id).ok_or(ClientError::NoAgent)?;
-        let settings = self.settings.load();
-        if !settings.agents.contains_key(&agent) {
-            return Err(ClientError::Unknown);
-        }
-        let lifetime = settings.svid_lifetime;
+        self.acts(&agent)?;
+        let lifetime = self.settings.load().svid_lifetime;
         let assertion = self.assertions.check_svid(agent, &svid.claims, lifetime, now)?;
         Ok((assertion, svid.id.to_string()))
     }

@@ -39,7 +39,7 @@ impl From<CommitError> for ContainError {
 /// A change that has taken effect. Its record may still be on its way to disk, and what is told as
 /// done must be there first: a restart knows only what is on record.
 #[derive(Debug)]
-pub struct InForce(Result<Accepted, LedgerError>);
+pub struct InForce(pub(crate) Result<Accepted, LedgerError>);
 
 impl InForce {
     /// Waits until it is on record too.
@@ -95,6 +95,7 @@ impl Engine {
     /// Closes every task whose deadline or idle limit has passed, and records the stops that could
     /// not be recorded when they were made.
     pub fn expire(&self) {
+        self.follow_standing();
         let now = self.now();
         for cell in self.cells() {
             let caught_up = {

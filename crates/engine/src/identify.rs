@@ -38,7 +38,7 @@ impl Engine {
     /// and one that is frozen, closing or closed to nobody any more.
     pub fn identify(&self, workload: &Workload) -> Vec<Identity> {
         let settings = self.settings();
-        let fitting = settings.agents.values().filter(|it| it.is(workload, settings.own_uid));
+        let fitting = settings.agents.active().filter(|it| it.is(workload, settings.own_uid));
         let mut identities: Vec<_> =
             fitting.map(|agent| Identity { agent: Arc::clone(agent), runs: Vec::new() }).collect();
         if identities.is_empty() {
@@ -72,6 +72,6 @@ impl Engine {
     /// Whether what a process of user `uid` executes has to be read to tell which agent it is.
     pub fn asks_for_digest(&self, uid: u32) -> bool {
         let settings = self.settings();
-        settings.agents.values().any(|it| it.runs_as(uid, settings.own_uid) && it.asks_for_digest())
+        settings.agents.active().any(|it| it.runs_as(uid, settings.own_uid) && it.asks_for_digest())
     }
 }

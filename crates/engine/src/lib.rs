@@ -1,8 +1,8 @@
 //! The verbs: one file for each thing Remit does.
 //!
 //! [`call`] is the walk of a governed call; everything else exists so that its answer is right:
-//! tasks are [`open`]ed, [`contain`]ed and [`approve`]d, the catalogue is [`discover`]ed, the
-//! policy set [`reload`]ed, and after a crash all of it is [`recover`]ed from the ledger.
+//! tasks are [`open`]ed, [`contain`]ed and [`approve`]d, agents have a [`lifecycle`], the catalogue
+//! is [`discover`]ed, the policy set [`reload`]ed, and after a crash all of it is [`recover`]ed from the ledger.
 //!
 //! *Absences:* no verb knows an adapter or a wire format; a surface parses, calls one verb and
 //! renders. No lock is held across a wait.
@@ -20,10 +20,12 @@ pub mod erase;
 mod frame;
 pub mod identify;
 mod key;
+pub mod lifecycle;
 pub mod list;
 pub mod open;
 pub mod prompt;
 pub mod recover;
+pub mod registry;
 pub mod reload;
 pub mod settings;
 mod walking;
@@ -36,12 +38,13 @@ use arc_swap::ArcSwap;
 use remit_model::{
     Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
 };
-use remit_ports::{BodyKeys, Discovery, Ledger, Store, Upstream};
+use remit_ports::{BodyKeys, Discovery, Draft, Ledger, Store, Upstream};
 use remit_token::{Assertions, Minter, Presented, Proofs, TokenError, Verifier};
 use tokio::sync::broadcast;
 
 pub use crate::cell::TaskCell;
 pub use crate::counters::Counters;
+pub use crate::registry::Registry;
 pub use crate::settings::{Settings, Template};
 pub use crate::walking::Walking;
 pub use crate::world::World;
@@ -105,8 +108,11 @@ pub struct Engine {
     pub(crate) proofs: Proofs,
     /// Assertions of clients that were used. Written by `client`.
     pub(crate) assertions: Assertions,
-    /// Written by `reload`; read at each call.
+    /// Written by `reload` and `lifecycle`; read at each call.
     pub(crate) settings: ArcSwap<Settings>,
+    /// Records of agents' stops that the ledger did not take yet, in order. Held by `lifecycle`
+    /// while it changes how an agent stands.
+    pub(crate) owed: Mutex<Vec<Draft>>,
     /// Written by `discover` and `reload` while they hold `world_writer`; read at each call.
     pub(crate) world: ArcSwap<World>,
     pub(crate) world_writer: tokio::sync::Mutex<()>,
@@ -160,10 +166,10 @@ impl Engine {
     }
 
     /// The caller that works on `task`; `None` if there is no such task or its agent is no longer
-    /// registered. For surfaces that know the peer of the connection.
+    /// registered. One that was stopped is still told so: its task has ended, and a refusal says it. For surfaces that know the peer of the connection.
     pub fn caller(&self, task: &TaskId, door: Door) -> Option<Caller> {
         let cell = self.cell(task)?;
-        let agent = self.settings.load().agents.get(cell.agent()).cloned()?;
+        let agent = self.settings.load().agents.find(cell.agent())?.agent.cloned()?;
         let attestation = cell.attestation().clone();
         let possession = Possession::Connection;
         Some(Caller { agent, task: task.clone(), attestation, door, possession })

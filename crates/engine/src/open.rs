@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
-use remit_model::task::Charter;
+use remit_model::task::{Charter, CloseReason};
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Possession, Refusal, ServerName,
-    Task, TaskId, ToolRule, ToolScope, Workload,
+    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Lifecycle, Possession, Refusal,
+    ServerName, Task, TaskId, ToolRule, ToolScope, Workload,
 };
 use remit_policy::{Verdict, decide};
 use remit_ports::{KeyError, Kind, Subject};
@@ -16,7 +16,7 @@ use remit_token::Terms;
 use serde::Deserialize;
 
 use crate::frame::Scene;
-use crate::{Caller, Change, Engine, Template, draft};
+use crate::{Caller, Change, Engine, Settings, Template, draft};
 
 /// Who opens a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,6 +211,10 @@ impl Engine {
                 "agent",
                 "more than one agent may open this template; name one with --agent",
             )),
+            (None, _) if let Some((name, lifecycle)) = stopped(&settings, template, wanted) => {
+                let text = format!("agent `{name}` is {lifecycle}, so nothing is opened for it");
+                Err(no("agent", text))
+            }
             (None, _) => Err(no(
                 "agent",
                 format!(
@@ -270,6 +274,18 @@ impl Engine {
         })
     }
 
+    /// Whoever stops an agent ends the tasks that are there then. One that comes after that ends here.
+    fn still_acts(&self, task: &Task) -> Result<(), Refusal> {
+        let agent = &task.charter.agent;
+        let lifecycle = self.settings.load().agents.lifecycle(agent);
+        if lifecycle == Lifecycle::Active {
+            return Ok(());
+        }
+        // If it cannot be closed, somebody else did.
+        drop(self.close(task.id(), CloseReason::Revoked, "remit"));
+        Err(no("agent", format!("agent `{agent}` was {lifecycle} meanwhile")))
+    }
+
     /// Asks the policy, makes the task's key, records the task and waits until that is durable.
     async fn admit(
         &self,
@@ -315,8 +331,20 @@ impl Engine {
         let accepted = self.ports.ledger.append(record).map_err(|why| failed(why.to_string()))?;
         accepted.durable().await.map_err(|why| failed(why.to_string()))?;
         self.insert(task.clone());
-        Ok(())
+        self.still_acts(task)
     }
+}
+
+/// The agent that would come into question, were it active.
+fn stopped<'a>(
+    settings: &Settings,
+    template: &'a Template,
+    wanted: Option<&AgentName>,
+) -> Option<(&'a AgentName, Lifecycle)> {
+    let mut asked = template.may_open.iter().filter(|name| wanted.is_none_or(|it| it == *name));
+    let (Some(name), None) = (asked.next(), asked.next()) else { return None };
+    let lifecycle = settings.agents.lifecycle(name);
+    (lifecycle != Lifecycle::Active).then_some((name, lifecycle))
 }
 
 fn no(check: &str, text: impl Into<String>) -> Refusal {

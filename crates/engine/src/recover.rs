@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, RwLock};
 use arc_swap::ArcSwap;
 use remit_catalogue::{Catalogue, Change as CatalogueChange};
 use remit_model::task::{Charter, Event};
-use remit_model::{HoldId, Task, TaskId};
+use remit_model::{AgentName, HoldId, Lifecycle, Standing, Task, TaskId};
 use remit_policy::{LoadError, Source};
-use remit_ports::{Kind, LedgerError, Outcome, Projection, Replayed, Room, StoreError};
+use remit_ports::{Entry, Kind, LedgerError, Outcome, Projection, Replayed, Room, StoreError};
 use remit_token::{Assertions, Minter, Proofs};
 use tokio::sync::broadcast;
 
@@ -51,6 +51,7 @@ struct Fold {
     catalogue: Catalogue,
     open_calls: BTreeMap<u64, TaskId>,
     holds: BTreeMap<HoldId, Held>,
+    standing: BTreeMap<AgentName, Standing>,
     /// Tasks whose erasure is on record.
     erased: Vec<TaskId>,
     broken: Option<StartError>,
@@ -76,6 +77,7 @@ impl Fold {
         Self {
             position: projection.position,
             holds: holds.collect(),
+            standing: projection.standing.into_iter().collect(),
             catalogue,
             open_calls: projection.open_calls.into_iter().collect(),
             tasks,
@@ -103,6 +105,9 @@ impl Fold {
             let change: CatalogueChange =
                 serde_json::from_str(change).map_err(|why| why.to_string())?;
             self.catalogue.apply(&change);
+        }
+        if entry.kind == Kind::Agent {
+            return self.stand(&entry);
         }
         let Some(id) = entry.task else { return Ok(()) };
         if entry.kind == Kind::Task && entry.clear.what == "opened" {
@@ -161,6 +166,20 @@ impl Fold {
         self.tasks.insert(id, next);
         Ok(())
     }
+
+    /// How an agent stands after a record of it. What does not follow upon how it stood is what a
+    /// projection knew already.
+    fn stand(&mut self, entry: &Entry) -> Result<(), String> {
+        let agent = entry.clear.agent.as_deref().ok_or("it names no agent")?;
+        let agent: AgentName = agent.parse().map_err(|why| format!("{why}"))?;
+        let to =
+            Lifecycle::of_word(&entry.clear.what).ok_or("it does not say what became of it")?;
+        let stands = self.standing.get(&agent).copied().unwrap_or_default().lifecycle;
+        if let Ok(lifecycle) = stands.change(to) {
+            self.standing.insert(agent, Standing { lifecycle, since: entry.wall });
+        }
+        Ok(())
+    }
 }
 
 impl Engine {
@@ -176,6 +195,8 @@ impl Engine {
         let fold = replay(&ports)?;
         finish_erasures(&ports, &fold.erased);
         let groups = settings.group_names();
+        let agents = settings.agents.standing_as(fold.standing);
+        let settings = Settings { agents, ..settings };
         let catalogue = Arc::new(fold.catalogue);
         let world = World::compile(Arc::new(sources), catalogue, &groups)?;
         let cells = fold.tasks.into_values().map(|task| {
@@ -188,6 +209,7 @@ impl Engine {
             assertions: Assertions::new(minter.realm().issuer(), ports.clock.now()),
             minter,
             settings: ArcSwap::from_pointee(settings),
+            owed: Mutex::default(),
             world: ArcSwap::from_pointee(world),
             world_writer: tokio::sync::Mutex::new(()),
             offers: ArcSwap::default(),
@@ -273,10 +295,11 @@ impl Engine {
         let tasks = changed.iter().map(|(_, task)| task.clone()).collect();
         let open_calls = self.calls_open().iter().map(|(at, task)| (*at, task.clone())).collect();
         let holds = self.held().iter().map(|(hold, held)| (hold.clone(), held.index)).collect();
+        let standing = self.settings.load().agents.standing().clone().into_iter().collect();
         // What was in memory may not have been on disk yet, and the log is the truth.
         self.ports.ledger.sync().map_err(|why| not_written(&why))?;
         let projection =
-            Projection { position, tasks, catalogue: Some(catalogue), open_calls, holds };
+            Projection { position, tasks, catalogue: Some(catalogue), open_calls, holds, standing };
         self.ports.store.save(&projection)?;
         for (cell, task) in &changed {
             cell.saved(task);

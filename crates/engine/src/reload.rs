@@ -52,9 +52,14 @@ impl Engine {
         self.world.rcu(|world| World { refused: refused.clone(), ..World::clone(world) });
     }
 
-    /// Replaces the settings. Running tasks keep the remit they were opened with.
-    pub fn reload_settings(&self, settings: Settings) {
-        self.settings.store(Arc::new(settings));
+    /// Replaces the settings. Running tasks keep the remit they were opened with, and agents stand as
+    /// they stood.
+    pub fn reload_settings(&self, settings: &Settings) {
+        self.settings.rcu(|old| {
+            let settings = settings.clone();
+            let agents = settings.agents.standing_as(old.agents.standing().clone());
+            Settings { agents, ..settings }
+        });
         self.announce(Change::Agents);
     }
 }

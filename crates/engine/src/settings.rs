@@ -7,9 +7,10 @@ use std::time::Duration;
 use remit_catalogue::Overrides;
 use remit_jose::KeySet;
 use remit_model::{
-    Agent, AgentName, Budget, Confidentiality, Limit, Remit, ServerName, Timestamp, ToolRule,
-    ToolScope,
+    AgentName, Budget, Confidentiality, Limit, Remit, ServerName, Timestamp, ToolRule, ToolScope,
 };
+
+use crate::Registry;
 
 /// A task template: what somebody allows in advance.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ pub struct Settings {
     /// This node's name in the records.
     pub node: String,
     /// The registered agents.
-    pub agents: BTreeMap<AgentName, Arc<Agent>>,
+    pub agents: Registry,
     /// The templates.
     pub templates: BTreeMap<String, Arc<Template>>,
     /// Approver group → names of its members.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::text::text_type;
 use crate::time::Timestamp;
 use crate::workload::{Selector, Workload};
@@ -49,6 +50,31 @@ pub enum Autonomy {
     SelfStarting,
 }
 
+impl fmt::Display for Autonomy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Supervised => "supervised",
+            Self::SelfStarting => "self-starting",
+        })
+    }
+}
+
+/// What an agent is made of, as whoever answers for it says. Each part may be left out; what is said
+/// stands in every question, so that policies can ask for it and records name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Composition {
+    /// The model, by the id its provider gives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// SHA-256 of its instructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Digest>,
+    /// SHA-256 of the list of tools it was built with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toolset: Option<Digest>,
+}
+
 /// A registered non-human identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +92,12 @@ pub struct Agent {
     /// The trust zone it runs in.
     #[serde(default)]
     pub zone: Option<String>,
+    /// What it is made of.
+    #[serde(default, skip_serializing_if = "Composition::is_unsaid")]
+    pub composition: Composition,
+    /// The agents to which it may hand on what it was given to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hands_to: Vec<AgentName>,
     /// User ids whose processes are this agent; empty, and no selector names one: the user Remit
     /// runs as.
     #[serde(default)]
@@ -75,7 +107,29 @@ pub struct Agent {
     pub selectors: Vec<Selector>,
 }
 
+impl Composition {
+    /// Whether nothing is said of it.
+    pub fn is_unsaid(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Agent {
+    /// An agent of which no more is known than who it is and who answers for it.
+    pub fn new(name: AgentName, owner: impl Into<String>) -> Self {
+        Self {
+            name,
+            owner: owner.into(),
+            purpose: String::new(),
+            autonomy: Autonomy::default(),
+            zone: None,
+            composition: Composition::default(),
+            hands_to: Vec::new(),
+            uids: Vec::new(),
+            selectors: Vec::new(),
+        }
+    }
+
     /// Whether processes of user `uid` may be this agent, where Remit itself runs as `own_uid`.
     pub fn runs_as(&self, uid: u32, own_uid: u32) -> bool {
         let mut selected = self.selected_uids().peekable();
@@ -173,13 +227,9 @@ mod tests {
     #[test]
     fn a_process_is_an_agent_if_user_and_all_selectors_fit() {
         let agent = |uids: &[u32], selectors: &[&str]| Agent {
-            name: "bot".parse().unwrap(),
-            owner: "ops".to_owned(),
-            purpose: String::new(),
-            autonomy: Autonomy::Supervised,
-            zone: None,
             uids: uids.to_vec(),
             selectors: selectors.iter().map(|text| text.parse().unwrap()).collect(),
+            ..Agent::new("bot".parse().unwrap(), "ops")
         };
         let process = Workload { gid: Some(20), ..Workload::of_user(1000) };
         for (uids, selectors, own, expected) in [

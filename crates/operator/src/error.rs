@@ -11,6 +11,7 @@ use remit_engine::approve::ApproveError;
 use remit_engine::contain::ContainError;
 use remit_engine::discover::DiscoverError;
 use remit_engine::erase::EraseError;
+use remit_engine::lifecycle::StandingError;
 use remit_engine::prompt::PromptError;
 use remit_model::{Class, Refusal};
 use remit_ports::LedgerError;
@@ -107,6 +108,17 @@ impl From<ContainError> for Failure {
             ContainError::NoTask(_) => Self::missing(why),
             ContainError::State(_) => Self::new(StatusCode::CONFLICT, why),
             ContainError::Ledger(why) => why.into(),
+        }
+    }
+}
+
+impl From<StandingError> for Failure {
+    fn from(why: StandingError) -> Self {
+        match why {
+            StandingError::NoAgent(_) => Self::missing(why),
+            StandingError::State(..) => Self::new(StatusCode::CONFLICT, why),
+            StandingError::Reason => Self::bad(why),
+            StandingError::Ledger(why) => why.into(),
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! It is served on the state directory's Unix socket, where the kernel names the peer. A peer may
 //! look at states, open tasks that its own user may open, and *stop* things; whatever widens
-//! (approve, admit, thaw, read bodies, erase, rotate keys) needs an [`Operator`](auth::Operator): a session
+//! (approve, admit, thaw, resume or retire an agent, read bodies, erase, rotate keys) needs an [`Operator`](auth::Operator): a session
 //! made with the passphrase, or a peer under another user id that the configuration names.
 //!
 //! *Absences:* no rule lives here; each handler parses, calls one verb and renders.
 
+mod agents;
 pub mod auth;
 mod error;
 mod holds;
@@ -57,6 +58,11 @@ pub fn router(door: Door) -> Router {
         .route("/v1/login", post(auth::login))
         .route("/v1/whoami", get(auth::who))
         .route("/v1/status", get(status::json))
+        .route("/v1/agents", get(agents::list))
+        .route("/v1/agents/{agent}", get(agents::show))
+        .route("/v1/agents/{agent}/suspend", post(agents::suspend))
+        .route("/v1/agents/{agent}/resume", post(agents::resume))
+        .route("/v1/agents/{agent}/retire", post(agents::retire))
         .route("/v1/tasks", get(tasks::list).post(tasks::open))
         .route("/v1/tasks/{task}", get(tasks::show))
         .route("/v1/tasks/{task}/freeze", post(tasks::freeze))

@@ -1,7 +1,7 @@
 //! The JSON of the operator API, for both ends of the socket.
 
 use remit_jose::Thumbprint;
-use remit_model::{HoldId, Label, Refusal, Spent, TaskId, Timestamp, Tool};
+use remit_model::{AgentName, HoldId, Label, Lifecycle, Refusal, Spent, TaskId, Timestamp, Tool};
 use remit_ports::Entry;
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,50 @@ pub struct Status {
     pub servers: Vec<Server>,
     /// The witnesses of the log.
     pub witnesses: Vec<Witness>,
+}
+
+/// `GET /v1/agents/{agent}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Its name.
+    pub name: AgentName,
+    /// Its SPIFFE ID.
+    pub spiffe_id: String,
+    /// How it stands.
+    pub lifecycle: Lifecycle,
+    /// Since when; nothing, if it was active ever since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// What is configured of it; nothing, if the ledger alone knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured: Option<remit_model::Agent>,
+    /// The templates that name it in `may_open`.
+    pub templates: Vec<String>,
+    /// The thumbprints of the keys by which it is known at the token endpoint.
+    pub keys: Vec<Thumbprint>,
+    /// Its tasks that have not ended.
+    pub tasks: usize,
+}
+
+/// `POST /v1/agents/{agent}/suspend`, `…/resume` and `…/retire`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Why {
+    /// Why, for the record.
+    pub reason: Option<String>,
+}
+
+/// How an agent stands now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stood {
+    /// Which.
+    pub agent: AgentName,
+    /// How.
+    pub lifecycle: Lifecycle,
+    /// Its tasks, which end with that.
+    pub ended: Vec<TaskId>,
+    /// Whether it is on disk too.
+    pub recorded: bool,
 }
 
 /// A key that Remit signs with; nothing of it is secret.

@@ -4,9 +4,8 @@
 //! recorded question can be decided again after the catalogue has moved on.
 
 use cedar_policy::{Entity, EntityUid};
-use remit_model::agent::Autonomy;
 use remit_model::question::{Asked, Call};
-use remit_model::{Operation, Question, Resource, ResourceKind};
+use remit_model::{Digest, Operation, Question, Resource, ResourceKind};
 
 use crate::names::{Names, TOOLS, uid};
 use crate::native::{self, Pair, Value, reference, text};
@@ -38,16 +37,17 @@ pub(crate) fn principal(names: &Names, question: &Question) -> (Corner, Entity) 
         uid(&names.agent, agent.name.as_str()),
         std::iter::once(team).chain(zone.clone()).collect(),
     );
-    let autonomy = match agent.autonomy {
-        Autonomy::Supervised => "supervised",
-        Autonomy::SelfStarting => "self-starting",
-    };
     let mut attributes = vec![
         ("name", text(agent.name.as_str())),
         ("owner", text(&agent.owner)),
-        ("autonomy", text(autonomy)),
+        ("autonomy", text(&agent.autonomy.to_string())),
     ];
     attributes.extend(zone.map(|zone| ("zone", reference(&zone))));
+    let made_of = &agent.composition;
+    let digest = |digest: &Digest| text(&digest.to_string());
+    attributes.extend(made_of.model.as_ref().map(|model| ("model", text(model))));
+    attributes.extend(made_of.prompt.as_ref().map(|prompt| ("prompt", digest(prompt))));
+    attributes.extend(made_of.toolset.as_ref().map(|tools| ("toolset", digest(tools))));
     let made = corner.entity(attributes);
     (corner, made)
 }

@@ -150,6 +150,9 @@ fn entity_types(groups: &BTreeSet<String>) -> Value {
         ("owner", text()),
         ("autonomy", text()),
         ("zone", optional(entity("Zone"))),
+        ("model", optional(text())),
+        ("prompt", optional(text())),
+        ("toolset", optional(text())),
     ]);
     let agent = json!({ "memberOfTypes": ["Zone", "Team"], "shape": agent });
     types.insert("Agent".to_owned(), agent);

@@ -44,6 +44,8 @@ pub enum Kind {
     Policy,
     /// A key was made, rotated or destroyed.
     Key,
+    /// An agent was suspended, resumed or retired.
+    Agent,
 }
 
 /// Another entry that caused this one.

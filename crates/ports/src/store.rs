@@ -3,7 +3,7 @@
 //! The store holds nothing that the ledger does not. It is written behind the hot path and saves
 //! the start from replaying everything; a lost store costs time, never truth.
 
-use remit_model::{HoldId, Task, TaskId};
+use remit_model::{AgentName, HoldId, Standing, Task, TaskId};
 
 /// The state of everything after the first `position` entries.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Projection {
     pub open_calls: Vec<(u64, TaskId)>,
     /// Calls held for a person, and the index of the record that holds them.
     pub holds: Vec<(HoldId, u64)>,
+    /// Agents of whom there is more to say than that they are configured, and how they stand.
+    pub standing: Vec<(AgentName, Standing)>,
 }
 
 /// Why the store failed. It is never fatal: the ledger is replayed instead.
@@ -34,7 +36,7 @@ pub struct StoreError {
 pub trait Store: Send + Sync {
     /// The newest projection; `None` if there is none or it is of another version.
     fn load(&self) -> Result<Option<Projection>, StoreError>;
-    /// Replaces position, catalogue, open calls and holds, and the given tasks; tasks not given stay.
+    /// Replaces everything but the tasks, and the given tasks; tasks not given stay.
     /// All in one transaction.
     ///
     /// Errors: nothing was replaced; the next save must give the tasks of this one too.

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use redb::{ReadableDatabase as _, TableDefinition};
-use remit_model::Task;
+use remit_model::{Lifecycle, Standing, Task, Timestamp};
 use remit_testkit::{MemoryStore, samples};
 use tempfile::TempDir;
 
@@ -33,6 +33,10 @@ fn projection(position: u64, tasks: Vec<Task>) -> Projection {
         catalogue: Some("{\"tools\":[]}".to_owned()),
         open_calls: vec![(7, samples::task_id(1))],
         holds: vec![("hld_00000000000000000000000000".parse().unwrap(), 9)],
+        standing: vec![(
+            "bot".parse().unwrap(),
+            Standing { lifecycle: Lifecycle::Retired, since: Timestamp(5) },
+        )],
     }
 }
 
@@ -57,6 +61,7 @@ fn behaves_as_the_fake_does() {
     let fake = MemoryStore::new();
     let mut bare = projection(3, vec![task(1, "A")]);
     (bare.catalogue, bare.open_calls, bare.holds) = (None, Vec::new(), Vec::new());
+    bare.standing = Vec::new();
     for step in [
         projection(2, vec![task(2, "b"), task(1, "a")]),
         bare,
@@ -131,7 +136,7 @@ fn a_damaged_file_never_gives_a_wrong_answer() {
 #[test]
 fn another_version_is_moved_aside() {
     for (name, json, says) in [
-        ("version", "2", "version 2, expected 1"),
+        ("version", "1", "version 1, expected 2"),
         ("position", "-1", "`position`"),
         ("open_calls", "[[1]]", "`open_calls`"),
     ] {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use remit_model::agent::{AttestationMethod, Autonomy};
+use remit_model::agent::AttestationMethod;
 use remit_model::question::{Asked, TaskFacts, ToolFacts};
 use remit_model::task::Charter;
 use remit_model::tool::{Known, Origin, Trust};
@@ -40,15 +40,7 @@ pub fn agent_name(name: &str) -> AgentName {
 
 /// A supervised agent called `bot`.
 pub fn agent() -> Agent {
-    Agent {
-        name: agent_name("bot"),
-        owner: "ops".to_owned(),
-        purpose: "tests".to_owned(),
-        autonomy: Autonomy::Supervised,
-        zone: None,
-        uids: Vec::new(),
-        selectors: Vec::new(),
-    }
+    Agent { purpose: "tests".to_owned(), ..Agent::new(agent_name("bot"), "ops") }
 }
 
 /// Proved by the kernel at [`NOW`].

@@ -64,6 +64,7 @@ impl From<ClientError> for Failure {
             | ClientError::Svid(_)
             | ClientError::NoAgent
             | ClientError::Unknown
+            | ClientError::Stopped(_)
             | ClientError::Id => Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED),
         }
     }

@@ -1,5 +1,6 @@
 //! One file for each group of commands: ask the running Remit, render the answer.
 
+mod agent;
 mod audit;
 mod completions;
 mod demo_server;
@@ -76,6 +77,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Mcp(args) => crate::mcp::run(&context, &args).await?,
         Command::Status => status::run(&context, out).await?,
         Command::Doctor => return doctor::run(&context, out).await,
+        Command::Agent(args) => agent::run(&context, args, out).await?,
         Command::Task(args) => task::run(&context, args, out).await?,
         Command::Tool(args) => tool::run(&context, args, out).await?,
         Command::Hold(args) => hold::run(&context, args, out).await?,

@@ -5,6 +5,7 @@
 //! directory and a running `remit serve` of its own ([`stand`]) and talks to it as its users do:
 //! through the command line, and through unmodified MCP clients ([`peers`]).
 
+mod agents;
 mod approvals;
 mod crash;
 mod demo;

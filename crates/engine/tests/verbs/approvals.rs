@@ -64,7 +64,7 @@ async fn membership_is_what_the_settings_say_now() {
     let hold = held(&bench, &caller).await;
     let mut settings = bench.engine.settings().as_ref().clone();
     settings.groups.insert("operators".into(), vec!["olga".into()]);
-    bench.engine.reload_settings(settings);
+    bench.engine.reload_settings(&settings);
     let stranger = Actor { name: "mallory".into() };
     let why = bench.engine.approve(&stranger, &hold).await.unwrap_err();
     assert!(why.to_string().contains("operators"), "{why}");

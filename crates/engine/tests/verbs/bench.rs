@@ -232,7 +232,7 @@ fn settings(budget: Budget) -> Settings {
         Overrides { owner: "operators".into(), trust_annotations: true, tools: BTreeMap::new() };
     Settings {
         node: "test".into(),
-        agents: BTreeMap::from([(agent_name("bot"), Arc::new(agent()))]),
+        agents: std::iter::once(agent()).collect(),
         templates: BTreeMap::from([("work".into(), Arc::new(template))]),
         groups: BTreeMap::from([
             ("operators".into(), vec![]),

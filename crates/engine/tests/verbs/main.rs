@@ -7,5 +7,6 @@ mod bench;
 mod containment;
 mod durability;
 mod identity;
+mod lifecycle;
 mod tools;
 mod walk;

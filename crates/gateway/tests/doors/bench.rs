@@ -255,7 +255,7 @@ fn settings() -> Settings {
     let servers = ["files", "mail", "vault"].map(|name| (server(name), overrides.clone()));
     Settings {
         node: "test".into(),
-        agents: BTreeMap::from([(agent_name("bot"), Arc::new(agent()))]),
+        agents: std::iter::once(agent()).collect(),
         templates: BTreeMap::from([("work".into(), Arc::new(template))]),
         groups: BTreeMap::from([("operators".into(), vec![])]),
         servers: BTreeMap::from(servers),

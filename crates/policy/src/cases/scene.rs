@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use remit_model::agent::{AttestationMethod, Autonomy};
+use remit_model::agent::AttestationMethod;
 use remit_model::label::MAX_SOURCES;
 use remit_model::question::{Asked, Completed, TaskFacts, ToolFacts};
 use remit_model::{
@@ -228,15 +228,7 @@ impl TaskCase {
 }
 
 fn agent() -> Result<Agent, String> {
-    Ok(Agent {
-        name: "bot".parse().map_err(|why| format!("{why}"))?,
-        owner: "team".to_owned(),
-        purpose: String::new(),
-        autonomy: Autonomy::Supervised,
-        zone: None,
-        uids: Vec::new(),
-        selectors: Vec::new(),
-    })
+    Ok(Agent::new("bot".parse().map_err(|why| format!("{why}"))?, "team"))
 }
 
 fn server(name: &str) -> Resource {
