@@ -48,9 +48,10 @@ impl CommitError {
 #[derive(Debug)]
 pub struct TaskCell {
     id: TaskId,
-    /// Whose task it is and how that was proved; never changes, so that nobody needs the lock for it.
+    /// Whose task it is, how that was proved, and whence it was handed on; never changes, so that nobody needs the lock for it.
     agent: AgentName,
     attestation: Attestation,
+    parent: Option<TaskId>,
     task: Mutex<Task>,
     /// Moves with everything that can change an answer already given; compared right before bytes
     /// are sent. Starts at the task's recorded epoch; policy changes move it too.
@@ -73,6 +74,7 @@ impl TaskCell {
             id: task.id().clone(),
             agent: task.charter.agent.clone(),
             attestation: task.charter.attestation.clone(),
+            parent: task.parent().cloned(),
             epoch: Arc::new(AtomicU64::new(task.account().epoch)),
             task: Mutex::new(task),
             stop: Mutex::new(CancellationToken::new()),
@@ -96,6 +98,11 @@ impl TaskCell {
     /// How whoever opened it proved to be that agent.
     pub fn attestation(&self) -> &Attestation {
         &self.attestation
+    }
+
+    /// The task it was handed on from.
+    pub fn parent(&self) -> Option<&TaskId> {
+        self.parent.as_ref()
     }
 
     /// Its state. Never hold this across a wait.

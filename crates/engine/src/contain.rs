@@ -56,7 +56,7 @@ impl Engine {
     /// Errors: there is no such task, or it is not open.
     pub fn freeze(&self, task: &TaskId, actor: &str) -> Result<InForce, ContainError> {
         let cell = self.known(task)?;
-        self.restrict(&cell, Event::Frozen, "frozen", actor)
+        self.restrict(&cell, &Event::Frozen, "frozen", actor)
     }
 
     /// Ends a task: it takes no more calls, open ones are cancelled, and it is closed when the
@@ -70,7 +70,7 @@ impl Engine {
         actor: &str,
     ) -> Result<InForce, ContainError> {
         let cell = self.known(task)?;
-        let closing = self.restrict(&cell, Event::Closing { reason }, "closing", actor)?;
+        let closing = self.restrict(&cell, &Event::Closing { reason }, "closing", actor)?;
         if cell.in_flight() == 0 {
             self.finish_if_closing(&cell);
         }
@@ -103,7 +103,7 @@ impl Engine {
                 cell.catch_up(self.ports.ledger.as_ref())
             };
             if caught_up.is_ok() {
-                self.finish_if_closing(&cell);
+                self.take_back(&cell);
             }
             let reason = {
                 let task = cell.lock();
@@ -125,15 +125,15 @@ impl Engine {
     fn restrict(
         &self,
         cell: &TaskCell,
-        event: Event,
+        event: &Event,
         what: &str,
         actor: &str,
     ) -> Result<InForce, ContainError> {
         let mut guard = cell.lock();
-        let next = Task::clone(&guard).apply(&event, self.now()).map_err(|refused| refused.1)?;
+        let next = Task::clone(&guard).apply(event, self.now()).map_err(|refused| refused.1)?;
         cell.stop();
         let mut record = draft::note(Kind::Restriction, self.world().pins, what);
-        record.clear.event = Some(event);
+        record.clear.event = Some(event.clone());
         record.clear.actor = Some(actor.to_owned());
         record.room = Room::Restriction;
         let ledger = self.ports.ledger.as_ref();
@@ -146,14 +146,25 @@ impl Engine {
                 Err(why.into_ledger_error())
             }
         };
+        let children: Vec<TaskId> = guard.account().handed_on.keys().cloned().collect();
         drop(guard);
         self.announce(Change::Task(cell.id().clone()));
+        for child in children {
+            // One that stands still or has ended already needs no stop.
+            match event {
+                Event::Closing { reason } => drop(self.close(&child, *reason, actor)),
+                _ => drop(self.freeze(&child, actor)),
+            }
+        }
         Ok(InForce(accepted))
     }
 
+    /// Ends a task that is closing when the last call has settled and whatever was handed on from it
+    /// has ended.
     pub(crate) fn finish_if_closing(&self, cell: &TaskCell) {
         let mut guard = cell.lock();
-        if guard.is_closed() || guard.close_reason().is_none() || cell.in_flight() > 0 {
+        let waits = cell.in_flight() > 0 || !guard.account().handed_on.is_empty();
+        if guard.is_closed() || guard.close_reason().is_none() || waits {
             return;
         }
         let mut record = draft::note(Kind::Task, self.world().pins, "closed");
@@ -162,8 +173,13 @@ impl Engine {
         if let Err(why) = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now()) {
             tracing::warn!(task = %cell.id(), %why, "the end of a task is not on record");
         }
+        let ended = guard.is_closed();
+        drop(guard);
         self.held().retain(|_, held| held.task != *cell.id());
         self.ports.upstream.release(cell.id());
+        if ended && let Some(parent) = cell.parent().and_then(|parent| self.cell(parent)) {
+            self.take_back(&parent);
+        }
     }
 
     pub(crate) fn insert(&self, task: Task) {

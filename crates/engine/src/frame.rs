@@ -98,6 +98,7 @@ fn facts(task: &Task) -> TaskFacts {
         label: account.label.clone(),
         sealed: account.sealed,
         epoch: account.epoch,
+        lineage: charter.lineage.iter().map(|ancestor| ancestor.agent.clone()).collect(),
         opened: charter.opened,
         last_used: account.last_used,
     }

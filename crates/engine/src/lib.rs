@@ -7,6 +7,7 @@
 //! *Absences:* no verb knows an adapter or a wire format; a surface parses, calls one verb and
 //! renders. No lock is held across a wait.
 
+mod admit;
 mod answered;
 pub mod approve;
 pub mod call;
@@ -18,6 +19,7 @@ pub mod discover;
 mod draft;
 pub mod erase;
 mod frame;
+pub mod hand_off;
 pub mod identify;
 mod key;
 pub mod lifecycle;

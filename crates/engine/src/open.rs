@@ -5,18 +5,15 @@ use std::time::Duration;
 
 use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
-use remit_model::task::{Charter, CloseReason};
+use remit_model::task::Charter;
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Lifecycle, Possession, Refusal,
-    ServerName, Task, TaskId, ToolRule, ToolScope, Workload,
+    Agent, AgentName, Attestation, Budget, Class, Label, Lifecycle, Possession, Refusal, Remit,
+    ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
 };
-use remit_policy::{Verdict, decide};
-use remit_ports::{KeyError, Kind, Subject};
 use remit_token::Terms;
 use serde::Deserialize;
 
-use crate::frame::Scene;
-use crate::{Caller, Change, Engine, Settings, Template, draft};
+use crate::{Engine, Settings, Template};
 
 /// Who opens a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +47,17 @@ pub struct Proposal {
     pub jkt: Option<Thumbprint>,
 }
 
+/// What narrows what there is to begin with.
+#[derive(Clone, Debug, Default)]
+pub struct Narrowing {
+    /// Only these tools.
+    pub tools: Option<Vec<ToolRule>>,
+    /// At most this much.
+    pub budget: Option<Budget>,
+    /// At most this long, in seconds.
+    pub seconds: Option<u64>,
+}
+
 /// Whose a grant is to be.
 #[derive(Clone, Debug, Default)]
 pub struct Holding {
@@ -65,6 +73,30 @@ pub const OPENINGS_PER_WINDOW: u32 = 100;
 pub const OPENING_WINDOW: Duration = Duration::from_secs(10);
 /// How long a purpose may be, in bytes (R13).
 pub const MAX_PURPOSE: usize = 4096;
+
+impl Narrowing {
+    /// `remit`, narrowed at `now`.
+    ///
+    /// Errors: it ends at once, or it is more than a remit may hold.
+    pub(crate) fn of(self, mut remit: Remit, now: Timestamp) -> Result<Remit, Refusal> {
+        if let Some(tools) = self.tools {
+            remit.tools = remit.tools.meet(ToolScope::any_of(tools));
+        }
+        if let Some(budget) = self.budget {
+            remit.budget = remit.budget.meet(budget);
+        }
+        if self.seconds == Some(0) {
+            return Err(no("deadline", "expected a time of at least one second"));
+        }
+        if let Some(seconds) = self.seconds {
+            remit.deadline = remit.deadline.min(now.after(Duration::from_secs(seconds)));
+        }
+        if remit.tools.is_oversized() {
+            return Err(no("remit", "the tool rules are more than a remit may hold"));
+        }
+        Ok(remit)
+    }
+}
 
 impl Holding {
     /// How such a grant is sent: `DPoP` or `Bearer` (RFC 6749 section 7.1).
@@ -105,13 +137,8 @@ impl Engine {
         proposal: Proposal,
         possession: Possession,
     ) -> Result<Task, Refusal> {
-        if !matches!(opener, Opener::Operator(_)) && !self.may_open_another() {
-            return Err(Refusal::one(
-                Class::Transient,
-                "openings",
-                "too many tasks were opened in a short time",
-                "wait ten seconds, or go on with a task that is open",
-            ));
+        if !matches!(opener, Opener::Operator(_)) {
+            self.count_opening()?;
         }
         let settings = self.settings();
         let template = settings.templates.get(&proposal.template).cloned().ok_or_else(|| {
@@ -127,8 +154,9 @@ impl Engine {
         })?;
         let agent = self.opening_agent(opener, &template, proposal.agent.as_ref())?;
         let task = Task::open(self.charter(opener, &template, &agent, proposal)?);
-        self.admit(&task, &agent, possession).await?;
-        self.announce(Change::Task(task.id().clone()));
+        let permit = self.ask_to_open(&task, &agent, possession)?;
+        self.make_key(task.id()).await?;
+        self.admit(&task, &permit, Vec::new()).await?;
         Ok(task)
     }
 
@@ -155,7 +183,7 @@ impl Engine {
     }
 
     /// What whoever uses such a grant will show.
-    fn possession(&self, holding: &Holding) -> Result<Possession, Refusal> {
+    pub(crate) fn possession(&self, holding: &Holding) -> Result<Possession, Refusal> {
         match holding.key {
             Some(_) => Ok(Possession::Dpop),
             None if self.settings.load().bearer => Ok(Possession::Bearer),
@@ -169,22 +197,25 @@ impl Engine {
         }
     }
 
-    /// Counts an opening by somebody who is not an operator; whether there is room for it.
-    fn may_open_another(&self) -> bool {
+    /// Counts an opening by somebody who is not an operator.
+    ///
+    /// Errors: there were too many just now.
+    pub(crate) fn count_opening(&self) -> Result<(), Refusal> {
         let now = self.now();
         let mut window = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(window.0) >= OPENING_WINDOW {
             *window = (now, 0);
         }
         window.1 = window.1.saturating_add(1);
-        window.1 <= OPENINGS_PER_WINDOW
-    }
-
-    /// Makes the task's key, off the event loop: it waits for the disk.
-    async fn make_key(&self, task: &TaskId) -> Result<(), KeyError> {
-        let (keys, task) = (Arc::clone(&self.ports.keys), task.clone());
-        let made = tokio::task::spawn_blocking(move || keys.create(&task)).await;
-        made.unwrap_or_else(|why| Err(KeyError::Failed(why.to_string())))
+        if window.1 <= OPENINGS_PER_WINDOW {
+            return Ok(());
+        }
+        Err(Refusal::one(
+            Class::Transient,
+            "openings",
+            "too many tasks were opened in a short time",
+            "wait ten seconds, or go on with a task that is open",
+        ))
     }
 
     fn opening_agent(
@@ -234,29 +265,12 @@ impl Engine {
         proposal: Proposal,
     ) -> Result<Charter, Refusal> {
         let now = self.now();
-        let mut remit = template.remit(now);
-        if let Some(tools) = proposal.tools {
-            remit.tools = remit.tools.meet(ToolScope::any_of(tools));
-        }
-        if let Some(budget) = proposal.budget {
-            remit.budget = remit.budget.meet(budget);
-        }
-        if proposal.seconds == Some(0) {
-            return Err(no("deadline", "expected a time of at least one second"));
-        }
-        if let Some(seconds) = proposal.seconds {
-            let ends = now.after(Duration::from_secs(seconds));
-            remit.deadline = remit.deadline.min(ends);
-        }
-        if remit.tools.is_oversized() {
-            return Err(no("remit", "the tool rules are more than a remit may hold"));
-        }
-        let purpose = proposal.purpose.or_else(|| template.purpose.clone()).ok_or_else(|| {
+        let Proposal { purpose, tools, budget, seconds, .. } = proposal;
+        let remit = Narrowing { tools, budget, seconds }.of(template.remit(now), now)?;
+        let purpose = purpose.or_else(|| template.purpose.clone()).ok_or_else(|| {
             no("purpose", "a purpose is needed: say with --purpose what the task is for")
         })?;
-        if purpose.len() > MAX_PURPOSE {
-            return Err(no("purpose", format!("the purpose is longer than {MAX_PURPOSE} bytes")));
-        }
+        let purpose = bounded(purpose)?;
         let (method, uid) = match opener {
             Opener::Operator(_) => (AttestationMethod::Operator, None),
             Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid)),
@@ -270,68 +284,10 @@ impl Engine {
             remit,
             attestation: Attestation { method, at: now },
             uid,
+            lineage: Vec::new(),
+            inherited: Label::default(),
             opened: now,
         })
-    }
-
-    /// Whoever stops an agent ends the tasks that are there then. One that comes after that ends here.
-    fn still_acts(&self, task: &Task) -> Result<(), Refusal> {
-        let agent = &task.charter.agent;
-        let lifecycle = self.settings.load().agents.lifecycle(agent);
-        if lifecycle == Lifecycle::Active {
-            return Ok(());
-        }
-        // If it cannot be closed, somebody else did.
-        drop(self.close(task.id(), CloseReason::Revoked, "remit"));
-        Err(no("agent", format!("agent `{agent}` was {lifecycle} meanwhile")))
-    }
-
-    /// Asks the policy, makes the task's key, records the task and waits until that is durable.
-    async fn admit(
-        &self,
-        task: &Task,
-        agent: &Arc<Agent>,
-        possession: Possession,
-    ) -> Result<(), Refusal> {
-        let (world, settings) = (self.world(), self.settings());
-        let caller = Caller {
-            agent: Arc::clone(agent),
-            task: task.id().clone(),
-            attestation: task.charter.attestation.clone(),
-            door: Door::Internal,
-            possession,
-        };
-        let now = task.charter.opened;
-        let scene = Scene { world: &world, settings: &settings, caller: &caller, task, now };
-        let permit = match decide(&world.snapshot, scene.open()) {
-            Verdict::Permit(permit) => permit,
-            Verdict::Hold(hold) => {
-                return Err(no(
-                    "open",
-                    format!(
-                        "opening this task needs the approval of group `{}`; let a person of it open the task",
-                        hold.group()
-                    ),
-                ));
-            }
-            Verdict::Deny(denied) => return Err(denied.refusal().clone()),
-        };
-        let failed = |why: String| {
-            Refusal::one(Class::Transient, "ledger", why, "see `remit status` for the cause")
-        };
-        self.make_key(task.id()).await.map_err(|why| failed(why.to_string()))?;
-        let json = permit.question().to_json().map_err(|why| failed(why.to_string()))?;
-        let text = (Digest::of(json.as_bytes()), json);
-        let mut record = draft::question(Kind::Task, world.pins, "opened", permit.question(), text);
-        let charter = serde_json::to_string(task.charter.as_ref());
-        record.body.insert("charter".to_owned(), charter.map_err(|why| failed(why.to_string()))?);
-        record.subject =
-            Some(Subject { task: task.id().clone(), sequence: 0, epoch: task.account().epoch });
-        let _opening = self.being_opened.read().await;
-        let accepted = self.ports.ledger.append(record).map_err(|why| failed(why.to_string()))?;
-        accepted.durable().await.map_err(|why| failed(why.to_string()))?;
-        self.insert(task.clone());
-        self.still_acts(task)
     }
 }
 
@@ -347,6 +303,14 @@ fn stopped<'a>(
     (lifecycle != Lifecycle::Active).then_some((name, lifecycle))
 }
 
-fn no(check: &str, text: impl Into<String>) -> Refusal {
+/// A purpose, if it is not too long.
+pub(crate) fn bounded(purpose: String) -> Result<String, Refusal> {
+    if purpose.len() > MAX_PURPOSE {
+        return Err(no("purpose", format!("the purpose is longer than {MAX_PURPOSE} bytes")));
+    }
+    Ok(purpose)
+}
+
+pub(crate) fn no(check: &str, text: impl Into<String>) -> Refusal {
     Refusal::one(Class::Structural, check, text, "change the request, or ask the operator")
 }

@@ -262,8 +262,9 @@ impl Engine {
         if let Some(accepted) = last {
             accepted.durable().await?;
         }
+        self.take_back_unborn();
         for cell in self.cells() {
-            self.finish_if_closing(&cell);
+            self.take_back(&cell);
         }
         Ok(())
     }

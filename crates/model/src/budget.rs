@@ -85,6 +85,30 @@ impl Budget {
         }
     }
 
+    /// What is left of it after `spent`.
+    #[must_use]
+    pub fn left(self, spent: Spent) -> Self {
+        let left = |limit: Limit, used: u64| match limit.get() {
+            Some(_) => Limit::at_most(limit.left(used)),
+            None => limit,
+        };
+        Self {
+            calls: left(self.calls, spent.calls),
+            effects: left(self.effects, spent.effects),
+            bytes: left(self.bytes, spent.bytes),
+        }
+    }
+
+    /// What handing on `part` of it uses up: where it is unlimited itself, nothing.
+    pub fn cost_of(self, part: Self) -> Spent {
+        let cost = |limit: Limit, part: Limit| limit.get().and(part.get()).unwrap_or(0);
+        Spent {
+            calls: cost(self.calls, part.calls),
+            effects: cost(self.effects, part.effects),
+            bytes: cost(self.bytes, part.bytes),
+        }
+    }
+
     /// Whether every bound is at most the other's.
     pub fn within(self, other: Self) -> bool {
         self.meet(other) == self
@@ -110,6 +134,16 @@ impl Spent {
             calls: self.calls.saturating_add(other.calls),
             effects: self.effects.saturating_add(other.effects),
             bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    /// `self` without `other`, never less than nothing.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(other.calls),
+            effects: self.effects.saturating_sub(other.effects),
+            bytes: self.bytes.saturating_sub(other.bytes),
         }
     }
 

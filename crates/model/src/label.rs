@@ -100,6 +100,11 @@ impl Label {
         self
     }
 
+    /// Whether nothing is said: public and trusted.
+    pub fn is_bottom(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether `self` is at most `other`, that is `self ⊔ other = other`.
     pub fn flows_to(&self, other: &Self) -> bool {
         self.clone().join(other.clone()) == *other

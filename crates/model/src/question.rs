@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{Agent, Attestation, Possession, ServerName};
+use crate::agent::{Agent, AgentName, Attestation, Possession, ServerName};
 use crate::budget::Spent;
 use crate::digest::Digest;
 use crate::id::TaskId;
@@ -219,6 +219,9 @@ pub struct TaskFacts {
     pub sealed: bool,
     /// The epoch: moves with every stop, label raise or policy change.
     pub epoch: u64,
+    /// The agents that handed it on, the first one first; none, if somebody opened it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<AgentName>,
     /// When it was opened.
     pub opened: Timestamp,
     /// When it was last used.

@@ -24,6 +24,21 @@ pub const MAX_APPROVALS: usize = 64;
 /// call counts as one of them.
 pub const MAX_UNSETTLED: usize = 64;
 
+/// How many tasks that were handed on from one may be open at a time (R13).
+pub const MAX_HANDED_ON: usize = 64;
+/// How many tasks stand above one that was handed on again and again (R13): each is a name in every
+/// grant and every question.
+pub const MAX_LINEAGE: usize = 16;
+
+/// A task from which another was handed on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ancestor {
+    /// Whose.
+    pub agent: AgentName,
+    /// Which.
+    pub task: TaskId,
+}
+
 /// What is fixed when a task is opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charter {
@@ -42,6 +57,12 @@ pub struct Charter {
     /// The user whose process opened it; nobody's, if an operator did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
+    /// The tasks it was handed on through, the first one first; none, if somebody opened it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lineage: Vec<Ancestor>,
+    /// What had entered before it began.
+    #[serde(default, skip_serializing_if = "Label::is_bottom")]
+    pub inherited: Label,
     /// When it was opened.
     pub opened: Timestamp,
 }
@@ -68,6 +89,9 @@ pub struct Account {
     /// Calls of which nobody knows whether they happened, by digest.
     #[serde(default)]
     pub unsettled: BTreeSet<Digest>,
+    /// Tasks that were handed on from it and have not ended, and what of its budget each took along.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub handed_on: BTreeMap<TaskId, Spent>,
 }
 
 /// Why a task ended.
@@ -138,6 +162,20 @@ pub enum Event {
     },
     /// It has ended.
     Closed,
+    /// Part of it was handed on: what the child may use is used up here.
+    HandedOn {
+        /// The child.
+        task: TaskId,
+        /// What it may use, where this task's own budget is limited.
+        budget: Spent,
+    },
+    /// A child has ended: what it took along and did not use can be used here again.
+    GivenBack {
+        /// The child.
+        task: TaskId,
+        /// What it had used.
+        used: Spent,
+    },
     /// Something was recorded that changes nothing but the sequence.
     Noted,
 }
@@ -209,6 +247,12 @@ impl Account {
         }
     }
 
+    fn take_back(&mut self, child: &TaskId, used: Spent) {
+        if let Some(taken) = self.handed_on.remove(child) {
+            self.spent = self.spent.minus(taken.minus(used));
+        }
+    }
+
     fn approve(&mut self, hold: &HoldId, call: Digest, approval: ApprovalFact) {
         self.holds.remove(hold);
         if self.approvals.len() >= MAX_APPROVALS {
@@ -248,6 +292,13 @@ impl Open {
             account.sealed |= raised.integrity.is_untrusted();
             account.label = raised;
         }
+        self
+    }
+
+    fn hand_on(mut self, child: &TaskId, budget: Spent, at: Timestamp) -> Self {
+        self.account.spent = self.account.spent.plus(budget);
+        self.account.handed_on.insert(child.clone(), budget);
+        self.account.last_used = self.account.last_used.max(at);
         self
     }
 
@@ -305,6 +356,9 @@ impl State {
             (Self::Open(open), Event::Permitted { cost, label, approval }) => {
                 Ok(Self::Open(open.permit(*cost, label.clone(), *approval, at)))
             }
+            (Self::Open(open), Event::HandedOn { task, budget }) => {
+                Ok(Self::Open(open.hand_on(task, *budget, at)))
+            }
             (Self::Open(open), Event::Frozen) => Ok(Self::Frozen(open.freeze())),
             (Self::Frozen(frozen), Event::Thawed) => Ok(Self::Open(frozen.thaw())),
             (Self::Open(open), Event::Closing { reason }) => Ok(Self::Closing(open.close(*reason))),
@@ -314,6 +368,10 @@ impl State {
             (Self::Closing(closing), Event::Closed) => Ok(Self::Closed(closing.finish())),
             (mut state, Event::Settled { bytes, unknown }) => {
                 state.account_mut().settle(*bytes, *unknown);
+                Ok(state)
+            }
+            (mut state, Event::GivenBack { task, used }) => {
+                state.account_mut().take_back(task, *used);
                 Ok(state)
             }
             (mut state, Event::Held { hold, call }) => {
@@ -350,10 +408,22 @@ fn expected_state(event: &Event) -> &'static str {
 // === impl Task ===
 
 impl Task {
-    /// A task as it is opened, its opening record being sequence number 0.
+    /// A task as it is opened, its opening record being sequence number 0. What it inherits seals it
+    /// if an outsider could have written any of that (promise R5).
     pub fn open(charter: Charter) -> Self {
-        let account = Account { sequence: 1, last_used: charter.opened, ..Account::default() };
+        let account = Account {
+            sequence: 1,
+            last_used: charter.opened,
+            label: charter.inherited.clone(),
+            sealed: charter.inherited.integrity.is_untrusted(),
+            ..Account::default()
+        };
         Self { charter: Arc::new(charter), state: State::Open(Open { account }) }
+    }
+
+    /// The task it was handed on from.
+    pub fn parent(&self) -> Option<&TaskId> {
+        self.charter.lineage.last().map(|ancestor| &ancestor.task)
     }
 
     /// Which task.
@@ -428,6 +498,8 @@ mod tests {
             remit: Remit::default(),
             attestation: Attestation { method: AttestationMethod::UnixPeer, at: Timestamp(1) },
             uid: None,
+            lineage: Vec::new(),
+            inherited: Label::default(),
             opened: Timestamp(1),
         })
     }

@@ -75,6 +75,7 @@ fn task(names: &Names, question: &Question) -> Value {
         ("bytes", count(task.spent.bytes)),
         ("ceiling", rank(task.remit.ceiling)),
         ("delegation", count(u64::from(task.remit.delegation))),
+        ("lineage", set(task.lineage.iter().map(|agent| text(agent.as_str())))),
     ])
 }
 

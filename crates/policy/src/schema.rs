@@ -115,6 +115,7 @@ fn common_types() -> Value {
             ("bytes", long()),
             ("ceiling", long()),
             ("delegation", long()),
+            ("lineage", texts()),
         ]),
         "ToolFacts": record(&[
             ("name", text()),

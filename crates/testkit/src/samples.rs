@@ -58,6 +58,8 @@ pub fn charter(n: u8) -> Charter {
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: attestation(),
         uid: Some(7),
+        lineage: Vec::new(),
+        inherited: Label::default(),
         opened: NOW,
     }
 }
@@ -121,6 +123,7 @@ pub fn question(tool: &Tool, arguments: &str) -> Question {
             label: Label::default(),
             sealed: false,
             epoch: 0,
+            lineage: Vec::new(),
             opened: NOW,
             last_used: NOW,
         },

@@ -2,7 +2,7 @@
 //! `docs/authorization-details.schema.json` is its schema.
 
 use remit_engine::Settings;
-use remit_engine::open::Proposal;
+use remit_engine::open::{Narrowing, Proposal};
 use remit_model::{AgentName, Budget, Task, TaskId, ToolRule, Value};
 use serde::Deserialize;
 use serde_json::json;
@@ -55,6 +55,29 @@ pub(crate) fn read(
         (Some(task), None) if detail.narrows_nothing() => Ok(Wanted::Further(task)),
         (Some(_), _) => Err(refuse("expected `task` alone: its remit is what it was opened with")),
     }
+}
+
+/// How a task is to be narrowed that is handed on.
+#[derive(Debug, Default)]
+pub(crate) struct Narrowed {
+    /// A template of the receiver's own.
+    pub(crate) template: Option<String>,
+    /// What it is for.
+    pub(crate) purpose: Option<String>,
+    /// Everything else.
+    pub(crate) narrowing: Narrowing,
+}
+
+/// Reads the parameter of a token exchange; what is left out narrows nothing.
+///
+/// Errors: it is not one element of our type, or names a task.
+pub(crate) fn narrowing(parameter: Option<&str>) -> Result<Narrowed, Failure> {
+    let Some(detail) = parameter.map(parse).transpose()? else { return Ok(Narrowed::default()) };
+    let Detail { template, purpose, tools, budget, seconds, task: None, .. } = detail else {
+        return Err(refuse("the task is that of the `subject_token`: leave `task` out"));
+    };
+    let narrowing = Narrowing { tools, budget, seconds };
+    Ok(Narrowed { template, purpose, narrowing })
 }
 
 impl Detail {

@@ -79,6 +79,7 @@ impl From<Refusal> for Failure {
         match (refusal.class, check) {
             (Class::Transient, _) => Self::later(why, OPENING_WINDOW),
             (_, "remit:agent") => Self::new("unauthorized_client", why),
+            (_, "remit:task" | "remit:delegation") => Self::new("invalid_grant", why),
             (_, "remit:grant") => Self::new("invalid_dpop_proof", why),
             (_, "remit:open") => Self::new("access_denied", why),
             (_, check) if check.starts_with("remit:") => {

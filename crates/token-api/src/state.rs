@@ -43,10 +43,23 @@ async fn look(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<S
         "task": grant.task,
         "authorization_details": details::granted(&task),
     });
+    if let (Some(act), Value::Object(members)) = (acting(&grant.actors), &mut body) {
+        members.insert("act".to_owned(), act);
+    }
     if let (Some(key), Value::Object(members)) = (grant.key, &mut body) {
         members.insert("cnf".to_owned(), json!({ "jkt": key }));
     }
     Ok((document(StatusCode::OK, &body), client.nonce))
+}
+
+/// Who acts, and within, who did before (RFC 8693 section 4.1).
+fn acting(actors: &[String]) -> Option<Value> {
+    let (now, before) = actors.split_first()?;
+    let mut act = json!({ "sub": now });
+    if let (Some(before), Value::Object(members)) = (acting(before), &mut act) {
+        members.insert("act".to_owned(), before);
+    }
+    Some(act)
 }
 
 /// Ends the task of a grant that its client gives back (RFC 7009), and with it every grant for it.

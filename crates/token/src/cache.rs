@@ -98,6 +98,7 @@ mod tests {
             task: "tsk_00000000000000000000000000".parse().unwrap(),
             agent: "bot".parse().unwrap(),
             subject: String::new(),
+            actors: Vec::new(),
             server: None,
             key: None,
             expires: Timestamp(expires),

@@ -1,14 +1,17 @@
 //! The claims of a grant, both ways: RFC 9068 section 2.2, `task`, and `cnf` (RFC 9449 section 6).
 
 use remit_jose::Thumbprint;
+use remit_model::task::MAX_LINEAGE;
 use remit_model::{AgentName, TaskId, Timestamp, Value};
 use serde::Serialize;
 
 use crate::verify::SKEW;
 use crate::{Grant, MAX_LIFETIME, Realm, TokenError};
 
-/// Every claim a grant has, `cnf` only if it is bound; one more or one less and it is not a grant.
-const NAMES: [&str; 9] = ["aud", "client_id", "cnf", "exp", "iat", "iss", "jti", "sub", "task"];
+/// Every claim a grant has, `cnf` only if it is bound, `act` only if its task was handed on; one more or
+/// one less and it is not a grant.
+const NAMES: [&str; 10] =
+    ["act", "aud", "client_id", "cnf", "exp", "iat", "iss", "jti", "sub", "task"];
 
 /// Characters a `jti` may have.
 const MAX_ID: usize = 64;
@@ -25,7 +28,25 @@ pub(crate) struct Claims<'a> {
     pub(crate) exp: u64,
     pub(crate) jti: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) act: Option<Actor<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cnf: Option<Confirmation>,
+}
+
+/// Who acts for the subject, and who did before (RFC 8693 section 4.1).
+#[derive(Debug, Serialize)]
+pub(crate) struct Actor<'a> {
+    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Box<Self>>,
+}
+
+impl<'a> Actor<'a> {
+    /// The claim for `actors`, the present one first.
+    pub(crate) fn of(actors: &'a [String]) -> Option<Self> {
+        let (now, before) = actors.split_first()?;
+        Some(Self { sub: now, act: Self::of(before).map(Box::new) })
+    }
 }
 
 /// The key that the holder must prove to have, as RFC 7800 puts it.
@@ -53,16 +74,32 @@ pub(crate) fn read(claims: &Value, realm: &Realm, now: Timestamp) -> Result<Gran
     let agent: AgentName =
         text("client_id")?.parse().map_err(|_| TokenError::Claim("client_id"))?;
     let task: TaskId = text("task")?.parse().map_err(|_| TokenError::Claim("task"))?;
-    let subject = realm.subject(&agent, &task);
-    if text("sub")? != subject {
-        return Err(TokenError::Claim("sub"));
+    let (subject, actors) = (text("sub")?.to_owned(), actors(claims.member("act"))?);
+    if *actors.first().unwrap_or(&subject) != realm.subject(&agent, &task) {
+        return Err(TokenError::Claim(if actors.is_empty() { "sub" } else { "act" }));
     }
     let id = text("jti")?;
     if id.is_empty() || id.len() > MAX_ID {
         return Err(TokenError::Claim("jti"));
     }
     let key = claims.member("cnf").map(thumbprint).transpose()?;
-    Ok(Grant { task, agent, subject, server, key, expires, id: id.to_owned() })
+    Ok(Grant { task, agent, subject, actors, server, key, expires, id: id.to_owned() })
+}
+
+/// The actors in `act`, the present one first: an object with `sub` and, within, whoever acted before.
+fn actors(mut claim: Option<&Value>) -> Result<Vec<String>, TokenError> {
+    let mut actors = Vec::new();
+    while let Some(act) = claim {
+        let Value::Record(members) = act else { return Err(TokenError::Claim("act")) };
+        let known = members.keys().all(|name| matches!(name.as_str(), "sub" | "act"));
+        let sub = members.get("sub").and_then(Value::as_text).filter(|_| known);
+        actors.push(sub.ok_or(TokenError::Claim("act"))?.to_owned());
+        if actors.len() > MAX_LINEAGE {
+            return Err(TokenError::Claim("act"));
+        }
+        claim = members.get("act");
+    }
+    Ok(actors)
 }
 
 /// The key in `cnf`. What else may stand there (RFC 7800, RFC 8705) is not understood here.

@@ -50,8 +50,12 @@ pub struct Grant {
     pub task: TaskId,
     /// The agent its holder is.
     pub agent: AgentName,
-    /// The identity of this run, `spiffe://<trust domain>/agent/<agent>/task/<task>`.
+    /// The run on whose behalf its holder acts, `spiffe://<trust domain>/agent/<agent>/task/<task>`: its
+    /// own, or the one from which the task was handed on first.
     pub subject: String,
+    /// Who acts for the subject, its holder first and then whoever handed the task on before (RFC 8693
+    /// section 4.1); nobody, if it is the holder's own.
+    pub actors: Vec<String>,
     /// The one server whose endpoint takes it; `None` for all of them.
     pub server: Option<ServerName>,
     /// The key that its holder must prove to have; `None` for a bearer token.

@@ -7,7 +7,7 @@ use remit_jose::{SigningKey, Thumbprint};
 use remit_model::task::Charter;
 use remit_model::{Entropy, ServerName, Timestamp};
 
-use crate::claims::{Claims, Confirmation};
+use crate::claims::{Actor, Claims, Confirmation};
 use crate::{Grant, Realm, TokenError, Verifier};
 
 /// The longest a grant may live. A stop does not wait for it (the task's state is asked at every
@@ -62,10 +62,19 @@ impl Minter {
         if expires.as_secs() <= now.as_secs() {
             return Err(TokenError::TaskEnded { deadline });
         }
+        let own = self.realm.subject(&charter.agent, &charter.id);
+        let mut runs: Vec<String> = charter
+            .lineage
+            .iter()
+            .map(|ancestor| self.realm.subject(&ancestor.agent, &ancestor.task))
+            .chain([own])
+            .collect();
+        let actors = runs.split_off(1).into_iter().rev().collect::<Vec<_>>();
         let grant = Grant {
             task: charter.id.clone(),
             agent: charter.agent.clone(),
-            subject: self.realm.subject(&charter.agent, &charter.id),
+            subject: runs.pop().unwrap_or_default(),
+            actors,
             server: terms.server.clone(),
             key: terms.key,
             expires,
@@ -80,6 +89,7 @@ impl Minter {
             iat: now.as_secs(),
             exp: grant.expires.as_secs(),
             jti: &grant.id,
+            act: Actor::of(&grant.actors),
             cnf: grant.key.map(|jkt| Confirmation { jkt }),
         };
         Ok((self.key.sign("at+jwt", &claims)?, grant))

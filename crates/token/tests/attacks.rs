@@ -8,8 +8,8 @@ use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use remit_jose::{JwsError, Thumbprint};
 use remit_model::agent::AttestationMethod;
-use remit_model::task::Charter;
-use remit_model::{Attestation, Entropy, Remit, Timestamp};
+use remit_model::task::{Ancestor, Charter};
+use remit_model::{Attestation, Entropy, Label, Remit, Timestamp};
 use remit_token::{CACHE_BOUND, Grant, MAX_TOKEN, Minter, Realm, Terms, TokenError, Verifier};
 use serde_json::{Value, json};
 
@@ -52,6 +52,8 @@ fn charter() -> Charter {
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
         uid: None,
+        lineage: Vec::new(),
+        inherited: Label::default(),
         opened: NOW,
     }
 }
@@ -275,6 +277,47 @@ fn for_somebody_else_or_by_somebody_else() {
     assert_eq!(claim("task", json!("tsk_1")), TokenError::Claim("task"));
     assert_eq!(claim("jti", json!("")), TokenError::Claim("jti"));
     assert_eq!(claim("jti", json!("x".repeat(65))), TokenError::Claim("jti"));
+}
+
+#[test]
+fn a_grant_says_who_acts_for_whom() {
+    let first = "spiffe://example.org/agent/planner/task/tsk_00000000000000000000000001";
+    let second = "spiffe://example.org/agent/clerk/task/tsk_00000000000000000000000002";
+    let own = claims()["sub"].as_str().unwrap().to_owned();
+    let ancestor = |agent: &str, n: u8| Ancestor {
+        agent: agent.parse().unwrap(),
+        task: format!("tsk_{n:026}").parse().unwrap(),
+    };
+    let lineage = vec![ancestor("planner", 1), ancestor("clerk", 2)];
+    let (token, minted) =
+        minter().mint(&Charter { lineage, ..charter() }, &terms(), NOW, &Bytes(1)).unwrap();
+    assert_eq!(
+        (minted.subject.as_str(), &minted.actors),
+        (first, &vec![own.clone(), second.to_owned()])
+    );
+    assert_eq!(verifier().verify(&token, NOW).unwrap(), minted);
+    let part = BASE64URL_NOPAD.decode(token.split('.').nth(1).unwrap().as_bytes()).unwrap();
+    let claims: Value = serde_json::from_slice(&part).unwrap();
+    assert_eq!(claims["act"], json!({"sub": own, "act": {"sub": second}}));
+}
+
+#[test]
+fn an_actor_that_is_not_the_holder() {
+    let own = claims()["sub"].clone();
+    let deep = (0..17).fold(json!({ "sub": own }), |act, _| json!({ "sub": own, "act": act }));
+    for act in [
+        json!(own),
+        json!({}),
+        json!([{ "sub": own }]),
+        json!({ "sub": "spiffe://example.org/agent/boss/task/tsk_00000000000000000000000000" }),
+        json!({ "sub": own, "iss": "https://evil.example" }),
+        json!({ "sub": own, "act": "spiffe://example.org/agent/boss" }),
+        json!({ "sub": own, "act": { "act": { "sub": own } } }),
+        deep,
+    ] {
+        let error = refused(&sign(&header().to_string(), &with(claims(), "act", act.clone())));
+        assert_eq!(error, TokenError::Claim("act"), "{act}");
+    }
 }
 
 #[test]

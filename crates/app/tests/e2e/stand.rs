@@ -73,6 +73,13 @@ impl Plan {
         self
     }
 
+    /// The agent hands on to another.
+    pub(crate) fn hands_to(mut self, other: &str) -> Self {
+        let lines = format!("owner = \"operators\"\nhands_to = [\"{other}\"]\n");
+        self.config = self.config.replacen("owner = \"operators\"\n", &lines, 1);
+        self
+    }
+
     /// With these lines under `[limits]`.
     pub(crate) fn limits(mut self, lines: &str) -> Self {
         writeln!(self.config, "[limits]\n{lines}").unwrap();

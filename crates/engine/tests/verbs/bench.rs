@@ -7,9 +7,9 @@ use std::time::Duration;
 use remit_catalogue::Overrides;
 use remit_engine::approve::Actor;
 use remit_engine::open::{Opener, Proposal};
-use remit_engine::{Caller, Engine, Ports, Settings, Template};
+use remit_engine::{Caller, Engine, Ports, Registry, Settings, Template};
 use remit_model::{
-    Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, Task, TaskId, ToolRule,
+    Agent, Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, Task, TaskId, ToolRule,
     Workload,
 };
 use remit_policy::Source;
@@ -216,6 +216,17 @@ fn minter() -> Minter {
     Minter::new(key.as_ref(), Realm::new(endpoint, endpoint, "test").unwrap()).unwrap()
 }
 
+/// `bot` hands on to `clerk`, which runs as another user, and back; `loner` is handed nothing.
+fn agents() -> Registry {
+    let agent_of = |name: &str, uid: u32, hands_to: &[&str]| Agent {
+        uids: vec![uid],
+        hands_to: hands_to.iter().map(|name| agent_name(name)).collect(),
+        ..Agent::new(agent_name(name), "ops")
+    };
+    let bot = Agent { hands_to: vec![agent_name("clerk")], ..agent() };
+    [bot, agent_of("clerk", 18, &["bot"]), agent_of("loner", 19, &[])].into_iter().collect()
+}
+
 fn settings(budget: Budget) -> Settings {
     let template = Template {
         name: "work".into(),
@@ -226,13 +237,13 @@ fn settings(budget: Budget) -> Settings {
         budget,
         lasts: Duration::from_hours(1),
         idle: Some(Duration::from_mins(10)),
-        delegation: 0,
+        delegation: 20,
     };
     let overrides =
         Overrides { owner: "operators".into(), trust_annotations: true, tools: BTreeMap::new() };
     Settings {
         node: "test".into(),
-        agents: std::iter::once(agent()).collect(),
+        agents: agents(),
         templates: BTreeMap::from([("work".into(), Arc::new(template))]),
         groups: BTreeMap::from([
             ("operators".into(), vec![]),

@@ -109,8 +109,8 @@ async fn a_retired_name_is_used_up() {
     // The configuration is read again, with an agent of that name.
     bench.engine.reload_settings(&bench.engine.settings());
     assert!(opening(&bench, peer()).await.unwrap().contains("retired"));
-    let all: Vec<_> = bench.engine.settings().agents.all().map(|it| it.name.clone()).collect();
-    assert_eq!(all, [agent_name("bot")], "it is still told of");
+    let settings = bench.engine.settings();
+    assert!(settings.agents.all().any(|it| *it.name == agent_name("bot")), "it is still told of");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod attacks;
 mod bench;
 mod containment;
 mod durability;
+mod handoff;
 mod identity;
 mod lifecycle;
 mod tools;

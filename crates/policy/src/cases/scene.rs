@@ -6,9 +6,9 @@ use remit_model::agent::AttestationMethod;
 use remit_model::label::MAX_SOURCES;
 use remit_model::question::{Asked, Completed, TaskFacts, ToolFacts};
 use remit_model::{
-    Agent, ApprovalFact, Attestation, Budget, Call, Confidentiality, Door, Integrity, Label, Limit,
-    Operation, Possession, Question, Remit, Resource, ResourceKind, Sources, Spent, Timestamp,
-    Tool, ToolRule, ToolScope, Value,
+    Agent, AgentName, ApprovalFact, Attestation, Budget, Call, Confidentiality, Door, Integrity,
+    Label, Limit, Operation, Possession, Question, Remit, Resource, ResourceKind, Sources, Spent,
+    Timestamp, Tool, ToolRule, ToolScope, Value,
 };
 use serde::Deserialize;
 
@@ -75,6 +75,8 @@ pub struct TaskCase {
     pub tools: Option<Vec<ToolRule>>,
     /// The remit's data ceiling; absent: restricted.
     pub ceiling: Option<Confidentiality>,
+    /// The agents that handed it on.
+    pub lineage: Vec<AgentName>,
     /// The remit's budget.
     pub budget: Budget,
     /// What is used of it.
@@ -221,6 +223,7 @@ impl TaskCase {
                 tags: self.tags.clone(),
             },
             epoch: 0,
+            lineage: self.lineage.clone(),
             opened: last_used,
             last_used,
         })

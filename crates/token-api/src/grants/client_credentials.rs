@@ -18,7 +18,7 @@ pub(super) const TYPE: &str = "client_credentials";
 pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
     let client = asked.client(desk, TOKEN)?;
     let (engine, form) = (desk.engine.as_ref(), &asked.form);
-    let holding = Holding { key: client.key, server: resource(engine, form)? };
+    let holding = Holding { key: client.key, server: resource(engine, form.get("resource"))? };
     let wanted = form.get("authorization_details");
     let (task, token) = match details::read(wanted, &client.agent, &engine.settings())? {
         Wanted::Task(proposal) => open(engine, &client, *proposal, &holding).await?,
@@ -31,7 +31,7 @@ pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
             (task, token)
         }
     };
-    Ok((granted_for(engine, &task, &token, &holding), client.nonce))
+    Ok((granted_for(engine, &task, (&token, &holding), []), client.nonce))
 }
 
 async fn open(

@@ -1,6 +1,7 @@
 //! `POST /oauth/token`: the grant types, one file each.
 
 mod client_credentials;
+mod token_exchange;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -9,16 +10,15 @@ use http::{Request, StatusCode};
 use remit_engine::Engine;
 use remit_engine::open::Holding;
 use remit_model::{ServerName, Task};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Desk;
 use crate::details;
 use crate::failure::{Failure, document};
-use crate::form::Form;
 use crate::request::{Asked, answer};
 
 /// The grant types there are, for the metadata.
-pub(crate) const TYPES: [&str; 1] = [client_credentials::TYPE];
+pub(crate) const TYPES: [&str; 2] = [client_credentials::TYPE, token_exchange::TYPE];
 
 /// What a request is answered with, and the nonce for the client's next proof.
 type Granted = Result<(Response, Option<String>), Failure>;
@@ -35,27 +35,40 @@ async fn granted(desk: &Desk, request: Request<Body>) -> Granted {
         let why = "scopes are not used here: say in `authorization_details` what the task is";
         return Err(Failure::new("invalid_scope", why));
     }
-    if asked.form.need("grant_type")? == client_credentials::TYPE {
-        return client_credentials::granted(desk, &asked).await;
+    match asked.form.need("grant_type")? {
+        client_credentials::TYPE => client_credentials::granted(desk, &asked).await,
+        token_exchange::TYPE => token_exchange::granted(desk, &asked).await,
+        _ => {
+            let known = TYPES.map(|it| format!("`{it}`")).join(" or ");
+            let why = format!("expected the grant type {known}");
+            Err(Failure::new("unsupported_grant_type", why))
+        }
     }
-    let why = format!("expected the grant type {}", TYPES.map(|it| format!("`{it}`")).join(" or "));
-    Err(Failure::new("unsupported_grant_type", why))
 }
 
-/// The answer with a grant for `task` (RFC 6749 section 5.1), and what was granted (RFC 9396).
-fn granted_for(engine: &Engine, task: &Task, token: &str, holding: &Holding) -> Response {
-    let body = json!({
+/// The answer with a grant for `task` (RFC 6749 section 5.1), what was granted (RFC 9396), and what the
+/// grant type has to say besides.
+fn granted_for<const N: usize>(
+    engine: &Engine,
+    task: &Task,
+    (token, holding): (&str, &Holding),
+    more: [(&str, Value); N],
+) -> Response {
+    let mut body = json!({
         "access_token": token,
         "token_type": holding.token_type(),
         "expires_in": engine.grant_lives(task).as_secs(),
         "authorization_details": details::granted(task),
     });
+    if let Value::Object(members) = &mut body {
+        members.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    }
     document(StatusCode::OK, &body)
 }
 
 /// The one server that the grant is for, or all (RFC 8707).
-fn resource(engine: &Engine, form: &Form) -> Result<Option<ServerName>, Failure> {
-    let Some(resource) = form.get("resource") else { return Ok(None) };
+fn resource(engine: &Engine, resource: Option<&str>) -> Result<Option<ServerName>, Failure> {
+    let Some(resource) = resource else { return Ok(None) };
     let realm = engine.minter().realm();
     let known = |server: &ServerName| engine.settings().servers.contains_key(server);
     match realm.part(resource) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
-use remit_model::{Attestation, Digest, Possession, Remit, Timestamp};
+use remit_model::{Attestation, Digest, Label, Possession, Remit, Timestamp};
 use remit_token::{Minter, Presented, ProofError, Proofs, Realm, Terms, TokenError, Verifier};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -102,6 +102,8 @@ impl Bench {
             purpose: "p".into(),
             remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
             attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
+            lineage: Vec::new(),
+            inherited: Label::default(),
             opened: NOW,
         };
         self.minter.mint(&charter, &terms, NOW, &Bytes(1)).unwrap().0

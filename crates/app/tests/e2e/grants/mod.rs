@@ -1,6 +1,7 @@
 //! Grants that are bound to a key of their holder, and the token endpoint that gives them out.
 
 mod bound;
+mod exchange;
 mod holder;
 mod svids;
 mod tokens;

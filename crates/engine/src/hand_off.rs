@@ -1,0 +1,219 @@
+//! Handing on: a task of one agent begets a task of another, with at most its authority and at least
+//! its labels (promises R3, R6).
+//!
+//! What the child may use is used up in the parent first, on record, and what it did not use comes back
+//! when it has ended; so however a task is cut up, all of it together is never more than it was. A stop
+//! of the parent reaches its children.
+
+use std::sync::Arc;
+
+use remit_model::task::{Ancestor, Charter, Event, MAX_HANDED_ON, MAX_LINEAGE};
+use remit_model::{
+    Agent, Attestation, Class, Refusal, Remit, ServerName, Spent, Task, TaskId, ToolRule, ToolScope,
+};
+use remit_ports::Kind;
+use remit_token::Grant;
+
+use crate::call::is_over;
+use crate::cell::{CommitError, TaskCell};
+use crate::client::Client;
+use crate::open::{Holding, Narrowing, bounded, no};
+use crate::{Engine, draft};
+
+/// What is to be handed on.
+#[derive(Clone, Debug)]
+pub struct HandOff {
+    /// The grant that was shown for the task to hand on from (`subject_token`).
+    pub subject: Grant,
+    /// A template of the agent's own that narrows it further.
+    pub template: Option<String>,
+    /// What the child is for; left out: what its parent is for.
+    pub purpose: Option<String>,
+    /// What narrows it.
+    pub narrowing: Narrowing,
+}
+
+impl Engine {
+    /// The grant that `token` is, whoever it was made for, if it can be used now. To show it is not to
+    /// prove to be its holder: it says from which task something is to be handed on, no more.
+    pub fn shown(&self, token: &str) -> Option<Grant> {
+        let (grant, _) = self.verifier.verify_once(token, self.now()).ok()?;
+        let open = self.open_task(&grant.task, &grant.agent).is_some();
+        (open && (grant.key.is_some() || self.settings.load().bearer)).then_some(grant)
+    }
+
+    /// Hands a task on to the agent that `to` is, and mints the child's first grant.
+    ///
+    /// Errors: the task is not open, its agent hands nothing to this one, it may not be handed on
+    /// (further), its budget does not suffice, the policy says no, or the record cannot be made.
+    pub async fn hand_off(
+        &self,
+        to: &Client,
+        wanted: HandOff,
+        holding: &Holding,
+    ) -> Result<(Task, String), Refusal> {
+        let possession = self.possession(holding)?;
+        self.count_opening()?;
+        let cell = self.cell(&wanted.subject.task).ok_or_else(gone)?;
+        let parent = cell.lock().clone();
+        let agent = self.receiver(&parent, to)?;
+        let child = Task::open(self.child(&parent, to, wanted)?);
+        let permit = self.ask_to_open(&child, &agent, possession)?;
+        self.make_key(child.id()).await?;
+        let index = self.hand_on(&cell, &child)?;
+        if let Err(refusal) = self.admit(&child, &permit, vec![index]).await {
+            self.give_back_of(&cell, child.id(), Spent::default());
+            return Err(refusal);
+        }
+        let grant = self.grant(&child, holding)?;
+        Ok((child, grant))
+    }
+
+    /// The agent that `to` is, if the parent's agent hands anything to it. One may always hand on to
+    /// oneself: that only narrows.
+    fn receiver(&self, parent: &Task, to: &Client) -> Result<Arc<Agent>, Refusal> {
+        let settings = self.settings.load();
+        let giver = &parent.charter.agent;
+        let hands_to = settings.agents.get(giver).map_or(&[][..], |agent| &agent.hands_to);
+        if *giver != to.agent && !hands_to.contains(&to.agent) {
+            let text = format!("`{giver}` hands nothing on to `{}`: see its `hands_to`", to.agent);
+            return Err(no("agent", text));
+        }
+        let agent = settings.agents.get(&to.agent).cloned();
+        agent.ok_or_else(|| no("agent", format!("agent `{}` is not there any more", to.agent)))
+    }
+
+    fn child(&self, parent: &Task, to: &Client, wanted: HandOff) -> Result<Charter, Refusal> {
+        let (now, charter) = (self.now(), &parent.charter);
+        let HandOff { subject, template, purpose, narrowing } = wanted;
+        let mut remit = handed_on(parent, subject.server.as_ref())?;
+        if let Some(name) = &template {
+            let settings = self.settings.load();
+            let template = settings.templates.get(name);
+            let template = template.filter(|template| template.may_open.contains(&to.agent));
+            let template = template.ok_or_else(|| {
+                no("template", format!("no template `{name}` names `{}` in `may_open`", to.agent))
+            })?;
+            remit = remit.meet(template.remit(now));
+        }
+        let mut lineage = charter.lineage.clone();
+        lineage.push(Ancestor { agent: charter.agent.clone(), task: charter.id.clone() });
+        if lineage.len() > MAX_LINEAGE {
+            let text = format!("a task may be handed on {MAX_LINEAGE} times at most");
+            return Err(no("delegation", text));
+        }
+        Ok(Charter {
+            id: TaskId::draw(self.ports.entropy.as_ref()),
+            agent: to.agent.clone(),
+            template: template.unwrap_or_else(|| charter.template.clone()),
+            purpose: bounded(purpose.unwrap_or_else(|| charter.purpose.clone()))?,
+            remit: narrowing.of(remit, now)?,
+            attestation: Attestation { method: to.method, at: now },
+            uid: None,
+            lineage,
+            inherited: parent.account().label.clone(),
+            opened: now,
+        })
+    }
+
+    /// Uses up in the parent what `child` may use, on record; the record's index.
+    fn hand_on(&self, cell: &TaskCell, child: &Task) -> Result<u64, Refusal> {
+        let now = self.now();
+        let mut guard = cell.lock();
+        let account = guard.account();
+        if !guard.is_open() || is_over(&guard, now) {
+            return Err(gone());
+        }
+        if account.label != child.charter.inherited {
+            let text = "something has entered the task meanwhile, which its child has to know of";
+            return Err(Refusal::one(Class::Transient, "handoff", text, "try again"));
+        }
+        if account.handed_on.len() >= MAX_HANDED_ON {
+            let text = format!("{MAX_HANDED_ON} tasks were handed on from it and have not ended");
+            let remedy = "end one of them, or go on with it";
+            return Err(Refusal::one(Class::Structural, "handoff", text, remedy));
+        }
+        let own = guard.charter.remit.budget;
+        let budget = own.cost_of(child.charter.remit.budget);
+        if let Some((line, limit)) = account.spent.plus(budget).exceeds(own) {
+            let text = format!("less than that is left of the budget of {limit} {line}");
+            let remedy = "ask for less in `budget`";
+            return Err(Refusal::one(Class::Budget, "budget", text, remedy));
+        }
+        let mut record = draft::note(Kind::Task, self.world().pins, "handed on");
+        record.clear.agent = Some(child.charter.agent.to_string());
+        record.clear.event = Some(Event::HandedOn { task: child.id().clone(), budget });
+        let accepted = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, now);
+        accepted.map(|accepted| accepted.index()).map_err(|why| unrecorded(&why))
+    }
+
+    /// Takes back what the children of a task that have ended did not use, and ends the task if that
+    /// was all it waited for.
+    pub(crate) fn take_back(&self, cell: &TaskCell) {
+        let children: Vec<TaskId> = cell.lock().account().handed_on.keys().cloned().collect();
+        for child in children {
+            let Some(ended) = self.cell(&child) else { continue };
+            let used = {
+                let ended = ended.lock();
+                ended.is_closed().then(|| ended.account().spent)
+            };
+            if let Some(used) = used {
+                self.give_back_of(cell, &child, used);
+            }
+        }
+        self.finish_if_closing(cell);
+    }
+
+    /// Takes back everything from children that a crash came before.
+    pub(crate) fn take_back_unborn(&self) {
+        for cell in self.cells() {
+            let children: Vec<TaskId> = cell.lock().account().handed_on.keys().cloned().collect();
+            for child in children.iter().filter(|child| self.cell(child).is_none()) {
+                self.give_back_of(&cell, child, Spent::default());
+            }
+        }
+    }
+
+    fn give_back_of(&self, cell: &TaskCell, child: &TaskId, used: Spent) {
+        let mut guard = cell.lock();
+        if !guard.account().handed_on.contains_key(child) {
+            return;
+        }
+        let mut record = draft::note(Kind::Task, self.world().pins, "given back");
+        record.clear.event = Some(Event::GivenBack { task: child.clone(), used });
+        if let Err(why) = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now()) {
+            tracing::warn!(task = %cell.id(), %child, %why, "what a child did not use is not back yet");
+        }
+    }
+}
+
+/// The most that can be handed on from `parent`; with a grant for one server, only what is there.
+fn handed_on(parent: &Task, server: Option<&ServerName>) -> Result<Remit, Refusal> {
+    let own = &parent.charter.remit;
+    let Some(delegation) = own.delegation.checked_sub(1) else {
+        let text = "the task may not be handed on (further): its template or whoever handed it on \
+                    says so in `delegation`";
+        return Err(no("delegation", text));
+    };
+    let budget = own.budget.left(parent.account().spent);
+    let remit = Remit { delegation, budget, ..own.clone() };
+    let Some(server) = server else { return Ok(remit) };
+    let pattern = format!("{server}/*").parse();
+    let pattern = pattern.map_err(|why| no("server", format!("`{server}`: {why}")))?;
+    let there = ToolScope::any_of([ToolRule::any_arguments(pattern)]);
+    Ok(Remit { tools: remit.tools.meet(there), ..remit })
+}
+
+fn gone() -> Refusal {
+    no("task", "the task to hand on from is not open")
+}
+
+fn unrecorded(why: &CommitError) -> Refusal {
+    match why {
+        CommitError::State(_) => gone(),
+        CommitError::Ledger(why) => {
+            let remedy = "see `remit status` for the cause";
+            Refusal::one(Class::Transient, "ledger", why.to_string(), remedy)
+        }
+    }
+}
