@@ -20,7 +20,8 @@ Start here:
   remit demo                     a complete story, without network, in under a minute
   remit init                     make a state directory, keys and a commented configuration
   remit serve                    run it
-  remit mcp --template default   the command for an MCP client's configuration"
+  remit mcp --template default   the command for an MCP client's configuration
+  remit run --template default -- COMMAND   run an agent that finds its tools over HTTP"
 )]
 pub(crate) struct Cli {
     /// The state directory [default: `$REMIT_STATE`, else `~/.local/state/remit`]
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Be an MCP server on standard input and output, for a client's configuration
     Mcp(Mcp),
+    /// Run an agent for one task: it finds its tools at an address, and holds nothing
+    Run(Run),
     /// How the running Remit is
     Status,
     /// Look for what is wrong or could be better
@@ -144,6 +147,18 @@ pub(crate) struct Mcp {
     /// Only this server, with its tools' own names
     #[arg(long)]
     pub(crate) server: Option<String>,
+}
+
+/// Opens a task, starts the command, and ends the task when it is over. The command and whatever it
+/// starts reach their tools at `$REMIT_MCP_URL`; nobody else does. `{url}` in an argument is replaced by
+/// that address. The grant and the key that it is bound to stay in this process.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) task: Mcp,
+    /// The command and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

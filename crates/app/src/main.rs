@@ -13,6 +13,7 @@ mod fail;
 mod mcp;
 mod network;
 mod out;
+mod run;
 mod serve;
 mod socket;
 mod tls;

@@ -52,7 +52,7 @@ pub(crate) async fn run(context: &Context, args: &cli::Mcp) -> Result<(), Fail> 
 }
 
 /// Starts `remit serve` for the state directory if none answers, as a process of its own.
-async fn ensure_served(state: &Path) -> Result<(), Fail> {
+pub(crate) async fn ensure_served(state: &Path) -> Result<(), Fail> {
     let socket = state.join(SOCKET);
     if tokio::net::UnixStream::connect(&socket).await.is_ok() {
         return Ok(());

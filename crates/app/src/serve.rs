@@ -38,7 +38,7 @@ pub(crate) use files::{
     Against, entries, is_initialised, last_catalogue, log_key, parsed_key, size, verifier_key,
     verify, write_origin,
 };
-pub(crate) use svids::Svids;
+pub(crate) use svids::{Svids, endpoint as workload_api};
 
 /// The path of the endpoint of all servers.
 const PATH: &str = "/mcp";
@@ -325,7 +325,7 @@ fn setup((state, config_file): (&Path, &Path), config: &Config) -> wire::Setup {
         protection: protection.to_owned(),
         protection_why: why,
         state: state.display().to_string(),
-        workload_api: svids::endpoint(state),
+        workload_api: workload_api(state),
         config: config_file.display().to_string(),
     }
 }

@@ -1,4 +1,5 @@
-//! Who is at the other end of a Unix socket, by the kernel's word alone.
+//! Who is at the other end of a socket, by the kernel's word alone: of a Unix socket here, of a TCP
+//! connection on this machine in [`loopback`].
 //!
 //! A process id says who a process is only while that process lives: afterwards it may be somebody
 //! else's. So a [`Peer`] holds a pidfd, which stands for one process for good, and everything read by
@@ -9,6 +10,8 @@
 //! The peer is whoever *connected*. A socket that was passed on still stands for that process.
 //!
 //! *Absences:* no rule about who may do what; nothing that a peer says of itself.
+
+pub mod loopback;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};

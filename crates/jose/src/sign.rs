@@ -60,7 +60,28 @@ impl SigningKey {
     ///
     /// Errors: the claims cannot be written as JSON, or AWS-LC cannot sign.
     pub fn sign<C: Serialize>(&self, typ: &str, claims: &C) -> Result<String, SigningError> {
-        let header = json!({ "typ": typ, "alg": "ES256", "kid": self.id }).to_string();
+        self.signed(&json!({ "typ": typ, "alg": "ES256", "kid": self.id }), claims)
+    }
+
+    /// The same with the public key itself in the header (`jwk`) instead of its id, as proofs of
+    /// possession have it (RFC 9449 section 4.2).
+    ///
+    /// Errors: as [`Self::sign`].
+    pub fn sign_showing_key<C: Serialize>(
+        &self,
+        typ: &str,
+        claims: &C,
+    ) -> Result<String, SigningError> {
+        let jwk = json!({ "kty": "EC", "crv": "P-256", "x": self.x, "y": self.y });
+        self.signed(&json!({ "typ": typ, "alg": "ES256", "jwk": jwk }), claims)
+    }
+
+    fn signed<C: Serialize>(
+        &self,
+        header: &serde_json::Value,
+        claims: &C,
+    ) -> Result<String, SigningError> {
+        let header = header.to_string();
         let claims = serde_json::to_vec(claims).map_err(|why| SigningError(why.to_string()))?;
         let mut token = BASE64URL_NOPAD.encode(header.as_bytes());
         token.push('.');

@@ -75,6 +75,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Init(args) => init::run(&context, &args, out)?,
         Command::Serve(args) => crate::serve::run(&context, &args, out).await?,
         Command::Mcp(args) => crate::mcp::run(&context, &args).await?,
+        Command::Run(args) => return crate::run::run(&context, &args).await,
         Command::Status => status::run(&context, out).await?,
         Command::Doctor => return doctor::run(&context, out).await,
         Command::Agent(args) => agent::run(&context, args, out).await?,

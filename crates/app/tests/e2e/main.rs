@@ -24,6 +24,7 @@ mod policies;
 mod proof;
 mod reconcile;
 mod refusals;
+mod run;
 mod rust_sdk;
 mod servers;
 mod stand;

@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::rust_sdk::{self, Where};
-use crate::stand::{Grant, PATIENCE, Stand};
+use crate::stand::{Grant, PATIENCE, REMIT, Stand};
 
 /// A file under `e2e/`; it must be there.
 pub(crate) fn peer(path: &str) -> String {
@@ -153,6 +153,17 @@ impl Client {
         command.envs(trusts.map(|file| ("NODE_EXTRA_CA_CERTS", file)));
         command.args(["--url", url, "--client", name, "--key", key, "--issuer", issuer]);
         command.args(bound.then_some("--dpop"));
+        self.start(command).await
+    }
+
+    /// Connects under `remit run`, to the address that it is given there.
+    pub(crate) async fn connect_run(self, state: &Path, template: &str) -> Conversation {
+        let own = self.command().expect("a client that is a program of its own");
+        let mut command = Command::new(REMIT);
+        command.args(["run", "--template", template, "--state"]).arg(state).arg("--");
+        command.arg(own.as_std().get_program()).args(own.as_std().get_args());
+        command.args(["--url", "{url}"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         self.start(command).await
     }
 

@@ -1,18 +1,15 @@
 //! HTTP to a witness: one small request, one small answer, within bounds.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use remit_tlog::witness::{ADD_CHECKPOINT, origin_hash};
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::{ClientConfig, RootCertStore};
 
 /// How long a witness may take; it reads a few kilobytes and syncs a file.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -34,25 +31,11 @@ pub(crate) struct Posted {
 }
 
 impl Post {
-    /// The way to the witness at `url`. Only where that is https, this machine's certificates
-    /// matter; there may be none.
+    /// The way to the witness at `url`.
     ///
     /// Errors: the certificates of this machine cannot be read.
     pub(crate) fn new(url: &str) -> Result<Self, String> {
-        let builder = HttpsConnectorBuilder::new();
-        let builder = if url.starts_with("https:") {
-            builder
-                .with_provider_and_native_roots(default_provider())
-                .map_err(|why| format!("the certificates of this machine cannot be read: {why}"))?
-        } else {
-            let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-                .with_safe_default_protocol_versions()
-                .map_err(|why| why.to_string())?;
-            builder.with_tls_config(
-                config.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
-            )
-        };
-        let connector = builder.https_or_http().enable_http1().build();
+        let connector = crate::tls::connector(url)?;
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { client, prefix: url.trim_end_matches('/').to_owned() })
     }
