@@ -48,6 +48,10 @@ pub(crate) enum Command {
     /// Be an MCP server on standard input and output, for a client's configuration
     Mcp(Mcp),
     /// Run an agent for one task: it finds its tools at an address, and holds nothing
+    ///
+    /// Opens a task, starts the command, and ends the task when it is over. The command and whatever
+    /// it starts reach their tools at `$REMIT_MCP_URL`; nobody else does. `{url}` in an argument is
+    /// replaced by that address. The grant and the key that it is bound to stay in this process.
     Run(Run),
     /// How the running Remit is
     Status,
@@ -149,9 +153,6 @@ pub(crate) struct Mcp {
     pub(crate) server: Option<String>,
 }
 
-/// Opens a task, starts the command, and ends the task when it is over. The command and whatever it
-/// starts reach their tools at `$REMIT_MCP_URL`; nobody else does. `{url}` in an argument is replaced by
-/// that address. The grant and the key that it is bound to stay in this process.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
