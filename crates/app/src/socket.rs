@@ -96,7 +96,8 @@ async fn attach(
     if upgrade != Some(PROTOCOL) {
         return Err(Failure::bad(format!("expected an upgrade to `{PROTOCOL}`; use `remit mcp`")));
     }
-    let workload = peer.workload(&attachments.engine).await?;
+    // `remit mcp` is started anew for each connection; who works on the task is whoever started it.
+    let workload = peer.workload(&attachments.engine).await?.as_a_pipe();
     let (proposal, server) = wanted.read()?;
     let configured = attachments.engine.settings();
     if let Some(unknown) = server.as_ref().filter(|name| !configured.servers.contains_key(*name)) {

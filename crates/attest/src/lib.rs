@@ -11,6 +11,7 @@
 //!
 //! *Absences:* no rule about who may do what; nothing that a peer says of itself.
 
+mod ancestry;
 pub mod loopback;
 
 use std::fs::{self, File};
@@ -100,6 +101,9 @@ impl Peer {
                 path: self.path(),
                 sha256: digest.then(|| self.digest()).transpose()?,
                 cgroup: self.read("cgroup").ok().and_then(|text| cgroup(&text)),
+                processes: u32::try_from(self.pid)
+                    .map_or_else(|_| Ok(Vec::new()), ancestry::of)
+                    .unwrap_or_default(),
                 ..bare
             })
         };

@@ -10,6 +10,8 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use crate::ancestry;
+
 /// The state of a connection that stands (`include/net/tcp_states.h`).
 const ESTABLISHED: &str = "01";
 
@@ -53,17 +55,11 @@ fn parents() -> io::Result<BTreeMap<u32, u32>> {
         let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         // One that has ended meanwhile holds nothing.
         let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { continue };
-        if let Some(parent) = parent(&stat) {
+        if let Some((parent, _)) = ancestry::read(&stat) {
             parents.insert(process, parent);
         }
     }
     Ok(parents)
-}
-
-/// The parent in `/proc/<pid>/stat`: the second field after the name, which may hold brackets itself.
-fn parent(stat: &str) -> Option<u32> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 fn descendants(root: u32, parents: &BTreeMap<u32, u32>) -> BTreeSet<u32> {
@@ -160,11 +156,5 @@ mod tests {
         assert_eq!(socket_of(table, at(50_000), at(8080)), Some(4711));
         assert_eq!(socket_of(table, at(8080), at(50_000)), None);
         assert_eq!(socket_of(table, at(50_001), at(8080)), None, "it is being closed");
-    }
-
-    #[test]
-    fn a_name_cannot_pass_for_a_parent() {
-        assert_eq!(parent("12 (a) S 1 (b) S 7 12 12 0"), Some(7));
-        assert_eq!(parent("nothing"), None);
     }
 }

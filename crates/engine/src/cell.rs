@@ -4,12 +4,13 @@
 //! so the order in the log is the order in which the state changed, and sequence numbers have no
 //! gaps.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use remit_model::task::{Event, InvalidTransition};
-use remit_model::{AgentName, Attestation, Task, TaskId, Timestamp};
+use remit_model::{AgentName, Attestation, Digest, Task, TaskId, Timestamp};
 use remit_ports::{Accepted, Draft, Ledger, LedgerError, Subject};
 use tokio_util::sync::CancellationToken;
 
@@ -48,10 +49,11 @@ impl CommitError {
 #[derive(Debug)]
 pub struct TaskCell {
     id: TaskId,
-    /// Whose task it is, how that was proved, and whence it was handed on; never changes, so that nobody needs the lock for it.
+    /// Whose task it is, how that was proved, whence it was handed on, and who works on it; never changes, so that nobody needs the lock for it.
     agent: AgentName,
     attestation: Attestation,
     parent: Option<TaskId>,
+    workers: BTreeSet<Digest>,
     task: Mutex<Task>,
     /// Moves with everything that can change an answer already given; compared right before bytes
     /// are sent. Starts at the task's recorded epoch; policy changes move it too.
@@ -75,6 +77,7 @@ impl TaskCell {
             agent: task.charter.agent.clone(),
             attestation: task.charter.attestation.clone(),
             parent: task.parent().cloned(),
+            workers: task.charter.workers.clone(),
             epoch: Arc::new(AtomicU64::new(task.account().epoch)),
             task: Mutex::new(task),
             stop: Mutex::new(CancellationToken::new()),
@@ -103,6 +106,11 @@ impl TaskCell {
     /// The task it was handed on from.
     pub fn parent(&self) -> Option<&TaskId> {
         self.parent.as_ref()
+    }
+
+    /// By what it is known who works on it.
+    pub(crate) fn workers(&self) -> &BTreeSet<Digest> {
+        &self.workers
     }
 
     /// Its state. Never hold this across a wait.

@@ -17,6 +17,7 @@ use remit_token::Grant;
 use crate::call::is_over;
 use crate::cell::{CommitError, TaskCell};
 use crate::client::Client;
+use crate::inherit::clients;
 use crate::open::{Holding, Narrowing, bounded, no};
 use crate::{Engine, draft};
 
@@ -102,6 +103,7 @@ impl Engine {
             let text = format!("a task may be handed on {MAX_LINEAGE} times at most");
             return Err(no("delegation", text));
         }
+        let workers = clients(&to.agent);
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
             agent: to.agent.clone(),
@@ -111,7 +113,8 @@ impl Engine {
             attestation: Attestation { method: to.method, at: now },
             uid: None,
             lineage,
-            inherited: parent.account().label.clone(),
+            inherited: parent.account().label.clone().join(self.left_by(&workers)),
+            workers,
             opened: now,
         })
     }
@@ -124,7 +127,7 @@ impl Engine {
         if !guard.is_open() || is_over(&guard, now) {
             return Err(gone());
         }
-        if account.label != child.charter.inherited {
+        if !account.label.flows_to(&child.charter.inherited) {
             let text = "something has entered the task meanwhile, which its child has to know of";
             return Err(Refusal::one(Class::Transient, "handoff", text, "try again"));
         }

@@ -21,6 +21,7 @@ pub mod erase;
 mod frame;
 pub mod hand_off;
 pub mod identify;
+mod inherit;
 mod key;
 pub mod lifecycle;
 pub mod list;

@@ -13,6 +13,7 @@ use remit_model::{
 use remit_token::Terms;
 use serde::Deserialize;
 
+use crate::inherit::{Workers, clients, process};
 use crate::{Engine, Settings, Template};
 
 /// Who opens a task.
@@ -257,6 +258,19 @@ impl Engine {
         }
     }
 
+    /// Who will work on what `opener` opens, and what they bring along.
+    fn known_of(&self, opener: &Opener) -> (Workers, Label) {
+        match opener {
+            Opener::Operator(_) => (Workers::new(), Label::default()),
+            Opener::Peer(workload) => (process(workload), self.left_by(&workload.processes)),
+            Opener::Client(agent, _) => {
+                let workers = clients(agent);
+                let label = self.left_by(&workers);
+                (workers, label)
+            }
+        }
+    }
+
     fn charter(
         &self,
         opener: &Opener,
@@ -276,6 +290,7 @@ impl Engine {
             Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid)),
             Opener::Client(_, method) => (*method, None),
         };
+        let (workers, inherited) = self.known_of(opener);
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
             agent: agent.name.clone(),
@@ -285,7 +300,8 @@ impl Engine {
             attestation: Attestation { method, at: now },
             uid,
             lineage: Vec::new(),
-            inherited: Label::default(),
+            workers,
+            inherited,
             opened: now,
         })
     }

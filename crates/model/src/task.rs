@@ -60,6 +60,10 @@ pub struct Charter {
     /// The tasks it was handed on through, the first one first; none, if somebody opened it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<Ancestor>,
+    /// By what it is known who works on it, so that what enters it is remembered of them: a process, or
+    /// the clients of an agent.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub workers: BTreeSet<Digest>,
     /// What had entered before it began.
     #[serde(default, skip_serializing_if = "Label::is_bottom")]
     pub inherited: Label,
@@ -499,6 +503,7 @@ mod tests {
             attestation: Attestation { method: AttestationMethod::UnixPeer, at: Timestamp(1) },
             uid: None,
             lineage: Vec::new(),
+            workers: BTreeSet::new(),
             inherited: Label::default(),
             opened: Timestamp(1),
         })

@@ -24,12 +24,32 @@ pub struct Workload {
     pub sha256: Option<Digest>,
     /// Its control group (version 2), such as `/system.slice/bot.service`.
     pub cgroup: Option<String>,
+    /// A name for this very process that no other will ever have, and those of the processes that it
+    /// descends from, upwards. None, if the kernel did not say which process it is.
+    pub processes: Vec<Digest>,
 }
 
 impl Workload {
     /// A process of which nothing but the user is known.
     pub fn of_user(uid: u32) -> Self {
-        Self { uid, gid: None, groups: Vec::new(), path: None, sha256: None, cgroup: None }
+        Self {
+            uid,
+            gid: None,
+            groups: Vec::new(),
+            path: None,
+            sha256: None,
+            cgroup: None,
+            processes: Vec::new(),
+        }
+    }
+
+    /// The same where the process is but a pipe to the one that started it.
+    #[must_use]
+    pub fn as_a_pipe(mut self) -> Self {
+        if !self.processes.is_empty() {
+            self.processes.remove(0);
+        }
+        self
     }
 }
 

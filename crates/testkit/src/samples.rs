@@ -59,6 +59,7 @@ pub fn charter(n: u8) -> Charter {
         attestation: attestation(),
         uid: Some(7),
         lineage: Vec::new(),
+        workers: std::collections::BTreeSet::new(),
         inherited: Label::default(),
         opened: NOW,
     }

@@ -53,6 +53,7 @@ fn charter() -> Charter {
         attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
         uid: None,
         lineage: Vec::new(),
+        workers: std::collections::BTreeSet::new(),
         inherited: Label::default(),
         opened: NOW,
     }

@@ -8,6 +8,7 @@ mod containment;
 mod durability;
 mod handoff;
 mod identity;
+mod inherit;
 mod lifecycle;
 mod tools;
 mod walk;

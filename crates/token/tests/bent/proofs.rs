@@ -103,6 +103,7 @@ impl Bench {
             remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
             attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
             lineage: Vec::new(),
+            workers: std::collections::BTreeSet::new(),
             inherited: Label::default(),
             opened: NOW,
         };
