@@ -25,7 +25,7 @@ mod secret;
 mod x509;
 
 pub use authority::Authority;
-pub use chain::MAX_CHAIN;
+pub use chain::{MAX_CHAIN, VerifiedX509};
 pub use error::SvidError;
 pub use generation::{BACKDATE, Generation, Kept};
 pub use id::{agent_id, agent_of, task_id, trust_domain};
