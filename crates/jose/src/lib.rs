@@ -11,12 +11,14 @@
 //! *Absences:* no I/O, no clock, no unsigned and no encrypted tokens, no shared secrets. The nonce
 //! of an ECDSA signature is drawn by AWS-LC itself.
 
+mod certificate;
 mod error;
 mod jws;
 mod key;
 mod set;
 mod sign;
 
+pub use certificate::CertificateThumbprint;
 pub use error::{JwkError, JwsError};
 pub use jws::{Jws, Kind};
 pub use key::{Algorithm, PublicKey, Thumbprint, ThumbprintError};
