@@ -62,9 +62,13 @@ impl From<ClientError> for Failure {
             ClientError::Proof(proof) => Self::new(proof.code(), why),
             ClientError::Assertion(_)
             | ClientError::Svid(_)
-            | ClientError::NoAgent
-            | ClientError::Unknown
-            | ClientError::Id => Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED),
+            | ClientError::NoAgent(_)
+            | ClientError::Unknown(_)
+            | ClientError::Uncertified(_)
+            | ClientError::OtherCertificate
+            | ClientError::Id(_) => {
+                Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED)
+            }
         }
     }
 }

@@ -99,7 +99,7 @@ mod tests {
             agent: "bot".parse().unwrap(),
             subject: String::new(),
             server: None,
-            key: None,
+            binding: crate::Binding::Nothing,
             expires: Timestamp(expires),
             id: expires.to_string(),
         }

@@ -1,11 +1,12 @@
-//! The claims of a grant, both ways: RFC 9068 section 2.2, `task`, and `cnf` (RFC 9449 section 6).
+//! The claims of a grant, both ways: RFC 9068 section 2.2, `task`, and `cnf` (RFC 7800).
 
-use remit_jose::Thumbprint;
+use std::collections::BTreeMap;
+
 use remit_model::{AgentName, TaskId, Timestamp, Value};
 use serde::Serialize;
 
 use crate::verify::SKEW;
-use crate::{Grant, MAX_LIFETIME, Realm, TokenError};
+use crate::{Binding, Grant, MAX_LIFETIME, Realm, TokenError};
 
 /// Every claim a grant has, `cnf` only if it is bound; one more or one less and it is not a grant.
 const NAMES: [&str; 9] = ["aud", "client_id", "cnf", "exp", "iat", "iss", "jti", "sub", "task"];
@@ -25,13 +26,7 @@ pub(crate) struct Claims<'a> {
     pub(crate) exp: u64,
     pub(crate) jti: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cnf: Option<Confirmation>,
-}
-
-/// The key that the holder must prove to have, as RFC 7800 puts it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Confirmation {
-    pub(crate) jkt: Thumbprint,
+    pub(crate) cnf: Option<BTreeMap<&'static str, String>>,
 }
 
 /// The grant that signed `claims` make, at `now`.
@@ -61,15 +56,8 @@ pub(crate) fn read(claims: &Value, realm: &Realm, now: Timestamp) -> Result<Gran
     if id.is_empty() || id.len() > MAX_ID {
         return Err(TokenError::Claim("jti"));
     }
-    let key = claims.member("cnf").map(thumbprint).transpose()?;
-    Ok(Grant { task, agent, subject, server, key, expires, id: id.to_owned() })
-}
-
-/// The key in `cnf`. What else may stand there (RFC 7800, RFC 8705) is not understood here.
-fn thumbprint(cnf: &Value) -> Result<Thumbprint, TokenError> {
-    let Value::Record(members) = cnf else { return Err(TokenError::Claim("cnf")) };
-    let jkt = members.get("jkt").filter(|_| members.len() == 1).and_then(Value::as_text);
-    jkt.and_then(|jkt| jkt.parse().ok()).ok_or(TokenError::Claim("cnf"))
+    let binding = claims.member("cnf").map(Binding::read).transpose()?.unwrap_or_default();
+    Ok(Grant { task, agent, subject, server, binding, expires, id: id.to_owned() })
 }
 
 fn times(claims: &Value, now: Timestamp) -> Result<Timestamp, TokenError> {
