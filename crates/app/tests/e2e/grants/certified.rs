@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
-use spiffe::{SpiffeId, WorkloadApiClient, X509Svid};
+use spiffe::{SpiffeId, WorkloadApiClient, X509Source, X509Svid};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -20,6 +20,8 @@ use crate::peers::Changing;
 use crate::stand::{PATIENCE, Plan, Stand};
 
 pub(super) const WORKER: &str = "spiffe://remit.local/agent/worker";
+/// SVIDs come and go within seconds.
+const FAST: &str = "[svid]\nlifetime = \"3s\"\nrotate = \"12s\"\n";
 const GRANT_TYPE: (&str, &str) = ("grant_type", "client_credentials");
 
 /// A Remit that speaks TLS and knows no key of anybody's, and a process that it takes for `worker`.
@@ -224,7 +226,7 @@ async fn no_session_is_taken_up_again() {
 /// SVIDs of three seconds, over two of them: the task stays, its grants follow the certificates.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_renewed_certificate_a_client_asks_for_a_further_grant_and_goes_on() {
-    let desk = Desk::open(Plan::new().with("[svid]\nlifetime = \"3s\"\nrotate = \"12s\"\n")).await;
+    let desk = Desk::open(Plan::new().with(FAST)).await;
     let (mut first, old) = desk.connected().await;
     let granted = ask(&mut first, &[]).await;
     let (grant, details) = (token(&granted), granted.json()["authorization_details"].take());
@@ -247,6 +249,36 @@ async fn with_a_renewed_certificate_a_client_asks_for_a_further_grant_and_goes_o
     let last = token(&ask(&mut third, &[("authorization_details", &further)]).await);
     assert_eq!(third.call(("Bearer", &last)).await.status, 200);
     assert_eq!(desk.notes.reached().len(), 3);
+    let tasks = desk.stand.ask(&["task", "list"]).await;
+    assert_eq!(tasks.as_array().unwrap().len(), 1, "one task all the while: {tasks}");
+}
+
+/// The same by the `spiffe` and `spiffe-rustls` crates, which renew by themselves: a new connection shows
+/// the SVID of the moment, and whoever is told so asks for a further grant on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_follows_its_renewals_is_never_shut_out() {
+    let desk = Desk::open(Plan::new().with(FAST)).await;
+    let socket = format!("unix://{}", desk.stand.state().join("workload.sock").display());
+    let source = X509Source::builder().endpoint(&socket).build().await.unwrap();
+    let setup = Setup::following(&desk.trusted, source);
+    let mut line = setup.connect(desk.stand.address()).await.unwrap();
+    let granted = ask(&mut line, &[]).await;
+    let details = granted.json()["authorization_details"].take();
+    let further = json!([{ "type": "remit", "task": details[0]["task"] }]).to_string();
+    let (mut grant, mut renewed, mut called) = (token(&granted), 0, 0);
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < Duration::from_secs(14) {
+        let mut line = setup.connect(desk.stand.address()).await.unwrap();
+        if line.call(("Bearer", &grant)).await.status == 401 {
+            grant = token(&ask(&mut line, &[("authorization_details", &further)]).await);
+            renewed += 1;
+            assert_eq!(line.call(("Bearer", &grant)).await.status, 200);
+        }
+        called += 1;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(renewed >= 3, "{renewed} renewals");
+    assert_eq!(desk.notes.reached().len(), called);
     let tasks = desk.stand.ask(&["task", "list"]).await;
     assert_eq!(tasks.as_array().unwrap().len(), 1, "one task all the while: {tasks}");
 }

@@ -8,12 +8,15 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use serde_json::Value;
-use spiffe::X509Svid;
+use spiffe::{X509Source, X509Svid};
+use spiffe_rustls::{authorizer, mtls_client};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -32,6 +35,16 @@ impl Reply {
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|why| panic!("{why}: {}", self.body))
     }
+}
+
+fn roots(trusted: &Path) -> Arc<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(trusted).unwrap()).unwrap();
+    Arc::new(roots)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// What a client is set up with once, for all its connections.
@@ -64,13 +77,10 @@ impl Setup {
         trusted: &Path,
         shown: Option<(Vec<CertificateDer<'static>>, Vec<u8>)>,
     ) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(trusted).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions)
             .unwrap()
-            .with_root_certificates(roots);
+            .with_root_certificates(roots(trusted));
         let config = match shown {
             None => config.with_no_client_auth(),
             Some((chain, key)) => {
@@ -86,6 +96,16 @@ impl Setup {
         let Self(config) = Self::new(trusted, None);
         let mut config = ClientConfig::clone(&config);
         config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(shown));
+        Self(Arc::new(config))
+    }
+
+    /// Shows whatever SVID `source` holds at each connection, as the `spiffe-rustls` crate has it. The
+    /// server is known by its name here, not by an SVID.
+    pub(super) fn following(trusted: &Path, source: X509Source) -> Self {
+        let anyone = authorizer::any();
+        let mut config = mtls_client(source).authorize(anyone).build().unwrap();
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots(trusted), provider());
+        config.dangerous().set_certificate_verifier(verifier.build().unwrap());
         Self(Arc::new(config))
     }
 
