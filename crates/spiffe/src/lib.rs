@@ -30,7 +30,6 @@ pub use error::SvidError;
 pub use generation::{BACKDATE, Generation, Kept};
 pub use id::{agent_id, agent_of, task_id, trust_domain};
 pub use jwt::{JwtSvid, MAX_AUDIENCE, MAX_AUDIENCES, MAX_TOKEN, SKEW, Verified};
-pub use secret::draw_es256;
 pub use spiffe::{SpiffeId, TrustDomain};
 pub use x509::X509Svid;
 

@@ -7,7 +7,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use rcgen::{CertificateParams, IsCa, Issuer, KeyUsagePurpose, SanType};
-use remit_jose::JwsError;
+use remit_jose::{JwsError, draw_es256};
 use remit_model::Timestamp;
 use remit_testkit::SeededEntropy;
 use serde_json::{Value, json};
