@@ -72,7 +72,9 @@ fn client(desk: &Desk, path: &str, asked: &Asked) -> Result<Client, Failure> {
         Some(ASSERTION) => Credential::Assertion(assertion()?),
         Some(SVID) => Credential::Svid(assertion()?, &authority),
         // RFC 8705 section 2: who is known by its certificate says who it is.
-        None if assertion().is_err() && form.get("client_id").is_some() => Credential::Certificate,
+        None if desk.certificates && assertion().is_err() && form.get("client_id").is_some() => {
+            Credential::Certificate
+        }
         _ => {
             return Err(unknown(
                 "expected `client_assertion_type` jwt-bearer or jwt-spiffe: sign an assertion with \

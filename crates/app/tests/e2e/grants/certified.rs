@@ -20,8 +20,8 @@ use crate::peers::Changing;
 use crate::stand::{PATIENCE, Plan, Stand};
 
 pub(super) const WORKER: &str = "spiffe://remit.local/agent/worker";
-/// SVIDs come and go within seconds.
-const FAST: &str = "[svid]\nlifetime = \"3s\"\nrotate = \"12s\"\n";
+/// SVIDs come and go within seconds; a loaded machine still gets something done with one.
+const FAST: &str = "[svid]\nlifetime = \"6s\"\nrotate = \"12s\"\n";
 const GRANT_TYPE: (&str, &str) = ("grant_type", "client_credentials");
 
 /// A Remit that speaks TLS and knows no key of anybody's, and a process that it takes for `worker`.
@@ -188,7 +188,7 @@ async fn where_certificates_are_not_asked_for_everything_else_goes_on() {
     assert_eq!(*methods, json!(["private_key_jwt", "spiffe_jwt"]));
     let refused = ask(&mut line, &[]).await;
     assert_eq!(refused.status, 401, "{}", refused.body);
-    assert!(refused.body.contains("no client certificate"), "{}", refused.body);
+    assert!(refused.body.contains("expected `client_assertion_type`"), "{}", refused.body);
     let grant = desk.stand.open("reading").await.token;
     assert_eq!(line.call(("Bearer", &grant)).await.status, 200);
 }
@@ -223,7 +223,7 @@ async fn no_session_is_taken_up_again() {
     }
 }
 
-/// SVIDs of three seconds, over two of them: the task stays, its grants follow the certificates.
+/// SVIDs of seconds, over two of them: the task stays, its grants follow the certificates.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_renewed_certificate_a_client_asks_for_a_further_grant_and_goes_on() {
     let desk = Desk::open(Plan::new().with(FAST)).await;
@@ -238,7 +238,7 @@ async fn with_a_renewed_certificate_a_client_asks_for_a_further_grant_and_goes_o
     let again = token(&ask(&mut second, &[("authorization_details", &further)]).await);
     assert_eq!(second.call(("Bearer", &again)).await.status, 200);
 
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     for reply in [first.call(("Bearer", &grant)).await, ask(&mut first, &[]).await] {
         assert_eq!(reply.status, 401, "{}", reply.body);
         assert!(reply.body.contains("certificate of this connection ran out"), "{}", reply.body);
