@@ -77,7 +77,8 @@ fn certificate(tbs: &[u8]) -> Vec<u8> {
 fn x509(tbs: &[u8]) {
     let der = certificate(tbs);
     match AUTHORITY.verify_x509(&[&der], NOW) {
-        Ok(id) => {
+        Ok(verified) => {
+            let id = verified.id;
             // The spiffe crate reads no signature, but has its own opinion of leaves. Any key will do.
             let theirs = spiffe::X509Svid::parse_from_der(&der, &KEPT.signer);
             let theirs = theirs.expect("an SVID for others, too");

@@ -301,11 +301,7 @@ impl Config {
         unique("server", self.servers.iter().map(|server| server.name.as_str()))?;
         unique("template", self.templates.iter().map(|template| template.name.as_str()))?;
         unique("approver", self.approvers.iter().map(|approver| approver.group.as_str()))?;
-        if self.listen.tls_certificate.is_some() != self.listen.tls_key.is_some() {
-            return Err(Fail::new(
-                "[listen] needs both `tls_certificate` and `tls_key`, or neither",
-            ));
-        }
+        self.listen.check()?;
         for server in &self.servers {
             if server.command.is_empty() == server.url.is_none() {
                 return Err(Fail::new(format!(

@@ -10,17 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use remit_engine::Peer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use self::patience::Patience;
+use crate::tls::Tls;
 
 /// What a connection may cost before anybody has proved anything.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +50,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(crate) struct Service {
     /// How to speak TLS; `None` for plain HTTP.
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Tls>,
     /// What answers requests.
     pub(crate) router: Router,
     /// What a connection may cost.
@@ -98,21 +102,28 @@ async fn accept(
 }
 
 async fn connection(stream: TcpStream, service: Service, stop: CancellationToken) {
-    let Some(tls) = &service.tls else { return http(stream, service, stop).await };
+    let Some(tls) = &service.tls else { return http((stream, None), service, stop).await };
     match tokio::time::timeout(service.bounds.handshake, tls.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, service, stop).await,
+        Ok(Ok((stream, peer))) => http((stream, peer), service, stop).await,
         Ok(Err(why)) => tracing::debug!(%why, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
-async fn http<S>(stream: S, service: Service, stop: CancellationToken)
+/// Serves a connection. Whose certificate its client showed goes beside each of its requests.
+async fn http<S>((stream, peer): (S, Option<Arc<Peer>>), service: Service, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut http = http1::Builder::new();
     http.timer(Patience).header_read_timeout(service.bounds.head);
-    let service = TowerToHyperService::new(service.router);
+    let router = TowerToHyperService::new(service.router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(Arc::clone(peer));
+        }
+        router.call(request)
+    });
     let connection = http.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {

@@ -175,7 +175,12 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let others = config.serves_other_users(environment::own_uid());
     let verifying = bundle::door(Arc::clone(&engine), signers.clone());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
-    let desk = remit_token_api::Desk { engine: Arc::clone(&engine), authority: signers.clone() };
+    let desk = remit_token_api::Desk {
+        engine: Arc::clone(&engine),
+        authority: signers.clone(),
+        certificates: config.listen.asks_for_certificates(),
+    };
+    let clients = tls::Clients { engine: Arc::clone(&engine), authority: signers.clone() };
     let public = remit_gateway::router(gateway)
         .merge(remit_token_api::router(desk))
         .merge(remit_operator::public(door))
@@ -185,7 +190,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         others,
         remit_workload_api::Door { engine: Arc::clone(&engine), authority: signers },
     )?;
-    served.network(&config, listener, public)?;
+    let tls = listening_tls(&config, clients)?;
+    served.network(listener, network::Service { tls, router: public, bounds: network::BOUNDS });
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
 }
 
@@ -285,6 +291,16 @@ async fn listen(config: &Config) -> Result<TcpListener, Fail> {
         .map_err(|why| Fail::new(format!("cannot listen on {address}: {why}")))
 }
 
+/// How to speak TLS, if that is configured: with `clients` asked for certificates, if that is.
+fn listening_tls(config: &Config, clients: tls::Clients) -> Result<Option<tls::Tls>, Fail> {
+    let clients = config.listen.asks_for_certificates().then_some(clients);
+    match (&config.listen.tls_certificate, &config.listen.tls_key) {
+        (Some(certificate), Some(key)) => Ok(Some(tls::Tls::open(certificate, key, clients)?)),
+        (None, None) => Ok(None),
+        _ => Err(Fail::new("TLS needs a certificate and its key")),
+    }
+}
+
 fn endpoint(config: &Config, address: SocketAddr) -> String {
     let scheme = if config.listen.tls_certificate.is_some() { "https" } else { "http" };
     let host = config.listen.hosts.first().cloned().unwrap_or_else(|| address.to_string());
@@ -364,20 +380,8 @@ impl Served {
         Ok(())
     }
 
-    fn network(
-        &mut self,
-        config: &Config,
-        listener: TcpListener,
-        router: axum::Router,
-    ) -> Result<(), Fail> {
-        let tls = match (&config.listen.tls_certificate, &config.listen.tls_key) {
-            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
-            (None, None) => None,
-            _ => return Err(Fail::new("TLS needs a certificate and its key")),
-        };
-        let service = network::Service { tls, router, bounds: network::BOUNDS };
+    fn network(&mut self, listener: TcpListener, service: network::Service) {
         self.tasks.spawn(network::serve(listener, service, self.stop.clone()));
-        Ok(())
     }
 }
 

@@ -1,15 +1,39 @@
-//! TLS: for listening beyond loopback, and for calling others.
+//! TLS: for listening beyond loopback, with the certificates of clients where they show some, and for
+//! calling others.
+//!
+//! What is believed of a client is an X.509-SVID of our own trust domain, under the keys that sign
+//! SVIDs at the moment of the handshake. Every connection has a verifier of its own, so no key that was
+//! replaced or taken back counts for a later one, and what it believed is this connection's. A client
+//! without a certificate comes in; one whose certificate is not believed is refused in the handshake,
+//! with an alert that says roughly why.
+//!
+//! A session is not taken up again where certificates are asked for: it would bring back the
+//! certificate of the first handshake, unverified, and a client that renewed its own would go on
+//! showing the old one without knowing.
 
+use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use remit_engine::{Engine, Peer};
+use remit_spiffe::{Authority, SvidError};
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoClientAuth, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError,
+    RootCertStore, ServerConfig, SignatureScheme,
+};
+use tokio::net::TcpStream;
+use tokio::sync::watch::Receiver;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::fail::Fail;
 
@@ -34,23 +58,171 @@ pub(crate) fn connector(url: &str) -> Result<HttpsConnector<HttpConnector>, Stri
     Ok(builder.https_or_http().enable_http1().build())
 }
 
-/// An acceptor for a certificate chain and its private key, both PEM.
-///
-/// Errors: a file cannot be read, holds nothing of the kind, or they do not belong together.
-pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, Fail> {
-    let said = |path: &Path, why: &dyn std::fmt::Display| {
-        Fail::new(format!("cannot use {} for TLS: {why}", path.display()))
-    };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|why| said(certificate, &why))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|why| said(key, &why))?;
-    let provider = Arc::new(default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+/// What clients' certificates are verified with.
+#[derive(Clone, Debug)]
+pub(crate) struct Clients {
+    /// For the time.
+    pub(crate) engine: Arc<Engine>,
+    /// The keys that sign SVIDs, as they are now and from now on.
+    pub(crate) authority: Receiver<Arc<Authority>>,
+}
+
+/// How to speak TLS.
+#[derive(Clone)]
+pub(crate) enum Tls {
+    /// With whoever comes.
+    Anonymous(TlsAcceptor),
+    /// With clients that are asked for certificates.
+    Asking {
+        /// Our own certificate and its key.
+        own: Arc<dyn ResolvesServerCert>,
+        provider: Arc<CryptoProvider>,
+        clients: Clients,
+    },
+}
+
+impl Tls {
+    /// Reads a certificate chain and its private key, both PEM. With `clients`, those who connect are
+    /// asked for certificates.
+    ///
+    /// Errors: a file cannot be read, holds nothing of the kind, or they do not belong together.
+    pub(crate) fn open(
+        certificate: &Path,
+        key: &Path,
+        clients: Option<Clients>,
+    ) -> Result<Self, Fail> {
+        let said = |path: &Path, why: &dyn fmt::Display| {
+            Fail::new(format!("cannot use {} for TLS: {why}", path.display()))
+        };
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+            .and_then(Iterator::collect)
+            .map_err(|why| said(certificate, &why))?;
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|why| said(key, &why))?;
+        let provider = Arc::new(default_provider());
+        let own = CertifiedKey::from_der(chain, key, &provider);
+        let own = Arc::new(SingleCertAndKey::from(own.map_err(|why| said(certificate, &why))?));
+        if let Some(clients) = clients {
+            return Ok(Self::Asking { own, provider, clients });
+        }
+        let config = config(&provider, Arc::new(NoClientAuth), own)?;
+        Ok(Self::Anonymous(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// Shakes hands; the client, if it showed a certificate, which is one of ours then.
+    ///
+    /// Errors: the handshake fails.
+    pub(crate) async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> std::io::Result<(TlsStream<TcpStream>, Option<Arc<Peer>>)> {
+        let (own, provider, clients) = match self {
+            Self::Anonymous(acceptor) => return Ok((acceptor.accept(stream).await?, None)),
+            Self::Asking { own, provider, clients } => (own, provider, clients),
+        };
+        let verifier = Arc::new(Verifier::new(clients.clone(), Arc::clone(provider)));
+        let asking = Arc::<Verifier>::clone(&verifier);
+        let mut config =
+            config(provider, asking, Arc::clone(own)).map_err(std::io::Error::other)?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        let stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await?;
+        // Set by a verification that a finished handshake has confirmed.
+        Ok((stream, verifier.believed.get().cloned()))
+    }
+}
+
+fn config(
+    provider: &Arc<CryptoProvider>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    own: Arc<dyn ResolvesServerCert>,
+) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|why| said(certificate, &why))?;
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(own);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(config)
+}
+
+/// Verifies the certificate of one connection's client, and keeps whom it believed.
+struct Verifier {
+    clients: Clients,
+    provider: Arc<CryptoProvider>,
+    /// Whose certificates are asked for.
+    names: Vec<DistinguishedName>,
+    believed: OnceLock<Arc<Peer>>,
+}
+
+impl Verifier {
+    fn new(clients: Clients, provider: Arc<CryptoProvider>) -> Self {
+        let names = clients.authority.borrow().x509_names(clients.engine.now());
+        let names = names.into_iter().map(DistinguishedName::from).collect();
+        Self { clients, provider, names, believed: OnceLock::new() }
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").field("believed", &self.believed).finish_non_exhaustive()
+    }
+}
+
+impl ClientCertVerifier for Verifier {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.names
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let chain: Vec<&[u8]> = std::iter::once(leaf).chain(others).map(AsRef::as_ref).collect();
+        let now = self.clients.engine.now();
+        let peer = Peer::verified(&chain, &self.clients.authority, now).map_err(alert)?;
+        drop(self.believed.set(Arc::new(peer)));
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The client learns of it by a TLS alert alone, which has room for a kind and no words.
+fn alert(why: SvidError) -> rustls::Error {
+    let kind = match why {
+        SvidError::Expired { .. } => CertificateError::Expired,
+        SvidError::Future { .. } => CertificateError::NotValidYet,
+        SvidError::Foreign | SvidError::Signature | SvidError::Path(_) => {
+            CertificateError::UnknownIssuer
+        }
+        other => CertificateError::Other(OtherError(Arc::new(other))),
+    };
+    rustls::Error::InvalidCertificate(kind)
 }

@@ -1,13 +1,20 @@
 //! Knowing an agent by what it signed, where no kernel names it: the callers of the token endpoint.
+//! And what the grants that it asks for are bound to.
+//!
+//! A DPoP proof counts before a certificate: a client makes one for this very request because it
+//! wants a grant that is bound to its key (RFC 9449 section 5), while a certificate may be there only to
+//! say who it is. Without a proof, a certificate binds, whatever the client is known by (RFC 8705
+//! section 3). A grant is never bound to both.
 
 use std::sync::Arc;
 
-use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
 use remit_model::{AgentName, Lifecycle, Task, Timestamp};
 use remit_spiffe::{Authority, SvidError, agent_of};
-use remit_token::{Assertion, AssertionError, Grant, ProofError, Request};
+use remit_token::{
+    Assertion, AssertionError, Binding, Certificate, Grant, Proof, ProofError, Request, Uncertified,
+};
 
 use crate::Engine;
 use crate::contain::{ContainError, InForce};
@@ -19,6 +26,8 @@ pub enum Credential<'a> {
     Assertion(&'a str),
     /// Its JWT-SVID (draft-ietf-oauth-spiffe-client-auth), and the keys that sign SVIDs now.
     Svid(&'a str, &'a Authority),
+    /// The X.509-SVID of its connection (the same draft; RFC 8705 section 2.1).
+    Certificate,
 }
 
 /// What a client shows of itself.
@@ -28,8 +37,10 @@ pub struct Signed<'a> {
     pub client_id: Option<&'a str>,
     /// What says who it is.
     pub credential: Credential<'a>,
-    /// What it signed with the key that a grant is to be bound to, if it is to be bound.
+    /// What it signed with the key that a grant is to be bound to, if it is to be bound to one.
     pub proof: Option<&'a str>,
+    /// The certificate of its connection.
+    pub certificate: Result<&'a Certificate, Uncertified>,
     /// The request's URL as the server names itself.
     pub url: &'a str,
 }
@@ -41,8 +52,8 @@ pub struct Client {
     pub agent: AgentName,
     /// How it proved to be that.
     pub method: AttestationMethod,
-    /// The key that it proved to have.
-    pub key: Option<Thumbprint>,
+    /// What its grants are bound to: something that it proved to have.
+    pub binding: Binding,
     /// The nonce that its further proofs should hold, where that is another.
     pub nonce: Option<String>,
 }
@@ -56,96 +67,125 @@ pub enum ClientError {
     /// Its JWT-SVID is not believed.
     #[error(transparent)]
     Svid(#[from] SvidError),
-    /// It is a JWT-SVID of something else than an agent.
+    /// It is an SVID of something else than an agent.
     #[error(
-        "the JWT-SVID is not an agent's: expected `spiffe://DOMAIN/agent/NAME`, fetch that one; one \
-         of a run or of anything else proves no client"
+        "the {0} is not an agent's: expected `spiffe://DOMAIN/agent/NAME`, fetch that one; one of a run \
+         or of anything else proves no client"
     )]
-    NoAgent,
-    /// It is a JWT-SVID of an agent that is not there, or not any more.
-    #[error("the JWT-SVID's agent is not in the configuration: add an [[agent]] of its name")]
-    Unknown,
+    NoAgent(&'static str),
+    /// It is an SVID of an agent that is not there, or not any more.
+    #[error("the {0}'s agent is not in the configuration: add an [[agent]] of its name")]
+    Unknown(&'static str),
     /// It is an agent that may not act.
     #[error("the agent is {0}: an operator can say more (`remit agent show`)")]
     Stopped(Lifecycle),
+    /// Its connection has no certificate that counts.
+    #[error(transparent)]
+    Uncertified(#[from] Uncertified),
+    /// Its connection has a certificate to which its grants cannot be bound.
+    #[error(
+        "the certificate of this connection is not the client's: connect with its own or with none, \
+         or send a DPoP proof"
+    )]
+    OtherCertificate,
     /// Its proof is not believed.
     #[error(transparent)]
     Proof(#[from] ProofError),
     /// It names itself in two ways.
-    #[error("`client_id` is not whom the assertion names: leave it out, or name the agent")]
-    Id,
+    #[error("`client_id` is not whom the {0} names: expected the agent's SPIFFE ID or its name")]
+    Id(&'static str),
+}
+
+/// A client by its credential, which is not used up yet.
+struct Known {
+    agent: AgentName,
+    /// The id that it has beside its name.
+    id: String,
+    method: AttestationMethod,
+    /// What is good for one request only.
+    assertion: Option<Assertion>,
 }
 
 impl Engine {
-    /// Believes a client: its credential, and the proof beside it. Both are checked before either is
-    /// used up, the proof first, because a client that lacks only the nonce asks again.
+    /// Believes a client: its credential, and what its grants are to be bound to. All of it is checked
+    /// before any is used up, the proof first, because a client that lacks only the nonce asks again.
     ///
     /// Errors: one of them is not believed.
     pub fn client(&self, shown: &Signed<'_>) -> Result<Client, ClientError> {
         let now = self.now();
         let request = Request { method: "POST", url: shown.url, token: None };
         let proof = shown.proof.map(|proof| self.proofs.check(proof, &request, now)).transpose()?;
-        let (assertion, id, method) = match shown.credential {
-            Credential::Assertion(text) => {
-                let assertion = self.signed(text, now)?;
-                let id = assertion.client().to_string();
-                (assertion, id, AttestationMethod::PrivateKeyJwt)
-            }
-            Credential::Svid(text, authority) => {
-                let (assertion, id) = self.named(text, authority, now)?;
-                (assertion, id, AttestationMethod::JwtSvid)
-            }
+        let known = match shown.credential {
+            Credential::Assertion(text) => self.signed(text, now)?,
+            Credential::Svid(text, authority) => self.named(text, authority, now)?,
+            Credential::Certificate => self.connected(shown.certificate?)?,
         };
-        let is_it = |name: &str| name == id || name == assertion.client().as_str();
+        let is_it = |name: &str| name == known.id || name == known.agent.as_str();
         if shown.client_id.is_some_and(|name| !is_it(name)) {
-            return Err(ClientError::Id);
+            let what = if known.assertion.is_some() { "assertion" } else { "certificate" };
+            return Err(ClientError::Id(what));
         }
-        self.acts(assertion.client())?;
-        let agent = self.assertions.spend(assertion, now)?;
+        let binding = bound(proof.as_ref(), shown.certificate, &known.agent)?;
+        if let Some(assertion) = known.assertion {
+            self.assertions.spend(assertion, now)?;
+        }
         let spent = proof.map(|proof| self.proofs.spend(&proof, now)).transpose()?;
-        let key = spent.as_ref().map(|spent| spent.key);
-        Ok(Client { agent, method, key, nonce: spent.and_then(|spent| spent.nonce) })
+        let nonce = spent.and_then(|spent| spent.nonce);
+        Ok(Client { agent: known.agent, method: known.method, binding, nonce })
     }
 
     /// Whether there is such an agent, and it may act.
-    fn acts(&self, agent: &AgentName) -> Result<(), ClientError> {
+    fn acts(&self, agent: &AgentName, shown: &'static str) -> Result<(), ClientError> {
         let settings = self.settings.load();
         match settings.agents.find(agent) {
             Some(found) if found.standing.lifecycle != Lifecycle::Active => {
                 Err(ClientError::Stopped(found.standing.lifecycle))
             }
             Some(found) if found.agent.is_some() => Ok(()),
-            _ => Err(ClientError::Unknown),
+            _ => Err(ClientError::Unknown(shown)),
         }
     }
 
-    /// An assertion that a client signed itself.
-    fn signed(&self, text: &str, now: Timestamp) -> Result<Assertion, ClientError> {
+    /// By an assertion that it signed itself.
+    fn signed(&self, text: &str, now: Timestamp) -> Result<Known, ClientError> {
         let settings = self.settings.load();
         let keys = |agent: &AgentName| settings.client_keys.get(agent).map(Arc::clone);
-        Ok(self.assertions.check(text, &keys, now)?)
+        let assertion = self.assertions.check(text, &keys, now)?;
+        let (agent, method) = (assertion.client().clone(), AttestationMethod::PrivateKeyJwt);
+        self.acts(&agent, "assertion")?;
+        Ok(Known { id: agent.to_string(), agent, method, assertion: Some(assertion) })
     }
 
-    /// A JWT-SVID as assertion, and its SPIFFE ID. An agent's alone: a run could open tasks that its
-    /// own end would not end.
+    /// By a JWT-SVID as assertion. An agent's alone: a run could open tasks that its own end would not
+    /// end.
     fn named(
         &self,
         text: &str,
         authority: &Authority,
         now: Timestamp,
-    ) -> Result<(Assertion, String), ClientError> {
+    ) -> Result<Known, ClientError> {
         let svid = authority.verify_jwt(text, self.minter.realm().issuer(), now)?;
-        let agent = agent_of(&svid.id).ok_or(ClientError::NoAgent)?;
-        self.acts(&agent)?;
+        let agent = agent_of(&svid.id).ok_or(ClientError::NoAgent("JWT-SVID"))?;
+        self.acts(&agent, "JWT-SVID")?;
         let lifetime = self.settings.load().svid_lifetime;
-        let assertion = self.assertions.check_svid(agent, &svid.claims, lifetime, now)?;
-        Ok((assertion, svid.id.to_string()))
+        let assertion = self.assertions.check_svid(agent.clone(), &svid.claims, lifetime, now)?;
+        let (id, method) = (svid.id.to_string(), AttestationMethod::JwtSvid);
+        Ok(Known { agent, id, method, assertion: Some(assertion) })
+    }
+
+    /// By the X.509-SVID of its connection, likewise an agent's alone.
+    fn connected(&self, certificate: &Certificate) -> Result<Known, ClientError> {
+        let agent = certificate.agent.clone().ok_or(ClientError::NoAgent("X.509-SVID"))?;
+        self.acts(&agent, "X.509-SVID")?;
+        let (id, method) = (certificate.id.clone(), AttestationMethod::X509Svid);
+        Ok(Known { agent, id, method, assertion: None })
     }
 
     /// What `token` says and the task it is for, if it can be used now and is one of `agent`'s.
     pub fn in_use(&self, token: &str, agent: &AgentName) -> Option<(Grant, Task)> {
         let (grant, _) = self.verifier.verify_once(token, self.now()).ok()?;
-        if grant.agent != *agent || grant.key.is_none() && !self.settings.load().bearer {
+        let unbound = grant.binding == Binding::Nothing;
+        if grant.agent != *agent || unbound && !self.settings.load().bearer {
             return None;
         }
         let task = self.open_task(&grant.task, agent)?;
@@ -174,6 +214,23 @@ impl Engine {
                 Ok(None)
             }
         }
+    }
+}
+
+/// What the grants of `agent` are bound to, which shows these.
+fn bound(
+    proof: Option<&Proof>,
+    certificate: Result<&Certificate, Uncertified>,
+    agent: &AgentName,
+) -> Result<Binding, ClientError> {
+    if let Some(proof) = proof {
+        return Ok(Binding::Key(proof.key()));
+    }
+    match certificate {
+        Ok(own) if own.agent.as_ref() == Some(agent) => Ok(Binding::Certificate(own.thumbprint)),
+        Ok(_) => Err(ClientError::OtherCertificate),
+        Err(Uncertified::None) => Ok(Binding::Nothing),
+        Err(lapsed) => Err(lapsed.into()),
     }
 }
 

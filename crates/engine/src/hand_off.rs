@@ -12,7 +12,7 @@ use remit_model::{
     Agent, Attestation, Class, Refusal, Remit, ServerName, Spent, Task, TaskId, ToolRule, ToolScope,
 };
 use remit_ports::Kind;
-use remit_token::Grant;
+use remit_token::{Binding, Grant};
 
 use crate::call::is_over;
 use crate::cell::{CommitError, TaskCell};
@@ -40,7 +40,8 @@ impl Engine {
     pub fn shown(&self, token: &str) -> Option<Grant> {
         let (grant, _) = self.verifier.verify_once(token, self.now()).ok()?;
         let open = self.open_task(&grant.task, &grant.agent).is_some();
-        (open && (grant.key.is_some() || self.settings.load().bearer)).then_some(grant)
+        let bearer = grant.binding == Binding::Nothing;
+        (open && (!bearer || self.settings.load().bearer)).then_some(grant)
     }
 
     /// Hands a task on to the agent that `to` is, and mints the child's first grant.

@@ -26,6 +26,7 @@ mod key;
 pub mod lifecycle;
 pub mod list;
 pub mod open;
+pub mod peer;
 pub mod prompt;
 pub mod recover;
 pub mod registry;
@@ -42,11 +43,14 @@ use remit_model::{
     Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
 };
 use remit_ports::{BodyKeys, Discovery, Draft, Ledger, Store, Upstream};
-use remit_token::{Assertions, Minter, Presented, Proofs, TokenError, Verifier};
+use remit_token::{
+    Assertions, Certificate, Minter, Presented, Proofs, TokenError, Uncertified, Verifier,
+};
 use tokio::sync::broadcast;
 
 pub use crate::cell::TaskCell;
 pub use crate::counters::Counters;
+pub use crate::peer::Peer;
 pub use crate::registry::Registry;
 pub use crate::settings::{Settings, Template};
 pub use crate::walking::Walking;
@@ -149,11 +153,11 @@ pub struct Held {
 
 impl Engine {
     /// Believes a request that came with a grant: the token's signature, type, audience and times,
-    /// and the proof beside it. What can change while the grant lives (the task's state) is checked
+    /// and what it is bound to. What can change while the grant lives (the task's state) is checked
     /// at every call. Beside the caller, the nonce that its further proofs should hold.
     ///
-    /// Errors: the token is not a grant of ours, it has run out, it is shown without the proof it
-    /// needs, or it needs none and that is not accepted here.
+    /// Errors: the token is not a grant of ours, it has run out, it is shown without what it is bound
+    /// to, or it is bound to nothing and that is not accepted here.
     pub fn authenticate(
         &self,
         shown: &Presented<'_>,
@@ -166,6 +170,13 @@ impl Engine {
         }
         let caller = self.caller(&holder.grant.task, door).ok_or(TokenError::UnknownTask)?;
         Ok((Caller { possession: holder.possession, ..caller }, holder.nonce))
+    }
+
+    /// The client certificate of a connection whose other end is `peer`, as it stands now.
+    ///
+    /// Errors: it has none, or one that counts no more.
+    pub fn certificate<'a>(&self, peer: Option<&'a Peer>) -> Result<&'a Certificate, Uncertified> {
+        peer.ok_or(Uncertified::None)?.certificate(self.now())
     }
 
     /// The caller that works on `task`; `None` if there is no such task or its agent is no longer

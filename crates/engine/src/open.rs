@@ -10,7 +10,7 @@ use remit_model::{
     Agent, AgentName, Attestation, Budget, Class, Label, Lifecycle, Possession, Refusal, Remit,
     ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
 };
-use remit_token::Terms;
+use remit_token::{Binding, Terms};
 use serde::Deserialize;
 
 use crate::inherit::{Workers, clients, process};
@@ -43,8 +43,8 @@ pub struct Proposal {
     pub budget: Option<Budget>,
     /// At most this long, in seconds.
     pub seconds: Option<u64>,
-    /// The key that the grant is bound to; left out: to none. It need not be proved to name one: a
-    /// grant for a key that one does not hold is worth nothing.
+    /// At the operator's socket, the key that the grant is bound to; left out: to none. It need not be
+    /// proved to name one: a grant for a key that one does not hold is worth nothing.
     pub jkt: Option<Thumbprint>,
 }
 
@@ -62,8 +62,8 @@ pub struct Narrowing {
 /// Whose a grant is to be.
 #[derive(Clone, Debug, Default)]
 pub struct Holding {
-    /// The key that its holder must prove to have; `None` for a bearer token.
-    pub key: Option<Thumbprint>,
+    /// What its holder has to show with it.
+    pub binding: Binding,
     /// The one server whose endpoint takes it; `None` for all.
     pub server: Option<ServerName>,
 }
@@ -100,9 +100,14 @@ impl Narrowing {
 }
 
 impl Holding {
+    /// For all servers, bound to `key` if there is one.
+    pub fn by_key(key: Option<Thumbprint>) -> Self {
+        Self { binding: key.map_or(Binding::Nothing, Binding::Key), server: None }
+    }
+
     /// How such a grant is sent: `DPoP` or `Bearer` (RFC 6749 section 7.1).
     pub fn token_type(&self) -> &'static str {
-        if self.key.is_some() { "DPoP" } else { "Bearer" }
+        self.binding.token_type()
     }
 }
 
@@ -115,20 +120,19 @@ impl Engine {
         self.open_for(opener, proposal, Possession::Connection).await
     }
 
-    /// Opens a task on record and mints its first grant, bound to the key that the proposal names,
-    /// for the endpoint of `server` alone if one is named.
+    /// Opens a task on record and mints its first grant.
     ///
-    /// Errors: as [`Self::open`], and no key is named where only bound grants are accepted.
+    /// Errors: as [`Self::open`], and the grant is to be bound to nothing where only bound ones are
+    /// accepted.
     pub async fn open_with_grant(
         &self,
         opener: &Opener,
         proposal: Proposal,
-        server: Option<ServerName>,
+        holding: &Holding,
     ) -> Result<(Task, String), Refusal> {
-        let holding = Holding { key: proposal.jkt, server };
-        let possession = self.possession(&holding)?;
+        let possession = self.possession(holding)?;
         let task = self.open_for(opener, proposal, possession).await?;
-        let grant = self.grant(&task, &holding)?;
+        let grant = self.grant(&task, holding)?;
         Ok((task, grant))
     }
 
@@ -163,15 +167,15 @@ impl Engine {
 
     /// Mints a further grant for an open task.
     ///
-    /// Errors: the task is not open, no key is named where only bound grants are accepted, or the
-    /// token cannot be signed.
+    /// Errors: the task is not open, the grant is to be bound to nothing where only bound ones are
+    /// accepted, or the token cannot be signed.
     pub fn grant(&self, task: &Task, holding: &Holding) -> Result<String, Refusal> {
         if !task.is_open() {
             return Err(no("task", format!("the task is {}", task.state.name())));
         }
         self.possession(holding)?;
         let lifetime = self.settings.load().grant_lifetime;
-        let terms = Terms { lifetime, key: holding.key, server: holding.server.clone() };
+        let terms = Terms { lifetime, binding: holding.binding, server: holding.server.clone() };
         let entropy = self.ports.entropy.as_ref();
         let minted = self.minter.mint(&task.charter, &terms, self.now(), entropy);
         minted.map(|(token, _)| token).map_err(|why| no("grant", why.to_string()))
@@ -185,17 +189,17 @@ impl Engine {
 
     /// What whoever uses such a grant will show.
     pub(crate) fn possession(&self, holding: &Holding) -> Result<Possession, Refusal> {
-        match holding.key {
-            Some(_) => Ok(Possession::Dpop),
-            None if self.settings.load().bearer => Ok(Possession::Bearer),
-            None => Err(Refusal::one(
+        let possession = holding.binding.possession();
+        if possession == Possession::Bearer && !self.settings.load().bearer {
+            return Err(Refusal::one(
                 Class::Structural,
                 "grant",
                 "grants that are bound to no key are not accepted here",
                 "name the thumbprint of a key of the workload's as `jkt` (`remit task open --jkt`), \
                  or set `bearer` in [listen]",
-            )),
+            ));
         }
+        Ok(possession)
     }
 
     /// Counts an opening by somebody who is not an operator.

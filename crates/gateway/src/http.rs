@@ -18,7 +18,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::any;
 use http::{Method, Request, StatusCode};
-use remit_engine::Caller;
+use remit_engine::{Caller, Peer};
 use remit_mcp::headers;
 use remit_mcp::revision::{Era, Revision};
 use remit_model::ServerName;
@@ -81,7 +81,8 @@ fn visit(
 ) -> Result<(Visit, Option<String>), Box<Response>> {
     guard::check_address(&gateway.config, request)?;
     let url = endpoint(&gateway, named.as_deref());
-    let target = Target { method: request.method(), url: &url };
+    let peer = request.extensions().get::<Arc<Peer>>().map(Arc::as_ref);
+    let target = Target { method: request.method(), url: &url, peer };
     let (caller, nonce) = grant::authenticate(&gateway, request.headers(), target)?;
     let server = match named {
         None => None,

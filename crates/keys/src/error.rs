@@ -94,6 +94,9 @@ pub enum KeysError {
     /// An ES256 key or its certificate could not be made.
     #[error("no ES256 key could be made: {0}")]
     Svid(#[from] remit_spiffe::SvidError),
+    /// No key could be drawn.
+    #[error(transparent)]
+    Draw(#[from] remit_jose::DrawError),
     /// A cryptographic operation failed that does not fail.
     #[error("{0} failed in the cryptographic library")]
     Crypto(&'static str),

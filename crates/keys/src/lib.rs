@@ -34,8 +34,8 @@ mod wrap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use remit_jose::draw_es256;
 use remit_model::Entropy;
-use remit_spiffe::draw_es256;
 use remit_tlog::SigningKey;
 use remit_token::{Minter, Realm};
 

@@ -184,6 +184,8 @@ pub enum AttestationMethod {
     PrivateKeyJwt,
     /// It showed a JWT-SVID of ours, which only a process that the kernel vouched for can get.
     JwtSvid,
+    /// It holds the key of an X.509-SVID of ours, which only such a process can get, too.
+    X509Svid,
 }
 
 impl fmt::Display for AttestationMethod {
@@ -193,6 +195,7 @@ impl fmt::Display for AttestationMethod {
             Self::Operator => "operator",
             Self::PrivateKeyJwt => "private-key-jwt",
             Self::JwtSvid => "jwt-svid",
+            Self::X509Svid => "x509-svid",
         })
     }
 }
@@ -206,6 +209,8 @@ pub enum Possession {
     Bearer,
     /// A fresh proof by the key that the grant is bound to (RFC 9449).
     Dpop,
+    /// The connection's client certificate, to which the grant is bound (RFC 8705).
+    Mtls,
     /// No grant at all: the kernel named the peer of this very connection.
     Connection,
 }
@@ -215,6 +220,7 @@ impl fmt::Display for Possession {
         f.write_str(match self {
             Self::Bearer => "bearer",
             Self::Dpop => "dpop",
+            Self::Mtls => "mtls",
             Self::Connection => "connection",
         })
     }

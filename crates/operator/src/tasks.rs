@@ -70,10 +70,9 @@ pub(crate) async fn open(
     anyone: Anyone,
     Json(proposal): Json<Proposal>,
 ) -> Result<Json<wire::Granted>, Failure> {
-    let holding = Holding { key: proposal.jkt, server: None };
+    let holding = Holding::by_key(proposal.jkt);
     let opener = opener(&door, &anyone).await?;
-    let (task, grant) =
-        door.engine.open_with_grant(&opener, proposal, holding.server.clone()).await?;
+    let (task, grant) = door.engine.open_with_grant(&opener, proposal, &holding).await?;
     Ok(Json(granted(&door, &task, (grant, &holding))))
 }
 
@@ -99,7 +98,7 @@ pub(crate) async fn grant(
         return Err(Failure::missing(format!("no task `{task}` is known")));
     };
     let open = cell.lock().clone();
-    let holding = Holding { key: wanted.jkt, server: None };
+    let holding = Holding::by_key(wanted.jkt);
     let grant = door.engine.grant(&open, &holding)?;
     Ok(Json(granted(&door, &open, (grant, &holding))))
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use remit_model::{Entropy, Timestamp};
 use spiffe::{SpiffeId, TrustDomain};
 
-use crate::{Generation, JwtSvid, SvidError, Verified, X509Svid, bundle, chain, jwt, x509};
+use crate::{
+    Generation, JwtSvid, SvidError, Verified, VerifiedX509, X509Svid, bundle, chain, jwt, x509,
+};
 
 /// The keys of one trust domain. A value: rotation makes another.
 #[derive(Clone, Debug)]
@@ -94,8 +96,13 @@ impl Authority {
     /// Whose X.509-SVID the certificates in `chain` are, the leaf first, at `now`.
     ///
     /// Errors: the leaf is not an X.509-SVID of this trust domain, or does not lead to the bundle.
-    pub fn verify_x509(&self, chain: &[&[u8]], now: Timestamp) -> Result<SpiffeId, SvidError> {
+    pub fn verify_x509(&self, chain: &[&[u8]], now: Timestamp) -> Result<VerifiedX509, SvidError> {
         chain::verify(self, chain, now)
+    }
+
+    /// Whether the key that signed `svid` is in the bundle at `now`. Nothing is verified again.
+    pub fn vouches_for(&self, svid: &VerifiedX509, now: Timestamp) -> bool {
+        self.alive(now).any(|generation| generation.kid() == svid.signer)
     }
 
     /// Whose JWT-SVID `token` is, if it is meant for `audience`, at `now`.
@@ -124,6 +131,12 @@ impl Authority {
     pub fn x509_bundle(&self, now: Timestamp) -> Vec<u8> {
         let certificates = self.alive(now).map(|generation| generation.certificate.as_ref());
         certificates.collect::<Vec<_>>().concat()
+    }
+
+    /// The subjects of the signing certificates, each a distinguished name in DER: by them the client
+    /// of a TLS connection knows which certificate is asked for (RFC 8446 section 4.2.4).
+    pub fn x509_names(&self, now: Timestamp) -> Vec<Vec<u8>> {
+        self.alive(now).filter_map(|it| chain::subject(&it.certificate)).collect()
     }
 
     /// Grows whenever the bundle changes: a generation that comes counts one, one that goes too.

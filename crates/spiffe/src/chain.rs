@@ -3,6 +3,8 @@
 //! `rustls-webpki` follows a chain to the bundle. Beside it stand the rules that are SPIFFE's own and
 //! that no general verifier knows: one URI, no signing leaf.
 
+use std::time::Duration;
+
 use remit_model::Timestamp;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use spiffe::{SpiffeId, TrustDomain};
@@ -14,6 +16,17 @@ use crate::{Authority, SvidError, id};
 
 /// How many certificates of a chain are read (R13): the leaf, and intermediates of others.
 pub const MAX_CHAIN: usize = 8;
+
+/// An X.509-SVID that was followed to the bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedX509 {
+    /// Whose.
+    pub id: SpiffeId,
+    /// From when on it is no longer good.
+    pub expires: Timestamp,
+    /// The generation that signed it, by its `kid`: [`Authority::vouches_for`] looks for it again.
+    pub(crate) signer: String,
+}
 
 /// What a signing certificate says.
 pub(crate) struct Authorised {
@@ -36,10 +49,15 @@ pub(crate) fn read_authority(der: &[u8], point: &[u8]) -> Result<Authorised, Svi
     if !id.path().is_empty() {
         return Err(kept("its certificate names a workload instead of a trust domain"));
     }
-    let seconds = |at: i64| Timestamp::from_secs(u64::try_from(at).unwrap_or_default());
     let validity = read.certificate.validity();
     let (from, ends) = (validity.not_before.timestamp(), validity.not_after.timestamp());
     Ok(Authorised { domain: id.trust_domain().clone(), from: seconds(from), ends: seconds(ends) })
+}
+
+/// The subject of a certificate in DER.
+pub(crate) fn subject(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(certificate.subject().as_raw().to_vec())
 }
 
 /// See [`Authority::verify_x509`].
@@ -47,36 +65,47 @@ pub(crate) fn verify(
     authority: &Authority,
     chain: &[&[u8]],
     now: Timestamp,
-) -> Result<SpiffeId, SvidError> {
+) -> Result<VerifiedX509, SvidError> {
     let [leaf, intermediates @ ..] = chain else {
         return Err(SvidError::Certificates("there is none"));
     };
     if chain.len() > MAX_CHAIN {
         return Err(SvidError::Certificates("there are more"));
     }
-    let id = leaf_id(&read(leaf)?)?;
+    let read = read(leaf)?;
+    let id = leaf_id(&read)?;
     if id.trust_domain() != authority.domain() {
         return Err(SvidError::Foreign);
     }
-    let anchors: Vec<_> = authority
-        .alive(now)
-        .filter_map(|generation| anchor_from_trusted_cert(&generation.certificate).ok())
-        .collect();
+    let signers = authority.alive(now).filter_map(|generation| {
+        Some((anchor_from_trusted_cert(&generation.certificate).ok()?, generation.kid()))
+    });
+    let (anchors, kids): (Vec<_>, Vec<_>) = signers.unzip();
     let intermediates: Vec<_> =
         intermediates.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
     let der = CertificateDer::from(*leaf);
     let end = EndEntityCert::try_from(&der).map_err(|why| SvidError::Path(why.to_string()))?;
-    end.verify_for_usage(
-        webpki::ALL_VERIFICATION_ALGS,
-        &anchors,
-        &intermediates,
-        UnixTime::since_unix_epoch(now.since(Timestamp(0))),
-        webpki::KeyUsage::client_auth(),
-        None,
-        None,
-    )
-    .map_err(|why| path_error(&why))?;
-    Ok(id)
+    let path = end
+        .verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &anchors,
+            &intermediates,
+            UnixTime::since_unix_epoch(now.since(Timestamp(0))),
+            webpki::KeyUsage::client_auth(),
+            None,
+            None,
+        )
+        .map_err(|why| path_error(&why))?;
+    let mut signers = anchors.iter().zip(kids);
+    let signer = signers.find(|(anchor, _)| *anchor == path.anchor()).map(|(_, kid)| kid);
+    let signer = signer.ok_or(SvidError::NoKey)?.to_owned();
+    // RFC 5280 section 4.1.2.5: the last second counts.
+    let last = seconds(read.certificate.validity().not_after.timestamp());
+    Ok(VerifiedX509 { id, expires: last.after(Duration::from_secs(1)), signer })
+}
+
+fn seconds(at: i64) -> Timestamp {
+    Timestamp::from_secs(u64::try_from(at).unwrap_or_default())
 }
 
 fn path_error(why: &webpki::Error) -> SvidError {

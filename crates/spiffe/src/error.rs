@@ -1,6 +1,6 @@
 //! Why an SVID was not issued or not believed. No text repeats any part of a token or a key (R12).
 
-use remit_jose::JwsError;
+use remit_jose::{DrawError, JwsError};
 use remit_model::Timestamp;
 use spiffe::SpiffeIdError;
 
@@ -28,6 +28,9 @@ pub enum SvidError {
          believe the token"
     )]
     Audiences,
+    /// No key could be drawn.
+    #[error(transparent)]
+    Draw(#[from] DrawError),
     /// A cryptographic operation failed that does not fail.
     #[error("{0} failed in the cryptographic library")]
     Crypto(&'static str),

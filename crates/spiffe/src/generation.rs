@@ -8,13 +8,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use remit_jose::SigningKey;
+use remit_jose::{SigningKey, draw_es256};
 use remit_model::{Digest, Entropy, Timestamp};
 use rustls_pki_types::CertificateDer;
 use spiffe::TrustDomain;
 use zeroize::Zeroizing;
 
-use crate::secret::{Signer, draw_es256};
+use crate::secret::Signer;
 use crate::{SvidError, chain, x509};
 
 /// How much earlier than now certificates begin, for peers whose clock is a little behind.

@@ -25,12 +25,11 @@ mod secret;
 mod x509;
 
 pub use authority::Authority;
-pub use chain::MAX_CHAIN;
+pub use chain::{MAX_CHAIN, VerifiedX509};
 pub use error::SvidError;
 pub use generation::{BACKDATE, Generation, Kept};
 pub use id::{agent_id, agent_of, task_id, trust_domain};
 pub use jwt::{JwtSvid, MAX_AUDIENCE, MAX_AUDIENCES, MAX_TOKEN, SKEW, Verified};
-pub use secret::draw_es256;
 pub use spiffe::{SpiffeId, TrustDomain};
 pub use x509::X509Svid;
 

@@ -1,65 +1,10 @@
-//! P-256 keys: drawn from entropy, and signing.
-//!
-//! AWS-LC would draw from its own generator; a key that is a function of the entropy it is given
-//! can be made again in a test.
+//! P-256 keys that sign certificates.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey};
-use remit_model::Entropy;
-use zeroize::Zeroizing;
 
 use crate::SvidError;
-
-/// RFC 5208 around RFC 5915: a P-256 secret without its public key. The secret follows.
-const BARE: [u8; 35] = [
-    0x30, 0x41, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
-    0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x27, 0x30, 0x25, 0x02, 0x01,
-    0x01, 0x04, 0x20,
-];
-
-/// The same with its public key, which follows the secret after [`POINT`].
-const WHOLE: [u8; 36] = [
-    0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-    0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d, 0x30, 0x6b, 0x02,
-    0x01, 0x01, 0x04, 0x20,
-];
-
-/// RFC 5915 section 3: `[1] BIT STRING` of an uncompressed point.
-const POINT: [u8; 5] = [0xa1, 0x44, 0x03, 0x42, 0x00];
-
-/// How often a secret is drawn. One draw in 2^32 is not below the group's order.
-const DRAWS: usize = 8;
-
-/// An ES256 private key in PKCS#8 DER, with its public key beside it: not every reader of PKCS#8
-/// computes that itself.
-///
-/// Errors: the entropy never yields a number below the group's order: it is broken.
-pub fn draw_es256(entropy: &dyn Entropy) -> Result<Zeroizing<Vec<u8>>, SvidError> {
-    for _ in 0..DRAWS {
-        let mut secret = Zeroizing::new([0; 32]);
-        entropy.fill(secret.as_mut_slice());
-        if let Some(pair) = read(&joined(&[&BARE, secret.as_slice()])) {
-            let point = pair.public_key().as_ref();
-            return Ok(joined(&[&WHOLE, secret.as_slice(), &POINT, point]));
-        }
-    }
-    Err(SvidError::Crypto("drawing an ES256 key"))
-}
-
-/// Reserved at once: growing would leave copies behind.
-fn joined(parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
-    let length = parts.iter().map(|part| part.len()).sum();
-    let mut whole = Zeroizing::new(Vec::with_capacity(length));
-    for part in parts {
-        whole.extend_from_slice(part);
-    }
-    whole
-}
-
-fn read(pkcs8: &[u8]) -> Option<EcdsaKeyPair> {
-    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8).ok()
-}
 
 /// A key that signs certificates. It lives in AWS-LC's memory, which wipes it.
 pub(crate) struct Signer(EcdsaKeyPair);
@@ -67,7 +12,8 @@ pub(crate) struct Signer(EcdsaKeyPair);
 impl Signer {
     /// From PKCS#8 DER.
     pub(crate) fn open(pkcs8: &[u8]) -> Result<Self, SvidError> {
-        read(pkcs8).map(Self).ok_or(SvidError::Kept("expected a P-256 private key in PKCS#8"))
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8);
+        pair.map(Self).map_err(|_| SvidError::Kept("expected a P-256 private key in PKCS#8"))
     }
 
     /// The public key as an uncompressed point: 0x04, x, y (SEC 1 section 2.3.3).
@@ -90,35 +36,5 @@ impl SigningKey for Signer {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         let signed = self.0.sign(&SystemRandom::new(), message);
         signed.map(|it| it.as_ref().to_vec()).map_err(|_| rcgen::Error::RemoteKeyError)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Always(u8);
-
-    impl Entropy for Always {
-        fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill(self.0);
-        }
-    }
-
-    #[test]
-    fn keys_follow_from_entropy() {
-        assert_eq!(draw_es256(&Always(7)).unwrap(), draw_es256(&Always(7)).unwrap());
-        assert_ne!(draw_es256(&Always(7)).unwrap(), draw_es256(&Always(8)).unwrap());
-        let key = draw_es256(&Always(7)).unwrap();
-        let point = Signer::open(&key).unwrap().point().to_vec();
-        assert!(key.ends_with(&point), "the public key is in it");
-    }
-
-    #[test]
-    fn broken_entropy_is_told() {
-        // Zero and all ones are no secrets of P-256.
-        for byte in [0, 0xff] {
-            assert!(matches!(draw_es256(&Always(byte)), Err(SvidError::Crypto(_))));
-        }
     }
 }

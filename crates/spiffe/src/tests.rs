@@ -7,7 +7,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use rcgen::{CertificateParams, IsCa, Issuer, KeyUsagePurpose, SanType};
-use remit_jose::JwsError;
+use remit_jose::{JwsError, draw_es256};
 use remit_model::Timestamp;
 use remit_testkit::SeededEntropy;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ fn an_svid_is_believed_until_it_runs_out() {
     let authority = authority(&[(1, NOW)]);
     let svid = leaf(&authority, NOW);
     assert_eq!((&svid.id, svid.expires), (&bot(), NOW.after(LIFE)));
-    let x509 = |at| authority.verify_x509(&[&svid.certificate], at);
+    let x509 = |at| authority.verify_x509(&[&svid.certificate], at).map(|verified| verified.id);
     assert_eq!(x509(NOW).unwrap(), bot());
     assert_eq!(x509(Timestamp(svid.expires.0 - 1000)).unwrap(), bot());
     assert!(matches!(x509(svid.expires), Err(SvidError::Expired { .. })));
@@ -120,7 +120,7 @@ fn a_rotation_overlaps() {
     let (last, new) = (leaf(&both, Timestamp(known.0 - 1)), leaf(&both, known));
     let (last_token, new_token) = (token(&both, Timestamp(known.0 - 1)), token(&both, known));
     for (svid, token) in [(last, last_token), (new, new_token)] {
-        assert_eq!(both.verify_x509(&[&svid.certificate], known).unwrap(), bot());
+        assert_eq!(both.verify_x509(&[&svid.certificate], known).unwrap().id, bot());
         assert!(both.verify_jwt(&token, "bank", known).is_ok());
     }
     let over = NOW.after(DAY * 2);
@@ -192,7 +192,7 @@ fn a_leaf_that_is_no_x509_svid_is_refused_though_the_true_key_signed_it() {
     use rcgen::ExtendedKeyUsagePurpose::ServerAuth;
     let authority = authority(&[(1, NOW)]);
     let verify = |der: Vec<u8>| authority.verify_x509(&[&der], NOW);
-    assert_eq!(verify(forged(|_| ())).unwrap(), bot(), "the frame of these cases is good");
+    assert_eq!(verify(forged(|_| ())).unwrap().id, bot(), "the frame of these cases is good");
     let ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     for (why, der) in [
         ("more than one URI", forged(|it| it.subject_alt_names.push(san("spiffe://remit.test/x")))),

@@ -7,13 +7,14 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyUsagePurpose, SanType, SerialNumber,
 };
+use remit_jose::draw_es256;
 use remit_model::{Entropy, Timestamp};
 use spiffe::{SpiffeId, TrustDomain};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::secret::Signer;
-use crate::{BACKDATE, Generation, SvidError, draw_es256};
+use crate::{BACKDATE, Generation, SvidError};
 
 /// An X.509-SVID.
 #[derive(Clone)]

@@ -62,10 +62,14 @@ impl From<ClientError> for Failure {
             ClientError::Proof(proof) => Self::new(proof.code(), why),
             ClientError::Assertion(_)
             | ClientError::Svid(_)
-            | ClientError::NoAgent
-            | ClientError::Unknown
+            | ClientError::NoAgent(_)
+            | ClientError::Unknown(_)
             | ClientError::Stopped(_)
-            | ClientError::Id => Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED),
+            | ClientError::Uncertified(_)
+            | ClientError::OtherCertificate
+            | ClientError::Id(_) => {
+                Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED)
+            }
         }
     }
 }

@@ -11,17 +11,23 @@ use serde_json::json;
 
 use crate::details::TYPE;
 use crate::failure::{Failure, document};
-use crate::{AUTHORIZE, INTROSPECT, JWKS, REVOKE, TOKEN, grants};
+use crate::{AUTHORIZE, Desk, INTROSPECT, JWKS, REVOKE, TOKEN, grants};
 
 /// The algorithms of assertions and proofs.
 const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414). It names an authorization endpoint,
 /// although no grant type here uses one, because the clients of the MCP SDKs refuse metadata without.
-pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
-    let issuer = engine.minter().realm().issuer();
+///
+/// Endpoints have no aliases for mutual TLS (RFC 8705 section 5): a certificate is asked for and need not
+/// be shown, so that one address serves all.
+pub(crate) async fn issuer(State(desk): State<Desk>) -> Response {
+    let issuer = desk.engine.minter().realm().issuer();
     let at = |path: &str| format!("{issuer}{path}");
-    let methods = json!(["private_key_jwt", "spiffe_jwt"]);
+    let mut methods = vec!["private_key_jwt", "spiffe_jwt"];
+    if desk.certificates {
+        methods.extend(["spiffe_x509", "tls_client_auth"]);
+    }
     document(
         StatusCode::OK,
         &json!({
@@ -40,34 +46,33 @@ pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
             "revocation_endpoint_auth_methods_supported": methods,
             "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "dpop_signing_alg_values_supported": ALGORITHMS,
+            "tls_client_certificate_bound_access_tokens": desk.certificates,
             "authorization_details_types_supported": [TYPE],
         }),
     )
 }
 
 /// `GET /.well-known/oauth-protected-resource[/mcp]` (RFC 9728).
-pub(crate) async fn resource(State(engine): State<Arc<Engine>>) -> Response {
-    about(&engine, None)
+pub(crate) async fn resource(State(desk): State<Desk>) -> Response {
+    about(&desk, None)
 }
 
 /// `GET /.well-known/oauth-protected-resource/mcp/{server}`: the same about one server's endpoint.
-pub(crate) async fn server(
-    State(engine): State<Arc<Engine>>,
-    Path(server): Path<String>,
-) -> Response {
+pub(crate) async fn server(State(desk): State<Desk>, Path(server): Path<String>) -> Response {
     let server = server.parse::<ServerName>().ok();
-    let known = |server: &ServerName| engine.settings().servers.contains_key(server);
+    let known = |server: &ServerName| desk.engine.settings().servers.contains_key(server);
     server.filter(known).map_or_else(
         || {
             let why = "no server of this name is configured";
             Failure::request(why).status(StatusCode::NOT_FOUND).into_response()
         },
-        |server| about(&engine, Some(&server)),
+        |server| about(&desk, Some(&server)),
     )
 }
 
-fn about(engine: &Engine, server: Option<&ServerName>) -> Response {
-    let realm = engine.minter().realm();
+fn about(desk: &Desk, server: Option<&ServerName>) -> Response {
+    let realm = desk.engine.minter().realm();
+    let only_dpop = !desk.engine.settings().bearer && !desk.certificates;
     document(
         StatusCode::OK,
         &json!({
@@ -75,7 +80,8 @@ fn about(engine: &Engine, server: Option<&ServerName>) -> Response {
             "authorization_servers": [realm.issuer()],
             "bearer_methods_supported": ["header"],
             "dpop_signing_alg_values_supported": ALGORITHMS,
-            "dpop_bound_access_tokens_required": !engine.settings().bearer,
+            "dpop_bound_access_tokens_required": only_dpop,
+            "tls_client_certificate_bound_access_tokens": desk.certificates,
             "authorization_details_types_supported": [TYPE],
             "resource_name": "Remit",
         }),
@@ -91,6 +97,7 @@ pub(crate) async fn keys(State(engine): State<Arc<Engine>>) -> Response {
 /// `GET /oauth/authorize`: nobody is asked in a browser.
 pub(crate) async fn no_people() -> Response {
     let why = "no grant is given through a browser: open a task with `remit task open`, or let the \
-               agent show an assertion or a JWT-SVID at the token endpoint (private_key_jwt, spiffe_jwt)";
+               agent show an assertion or an SVID at the token endpoint (private_key_jwt, spiffe_jwt, \
+               spiffe_x509)";
     Failure::new("unsupported_response_type", why).into_response()
 }

@@ -6,8 +6,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Request};
-use remit_engine::Engine;
 use remit_engine::client::{Client, Credential, Signed};
+use remit_engine::{Engine, Peer};
 
 use crate::Desk;
 use crate::failure::{Failure, tell};
@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     /// The parameters.
     pub(crate) form: Form,
     headers: HeaderMap,
+    /// Who is at the other end of the connection, if it showed a certificate.
+    peer: Option<Arc<Peer>>,
 }
 
 impl Asked {
@@ -36,14 +38,15 @@ impl Asked {
     /// Errors: as [`Form::read`].
     pub(crate) async fn read(request: Request<Body>) -> Result<Self, Failure> {
         let headers = request.headers().clone();
-        Ok(Self { form: Form::read(request).await?, headers })
+        let peer = request.extensions().get::<Arc<Peer>>().cloned();
+        Ok(Self { form: Form::read(request).await?, headers, peer })
     }
 
     /// Believes the client that sent it to `path` below the issuer.
     ///
     /// Errors: the client is not believed, which is counted.
     pub(crate) fn client(&self, desk: &Desk, path: &str) -> Result<Client, Failure> {
-        client(desk, path, (&self.headers, &self.form)).inspect_err(|why| {
+        client(desk, path, self).inspect_err(|why| {
             if why.is_about_the_client() {
                 desk.engine.counters.unauthenticated.add();
             }
@@ -51,16 +54,14 @@ impl Asked {
     }
 }
 
-fn client(
-    desk: &Desk,
-    path: &str,
-    (headers, form): (&HeaderMap, &Form),
-) -> Result<Client, Failure> {
+fn client(desk: &Desk, path: &str, asked: &Asked) -> Result<Client, Failure> {
+    let (headers, form) = (&asked.headers, &asked.form);
     let unknown =
         |why: &str| Failure::new("invalid_client", why).status(http::StatusCode::UNAUTHORIZED);
     if headers.contains_key(AUTHORIZATION) || form.get("client_secret").is_some() {
         return Err(unknown(
-            "expected a client assertion (private_key_jwt, spiffe_jwt), got a secret",
+            "expected a client assertion (private_key_jwt, spiffe_jwt) or certificate (spiffe_x509), \
+             got a secret",
         ));
     }
     let assertion = form.get("client_assertion");
@@ -70,10 +71,15 @@ fn client(
     let credential = match form.get("client_assertion_type") {
         Some(ASSERTION) => Credential::Assertion(assertion()?),
         Some(SVID) => Credential::Svid(assertion()?, &authority),
+        // RFC 8705 section 2: who is known by its certificate says who it is.
+        None if desk.certificates && assertion().is_err() && form.get("client_id").is_some() => {
+            Credential::Certificate
+        }
         _ => {
             return Err(unknown(
                 "expected `client_assertion_type` jwt-bearer or jwt-spiffe: sign an assertion with \
-                 the agent's registered key (private_key_jwt), or show its JWT-SVID (spiffe_jwt)",
+                 the agent's registered key (private_key_jwt), show its JWT-SVID (spiffe_jwt), or connect \
+                 with its X.509-SVID and name it as `client_id` (spiffe_x509)",
             ));
         }
     };
@@ -86,7 +92,9 @@ fn client(
         }
     };
     let url = format!("{}{path}", desk.engine.minter().realm().issuer());
-    let signed = Signed { client_id: form.get("client_id"), credential, proof, url: &url };
+    let certificate = desk.engine.certificate(asked.peer.as_deref());
+    let client_id = form.get("client_id");
+    let signed = Signed { client_id, credential, proof, certificate, url: &url };
     Ok(desk.engine.client(&signed)?)
 }
 

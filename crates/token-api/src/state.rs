@@ -39,15 +39,15 @@ async fn look(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<S
         "client_id": grant.agent,
         "jti": grant.id,
         "exp": grant.expires.as_secs(),
-        "token_type": if grant.key.is_some() { "DPoP" } else { "Bearer" },
+        "token_type": grant.binding.token_type(),
         "task": grant.task,
         "authorization_details": details::granted(&task),
     });
     if let (Some(act), Value::Object(members)) = (acting(&grant.actors), &mut body) {
         members.insert("act".to_owned(), act);
     }
-    if let (Some(key), Value::Object(members)) = (grant.key, &mut body) {
-        members.insert("cnf".to_owned(), json!({ "jkt": key }));
+    if let (Some(cnf), Value::Object(members)) = (grant.binding.confirmation(), &mut body) {
+        members.insert("cnf".to_owned(), json!(cnf));
     }
     Ok((document(StatusCode::OK, &body), client.nonce))
 }

@@ -2,15 +2,17 @@
 
 use remit_model::{Possession, Timestamp};
 
-use crate::{Grant, Proofs, Request, TokenError, Verifier};
+use crate::{Binding, Certificate, Grant, Proofs, Request, TokenError, Uncertified, Verifier};
 
 /// What a request shows of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented<'a> {
     /// The grant.
     pub token: &'a str,
-    /// The proof beside it, if it was sent as a bound one (`Authorization: DPoP`).
+    /// The proof beside it, if it was sent as one that is bound to a key (`Authorization: DPoP`).
     pub proof: Option<&'a str>,
+    /// The client certificate of its connection.
+    pub certificate: Result<&'a Certificate, Uncertified>,
     /// The request's method.
     pub method: &'a str,
     /// The request's URL as the server names itself, without query.
@@ -33,8 +35,8 @@ impl Verifier {
     /// the audience and the end of the grant each time. A proof is used up last, so that nothing
     /// but a request that is believed takes room in the memory of proofs.
     ///
-    /// Errors: the grant is not one of ours, not good now, not for this URL, bound and shown
-    /// without a proof or the reverse, or its proof is not believed.
+    /// Errors: the grant is not one of ours, not good now, not for this URL, not shown as what it is
+    /// bound to wants it, or its proof is not believed.
     pub fn authenticate(
         &self,
         shown: &Presented<'_>,
@@ -45,20 +47,26 @@ impl Verifier {
         if !self.realm().is_for(grant.server.as_ref(), shown.url) {
             return Err(TokenError::Audience);
         }
-        let (key, proof) = match (grant.key, shown.proof) {
-            (None, None) => {
-                return Ok(Holder { grant, possession: Possession::Bearer, nonce: None });
+        let nonce = match (&grant.binding, shown.proof) {
+            (Binding::Nothing, None) => None,
+            (Binding::Nothing, Some(_)) => return Err(TokenError::Unbound),
+            (Binding::Key(_), None) => return Err(TokenError::Bound),
+            (Binding::Key(key), Some(proof)) => {
+                let token = Some(&digest);
+                let request = Request { method: shown.method, url: shown.url, token };
+                let proof = proofs.check(proof, &request, now)?;
+                if proof.key() != *key {
+                    return Err(TokenError::OtherKey);
+                }
+                proofs.spend(&proof, now)?.nonce
             }
-            (None, Some(_)) => return Err(TokenError::Unbound),
-            (Some(_), None) => return Err(TokenError::Bound),
-            (Some(key), Some(proof)) => (key, proof),
+            (Binding::Certificate(bound), None) => {
+                shown.certificate?.check(bound, &grant.agent)?;
+                None
+            }
+            (Binding::Certificate(_), Some(_)) => return Err(TokenError::Certificate),
         };
-        let request = Request { method: shown.method, url: shown.url, token: Some(&digest) };
-        let proof = proofs.check(proof, &request, now)?;
-        if proof.key() != key {
-            return Err(TokenError::OtherKey);
-        }
-        let nonce = proofs.spend(&proof, now)?.nonce;
-        Ok(Holder { grant, possession: Possession::Dpop, nonce })
+        let possession = grant.binding.possession();
+        Ok(Holder { grant, possession, nonce })
     }
 }

@@ -100,7 +100,7 @@ mod tests {
             subject: String::new(),
             actors: Vec::new(),
             server: None,
-            key: None,
+            binding: crate::Binding::Nothing,
             expires: Timestamp(expires),
             id: expires.to_string(),
         }

@@ -1,12 +1,13 @@
-//! The claims of a grant, both ways: RFC 9068 section 2.2, `task`, and `cnf` (RFC 9449 section 6).
+//! The claims of a grant, both ways: RFC 9068 section 2.2, `task`, and `cnf` (RFC 7800).
 
-use remit_jose::Thumbprint;
+use std::collections::BTreeMap;
+
 use remit_model::task::MAX_LINEAGE;
 use remit_model::{AgentName, TaskId, Timestamp, Value};
 use serde::Serialize;
 
 use crate::verify::SKEW;
-use crate::{Grant, MAX_LIFETIME, Realm, TokenError};
+use crate::{Binding, Grant, MAX_LIFETIME, Realm, TokenError};
 
 /// Every claim a grant has, `cnf` only if it is bound, `act` only if its task was handed on; one more or
 /// one less and it is not a grant.
@@ -30,7 +31,7 @@ pub(crate) struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) act: Option<Actor<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cnf: Option<Confirmation>,
+    pub(crate) cnf: Option<BTreeMap<&'static str, String>>,
 }
 
 /// Who acts for the subject, and who did before (RFC 8693 section 4.1).
@@ -47,12 +48,6 @@ impl<'a> Actor<'a> {
         let (now, before) = actors.split_first()?;
         Some(Self { sub: now, act: Self::of(before).map(Box::new) })
     }
-}
-
-/// The key that the holder must prove to have, as RFC 7800 puts it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Confirmation {
-    pub(crate) jkt: Thumbprint,
 }
 
 /// The grant that signed `claims` make, at `now`.
@@ -82,8 +77,8 @@ pub(crate) fn read(claims: &Value, realm: &Realm, now: Timestamp) -> Result<Gran
     if id.is_empty() || id.len() > MAX_ID {
         return Err(TokenError::Claim("jti"));
     }
-    let key = claims.member("cnf").map(thumbprint).transpose()?;
-    Ok(Grant { task, agent, subject, actors, server, key, expires, id: id.to_owned() })
+    let binding = claims.member("cnf").map(Binding::read).transpose()?.unwrap_or_default();
+    Ok(Grant { task, agent, subject, actors, server, binding, expires, id: id.to_owned() })
 }
 
 /// The actors in `act`, the present one first: an object with `sub` and, within, whoever acted before.
@@ -100,13 +95,6 @@ fn actors(mut claim: Option<&Value>) -> Result<Vec<String>, TokenError> {
         claim = members.get("act");
     }
     Ok(actors)
-}
-
-/// The key in `cnf`. What else may stand there (RFC 7800, RFC 8705) is not understood here.
-fn thumbprint(cnf: &Value) -> Result<Thumbprint, TokenError> {
-    let Value::Record(members) = cnf else { return Err(TokenError::Claim("cnf")) };
-    let jkt = members.get("jkt").filter(|_| members.len() == 1).and_then(Value::as_text);
-    jkt.and_then(|jkt| jkt.parse().ok()).ok_or(TokenError::Claim("cnf"))
 }
 
 fn times(claims: &Value, now: Timestamp) -> Result<Timestamp, TokenError> {

@@ -3,8 +3,9 @@
 use remit_jose::{JwsError, SigningError};
 use remit_model::Timestamp;
 
-use crate::ProofError;
+use crate::certificate::Uncertified;
 use crate::mint::MAX_LIFETIME;
+use crate::proof::ProofError;
 use crate::verify::SKEW;
 
 /// Why a token was not minted or not believed.
@@ -25,6 +26,9 @@ pub enum TokenError {
     /// A claim is missing, or not what it should be.
     #[error("the token's claim `{0}` is missing or not of the expected form")]
     Claim(&'static str),
+    /// What it says to be bound to is not one thing that is understood here.
+    #[error("the token's `cnf` {0}: expected either `jkt` or `x5t#S256`")]
+    Confirmation(&'static str),
     /// It says something that is not understood here, so it could mean something narrower.
     #[error("the token holds a claim that is not understood here")]
     ForeignClaim,
@@ -63,6 +67,27 @@ pub enum TokenError {
     /// The proof is by another key.
     #[error("the proof was made with another key than the one that the grant is bound to")]
     OtherKey,
+    /// It is bound to a certificate, and was sent as if it were bound to a key.
+    #[error(
+        "the grant is bound to a certificate, so no proof can go with it: send it as \
+         `Authorization: Bearer <grant>` on a connection with that certificate"
+    )]
+    Certificate,
+    /// It is bound to a certificate, and came on a connection without one that counts.
+    #[error("the grant is bound to a certificate, but {0}")]
+    Uncertified(#[from] Uncertified),
+    /// It is bound to a certificate, and came on a connection of somebody else.
+    #[error(
+        "the grant is bound to a certificate, and the one of this connection is not of the grant's \
+         agent"
+    )]
+    OtherAgent,
+    /// It is bound to a certificate, and came on a connection with another one of its agent.
+    #[error(
+        "the grant is bound to another certificate of its agent than the one of this connection: \
+         after a renewal, ask for a further grant on a connection with the new one"
+    )]
+    OtherCertificate,
     /// The proof is not believed.
     #[error(transparent)]
     Proof(#[from] ProofError),

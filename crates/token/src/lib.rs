@@ -5,9 +5,10 @@
 //! beyond the task's deadline, and [`Verifier::verify`] is the only way back. What can change while
 //! a grant lives (the task's state) is not in it; whoever accepts one asks for that at every call.
 //!
-//! A grant is bound to a key of its holder (DPoP, RFC 9449) or to nothing. A bound one is worth
-//! nothing without a fresh proof by that key, which [`Proofs`] checks; [`Verifier::authenticate`]
-//! joins the two. [`Assertions`] knows registered clients by what they signed (RFC 7523).
+//! A grant is bound to a key of its holder (DPoP, RFC 9449), to a certificate (mutual TLS, RFC 8705)
+//! or to nothing ([`Binding`]). A bound one is worth nothing without a fresh proof by that key, which
+//! [`Proofs`] checks, or on another connection than one with that certificate;
+//! [`Verifier::authenticate`] joins them. [`Assertions`] knows registered clients by what they signed (RFC 7523).
 //!
 //! *In scope:* the form of all these, their signatures, their times, what was seen before.
 //! *Out of scope:* who may ask for a grant, revocation before the minute is over (the task's state
@@ -18,7 +19,9 @@
 
 mod assertion;
 mod authenticate;
+mod binding;
 mod cache;
+mod certificate;
 mod claims;
 mod error;
 mod mint;
@@ -29,12 +32,13 @@ mod seen;
 mod url;
 mod verify;
 
-use remit_jose::Thumbprint;
 use remit_model::{AgentName, ServerName, TaskId, Timestamp};
 
 pub use assertion::{ASSERTION, Assertion, AssertionError, Assertions, MAX_ASSERTION_LIFETIME};
 pub use authenticate::{Holder, Presented};
+pub use binding::Binding;
 pub use cache::{CACHE_BOUND, Cache};
+pub use certificate::{Certificate, Uncertified};
 pub use error::TokenError;
 pub use mint::{MAX_LIFETIME, Minter, Terms};
 pub use nonce::NONCE_PERIOD;
@@ -58,8 +62,8 @@ pub struct Grant {
     pub actors: Vec<String>,
     /// The one server whose endpoint takes it; `None` for all of them.
     pub server: Option<ServerName>,
-    /// The key that its holder must prove to have; `None` for a bearer token.
-    pub key: Option<Thumbprint>,
+    /// What its holder has to show with it.
+    pub binding: Binding,
     /// When it runs out.
     pub expires: Timestamp,
     /// Its own name (`jti`).

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use remit_jose::{SigningKey, Thumbprint};
+use remit_jose::SigningKey;
 use remit_model::task::Charter;
 use remit_model::{Entropy, ServerName, Timestamp};
 
-use crate::claims::{Actor, Claims, Confirmation};
-use crate::{Grant, Realm, TokenError, Verifier};
+use crate::claims::{Actor, Claims};
+use crate::{Binding, Grant, Realm, TokenError, Verifier};
 
 /// The longest a grant may live. A stop does not wait for it (the task's state is asked at every
 /// call); it bounds what a lost key or a skewed clock can do.
@@ -26,8 +26,8 @@ pub struct Minter {
 pub struct Terms {
     /// How long it lives.
     pub lifetime: Duration,
-    /// The key that its holder must prove to have; `None` makes a bearer token.
-    pub key: Option<Thumbprint>,
+    /// What its holder has to show with it.
+    pub binding: Binding,
     /// The one server whose endpoint takes it; `None` for all.
     pub server: Option<ServerName>,
 }
@@ -76,7 +76,7 @@ impl Minter {
             subject: runs.pop().unwrap_or_default(),
             actors,
             server: terms.server.clone(),
-            key: terms.key,
+            binding: terms.binding,
             expires,
             id: draw_id(entropy),
         };
@@ -90,7 +90,7 @@ impl Minter {
             exp: grant.expires.as_secs(),
             jti: &grant.id,
             act: Actor::of(&grant.actors),
-            cnf: grant.key.map(|jkt| Confirmation { jkt }),
+            cnf: grant.binding.confirmation(),
         };
         Ok((self.key.sign("at+jwt", &claims)?, grant))
     }

@@ -10,7 +10,9 @@ use remit_jose::{JwsError, Thumbprint};
 use remit_model::agent::AttestationMethod;
 use remit_model::task::{Ancestor, Charter};
 use remit_model::{Attestation, Entropy, Label, Remit, Timestamp};
-use remit_token::{CACHE_BOUND, Grant, MAX_TOKEN, Minter, Realm, Terms, TokenError, Verifier};
+use remit_token::{
+    Binding, CACHE_BOUND, Grant, MAX_TOKEN, Minter, Realm, Terms, TokenError, Verifier,
+};
 use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp(1_795_471_200_123);
@@ -146,7 +148,7 @@ fn what_was_minted_verifies_and_says_what_the_charter_said() {
 fn a_grant_says_which_key_and_which_server_it_is_for() {
     let key: Thumbprint = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".parse().unwrap();
     let server = Some("mail".parse().unwrap());
-    let (token, minted) = minted(&Terms { key: Some(key), server, ..terms() });
+    let (token, minted) = minted(&Terms { binding: Binding::Key(key), server, ..terms() });
     assert_eq!(verifier().verify(&token, NOW).unwrap(), minted);
     let part = BASE64URL_NOPAD.decode(token.split('.').nth(1).unwrap().as_bytes()).unwrap();
     let claims: Value = serde_json::from_slice(&part).unwrap();
@@ -335,10 +337,25 @@ fn missing_foreign_and_mistyped_claims() {
     }
     let scoped = with(claims(), "scope", json!("all"));
     assert_eq!(refused(&sign(&header().to_string(), &scoped)), TokenError::ForeignClaim);
-    let key = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
-    for cnf in [json!(key), json!({}), json!({"jkt": "x"}), json!({"jkt": key, "kid": "x"})] {
+}
+
+#[test]
+fn bound_to_something_else_or_to_several_things() {
+    let print = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    for (cnf, why) in [
+        (json!(print), "is no object"),
+        (json!({}), "is empty"),
+        (json!({"jkt": "x"}), "holds no SHA-256 thumbprint"),
+        (json!({"jkt": 1}), "holds no SHA-256 thumbprint"),
+        (json!({"x5t#S256": format!("{print}=")}), "holds no SHA-256 thumbprint"),
+        (json!({"jkt": print, "x5t#S256": print}), "has more than one member"),
+        (json!({"x5t#S256": print, "kid": "x"}), "has more than one member"),
+        (json!({"x5t": print}), "has a member that is not understood"),
+        (json!({"jwk": {}}), "has a member that is not understood"),
+    ] {
         let error = refused(&sign(&header().to_string(), &with(claims(), "cnf", cnf)));
-        assert_eq!(error, TokenError::Claim("cnf"));
+        assert!(matches!(error, TokenError::Confirmation(_)), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::fail::Fail;
+
 /// Where MCP clients connect.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,12 +23,39 @@ pub(crate) struct Listen {
     pub(crate) origins: Vec<String>,
     /// Whether grants that are bound to no key are made and accepted; left out: on loopback only.
     pub(crate) bearer: Option<bool>,
+    /// Whether clients are asked for certificates; left out: with TLS they are. Whoever has none comes
+    /// in as before, and the request names whose certificates are meant, so that no browser asks its
+    /// user for another.
+    pub(crate) client_certificates: Option<bool>,
 }
 
 impl Listen {
     /// Whether grants that are bound to no key are made and accepted.
     pub(crate) fn takes_bearer(&self) -> bool {
         self.bearer.unwrap_or(self.is_loopback())
+    }
+
+    /// Whether clients are asked for certificates (mutual TLS).
+    pub(crate) fn asks_for_certificates(&self) -> bool {
+        self.client_certificates.unwrap_or(self.tls_certificate.is_some())
+    }
+
+    /// Refuses what cannot be.
+    ///
+    /// Errors: TLS in halves, or certificates without TLS.
+    pub(crate) fn check(&self) -> Result<(), Fail> {
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return Err(Fail::new(
+                "[listen] needs both `tls_certificate` and `tls_key`, or neither",
+            ));
+        }
+        if self.asks_for_certificates() && self.tls_certificate.is_none() {
+            return Err(Fail::new(
+                "[listen] asks for `client_certificates`, which only TLS can carry: set \
+                 `tls_certificate` and `tls_key`, or leave it out",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether only this machine gets here.
@@ -44,6 +73,7 @@ impl Default for Listen {
             hosts: Vec::new(),
             origins: Vec::new(),
             bearer: None,
+            client_certificates: None,
         }
     }
 }
@@ -64,6 +94,24 @@ mod tests {
         ] {
             let listen: Listen = toml::from_str(text).unwrap();
             assert_eq!(listen.takes_bearer(), bearer, "{text}");
+        }
+    }
+
+    #[test]
+    fn with_tls_certificates_are_asked_for_unless_that_is_turned_off() {
+        const TLS: &str = "tls_certificate = \"a\"\ntls_key = \"b\"\n";
+        for (text, asks) in [
+            ("", Some(false)),
+            (TLS, Some(true)),
+            (&format!("{TLS}client_certificates = true"), Some(true)),
+            (&format!("{TLS}client_certificates = false"), Some(false)),
+            ("client_certificates = false", Some(false)),
+            ("client_certificates = true", None),
+            ("tls_key = \"b\"", None),
+        ] {
+            let listen: Listen = toml::from_str(text).unwrap();
+            let asked = listen.check().ok().map(|()| listen.asks_for_certificates());
+            assert_eq!(asked, asks, "{text}");
         }
     }
 }

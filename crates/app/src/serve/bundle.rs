@@ -72,7 +72,7 @@ async fn verify(
                 .collect::<Result<_, _>>()
                 .map_err(|why| Failure::bad(format!("expected certificates in base64: {why}")))?;
             let chain: Vec<_> = chain.iter().map(Vec::as_slice).collect();
-            authority.verify_x509(&chain, now)
+            authority.verify_x509(&chain, now).map(|verified| verified.id)
         }
         Presented::Jwt { token, audience } => {
             authority.verify_jwt(&token, &audience, now).map(|verified| verified.id)

@@ -52,6 +52,12 @@ impl Plan {
         self
     }
 
+    /// With these further lines under `[listen]`.
+    pub(crate) fn listening(mut self, lines: &str) -> Self {
+        self.config = self.config.replace("[listen]\n", &format!("[listen]\n{lines}"));
+        self
+    }
+
     /// Accepts no grants that are bound to no key.
     pub(crate) fn bound_only(mut self) -> Self {
         self.config = self.config.replace("[listen]\n", "[listen]\nbearer = false\n");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_engine::Caller;
-use remit_engine::open::{OPENING_WINDOW, OPENINGS_PER_WINDOW, Opener, Proposal};
+use remit_engine::open::{Holding, OPENING_WINDOW, OPENINGS_PER_WINDOW, Opener, Proposal};
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
 use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId, Workload};
@@ -206,7 +206,8 @@ async fn a_client_opens_what_its_agent_may_and_takes_over_nobody_elses_task() {
 
     let bot = agent_name("bot");
     let opener = Opener::Client(bot.clone(), AttestationMethod::JwtSvid);
-    let (task, token) = bench.engine.open_with_grant(&opener, proposal(), None).await.unwrap();
+    let opened = bench.engine.open_with_grant(&opener, proposal(), &Holding::default()).await;
+    let (task, token) = opened.unwrap();
     assert_eq!(task.charter.attestation.method, AttestationMethod::JwtSvid);
     assert!(bench.engine.in_use(&token, &bot).is_some());
     for other in ["stranger", "bo"].map(agent_name) {

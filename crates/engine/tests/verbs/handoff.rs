@@ -10,12 +10,13 @@ use remit_model::{
     Budget, Class, Door, Lifecycle, Limit, Refusal, ServerName, Spent, Task, TaskId, ToolRule,
 };
 use remit_testkit::samples::agent_name;
+use remit_token::Binding;
 
 use crate::bench::{Bench, calls, operator};
 
 fn client(name: &str) -> Client {
     let method = AttestationMethod::PrivateKeyJwt;
-    Client { agent: agent_name(name), method, key: None, nonce: None }
+    Client { agent: agent_name(name), method, binding: Binding::Nothing, nonce: None }
 }
 
 fn rules(patterns: &[&str]) -> Vec<ToolRule> {
@@ -38,7 +39,7 @@ async fn ask_for(
     to: &str,
     (narrowing, server): (Narrowing, Option<ServerName>),
 ) -> Result<Task, Refusal> {
-    let holding = Holding { key: None, server };
+    let holding = Holding { binding: Binding::Nothing, server };
     let token = bench.engine.grant(parent, &holding).unwrap();
     let subject = bench.engine.shown(&token).unwrap();
     let wanted = HandOff { subject, template: None, purpose: None, narrowing };

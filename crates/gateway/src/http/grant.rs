@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use remit_engine::Caller;
+use remit_engine::{Caller, Peer};
 use remit_model::Door;
 use remit_token::{NONCE_PERIOD, Presented, ProofError, TokenError};
 use serde_json::json;
@@ -42,13 +42,15 @@ impl Scheme {
     }
 }
 
-/// Where a request was sent, for what must be for there.
+/// Where a request was sent, for what must be for there, and on whose connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
     /// Its method.
     pub(crate) method: &'a Method,
     /// The endpoint as the server names itself.
     pub(crate) url: &'a str,
+    /// The client of the connection, if it showed a certificate.
+    pub(crate) peer: Option<&'a Peer>,
 }
 
 /// Who sent the request, and the nonce that its further proofs should hold. Requests without a
@@ -73,12 +75,15 @@ pub(crate) fn authenticate(
         let why = "expected one proof in the header `DPoP` beside a grant that is bound";
         return Err(refuse(scheme, "invalid_dpop_proof", why));
     }
-    let shown = Presented { token, proof, method: target.method.as_str(), url: target.url };
+    let (method, url) = (target.method.as_str(), target.url);
+    let certificate = gateway.engine.certificate(target.peer);
+    let shown = Presented { token, proof, certificate, method, url };
     gateway.engine.authenticate(&shown, Door::McpHttp).map_err(|why| match &why {
         TokenError::Proof(ProofError::Full) => Box::new(busy(&why)),
         TokenError::Bound | TokenError::Bearer => {
             refuse(Scheme::Dpop, why.code(), &why.to_string())
         }
+        TokenError::Certificate => refuse(Scheme::Bearer, why.code(), &why.to_string()),
         why => refuse(scheme, why.code(), &why.to_string()),
     })
 }

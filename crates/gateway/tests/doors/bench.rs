@@ -10,7 +10,7 @@ use axum::response::Response;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use remit_catalogue::Overrides;
-use remit_engine::open::{Opener, Proposal};
+use remit_engine::open::{Holding, Opener, Proposal};
 use remit_engine::{Caller, Engine, Ports, Settings, Template};
 use remit_gateway::{Config, Gateway, router};
 use remit_mcp::sse::Events;
@@ -184,7 +184,7 @@ impl Bench {
     pub(crate) async fn task(&self) -> Work {
         let proposal = Proposal { template: "work".into(), ..Proposal::default() };
         let opener = Opener::Peer(Workload::of_user(7));
-        let opened = self.engine.open_with_grant(&opener, proposal, None).await;
+        let opened = self.engine.open_with_grant(&opener, proposal, &Holding::default()).await;
         let (task, token) = opened.unwrap();
         Work { id: task.id().clone(), token }
     }

@@ -18,7 +18,8 @@ pub(super) const TYPE: &str = "client_credentials";
 pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
     let client = asked.client(desk, TOKEN)?;
     let (engine, form) = (desk.engine.as_ref(), &asked.form);
-    let holding = Holding { key: client.key, server: resource(engine, form.get("resource"))? };
+    let holding =
+        Holding { binding: client.binding, server: resource(engine, form.get("resource"))? };
     let wanted = form.get("authorization_details");
     let (task, token) = match details::read(wanted, &client.agent, &engine.settings())? {
         Wanted::Task(proposal) => open(engine, &client, *proposal, &holding).await?,
@@ -37,10 +38,9 @@ pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
 async fn open(
     engine: &Engine,
     client: &Client,
-    mut proposal: Proposal,
+    proposal: Proposal,
     holding: &Holding,
 ) -> Result<(Task, String), Failure> {
-    proposal.jkt = holding.key;
     let opener = Opener::Client(client.agent.clone(), client.method);
-    Ok(engine.open_with_grant(&opener, proposal, holding.server.clone()).await?)
+    Ok(engine.open_with_grant(&opener, proposal, holding).await?)
 }

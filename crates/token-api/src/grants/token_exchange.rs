@@ -31,7 +31,7 @@ pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
         Failure::new("invalid_grant", why)
     })?;
     let server = narrowed(engine, form, &subject)?;
-    let holding = Holding { key: client.key, server };
+    let holding = Holding { binding: client.binding, server };
     let details::Narrowed { template, purpose, narrowing } =
         details::narrowing(form.get("authorization_details"))?;
     let wanted = HandOff { subject, template, purpose, narrowing };

@@ -6,15 +6,17 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
-use remit_model::{Attestation, Digest, Label, Possession, Remit, Timestamp};
-use remit_token::{Minter, Presented, ProofError, Proofs, Realm, Terms, TokenError, Verifier};
+use remit_model::{Attestation, Digest, Label, Possession, Remit, ServerName, Timestamp};
+use remit_token::{
+    Binding, Minter, Presented, ProofError, Proofs, Realm, Terms, TokenError, Uncertified, Verifier,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::key::{Bytes, Key, p256_pkcs8, thumbprint, token};
 
 /// In the middle of a minute, so that the nonce of a moment later is the same.
-const NOW: Timestamp = Timestamp(1_795_471_210_123);
+pub(crate) const NOW: Timestamp = Timestamp(1_795_471_210_123);
 const URL: &str = "https://remit.example/mcp";
 
 #[derive(Deserialize)]
@@ -71,29 +73,33 @@ impl Default for Row {
     }
 }
 
-struct Bench {
+pub(crate) struct Bench {
     minter: Minter,
-    verifier: Verifier,
-    proofs: Proofs,
+    pub(crate) verifier: Verifier,
+    pub(crate) proofs: Proofs,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let realm = Realm::new("https://remit.example", URL, "example.org").unwrap();
         let minter = Minter::new(&p256_pkcs8(7), realm).unwrap();
         Self { verifier: minter.verifier(), minter, proofs: Proofs::new(&Bytes(9)) }
     }
 
-    fn grant(&self, which: &str) -> String {
-        let (key, server) = match which {
-            "bound" => (Some("holder"), None),
-            "bound to the Ed25519 key" => (Some("holder's Ed25519 key"), None),
-            "for mail" => (Some("holder"), Some("mail".parse().unwrap())),
-            "bearer" => (None, None),
+    pub(crate) fn grant(&self, which: &str) -> String {
+        let (binding, server) = match which {
+            "bound" => (Binding::Key(thumbprint("holder")), None),
+            "bound to the Ed25519 key" => (Binding::Key(thumbprint("holder's Ed25519 key")), None),
+            "for mail" => (Binding::Key(thumbprint("holder")), Some("mail".parse().unwrap())),
+            "bearer" => (Binding::Nothing, None),
             other => panic!("what grant is `{other}`?"),
         };
+        self.mint(binding, server)
+    }
+
+    pub(crate) fn mint(&self, binding: Binding, server: Option<ServerName>) -> String {
         let lifetime = Duration::from_mins(5);
-        let terms = Terms { lifetime, key: key.map(thumbprint), server };
+        let terms = Terms { lifetime, binding, server };
         let charter = Charter {
             uid: None,
             id: "tsk_00000000000000000000000000".parse().unwrap(),
@@ -133,6 +139,12 @@ impl Bench {
     }
 }
 
+/// A request that shows these, on a connection without a certificate.
+pub(crate) fn shown<'a>(token: &'a str, proof: Option<&'a str>) -> Presented<'a> {
+    let certificate = Err(Uncertified::None);
+    Presented { token, proof, certificate, method: "POST", url: URL }
+}
+
 /// What `row` is told, and the error that is expected.
 fn told(row: &Row) -> (Result<Possession, TokenError>, String) {
     let bench = Bench::new();
@@ -153,7 +165,7 @@ fn told(row: &Row) -> (Result<Possession, TokenError>, String) {
         .replace("<<grant ends>>", &Timestamp::from_secs(NOW.as_secs() + 300).to_string())
         .replace("<<size>>", &proof.len().to_string());
     let proof = (row.proof != "none").then_some(proof.as_str());
-    let shown = Presented { token: &grant, proof, method: &row.method, url: &row.url };
+    let shown = Presented { method: &row.method, url: &row.url, ..shown(&grant, proof) };
     let authenticate = || bench.verifier.authenticate(&shown, &bench.proofs, now);
     if row.twice {
         authenticate().unwrap();
@@ -200,14 +212,13 @@ fn a_new_nonce_is_given_out_with_the_first_proof_that_holds_the_old_one() {
     let bench = Bench::new();
     let grant = bench.grant("bound");
     let row = Row { nonce: "old".to_owned(), ..Row::default() };
-    let shown = |proof: &str, now| {
-        let shown = Presented { token: &grant, proof: Some(proof), method: "POST", url: URL };
-        bench.verifier.authenticate(&shown, &bench.proofs, now).unwrap().nonce
+    let nonce = |proof: &str, now| {
+        bench.verifier.authenticate(&shown(&grant, Some(proof)), &bench.proofs, now).unwrap().nonce
     };
-    assert_eq!(shown(&bench.proof(&row, &grant, NOW), NOW), None);
+    assert_eq!(nonce(&bench.proof(&row, &grant, NOW), NOW), None);
     let later = NOW.after(Duration::from_mins(1));
     let row = Row { claims: [("jti".to_owned(), json!("two"))].into(), ..row };
-    assert_eq!(shown(&bench.proof(&row, &grant, NOW), later), Some(bench.proofs.nonce(later)));
+    assert_eq!(nonce(&bench.proof(&row, &grant, NOW), later), Some(bench.proofs.nonce(later)));
 }
 
 #[test]
@@ -215,7 +226,7 @@ fn a_proof_of_another_process_is_not_believed_after_a_restart() {
     let bench = Bench::new();
     let grant = bench.grant("bound");
     let proof = bench.proof(&Row::default(), &grant, NOW);
-    let shown = Presented { token: &grant, proof: Some(&proof), method: "POST", url: URL };
+    let shown = shown(&grant, Some(&proof));
     let restarted = Proofs::new(&Bytes(10));
     let error = bench.verifier.authenticate(&shown, &restarted, NOW).unwrap_err();
     assert_eq!(error.code(), "use_dpop_nonce", "{error}");
@@ -228,7 +239,7 @@ fn where_there_is_no_room_for_a_further_proof_it_is_refused_and_an_old_one_still
     let authenticate = |id: &str| {
         let claims = [("jti".to_owned(), json!(id))].into();
         let proof = bench.proof(&Row { claims, ..Row::default() }, &grant, NOW);
-        let shown = Presented { token: &grant, proof: Some(&proof), method: "POST", url: URL };
+        let shown = shown(&grant, Some(&proof));
         bench.verifier.authenticate(&shown, &bench.proofs, NOW).map(|holder| holder.possession)
     };
     assert_eq!(authenticate("one"), Ok(Possession::Dpop));

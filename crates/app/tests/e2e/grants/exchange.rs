@@ -218,6 +218,10 @@ async fn a_grant_for_one_server_or_of_a_task_that_ended_hands_on_no_more() {
     let office = Office::open().await;
     let parent = office.stand.open("reading").await;
     let (token, none) = (parent.token.as_str(), json!({}));
+    office.stand.remit(&["agent", "suspend", "clerk"]).await;
+    let why = office.refused("clerk", token, none.clone()).await;
+    assert!(why.contains("invalid_client") && why.contains("suspended"), "{why}");
+    office.stand.act(&["agent", "resume", "clerk"]).await;
     let narrow = office
         .exchange("clerk", token, &json!({"resource": format!("{}/mcp/notes", office.issuer)}))
         .await;

@@ -1,8 +1,11 @@
 //! Grants that are bound to a key of their holder, and the token endpoint that gives them out.
 
 mod bound;
+mod certified;
 mod exchange;
 mod holder;
+mod line;
+mod stolen;
 mod svids;
 mod tokens;
 
