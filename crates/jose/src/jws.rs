@@ -76,6 +76,16 @@ impl<'a> Jws<'a> {
         self.kind.name
     }
 
+    /// How its header says that it was signed: with one of its kind's algorithms.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The `typ` of its header, `""` if there is none.
+    pub fn typ(&self) -> &str {
+        self.header.member("typ").and_then(Value::as_text).unwrap_or_default()
+    }
+
     /// The `kid` of its header. It may name a key and nothing else.
     pub fn key_id(&self) -> Option<&str> {
         self.header.member("kid").and_then(Value::as_text)
@@ -98,14 +108,14 @@ impl<'a> Jws<'a> {
 
     /// Whether `key` signed it.
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
-        self.algorithm == key.algorithm() && key.verifies(self.signed.as_bytes(), &self.signature)
+        key.verifies(self.algorithm, self.signed.as_bytes(), &self.signature)
     }
 
     /// What it claims, if `key` signed it: a JSON object without duplicate names.
     ///
     /// Errors: another algorithm than the key's, another signature, or claims that are not that.
     pub fn verified(&self, key: &PublicKey) -> Result<Value, JwsError> {
-        if self.algorithm != key.algorithm() {
+        if !key.is_for(self.algorithm) {
             let expected = "that of the key it is checked with";
             return Err(JwsError::Algorithm { of: self.kind.name, expected });
         }

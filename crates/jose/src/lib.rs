@@ -14,11 +14,12 @@
 mod error;
 mod jws;
 mod key;
+mod material;
 mod set;
 mod sign;
 
 pub use error::{JwkError, JwsError};
 pub use jws::{Jws, Kind};
 pub use key::{Algorithm, PublicKey, Thumbprint, ThumbprintError};
-pub use set::{KeySet, MAX_KEYS};
+pub use set::{KeySet, MAX_KEYS, MAX_PUBLISHED};
 pub use sign::{SigningError, SigningKey};
