@@ -98,6 +98,7 @@ fn facts(task: &Task) -> TaskFacts {
         label: account.label.clone(),
         sealed: account.sealed,
         epoch: account.epoch,
+        on_behalf: charter.on_behalf.clone(),
         opened: charter.opened,
         last_used: account.last_used,
     }

@@ -7,8 +7,8 @@ use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Possession, Refusal, ServerName,
-    Task, TaskId, ToolRule, ToolScope, Workload,
+    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Named, Possession, Refusal,
+    ServerName, Task, TaskId, ToolRule, ToolScope, Workload,
 };
 use remit_policy::{Verdict, decide};
 use remit_ports::{KeyError, Kind, Subject};
@@ -27,6 +27,21 @@ pub enum Opener {
     Peer(Workload),
     /// An agent that proved to be it at the token endpoint, and how.
     Client(AgentName, AttestationMethod),
+    /// A client of the token endpoint, with others who vouched for it or for a person.
+    Vouched(Box<Vouched>),
+}
+
+/// Who opens a task, as others have a say in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// The agent.
+    pub agent: AgentName,
+    /// How it proved to be that.
+    pub method: AttestationMethod,
+    /// As whom, where somebody else vouched for it.
+    pub named: Option<Named>,
+    /// The person on whose behalf it acts, as an issuer elsewhere names them.
+    pub on_behalf: Option<Named>,
 }
 
 /// What is asked for. Everything beside the template can only narrow it.
@@ -198,6 +213,7 @@ impl Engine {
             Opener::Operator(_) => true,
             Opener::Peer(workload) => agent.is(workload, settings.own_uid),
             Opener::Client(name, _) => agent.name == *name,
+            Opener::Vouched(vouched) => agent.name == vouched.agent,
         };
         let mut fitting = template
             .may_open
@@ -257,6 +273,11 @@ impl Engine {
             Opener::Operator(_) => (AttestationMethod::Operator, None),
             Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid)),
             Opener::Client(_, method) => (*method, None),
+            Opener::Vouched(vouched) => (vouched.method, None),
+        };
+        let (named, on_behalf) = match opener {
+            Opener::Vouched(vouched) => (vouched.named.clone(), vouched.on_behalf.clone()),
+            _ => (None, None),
         };
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
@@ -264,8 +285,9 @@ impl Engine {
             template: template.name.clone(),
             purpose,
             remit,
-            attestation: Attestation { method, at: now },
+            attestation: Attestation { method, at: now, named },
             uid,
+            on_behalf,
             opened: now,
         })
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::elsewhere::Named;
 use crate::text::text_type;
 use crate::time::Timestamp;
 use crate::workload::{Selector, Workload};
@@ -16,7 +17,7 @@ use crate::workload::{Selector, Workload};
 )]
 pub struct NameError(String);
 
-fn check(text: &str) -> Result<(), NameError> {
+pub(crate) fn check(text: &str) -> Result<(), NameError> {
     let tail = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     let good = (1..=64).contains(&text.len())
         && text.bytes().all(tail)
@@ -116,6 +117,16 @@ pub struct Attestation {
     pub method: AttestationMethod,
     /// When.
     pub at: Timestamp,
+    /// As whom, where somebody else vouched for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<Named>,
+}
+
+impl Attestation {
+    /// One that only Remit and the machine it runs on had a part in.
+    pub fn own(method: AttestationMethod, at: Timestamp) -> Self {
+        Self { method, at, named: None }
+    }
 }
 
 /// The means of proof.
@@ -130,6 +141,10 @@ pub enum AttestationMethod {
     PrivateKeyJwt,
     /// It showed a JWT-SVID of ours, which only a process that the kernel vouched for can get.
     JwtSvid,
+    /// It showed a JWT-SVID of a trust domain that is federated with ours.
+    FederatedJwtSvid,
+    /// It showed a token of an issuer elsewhere, which is believed for workloads.
+    Oidc,
 }
 
 impl fmt::Display for AttestationMethod {
@@ -139,6 +154,8 @@ impl fmt::Display for AttestationMethod {
             Self::Operator => "operator",
             Self::PrivateKeyJwt => "private-key-jwt",
             Self::JwtSvid => "jwt-svid",
+            Self::FederatedJwtSvid => "federated-jwt-svid",
+            Self::Oidc => "oidc",
         })
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{Agent, Attestation, Possession, ServerName};
 use crate::budget::Spent;
 use crate::digest::Digest;
+use crate::elsewhere::Named;
 use crate::id::TaskId;
 use crate::label::Label;
 use crate::remit::Remit;
@@ -219,6 +220,9 @@ pub struct TaskFacts {
     pub sealed: bool,
     /// The epoch: moves with every stop, label raise or policy change.
     pub epoch: u64,
+    /// The person on whose behalf it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf: Option<Named>,
     /// When it was opened.
     pub opened: Timestamp,
     /// When it was last used.

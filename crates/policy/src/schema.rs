@@ -115,6 +115,7 @@ fn common_types() -> Value {
             ("bytes", long()),
             ("ceiling", long()),
             ("delegation", long()),
+            ("on_behalf", optional(common("Named"))),
         ]),
         "ToolFacts": record(&[
             ("name", text()),
@@ -134,7 +135,12 @@ fn common_types() -> Value {
             ("by", text()),
             ("at", datetime()),
         ]),
-        "AttestationFact": record(&[("method", text()), ("at", datetime())]),
+        "AttestationFact": record(&[
+            ("method", text()),
+            ("at", datetime()),
+            ("named", optional(common("Named"))),
+        ]),
+        "Named": record(&[("issuer", text()), ("subject", text())]),
     })
 }
 

@@ -50,8 +50,9 @@ fn charter() -> Charter {
         template: "t".into(),
         purpose: "p".into(),
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
-        attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
+        attestation: Attestation::own(AttestationMethod::UnixPeer, NOW),
         uid: None,
+        on_behalf: None,
         opened: NOW,
     }
 }

@@ -112,7 +112,7 @@ impl Scene {
         Ok(Question {
             asked,
             agent: self.agent.clone().map_or_else(agent, Ok)?,
-            attestation: Attestation { method: AttestationMethod::UnixPeer, at: now },
+            attestation: Attestation::own(AttestationMethod::UnixPeer, now),
             task: self.task.facts(now)?,
             tool: tool.map(|tool| ToolFacts {
                 digest: tool.digest,
@@ -221,6 +221,7 @@ impl TaskCase {
                 tags: self.tags.clone(),
             },
             epoch: 0,
+            on_behalf: None,
             opened: last_used,
             last_used,
         })

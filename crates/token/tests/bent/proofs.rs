@@ -96,12 +96,13 @@ impl Bench {
         let terms = Terms { lifetime, key: key.map(thumbprint), server };
         let charter = Charter {
             uid: None,
+            on_behalf: None,
             id: "tsk_00000000000000000000000000".parse().unwrap(),
             agent: "bot".parse().unwrap(),
             template: "t".into(),
             purpose: "p".into(),
             remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
-            attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
+            attestation: Attestation::own(AttestationMethod::UnixPeer, NOW),
             opened: NOW,
         };
         self.minter.mint(&charter, &terms, NOW, &Bytes(1)).unwrap().0
