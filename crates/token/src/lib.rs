@@ -7,7 +7,8 @@
 //!
 //! A grant is bound to a key of its holder (DPoP, RFC 9449) or to nothing. A bound one is worth
 //! nothing without a fresh proof by that key, which [`Proofs`] checks; [`Verifier::authenticate`]
-//! joins the two. [`Assertions`] knows registered clients by what they signed (RFC 7523).
+//! joins the two. [`Assertions`] knows registered clients by what they signed (RFC 7523), and
+//! [`elsewhere`] whom others vouch for.
 //!
 //! *In scope:* the form of all these, their signatures, their times, what was seen before.
 //! *Out of scope:* who may ask for a grant, revocation before the minute is over (the task's state
@@ -20,6 +21,7 @@ mod assertion;
 mod authenticate;
 mod cache;
 mod claims;
+pub mod elsewhere;
 mod error;
 mod mint;
 mod nonce;
