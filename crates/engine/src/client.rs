@@ -5,20 +5,24 @@ use std::sync::Arc;
 use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
-use remit_model::{AgentName, Task, Timestamp};
+use remit_model::{AgentName, Named, Task, Timestamp};
+use remit_ports::NoKeys;
 use remit_spiffe::{Authority, SvidError, agent_of};
-use remit_token::{Assertion, AssertionError, Grant, ProofError, Request};
+use remit_token::elsewhere::{Asserted, ForeignError};
+use remit_token::{Assertion, AssertionError, Grant, Proof, ProofError, Request};
 
-use crate::Engine;
 use crate::contain::{ContainError, InForce};
+use crate::{Engine, elsewhere};
 
 /// By what a client is to be known.
 #[derive(Clone, Copy, Debug)]
 pub enum Credential<'a> {
     /// What it signed with its registered key (RFC 7523).
     Assertion(&'a str),
-    /// Its JWT-SVID (draft-ietf-oauth-spiffe-client-auth), and the keys that sign SVIDs now.
+    /// Its JWT-SVID (draft-ietf-oauth-spiffe-client-auth), and the keys that sign our SVIDs now.
     Svid(&'a str, &'a Authority),
+    /// What an issuer elsewhere says of it, or a JWT-SVID, as a grant of its own (RFC 7523 section 2.1).
+    Workload(&'a str, &'a Authority),
 }
 
 /// What a client shows of itself.
@@ -39,12 +43,22 @@ pub struct Signed<'a> {
 pub struct Client {
     /// The agent.
     pub agent: AgentName,
+    /// What it is called where it is known: the agent's name, or its SPIFFE ID.
+    pub id: String,
     /// How it proved to be that.
     pub method: AttestationMethod,
+    /// As whom, where somebody else vouched for it.
+    pub named: Option<Named>,
     /// The key that it proved to have.
     pub key: Option<Thumbprint>,
     /// The nonce that its further proofs should hold, where that is another.
     pub nonce: Option<String>,
+}
+
+/// What a client showed, before it is used up.
+enum Known {
+    Ours(Assertion, String, AttestationMethod),
+    Elsewhere(elsewhere::Known),
 }
 
 /// Why a client was not believed.
@@ -68,6 +82,12 @@ pub enum ClientError {
     /// Its proof is not believed.
     #[error(transparent)]
     Proof(#[from] ProofError),
+    /// What somebody else says of it is not believed.
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
+    /// The keys of whoever vouches for it cannot be had.
+    #[error(transparent)]
+    NoKeys(#[from] NoKeys),
     /// It names itself in two ways.
     #[error("`client_id` is not whom the assertion names: leave it out, or name the agent")]
     Id,
@@ -78,29 +98,63 @@ impl Engine {
     /// used up, the proof first, because a client that lacks only the nonce asks again.
     ///
     /// Errors: one of them is not believed.
-    pub fn client(&self, shown: &Signed<'_>) -> Result<Client, ClientError> {
-        let now = self.now();
+    pub async fn client(&self, shown: &Signed<'_>) -> Result<Client, ClientError> {
         let request = Request { method: "POST", url: shown.url, token: None };
-        let proof = shown.proof.map(|proof| self.proofs.check(proof, &request, now)).transpose()?;
-        let (assertion, id, method) = match shown.credential {
-            Credential::Assertion(text) => {
-                let assertion = self.signed(text, now)?;
-                let id = assertion.client().to_string();
-                (assertion, id, AttestationMethod::PrivateKeyJwt)
+        let check = |proof| self.proofs.check(proof, &request, self.now());
+        let proof = shown.proof.map(check).transpose()?;
+        let known = self.recognise(shown).await?;
+        let now = self.now();
+        let (agent, id, method, named) = match known {
+            Known::Ours(assertion, id, method) => {
+                let is_it = |name: &str| name == id || name == assertion.client().as_str();
+                if shown.client_id.is_some_and(|name| !is_it(name)) {
+                    return Err(ClientError::Id);
+                }
+                (self.assertions.spend(assertion, now)?, id, method, None)
             }
-            Credential::Svid(text, authority) => {
-                let (assertion, id) = self.named(text, authority, now)?;
-                (assertion, id, AttestationMethod::JwtSvid)
+            Known::Elsewhere(elsewhere::Known { agent, method, vouched }) => {
+                vouched.check_bound(proof.as_ref().map(Proof::key))?;
+                self.assertions.spend_vouched(&vouched, now)?;
+                let id = match method {
+                    AttestationMethod::FederatedJwtSvid => vouched.named.subject.clone(),
+                    _ => agent.to_string(),
+                };
+                (agent, id, method, Some(vouched.named))
             }
         };
-        let is_it = |name: &str| name == id || name == assertion.client().as_str();
-        if shown.client_id.is_some_and(|name| !is_it(name)) {
-            return Err(ClientError::Id);
-        }
-        let agent = self.assertions.spend(assertion, now)?;
         let spent = proof.map(|proof| self.proofs.spend(&proof, now)).transpose()?;
         let key = spent.as_ref().map(|spent| spent.key);
-        Ok(Client { agent, method, key, nonce: spent.and_then(|spent| spent.nonce) })
+        let nonce = spent.and_then(|spent| spent.nonce);
+        Ok(Client { agent, id, method, named, key, nonce })
+    }
+
+    async fn recognise(&self, shown: &Signed<'_>) -> Result<Known, ClientError> {
+        let (text, authority) = match shown.credential {
+            Credential::Assertion(text) => {
+                let assertion = self.signed(text, self.now())?;
+                let id = assertion.client().to_string();
+                return Ok(Known::Ours(assertion, id, AttestationMethod::PrivateKeyJwt));
+            }
+            Credential::Svid(text, authority) => {
+                if !self.is_of_a_federated_domain(text) {
+                    return self.ours(text, authority);
+                }
+                (text, authority)
+            }
+            Credential::Workload(text, authority) => (text, authority),
+        };
+        let asserted = Asserted::read(text).map_err(ForeignError::from)?;
+        let domain = asserted.unverified("sub").and_then(|sub| elsewhere::domain_of(&sub));
+        if domain.as_deref() == Some(authority.domain().as_str()) {
+            return self.ours(text, authority);
+        }
+        let known = self.known_elsewhere((text, &asserted), shown.client_id).await?;
+        Ok(Known::Elsewhere(known))
+    }
+
+    fn ours(&self, text: &str, authority: &Authority) -> Result<Known, ClientError> {
+        let (assertion, id) = self.named(text, authority, self.now())?;
+        Ok(Known::Ours(assertion, id, AttestationMethod::JwtSvid))
     }
 
     /// An assertion that a client signed itself.

@@ -16,6 +16,7 @@ pub mod contain;
 pub mod counters;
 pub mod discover;
 mod draft;
+pub mod elsewhere;
 pub mod erase;
 mod frame;
 pub mod identify;
@@ -36,12 +37,13 @@ use arc_swap::ArcSwap;
 use remit_model::{
     Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
 };
-use remit_ports::{BodyKeys, Discovery, Ledger, Store, Upstream};
+use remit_ports::{BodyKeys, Discovery, ForeignKeys, Ledger, Store, Upstream};
 use remit_token::{Assertions, Minter, Presented, Proofs, TokenError, Verifier};
 use tokio::sync::broadcast;
 
 pub use crate::cell::TaskCell;
 pub use crate::counters::Counters;
+pub use crate::elsewhere::Elsewhere;
 pub use crate::settings::{Settings, Template};
 pub use crate::walking::Walking;
 pub use crate::world::World;
@@ -61,6 +63,8 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// The tool servers.
     pub upstream: Arc<dyn Upstream>,
+    /// The keys of those elsewhere who vouch.
+    pub elsewhere: Arc<dyn ForeignKeys>,
 }
 
 impl std::fmt::Debug for Ports {

@@ -11,6 +11,8 @@ use remit_model::{
     ToolScope,
 };
 
+use crate::Elsewhere;
+
 /// A task template: what somebody allows in advance.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -76,6 +78,8 @@ pub struct Settings {
     pub bearer: bool,
     /// The public keys of agents that ask for grants at the token endpoint.
     pub client_keys: BTreeMap<AgentName, Arc<KeySet>>,
+    /// Whom others vouch for.
+    pub elsewhere: Elsewhere,
 }
 
 impl Settings {

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use remit_engine::Engine;
 use remit_model::ServerName;
+use remit_token::elsewhere::{Issuer, Speaks};
 use serde_json::json;
 
 use crate::details::TYPE;
@@ -33,6 +34,7 @@ pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
             "jwks_uri": at(JWKS),
             "response_types_supported": [],
             "grant_types_supported": grants::TYPES,
+            "authorization_grant_profiles_supported": profiles(&engine),
             "token_endpoint_auth_methods_supported": methods,
             "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "introspection_endpoint_auth_methods_supported": methods,
@@ -43,6 +45,13 @@ pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
             "authorization_details_types_supported": [TYPE],
         }),
     )
+}
+
+/// What is taken as a grant besides, where somebody is trusted to give that out.
+fn profiles(engine: &Engine) -> Vec<&'static str> {
+    let settings = engine.settings();
+    let people = |issuer: &Issuer| issuer.vouches_for.contains(&Speaks::People);
+    settings.elsewhere.issuers.iter().any(people).then_some(grants::ID_JAG).into_iter().collect()
 }
 
 /// `GET /.well-known/oauth-protected-resource[/mcp]` (RFC 9728).

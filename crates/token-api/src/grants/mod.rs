@@ -1,6 +1,7 @@
 //! `POST /oauth/token`: the grant types, one file each.
 
 mod client_credentials;
+mod jwt_bearer;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -18,7 +19,9 @@ use crate::form::Form;
 use crate::request::{Asked, answer};
 
 /// The grant types there are, for the metadata.
-pub(crate) const TYPES: [&str; 1] = [client_credentials::TYPE];
+pub(crate) const TYPES: [&str; 2] = [client_credentials::TYPE, jwt_bearer::TYPE];
+
+pub(crate) use jwt_bearer::ID_JAG;
 
 /// What a request is answered with, and the nonce for the client's next proof.
 type Granted = Result<(Response, Option<String>), Failure>;
@@ -35,11 +38,15 @@ async fn granted(desk: &Desk, request: Request<Body>) -> Granted {
         let why = "scopes are not used here: say in `authorization_details` what the task is";
         return Err(Failure::new("invalid_scope", why));
     }
-    if asked.form.need("grant_type")? == client_credentials::TYPE {
-        return client_credentials::granted(desk, &asked).await;
+    match asked.form.need("grant_type")? {
+        client_credentials::TYPE => client_credentials::granted(desk, &asked).await,
+        jwt_bearer::TYPE => jwt_bearer::granted(desk, &asked).await,
+        _ => {
+            let types = TYPES.map(|it| format!("`{it}`")).join(" or ");
+            let why = format!("expected the grant type {types}");
+            Err(Failure::new("unsupported_grant_type", why))
+        }
     }
-    let why = format!("expected the grant type {}", TYPES.map(|it| format!("`{it}`")).join(" or "));
-    Err(Failure::new("unsupported_grant_type", why))
 }
 
 /// The answer with a grant for `task` (RFC 6749 section 5.1), and what was granted (RFC 9396).
