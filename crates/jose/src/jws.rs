@@ -102,8 +102,21 @@ impl<'a> Jws<'a> {
     /// The text of a claim that nobody has verified: good for finding the key to verify it with, and
     /// for nothing else.
     pub fn unverified(&self, name: &str) -> Option<String> {
-        let claims = part(self.claims, "").ok()?;
-        claims.member(name).and_then(Value::as_text).map(str::to_owned)
+        self.claims().ok()?.member(name).and_then(Value::as_text).map(str::to_owned)
+    }
+
+    /// That it claims something at all, whoever signed it: a JSON object without duplicate names.
+    ///
+    /// Errors: it claims nothing that could be read.
+    pub fn check_form(&self) -> Result<(), JwsError> {
+        self.claims().map(drop)
+    }
+
+    fn claims(&self) -> Result<Value, JwsError> {
+        match part(self.claims, "its second part is not JSON without duplicate names")? {
+            claims @ Value::Record(_) => Ok(claims),
+            _ => Err(JwsError::Malformed("its second part is not a JSON object")),
+        }
     }
 
     /// Whether `key` signed it.
@@ -122,10 +135,7 @@ impl<'a> Jws<'a> {
         if !self.is_signed_by(key) {
             return Err(JwsError::Signature { of: self.kind.name });
         }
-        match part(self.claims, "its second part is not JSON without duplicate names")? {
-            claims @ Value::Record(_) => Ok(claims),
-            _ => Err(JwsError::Malformed("its second part is not a JSON object")),
-        }
+        self.claims()
     }
 }
 

@@ -40,7 +40,10 @@ impl<'a> Asserted<'a> {
     ///
     /// Errors: it is no assertion.
     pub fn read(token: &'a str) -> Result<Self, JwsError> {
-        Jws::read(token, &ASSERTED).map(Self)
+        let jws = Jws::read(token, &ASSERTED)?;
+        // Whose it claims to be is read before its signature, so it must be one thing to all readers.
+        jws.check_form()?;
+        Ok(Self(jws))
     }
 
     /// Whether its type says that it speaks for a person.
