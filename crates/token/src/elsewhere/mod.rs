@@ -65,7 +65,9 @@ impl Vouched {
         terms: &Terms,
         now: Timestamp,
     ) -> Result<Self, ForeignError> {
-        if !(1..=MAX_SUBJECT).contains(&named.subject.len()) {
+        // It is shown to people, so it holds nothing that a terminal obeys.
+        let subject = &named.subject;
+        if !(1..=MAX_SUBJECT).contains(&subject.len()) || subject.chars().any(char::is_control) {
             return Err(ForeignError::Claim("sub"));
         }
         let audience = claims.member("aud").ok_or(ForeignError::Claim("aud"))?;

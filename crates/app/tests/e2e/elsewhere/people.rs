@@ -74,6 +74,11 @@ async fn the_person_is_on_record_and_policies_see_who_it_is() {
     assert!(!desk.call(&bob).await.body.contains("a note"));
     assert_eq!(desk.notes.reached().len(), 1);
 
+    let task = bob["authorization_details"][0]["task"].as_str().unwrap();
+    let shown = desk.stand.remit(&["task", "show", task]).await.stdout;
+    let line = format!("on behalf bob, says {}", desk.issuer.url);
+    assert!(shown.contains(&line), "{shown}");
+
     // A further grant is for whoever acts for the same person.
     let task = &alice["authorization_details"][0]["task"];
     let further = json!([{"type": "remit", "task": task}]).to_string();
