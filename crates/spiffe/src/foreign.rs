@@ -101,3 +101,92 @@ pub fn verify_foreign(
     check_times(&claims, None, now)?;
     Ok(Verified { id, claims })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use remit_testkit::SeededEntropy;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Generation, SKEW, SpiffeId, agent_id, trust_domain};
+
+    const NOW: Timestamp = Timestamp(1_795_471_200_000);
+
+    fn authority(name: &str, seed: u64) -> Authority {
+        let domain = trust_domain(name).unwrap();
+        let (day, entropy) = (Duration::from_hours(24), SeededEntropy::new(seed));
+        let kept = Generation::draw(1, &domain, day, NOW, &entropy).unwrap();
+        Authority::new(domain, [Arc::new(Generation::open(1, &kept).unwrap())])
+    }
+
+    fn bundle(of: &Authority) -> serde_json::Value {
+        serde_json::from_str(&of.bundle(NOW)).unwrap()
+    }
+
+    fn read(bundle: &serde_json::Value, ours: &Authority) -> Result<ForeignBundle, String> {
+        ForeignBundle::read(&bundle.to_string(), "theirs.example", ours)
+            .map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn a_bundle_verifies_the_svids_of_its_own_trust_domain_alone() {
+        let (theirs, ours) = (authority("theirs.example", 1), authority("ours.example", 2));
+        let read = read(&bundle(&theirs), &ours).unwrap();
+        assert_eq!(read.keys.thumbprints().len(), 1, "the key of certificates is none of tokens");
+        assert_eq!(read.refresh, Some(Duration::from_mins(5)));
+        let bot = agent_id(theirs.domain(), &"bot".parse().unwrap()).unwrap();
+        let until = NOW.after(Duration::from_mins(5));
+        let sign = |id: &SpiffeId| {
+            let audience = ["us".to_owned()];
+            theirs.jwt((id, &audience), until, NOW, &SeededEntropy::new(3)).unwrap().token
+        };
+        let verify = |token: &str, domain: &str, audience: &str, now| {
+            verify_foreign(token, (domain, &read.keys), audience, now)
+        };
+        let token = sign(&bot);
+        assert_eq!(verify(&token, "theirs.example", "us", NOW).unwrap().id, bot);
+        assert_eq!(verify(&token, "theirs.example", "them", NOW), Err(SvidError::Audience));
+        let late = verify(&token, "theirs.example", "us", until.after(SKEW));
+        assert_eq!(late, Err(SvidError::Expired { at: until }));
+        // Their key, our name.
+        let claimed = SpiffeId::new("spiffe://ours.example/agent/bot").unwrap();
+        let claimed = verify(&sign(&claimed), "theirs.example", "us", NOW);
+        assert_eq!(claimed, Err(SvidError::Foreign));
+        assert_eq!(verify(&token, "ours.example", "us", NOW), Err(SvidError::Foreign));
+    }
+
+    #[test]
+    fn nobody_vouches_for_another_trust_domain() {
+        let (theirs, ours) = (authority("theirs.example", 1), authority("ours.example", 2));
+        let good = bundle(&theirs);
+        let mut mixed = good.clone();
+        let list = mixed["keys"].as_array_mut().unwrap();
+        list.extend(bundle(&ours)["keys"].as_array().unwrap().clone());
+        let mut stolen = good.clone();
+        stolen["keys"][0] = bundle(&ours)["keys"][0].clone();
+        let mut broken = good.clone();
+        broken["keys"][1]["x5c"] = json!(["AA=="]);
+        let mut bare = good.clone();
+        bare["keys"][1]["x5c"] = json!([7]);
+        let impostor = authority("ours.example", 4);
+        for (about, bundle, why) in [
+            ("ours", bundle(&ours), "our own trust domain"),
+            ("ours under other keys", bundle(&impostor), "our own trust domain"),
+            ("ours beside theirs", mixed, "our own trust domain"),
+            ("our key of tokens", stolen, "our own trust domain"),
+            ("a third one's", bundle(&authority("third.example", 5)), "than `theirs.example`"),
+            ("no certificate", broken, "is not X.509"),
+            ("no base64", bare, "no certificate in base64"),
+            ("no bundle", json!({}), "no list `keys`"),
+        ] {
+            let error = read(&bundle, &ours).unwrap_err();
+            assert!(error.contains(why), "{about}: {error}");
+        }
+        let none = read(&json!({ "keys": [] }), &ours).unwrap();
+        assert!(none.keys.thumbprints().is_empty() && none.refresh.is_none(), "all taken back");
+        let claimed = ForeignBundle::read(&good.to_string(), "ours.example", &ours);
+        assert_eq!(claimed.unwrap_err(), BundleError::Ours);
+    }
+}
