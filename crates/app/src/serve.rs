@@ -155,7 +155,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let every = config.svid.rotate.0;
     let svids = Svids::open(keys.svids(), &domain, every, Arc::clone(&engine)).await?;
     let signers = svids.watch();
-    federation.configure(config.sources()?, signers.clone());
+    federation.configure(config.sources()?, &signers);
     let names = (files::origin(state)?, engine.minter().kid().to_owned());
     let ring = Arc::new(ring::Ring::new(&keys, (&names.0, &names.1), &svids)?);
     let followers = watch::Followers {

@@ -197,7 +197,7 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     engine.reload_settings(settings);
     followers.cosigning.configure(&config.witnesses);
     followers.svids.configure(config.svid.rotate.0);
-    followers.federation.configure(config.sources()?, followers.svids.watch());
+    followers.federation.configure(config.sources()?, &followers.svids.watch());
     Ok(())
 }
 

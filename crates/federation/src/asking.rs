@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::fetch::{Way, in_time};
 use crate::kept::Kept;
 use crate::metadata::key_address;
-use crate::{Access, Address, Source};
+use crate::{Address, Source};
 
 /// What keys are for that an issuer of tokens publishes (RFC 7517 section 4.2).
 const TOKENS: [&str; 2] = ["", "sig"];
@@ -23,17 +23,21 @@ const TOKENS: [&str; 2] = ["", "sig"];
 pub struct Federation {
     clock: Arc<dyn Clock>,
     vouchers: RwLock<BTreeMap<Voucher, Arc<Asked>>>,
-    /// Our own keys, which nobody else may claim; there are none before [`Federation::configure`].
-    ours: RwLock<Option<watch::Receiver<Arc<Authority>>>>,
 }
 
 /// Somebody, and what is known of their keys.
 struct Asked {
+    voucher: Voucher,
     source: Source,
+    /// Our own keys, which nobody else may claim.
+    ours: watch::Receiver<Arc<Authority>>,
     kept: Mutex<Kept>,
     /// Held by whoever asks.
     turn: tokio::sync::Mutex<()>,
 }
+
+/// What was fetched, and how long to wait before that is done again, if its owner says so.
+type Fetched = (KeySet, Option<Duration>);
 
 impl fmt::Debug for Federation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,20 +48,20 @@ impl fmt::Debug for Federation {
 impl Federation {
     /// One that trusts nobody yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, vouchers: RwLock::default(), ours: RwLock::default() }
+        Self { clock, vouchers: RwLock::default() }
     }
 
-    /// Trusts these from now on, and nobody else. What is known of those who stay is kept.
+    /// Trusts these from now on, and nobody else, beside `ours`. What is known of those who stay is kept.
     pub fn configure(
         &self,
         sources: BTreeMap<Voucher, Source>,
-        ours: watch::Receiver<Arc<Authority>>,
+        ours: &watch::Receiver<Arc<Authority>>,
     ) {
-        *self.ours.write().unwrap_or_else(PoisonError::into_inner) = Some(ours);
         let mut vouchers = self.vouchers.write().unwrap_or_else(PoisonError::into_inner);
         let asked = |(voucher, source): (Voucher, Source)| {
             let known = vouchers.get(&voucher).filter(|known| known.source == source);
-            let asked = known.map_or_else(|| Arc::new(Asked::new(source)), Arc::clone);
+            let new = || Arc::new(Asked::new(voucher.clone(), source.clone(), ours.clone()));
+            let asked = known.map_or_else(new, Arc::clone);
             (voucher, asked)
         };
         let trusted = sources.into_iter().map(asked).collect();
@@ -71,64 +75,20 @@ impl Federation {
             vouchers.get(voucher).map(Arc::clone)
         };
         let asked = asked.ok_or_else(|| none("nobody configured where they are".to_owned()))?;
-        let (access, source) = match &asked.source {
-            Source::Given(keys) => return Ok(Arc::clone(keys)),
-            Source::Discovered(_, access) | Source::Keys(_, access) | Source::Bundle(_, access) => {
-                (access, &asked.source)
-            }
-        };
-        // Whoever can do with what is known does not wait for somebody else's question.
-        let now = self.clock.now();
-        let turn = if asked.kept().has(key_id, now) {
-            asked.turn.try_lock().ok()
-        } else {
-            Some(asked.turn.lock().await)
-        };
-        let now = self.clock.now();
-        if turn.is_some() && asked.kept().is_wanting(key_id, now) && asked.kept().ask(now) {
-            let fetched = in_time(self.fetch(voucher, source, access)).await;
-            asked.note(voucher, fetched, now);
+        if let Source::Given(keys) = &asked.source {
+            return Ok(Arc::clone(keys));
         }
-        drop(turn);
+        let now = self.clock.now();
+        if !asked.kept().has(key_id, now) {
+            asked.ask(key_id, self.clock.as_ref()).await;
+        } else if asked.kept().is_wanting(key_id, now) {
+            // Whoever can do with what is known does not wait.
+            let (asked, clock) = (Arc::clone(&asked), Arc::clone(&self.clock));
+            tokio::spawn(async move { asked.ask(None, clock.as_ref()).await });
+        }
         let kept = asked.kept();
         let why = || kept.failed.clone().unwrap_or_else(|| "they were just asked for".to_owned());
         kept.good(self.clock.now()).ok_or_else(|| none(why()))
-    }
-
-    async fn fetch(
-        &self,
-        voucher: &Voucher,
-        source: &Source,
-        access: &Access,
-    ) -> Result<(KeySet, Option<Duration>), String> {
-        match source {
-            Source::Discovered(issuer, _) => {
-                let way = Way::open(access, issuer.is_tls()).await?;
-                let keys = discover(&way, issuer).await?;
-                let trusted = keys.shares_origin(issuer);
-                Ok((read(&way.get(&keys, trusted).await?)?, None))
-            }
-            Source::Keys(keys, _) => {
-                let way = Way::open(access, keys.is_tls()).await?;
-                Ok((read(&way.get(keys, true).await?)?, None))
-            }
-            Source::Bundle(endpoint, _) => {
-                let way = Way::open(access, endpoint.is_tls()).await?;
-                let text = way.get(endpoint, true).await?;
-                let bundle = self.bundle(voucher, &text)?;
-                Ok((bundle.keys, bundle.refresh))
-            }
-            Source::Given(_) => Err("they are in the configuration".to_owned()),
-        }
-    }
-
-    fn bundle(&self, voucher: &Voucher, text: &str) -> Result<ForeignBundle, String> {
-        let ours = self.ours.read().unwrap_or_else(PoisonError::into_inner);
-        let ours = ours.as_ref().map(|ours| Arc::clone(&ours.borrow()));
-        let (Voucher::Domain(domain), Some(ours)) = (voucher, ours) else {
-            return Err("only a trust domain has a bundle".to_owned());
-        };
-        ForeignBundle::read(text, domain, &ours).map_err(|why| why.to_string())
     }
 }
 
@@ -143,22 +103,29 @@ impl ForeignKeys for Federation {
 }
 
 impl Asked {
-    fn new(source: Source) -> Self {
-        Self { source, kept: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    fn new(voucher: Voucher, source: Source, ours: watch::Receiver<Arc<Authority>>) -> Self {
+        let (kept, turn) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { voucher, source, ours, kept, turn }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What came is kept; what failed is told once, not at every try.
-    fn note(
-        &self,
-        voucher: &Voucher,
-        fetched: Result<(KeySet, Option<Duration>), String>,
-        now: remit_model::Timestamp,
-    ) {
-        let mut kept = self.kept();
+    /// Asks for the keys, unless somebody else has just done so. What came is kept; what failed is told
+    /// once, not at every try.
+    async fn ask(&self, key_id: Option<&str>, clock: &dyn Clock) {
+        let _turn = self.turn.lock().await;
+        let now = clock.now();
+        let may = {
+            let mut kept = self.kept();
+            kept.is_wanting(key_id, now) && kept.ask(now)
+        };
+        if !may {
+            return;
+        }
+        let fetched = in_time(self.fetch()).await;
+        let (voucher, mut kept) = (&self.voucher, self.kept());
         match fetched {
             Ok((keys, refresh)) => {
                 tracing::info!(%voucher, keys = keys.thumbprints().len(), "its keys were fetched");
@@ -171,6 +138,35 @@ impl Asked {
                 kept.failed = Some(why);
             }
         }
+    }
+
+    async fn fetch(&self) -> Result<Fetched, String> {
+        match &self.source {
+            Source::Discovered(issuer, access) => {
+                let way = Way::open(access, issuer.is_tls()).await?;
+                let keys = discover(&way, issuer).await?;
+                let trusted = keys.shares_origin(issuer);
+                Ok((read(&way.get(&keys, trusted).await?)?, None))
+            }
+            Source::Keys(keys, access) => {
+                let way = Way::open(access, keys.is_tls()).await?;
+                Ok((read(&way.get(keys, true).await?)?, None))
+            }
+            Source::Bundle(endpoint, access) => {
+                let way = Way::open(access, endpoint.is_tls()).await?;
+                let bundle = self.bundle(&way.get(endpoint, true).await?)?;
+                Ok((bundle.keys, bundle.refresh))
+            }
+            Source::Given(_) => Err("they are in the configuration".to_owned()),
+        }
+    }
+
+    fn bundle(&self, text: &str) -> Result<ForeignBundle, String> {
+        let Voucher::Domain(domain) = &self.voucher else {
+            return Err("only a trust domain has a bundle".to_owned());
+        };
+        let ours = Arc::clone(&self.ours.borrow());
+        ForeignBundle::read(text, domain, &ours).map_err(|why| why.to_string())
     }
 }
 
