@@ -9,6 +9,7 @@ Prints the URL of the issuer, then that of its control, which takes JSON objects
     {"sign": CLAIMS, "header": MEMBERS, "rotate": true}    a token with these claims, under a new key if so
     {"publish": [JWK, …]}             further keys in its set
     {"metadata": MEMBERS}             what its metadata says instead
+    {"oauth": true}                   its metadata is where RFC 8414 has it, and nowhere else
     {"keys": DOCUMENT}                what its set says instead
     {"answer": {"status": N, "location": URL}}   how everything is answered instead; {} for as usual
     {}                                nothing; the answer always says how often each path was asked for
@@ -36,6 +37,7 @@ class Issuer:
         self.signers = [new_key(0)]
         self.published = []
         self.metadata = {}
+        self.place = "/.well-known/openid-configuration"
         self.keys = None
         self.answer = {}
         self.seen = Counter()
@@ -49,12 +51,14 @@ class Issuer:
             said["token"] = jwt.encode(header, wanted["sign"], self.signers[-1], algorithms=["RS256", "PS256"])
         self.published = wanted.get("publish", self.published)
         self.metadata = wanted.get("metadata", self.metadata)
+        if wanted.get("oauth"):
+            self.place = "/.well-known/oauth-authorization-server"
         self.keys = wanted.get("keys", self.keys)
         self.answer = wanted.get("answer", self.answer)
         return said | {"seen": dict(self.seen), "public": [key.as_dict(private=False) for key in self.signers]}
 
     def document(self, path):
-        if path == "/.well-known/openid-configuration":
+        if path == self.place:
             return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", "response_types_supported": ["id_token"]} | self.metadata
         if path == "/keys":
             own = [key.as_dict(private=False) for key in self.signers]

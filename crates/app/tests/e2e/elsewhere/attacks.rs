@@ -102,7 +102,7 @@ fn encode(part: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_issuers_key_did_not_sign_proves_nobody() {
-    let (desk, _second) = desk().await;
+    let (desk, second) = desk().await;
     let claims = desk.claims(&json!({}));
     let header = json!({"typ": "JWT", "alg": "ES256", "kid": "signer"});
     let good = desk.signer.sign(&header, &claims);
@@ -120,6 +120,7 @@ async fn what_the_issuers_key_did_not_sign_proves_nobody() {
     let hs256 = json!({"typ": "JWT", "alg": "HS256", "kid": rsa["kid"]});
     let unsigned = format!("{}.{}.", encode(&json!({"alg": "none"})), encode(&claims));
     let grant = desk.stand.open("reading").await.token;
+    let namesake = second.sign(&claims).await;
     let huge = desk.forge(&json!({}), &json!({"pad": "x".repeat(8 * 1024)}));
     for (about, token, why) in [
         ("unsigned", unsigned.as_str(), "`alg` is not"),
@@ -131,6 +132,7 @@ async fn what_the_issuers_key_did_not_sign_proves_nobody() {
         ),
         ("not as it signs", said["token"].as_str().unwrap(), "none of the `algorithms`"),
         ("another's key of that name", &stranger.sign(&header, &claims), "signature does not fit"),
+        ("another issuer's key of that name", &namesake, "signature does not fit"),
         ("its own key", &stranger.sign(&embedded, &claims), "`jwk`, which brings its own key"),
         ("forged", &format!("{head}.{}", "A".repeat(86)), "signature does not fit"),
         ("changed", &changed, "signature does not fit"),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Desk;
 use super::issuer::Issuer;
@@ -41,36 +41,44 @@ async fn a_new_key_is_learnt_and_a_flood_of_unknown_ones_asks_once() {
     assert_eq!(desk.show(&desk.token(&json!({})).await).await.status, 200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_the_issuers_is_not_believed() {
-    let (other, metadata) = ("http://127.0.0.1:1/latest/meta-data", "http://169.254.169.254/");
-    for (about, control, why) in [
+/// How an issuer is not what it says, and what is told to whoever shows a token of its.
+fn misbehaviours() -> Vec<(&'static str, Value, &'static str)> {
+    let (other, metadata) = ("http://127.0.0.1:1", "http://169.254.169.254/latest/meta-data");
+    let keys = |key: Value| json!({ "keys": { "keys": [key] } });
+    vec![
         ("redirected", json!({"answer": {"status": 302, "location": metadata}}), "redirects"),
         ("down", json!({"answer": {"status": 500}}), "answered with status 500"),
         ("of another", json!({"metadata": {"issuer": other}}), "another `issuer`"),
-        ("keys at a name", json!({"metadata": {"jwks_uri": metadata}}), "expected an address"),
+        ("keys elsewhere", json!({"metadata": {"jwks_uri": metadata}}), "expected an address"),
         ("no set", json!({"keys": []}), "no list `keys`"),
-        (
-            "a shared secret",
-            json!({"keys": {"keys": [{"kty": "oct", "k": "AA"}]}}),
-            "private member `k`",
-        ),
-        (
-            "a private key",
-            json!({"keys": {"keys": [{"kty": "EC", "d": "AA"}]}}),
-            "private member `d`",
-        ),
+        ("a shared secret", keys(json!({"kty": "oct", "k": "AA"})), "private member `k`"),
+        ("a private key", keys(json!({"kty": "EC", "d": "AA"})), "private member `d`"),
         ("too many", json!({"keys": {"keys": vec![1; 65]}}), "it holds 65"),
         ("huge", json!({"keys": {"pad": "x".repeat(300_000)}}), "length limit exceeded"),
-    ] {
-        let desk = Desk::open("", CLAIMS).await;
-        desk.issuer.control(control).await;
-        let refused = desk.show(&desk.token(&json!({})).await).await;
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_the_issuers_is_not_believed() {
+    let (mut plan, mut odd) = (Plan::new(), Vec::new());
+    for (number, (about, control, why)) in misbehaviours().into_iter().enumerate() {
+        let issuer = Issuer::start(&[]).await;
+        issuer.control(control).await;
+        let url = &issuer.url;
+        plan = plan.with(&format!("[[issuer]]\nname = \"odd-{number}\"\nurl = \"{url}\"\n\n"));
+        odd.push((issuer, about, why));
+    }
+    let desk = Desk::with(plan, Issuer::start(&[]).await, "", CLAIMS).await;
+    for (issuer, about, why) in odd {
+        let token = issuer.sign(&desk.claims(&json!({ "iss": issuer.url }))).await;
+        let refused = desk.show(&token).await;
         assert_eq!(refused.status, 503, "{about}: {}", refused.body);
         assert!(refused.body.contains(why), "{about}: {}", refused.body);
         assert!(!refused.header("retry-after").is_empty(), "{about}");
-        assert_eq!(desk.stand.ask(&["task", "list"]).await, json!([]), "{about}");
     }
+    assert_eq!(desk.stand.ask(&["task", "list"]).await, json!([]));
+    // The one that is what it says goes on all the same.
+    assert_eq!(desk.show(&desk.token(&json!({})).await).await.status, 200);
 }
 
 /// Taken out of the configuration, it is nobody any more; given a file, nobody asks it.
@@ -94,4 +102,33 @@ async fn keys_may_be_given_and_an_issuer_taken_away() {
     tokio::time::sleep(Duration::from_millis(2500)).await;
     let refused = desk.show(&desk.token(&json!({})).await).await;
     assert!(refused.body.contains("no issuer that is trusted"), "{}", refused.body);
+}
+
+/// The bearer token is for the server that a person named, and only if that is certified as they said.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_opens_the_issuers_door_is_shown_to_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (certificate, key, other) = (file("ca.pem"), file("ca.key"), file("other.pem"));
+    crate::grants::certificate(certificate.as_ref(), key.as_ref()).await;
+    crate::grants::certificate(other.as_ref(), file("other.key").as_ref()).await;
+    std::fs::write(file("token"), "let-me-in").unwrap();
+    let token = format!("token_file = \"{}\"", file("token"));
+    let bearer = ["--bearer", "let-me-in"];
+    // Its keys are said to be elsewhere, where the same token would open.
+    let (elsewhere, issuer) = (Issuer::start(&bearer).await, Issuer::start(&bearer).await);
+    let keys = format!("{}/keys", elsewhere.url);
+    issuer.control(json!({ "metadata": { "jwks_uri": keys } })).await;
+    let desk = Desk::with(Plan::new(), issuer, &token, CLAIMS).await;
+    let refused = desk.show(&desk.token(&json!({})).await).await;
+    assert!(refused.body.contains("/keys answered with status 401"), "{}", refused.body);
+    assert_eq!(elsewhere.asked().await, 1);
+    // A server that somebody else certified.
+    let tls = ["--certificate", &certificate, "--key", &key, "--bearer", "let-me-in"];
+    let lines = format!("{token}\nca_file = \"{other}\"");
+    let desk = Desk::with(Plan::new(), Issuer::start(&tls).await, &lines, CLAIMS).await;
+    let refused = desk.show(&desk.token(&json!({})).await).await;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.body.contains("invalid peer certificate"), "{}", refused.body);
+    assert_eq!(desk.issuer.asked().await, 0);
 }

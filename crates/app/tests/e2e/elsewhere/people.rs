@@ -28,6 +28,7 @@ impl Office {
         let plan = Plan::new().agent_keys(&keys);
         let lines = "vouches_for = [\"people\", \"workloads\"]";
         let issuer = Issuer::start(&[]).await;
+        issuer.control(json!({ "oauth": true })).await;
         let desk = Desk::with(plan, issuer, lines, r#"{ sub = "robot" }"#).await;
         Self { desk, worker, _folder: folder }
     }

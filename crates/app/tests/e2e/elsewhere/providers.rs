@@ -26,7 +26,11 @@ async fn a_github_job_gets_to_a_call_with_each_token_once() {
          context.attestation.named.subject == \"repo:octo-org/octo-repo:environment:prod\"",
     )
     .await;
-    let token = desk.issuer.sign(&documented("github-actions", &desk)).await;
+    // Its tokens name the certificate of their key.
+    let claims = documented("github-actions", &desk);
+    let header = json!({"x5t": "ykNaY4qM_ta4k2TgZOCEYLkcYlA"});
+    let said = desk.issuer.control(json!({"sign": claims, "header": header})).await;
+    let token = said["token"].as_str().unwrap().to_owned();
     let grant = granted(&desk.show(&token).await);
     assert_eq!(grant["authorization_details"][0]["template"], "reading");
     let called = desk.call(&grant).await;
