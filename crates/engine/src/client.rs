@@ -56,7 +56,7 @@ pub struct Client {
 }
 
 /// What a client showed, before it is used up.
-enum Known {
+enum Shown {
     Ours(Assertion, String, AttestationMethod),
     Elsewhere(elsewhere::Known),
 }
@@ -105,14 +105,14 @@ impl Engine {
         let known = self.recognise(shown).await?;
         let now = self.now();
         let (agent, id, method, named) = match known {
-            Known::Ours(assertion, id, method) => {
+            Shown::Ours(assertion, id, method) => {
                 let is_it = |name: &str| name == id || name == assertion.client().as_str();
                 if shown.client_id.is_some_and(|name| !is_it(name)) {
                     return Err(ClientError::Id);
                 }
                 (self.assertions.spend(assertion, now)?, id, method, None)
             }
-            Known::Elsewhere(elsewhere::Known { agent, method, vouched }) => {
+            Shown::Elsewhere(elsewhere::Known { agent, method, vouched }) => {
                 vouched.check_bound(proof.as_ref().map(Proof::key))?;
                 self.assertions.spend_vouched(&vouched, now)?;
                 let id = match method {
@@ -128,12 +128,12 @@ impl Engine {
         Ok(Client { agent, id, method, named, key, nonce })
     }
 
-    async fn recognise(&self, shown: &Signed<'_>) -> Result<Known, ClientError> {
+    async fn recognise(&self, shown: &Signed<'_>) -> Result<Shown, ClientError> {
         let (text, authority) = match shown.credential {
             Credential::Assertion(text) => {
                 let assertion = self.signed(text, self.now())?;
                 let id = assertion.client().to_string();
-                return Ok(Known::Ours(assertion, id, AttestationMethod::PrivateKeyJwt));
+                return Ok(Shown::Ours(assertion, id, AttestationMethod::PrivateKeyJwt));
             }
             Credential::Svid(text, authority) => {
                 if !self.is_of_a_federated_domain(text) {
@@ -149,12 +149,12 @@ impl Engine {
             return self.ours(text, authority);
         }
         let known = self.known_elsewhere((text, &asserted), shown.client_id).await?;
-        Ok(Known::Elsewhere(known))
+        Ok(Shown::Elsewhere(known))
     }
 
-    fn ours(&self, text: &str, authority: &Authority) -> Result<Known, ClientError> {
+    fn ours(&self, text: &str, authority: &Authority) -> Result<Shown, ClientError> {
         let (assertion, id) = self.named(text, authority, self.now())?;
-        Ok(Known::Ours(assertion, id, AttestationMethod::JwtSvid))
+        Ok(Shown::Ours(assertion, id, AttestationMethod::JwtSvid))
     }
 
     /// An assertion that a client signed itself.

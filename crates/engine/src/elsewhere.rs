@@ -6,7 +6,7 @@ use std::time::Duration;
 use remit_model::agent::AttestationMethod;
 use remit_model::{AgentName, IssuerName, Named, Task, TaskId, Voucher};
 use remit_spiffe::{SpiffeId, verify_foreign};
-use remit_token::elsewhere::{Asserted, Claims, Foreign, ForeignError, Issuer, Terms, Vouched};
+use remit_token::elsewhere::{Asserted, Claims, Expected, ForeignError, IdJag, Issuer, Vouched};
 
 use crate::Engine;
 use crate::client::{Client, ClientError};
@@ -127,9 +127,9 @@ impl Engine {
         let svid = verify_foreign(text, (&domain.name, &keys), ours, now)?;
         let issuer = format!("spiffe://{}", domain.name);
         let whom = Named { issuer, subject: svid.id.to_string() };
-        let terms =
-            Terms { audience: ours.to_owned(), lifetime: MAX_FOREIGN_SVID, once: domain.once };
-        let vouched = Vouched::read(whom, svid.claims, &terms, now)?;
+        let expected =
+            Expected { audience: ours.to_owned(), lifetime: MAX_FOREIGN_SVID, once: domain.once };
+        let vouched = Vouched::read(whom, svid.claims, &expected, now)?;
         let is_it = |rule: &Rule| matches!(rule, Rule::Svid(id) if *id == svid.id);
         // A client may call itself by the SPIFFE ID, which chooses nothing.
         let named = named.filter(|named| *named != vouched.named.subject);
@@ -151,7 +151,7 @@ impl Engine {
         let keys = self.ports.elsewhere.keys(&voucher, asserted.key_id()).await?;
         let (ours, now) = (self.minter.realm().issuer(), self.now());
         let names = [client.agent.as_str(), client.id.as_str()];
-        let Foreign { vouched, resources, details } =
+        let IdJag { vouched, resources, details } =
             asserted.person((issuer, &keys), &names, ours, now)?;
         vouched.check_bound(client.key)?;
         self.assertions.spend_vouched(&vouched, now)?;

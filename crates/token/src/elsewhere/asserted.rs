@@ -3,7 +3,7 @@
 use remit_jose::{Algorithm, Jws, JwsError, KeySet, Kind};
 use remit_model::{Named, Timestamp, Value};
 
-use super::{ForeignError, Issuer, Speaks, Terms, Vouched};
+use super::{Expected, ForeignError, Issuer, Speaks, Vouched};
 use crate::assertion::MAX_ASSERTION_LIFETIME;
 
 /// What an assertion of somebody else's looks like. Issuers name the certificate of their key in `x5t`,
@@ -26,7 +26,7 @@ pub struct Asserted<'a>(Jws<'a>);
 
 /// A person for whom a client may act, and what narrows that.
 #[derive(Clone, Debug)]
-pub struct Foreign {
+pub struct IdJag {
     /// Who, and what tells the assertion from others.
     pub vouched: Vouched,
     /// The resources that it is for, if it says so.
@@ -76,8 +76,8 @@ impl<'a> Asserted<'a> {
         }
         let claims = self.signed(issuer, keys, Speaks::Workloads)?;
         let audience = issuer.audience.as_deref().unwrap_or(ours).to_owned();
-        let terms = Terms { audience, lifetime: issuer.lifetime, once: issuer.once };
-        Vouched::read(named(&claims)?, claims, &terms, now)
+        let expected = Expected { audience, lifetime: issuer.lifetime, once: issuer.once };
+        Vouched::read(named(&claims)?, claims, &expected, now)
     }
 
     /// The person on whose behalf `client`, under any of its names, may act.
@@ -89,7 +89,7 @@ impl<'a> Asserted<'a> {
         client: &[&str],
         ours: &str,
         now: Timestamp,
-    ) -> Result<Foreign, ForeignError> {
+    ) -> Result<IdJag, ForeignError> {
         if !self.is_id_jag() {
             return Err(ForeignError::NoPerson);
         }
@@ -109,9 +109,9 @@ impl<'a> Asserted<'a> {
         let (audience, lifetime) = (ours.to_owned(), MAX_ASSERTION_LIFETIME);
         let resources = claims.member("resource").map(texts).transpose()?;
         let details = claims.member("authorization_details").map(Value::canonical);
-        let terms = Terms { audience, lifetime, once: true };
-        let vouched = Vouched::read(named(&claims)?, claims, &terms, now)?;
-        Ok(Foreign { vouched, resources, details })
+        let expected = Expected { audience, lifetime, once: true };
+        let vouched = Vouched::read(named(&claims)?, claims, &expected, now)?;
+        Ok(IdJag { vouched, resources, details })
     }
 
     fn signed(

@@ -16,7 +16,7 @@ use std::time::Duration;
 use remit_jose::Thumbprint;
 use remit_model::{Named, Timestamp, Value};
 
-pub use asserted::{ASSERTED, Asserted, Foreign};
+pub use asserted::{ASSERTED, Asserted, IdJag};
 pub use error::ForeignError;
 pub use issuer::{Issuer, MAX_FOREIGN_LIFETIME, Preset, Speaks};
 pub use rule::{Claims, MAX_CLAIMS, RuleError};
@@ -46,7 +46,7 @@ pub struct Vouched {
 
 /// What the claims of a verified token must fit.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct Expected {
     /// Who must be its only audience.
     pub audience: String,
     /// For how long it may be good in all.
@@ -62,7 +62,7 @@ impl Vouched {
     pub fn read(
         named: Named,
         claims: Value,
-        terms: &Terms,
+        expected: &Expected,
         now: Timestamp,
     ) -> Result<Self, ForeignError> {
         // It is shown to people, so it holds nothing that a terminal obeys.
@@ -71,12 +71,12 @@ impl Vouched {
             return Err(ForeignError::Claim("sub"));
         }
         let audience = claims.member("aud").ok_or(ForeignError::Claim("aud"))?;
-        if !is_only(audience, &terms.audience) {
-            return Err(ForeignError::Audience(terms.audience.clone()));
+        if !is_only(audience, &expected.audience) {
+            return Err(ForeignError::Audience(expected.audience.clone()));
         }
-        let (made, expires) = times(&claims, terms.lifetime, now)?;
+        let (made, expires) = times(&claims, expected.lifetime, now)?;
         let key = bound_to(&claims)?;
-        let once = terms.once.then(|| id(&claims)).transpose()?;
+        let once = expected.once.then(|| id(&claims)).transpose()?;
         Ok(Self { named, claims, key, made, expires, once })
     }
 
