@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use remit_engine::Engine;
+use remit_engine::{Elsewhere, Engine};
 use remit_model::ServerName;
 use remit_token::elsewhere::{Issuer, Speaks};
 use serde_json::json;
@@ -22,7 +22,8 @@ const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
     let issuer = engine.minter().realm().issuer();
     let at = |path: &str| format!("{issuer}{path}");
-    let methods = json!(["private_key_jwt", "spiffe_jwt"]);
+    let methods = ["private_key_jwt", "spiffe_jwt"];
+    let at_token = [&methods, unauthenticated(&engine)].concat();
     document(
         StatusCode::OK,
         &json!({
@@ -35,7 +36,7 @@ pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
             "response_types_supported": [],
             "grant_types_supported": grants::TYPES,
             "authorization_grant_profiles_supported": profiles(&engine),
-            "token_endpoint_auth_methods_supported": methods,
+            "token_endpoint_auth_methods_supported": at_token,
             "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "introspection_endpoint_auth_methods_supported": methods,
             "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
@@ -45,6 +46,13 @@ pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
             "authorization_details_types_supported": [TYPE],
         }),
     )
+}
+
+/// A workload that somebody else vouches for is no client that could prove itself.
+fn unauthenticated(engine: &Engine) -> &'static [&'static str] {
+    let settings = engine.settings();
+    let Elsewhere { issuers, domains, .. } = &settings.elsewhere;
+    if issuers.is_empty() && domains.is_empty() { &[] } else { &["none"] }
 }
 
 /// What is taken as a grant besides, where somebody is trusted to give that out.
