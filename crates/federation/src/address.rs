@@ -1,10 +1,11 @@
 //! Addresses that may be asked: with TLS, or on this machine.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use http::Uri;
+use http::uri::Authority;
 
 /// Bytes an address may have (R13).
 const MAX_ADDRESS: usize = 2048;
@@ -33,7 +34,12 @@ impl FromStr for Address {
             return Err(wrong());
         }
         let uri: Uri = text.parse().map_err(|_| wrong())?;
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
+        let host = uri.host().filter(|host| is_host(host)).ok_or_else(wrong)?;
+        // The library takes anything for a port, and says then that there is none.
+        let authority = uri.authority().map(Authority::as_str);
+        if authority != Some(host) && uri.port_u16().is_none() {
+            return Err(wrong());
+        }
         let safe = match uri.scheme_str() {
             Some("https") => true,
             // A name could lead elsewhere.
@@ -84,9 +90,23 @@ impl Address {
     }
 }
 
+/// A name of letters that mean the same to all readers, or an address. What ends in a number is an
+/// address to some readers, however it is written.
+fn is_host(host: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let name = last.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let address = || host.parse::<Ipv4Addr>().is_ok() || in_brackets(host).is_some();
+    host.bytes().all(plain) && name || address()
+}
+
+fn in_brackets(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
 fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let ip = in_brackets(host).map(IpAddr::V6).or_else(|| host.parse().ok());
+    ip.is_some_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -116,6 +136,17 @@ mod tests {
             "https://issuer.example?x=1",
             "https://issuer.example#x",
             "https:///path",
+            "https://issuer.example:-/path",
+            "https://issuer.example:/path",
+            "https://issuer.example:65536/path",
+            "https://a:b:c/path",
+            "https://issuer.127.0.0.1",
+            "https://2130706433/path",
+            "https://0x7f.1/path",
+            "https://issuer%2eexample/path",
+            "https://issuer.example,evil.example/path",
+            "https://[::1/path",
+            "https://[issuer.example]/path",
             "file:///etc/passwd",
             "ftp://issuer.example",
             &format!("https://issuer.example/{}", "x".repeat(MAX_ADDRESS)),
