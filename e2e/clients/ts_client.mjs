@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 
 import {
   Client,
+  createPrivateKeyJwtAuth,
+  CrossAppAccessProvider,
   DpopSession,
   PrivateKeyJwtProvider,
   ProtocolError,
@@ -18,6 +20,7 @@ const given = options({
   client: { type: 'string' },
   key: { type: 'string' },
   issuer: { type: 'string' },
+  assertion: { type: 'string' },
   dpop: { type: 'boolean', default: false },
 });
 const stateless = given.era === 'stateless';
@@ -61,10 +64,31 @@ function registered() {
   });
 }
 
+// What somebody else says: with a key it is an ID-JAG, without one a workload's token.
+function vouched() {
+  const provider = new CrossAppAccessProvider({
+    assertion: async () => readFileSync(given.assertion, 'utf8'),
+    clientId: given.client,
+    clientSecret: '',
+    expectedIssuer: given.issuer,
+  });
+  provider.addClientAuthentication = given.key
+    ? createPrivateKeyJwtAuth({
+        issuer: given.client,
+        subject: given.client,
+        privateKey: readFileSync(given.key, 'utf8'),
+        alg: 'ES256',
+      })
+    : async () => {};
+  return provider;
+}
+
+const authProvider = given.assertion ? vouched() : given.key ? registered() : undefined;
+
 const transport = given.url
   ? new StreamableHTTPClientTransport(new URL(given.url), {
       requestInit: given.token ? { headers: { Authorization: `Bearer ${given.token}` } } : {},
-      ...(given.key ? { authProvider: registered() } : {}),
+      ...(authProvider ? { authProvider } : {}),
     })
   : new StdioClientTransport({ command: given.command[0], args: given.command.slice(1) });
 

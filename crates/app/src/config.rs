@@ -3,6 +3,8 @@
 // By path, so that the fuzz target that takes in this file finds them as well.
 #[path = "config/agents.rs"]
 mod agents;
+#[path = "config/elsewhere.rs"]
+mod elsewhere;
 #[path = "config/listen.rs"]
 mod listen;
 
@@ -22,6 +24,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 pub(crate) use self::agents::Agents;
+use self::elsewhere::{FederationTable, IssuerTable};
 pub(crate) use self::listen::Listen;
 use crate::environment;
 use crate::fail::Fail;
@@ -58,6 +61,10 @@ pub(crate) struct Config {
     pub(crate) templates: Vec<TemplateTable>,
     #[serde(default, rename = "witness")]
     pub(crate) witnesses: Vec<Witness>,
+    #[serde(default, rename = "issuer")]
+    pub(crate) issuers: Vec<IssuerTable>,
+    #[serde(default, rename = "federation")]
+    pub(crate) federations: Vec<FederationTable>,
 }
 
 /// Witnesses of one log (R13): each is a connection and a cosignature line in every checkpoint.
@@ -287,6 +294,10 @@ impl Config {
         }
         let within = |why: Fail| Fail::new(format!("{}: {why}", path.display()));
         config.agents.read_keys(base).map_err(within)?;
+        for issuer in &mut config.issuers {
+            issuer.read_files(base).map_err(within)?;
+        }
+        config.federations.iter_mut().for_each(|federation| federation.rebase(base));
         Ok(config)
     }
 
@@ -327,6 +338,8 @@ impl Config {
         }
         self.svid.check()?;
         self.check_witnesses()?;
+        self.elsewhere()?;
+        self.sources()?;
         for template in &self.templates {
             for name in &template.may_open {
                 if !self.agents.iter().any(|agent| agent.name == *name) {
@@ -387,6 +400,8 @@ impl Config {
             own_uid: environment::own_uid(),
             bearer: self.listen.takes_bearer(),
             client_keys: self.agents.keys().clone(),
+            // It was read when the file was checked.
+            elsewhere: self.elsewhere().unwrap_or_default(),
         }
     }
 

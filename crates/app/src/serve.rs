@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use remit_engine::{Engine, Ports};
+use remit_federation::Federation;
 use remit_gateway::Gateway;
 use remit_keys::{Keyring, Keys, Operator, StateLock};
 use remit_model::Clock;
@@ -144,7 +145,9 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let issuer = endpoint.strip_suffix(PATH).unwrap_or(&endpoint);
     let realm = Realm::new(issuer, &endpoint, &config.trust_domain)?;
     let minter = keys.minter(realm)?;
-    let engine = Engine::start(parts.ports(), config.settings(), sources, minter).await?;
+    let federation = Arc::new(Federation::new(Arc::clone(&clock)));
+    let ports = parts.ports(Arc::clone(&federation));
+    let engine = Engine::start(ports, config.settings(), sources, minter).await?;
     let stop = CancellationToken::new();
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
     cosigning.configure(&config.witnesses);
@@ -152,12 +155,14 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let every = config.svid.rotate.0;
     let svids = Svids::open(keys.svids(), &domain, every, Arc::clone(&engine)).await?;
     let signers = svids.watch();
+    federation.configure(config.sources()?, &signers);
     let names = (files::origin(state)?, engine.minter().kid().to_owned());
     let ring = Arc::new(ring::Ring::new(&keys, (&names.0, &names.1), &svids)?);
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
         cosigning: Arc::clone(&cosigning),
         svids,
+        federation,
     };
     watch::start(&engine, followers, config.limits.ask.0, &stop).await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
@@ -175,24 +180,35 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let others = config.serves_other_users(environment::own_uid());
     let verifying = bundle::door(Arc::clone(&engine), signers.clone());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
-    let desk = remit_token_api::Desk {
-        engine: Arc::clone(&engine),
-        authority: signers.clone(),
-        certificates: config.listen.asks_for_certificates(),
-    };
     let clients = tls::Clients { engine: Arc::clone(&engine), authority: signers.clone() };
-    let public = remit_gateway::router(gateway)
-        .merge(remit_token_api::router(desk))
-        .merge(remit_operator::public(door))
-        .merge(bundle::public(Arc::clone(&engine), signers.clone()));
+    let router = public(&config, gateway, door, signers.clone());
     served.workloads(
         state,
         others,
         remit_workload_api::Door { engine: Arc::clone(&engine), authority: signers },
     )?;
     let tls = listening_tls(&config, clients)?;
-    served.network(listener, network::Service { tls, router: public, bounds: network::BOUNDS });
+    served.network(listener, network::Service { tls, router, bounds: network::BOUNDS });
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
+}
+
+/// What is served to whoever reaches the listener.
+fn public(
+    config: &Config,
+    gateway: Arc<Gateway>,
+    door: remit_operator::Door,
+    authority: tokio::sync::watch::Receiver<Arc<remit_spiffe::Authority>>,
+) -> axum::Router {
+    let engine = Arc::clone(&door.engine);
+    let desk = remit_token_api::Desk {
+        engine: Arc::clone(&engine),
+        authority: authority.clone(),
+        certificates: config.listen.asks_for_certificates(),
+    };
+    remit_gateway::router(gateway)
+        .merge(remit_token_api::router(desk))
+        .merge(remit_operator::public(door))
+        .merge(bundle::public(engine, authority))
 }
 
 /// The adapters.
@@ -229,7 +245,7 @@ impl Parts {
         })
     }
 
-    fn ports(self) -> Ports {
+    fn ports(self, federation: Arc<Federation>) -> Ports {
         Ports {
             clock: self.clock,
             entropy: Arc::new(SystemEntropy),
@@ -237,6 +253,7 @@ impl Parts {
             keys: self.keys,
             store: self.store,
             upstream: self.upstream,
+            elsewhere: federation,
         }
     }
 }

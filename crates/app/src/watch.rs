@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_engine::Engine;
+use remit_federation::Federation;
 use remit_model::{Digest, ServerName};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
@@ -39,6 +40,8 @@ pub(crate) struct Followers {
     pub(crate) cosigning: Arc<Cosigning>,
     /// What signs SVIDs.
     pub(crate) svids: Arc<Svids>,
+    /// The keys of those elsewhere who vouch.
+    pub(crate) federation: Arc<Federation>,
 }
 
 /// Starts the loops. The future ends when every server was asked once, whether or not it answered,
@@ -158,7 +161,10 @@ fn fingerprint(config_file: &Path) -> Digest {
     let config = std::fs::read(config_file).unwrap_or_default();
     let read = Config::read(config_file);
     let sources = read
-        .and_then(|config| Ok((config.policy_sources(config_file)?, config.agents.thumbprints())))
+        .and_then(|config| {
+            let keys = (config.agents.thumbprints(), config.sources()?);
+            Ok((config.policy_sources(config_file)?, keys))
+        })
         .map_or_else(|why| why.to_string(), |sources| format!("{sources:?}"));
     Digest::of_parts(&[&config, sources.as_bytes()])
 }
@@ -191,6 +197,7 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     engine.reload_settings(&settings);
     followers.cosigning.configure(&config.witnesses);
     followers.svids.configure(config.svid.rotate.0);
+    followers.federation.configure(config.sources()?, &followers.svids.watch());
     Ok(())
 }
 

@@ -10,24 +10,28 @@ use std::sync::Arc;
 
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
-use remit_model::{AgentName, Lifecycle, Task, Timestamp};
+use remit_model::{AgentName, Lifecycle, Named, Task, Timestamp};
+use remit_ports::NoKeys;
 use remit_spiffe::{Authority, SvidError, agent_of};
+use remit_token::elsewhere::{Asserted, ForeignError, Vouched};
 use remit_token::{
     Assertion, AssertionError, Binding, Certificate, Grant, Proof, ProofError, Request, Uncertified,
 };
 
-use crate::Engine;
 use crate::contain::{ContainError, InForce};
+use crate::{Engine, elsewhere};
 
 /// By what a client is to be known.
 #[derive(Clone, Copy, Debug)]
 pub enum Credential<'a> {
     /// What it signed with its registered key (RFC 7523).
     Assertion(&'a str),
-    /// Its JWT-SVID (draft-ietf-oauth-spiffe-client-auth), and the keys that sign SVIDs now.
+    /// Its JWT-SVID (draft-ietf-oauth-spiffe-client-auth), and the keys that sign our SVIDs now.
     Svid(&'a str, &'a Authority),
     /// The X.509-SVID of its connection (the same draft; RFC 8705 section 2.1).
     Certificate,
+    /// What an issuer elsewhere says of it, or a JWT-SVID, as a grant of its own (RFC 7523 section 2.1).
+    Workload(&'a str, &'a Authority),
 }
 
 /// What a client shows of itself.
@@ -50,8 +54,12 @@ pub struct Signed<'a> {
 pub struct Client {
     /// The agent.
     pub agent: AgentName,
+    /// What it is called where it is known: the agent's name, or its SPIFFE ID.
+    pub id: String,
     /// How it proved to be that.
     pub method: AttestationMethod,
+    /// As whom, where somebody else vouched for it.
+    pub named: Option<Named>,
     /// What its grants are bound to: something that it proved to have.
     pub binding: Binding,
     /// The nonce that its further proofs should hold, where that is another.
@@ -91,19 +99,43 @@ pub enum ClientError {
     /// Its proof is not believed.
     #[error(transparent)]
     Proof(#[from] ProofError),
+    /// What somebody else says of it is not believed.
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
+    /// The keys of whoever vouches for it cannot be had.
+    #[error(transparent)]
+    NoKeys(#[from] NoKeys),
     /// It names itself in two ways.
     #[error("`client_id` is not whom the {0} names: expected the agent's SPIFFE ID or its name")]
     Id(&'static str),
 }
 
 /// A client by its credential, which is not used up yet.
-struct Known {
-    agent: AgentName,
+pub(crate) struct Known {
+    pub(crate) agent: AgentName,
     /// The id that it has beside its name.
-    id: String,
-    method: AttestationMethod,
-    /// What is good for one request only.
-    assertion: Option<Assertion>,
+    pub(crate) id: String,
+    pub(crate) method: AttestationMethod,
+    pub(crate) evidence: Evidence,
+}
+
+/// What a client is known by.
+pub(crate) enum Evidence {
+    /// The certificate of its connection.
+    Certificate,
+    /// An assertion of its own, or an SVID of ours as one: good for one request.
+    Assertion(Assertion),
+    /// What somebody else says of it.
+    Vouched(Vouched),
+}
+
+impl Evidence {
+    fn in_words(&self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Assertion(_) | Self::Vouched(_) => "assertion",
+        }
+    }
 }
 
 impl Engine {
@@ -111,27 +143,54 @@ impl Engine {
     /// before any is used up, the proof first, because a client that lacks only the nonce asks again.
     ///
     /// Errors: one of them is not believed.
-    pub fn client(&self, shown: &Signed<'_>) -> Result<Client, ClientError> {
-        let now = self.now();
+    pub async fn client(&self, shown: &Signed<'_>) -> Result<Client, ClientError> {
         let request = Request { method: "POST", url: shown.url, token: None };
-        let proof = shown.proof.map(|proof| self.proofs.check(proof, &request, now)).transpose()?;
+        let check = |proof| self.proofs.check(proof, &request, self.now());
+        let proof = shown.proof.map(check).transpose()?;
+        let known = self.recognise(shown).await?;
+        let binding = bound(proof.as_ref(), shown.certificate, &known.agent)?;
+        let now = self.now();
+        let named = match known.evidence {
+            Evidence::Certificate => None,
+            Evidence::Assertion(assertion) => {
+                self.assertions.spend(assertion, now)?;
+                None
+            }
+            Evidence::Vouched(vouched) => {
+                vouched.check_bound(proof.as_ref().map(Proof::key))?;
+                self.assertions.spend_vouched(&vouched, now)?;
+                Some(vouched.named)
+            }
+        };
+        let spent = proof.map(|proof| self.proofs.spend(&proof, now)).transpose()?;
+        let nonce = spent.and_then(|spent| spent.nonce);
+        let Known { agent, id, method, .. } = known;
+        Ok(Client { agent, id, method, named, binding, nonce })
+    }
+
+    async fn recognise(&self, shown: &Signed<'_>) -> Result<Known, ClientError> {
         let known = match shown.credential {
-            Credential::Assertion(text) => self.signed(text, now)?,
-            Credential::Svid(text, authority) => self.named(text, authority, now)?,
+            Credential::Assertion(text) => self.signed(text, self.now())?,
             Credential::Certificate => self.connected(shown.certificate?)?,
+            Credential::Svid(text, authority) if !self.is_of_a_federated_domain(text) => {
+                self.named(text, authority, self.now())?
+            }
+            Credential::Svid(text, authority) | Credential::Workload(text, authority) => {
+                let asserted = Asserted::read(text).map_err(ForeignError::from)?;
+                let domain = asserted.unverified("sub").and_then(|sub| elsewhere::domain_of(&sub));
+                if domain.as_deref() != Some(authority.domain().as_str()) {
+                    let known = self.known_elsewhere((text, &asserted), shown.client_id).await?;
+                    self.acts(&known.agent, "token")?;
+                    return Ok(known);
+                }
+                self.named(text, authority, self.now())?
+            }
         };
         let is_it = |name: &str| name == known.id || name == known.agent.as_str();
         if shown.client_id.is_some_and(|name| !is_it(name)) {
-            let what = if known.assertion.is_some() { "assertion" } else { "certificate" };
-            return Err(ClientError::Id(what));
+            return Err(ClientError::Id(known.evidence.in_words()));
         }
-        let binding = bound(proof.as_ref(), shown.certificate, &known.agent)?;
-        if let Some(assertion) = known.assertion {
-            self.assertions.spend(assertion, now)?;
-        }
-        let spent = proof.map(|proof| self.proofs.spend(&proof, now)).transpose()?;
-        let nonce = spent.and_then(|spent| spent.nonce);
-        Ok(Client { agent: known.agent, method: known.method, binding, nonce })
+        Ok(known)
     }
 
     /// Whether there is such an agent, and it may act.
@@ -153,7 +212,7 @@ impl Engine {
         let assertion = self.assertions.check(text, &keys, now)?;
         let (agent, method) = (assertion.client().clone(), AttestationMethod::PrivateKeyJwt);
         self.acts(&agent, "assertion")?;
-        Ok(Known { id: agent.to_string(), agent, method, assertion: Some(assertion) })
+        Ok(Known { id: agent.to_string(), agent, method, evidence: Evidence::Assertion(assertion) })
     }
 
     /// By a JWT-SVID as assertion. An agent's alone: a run could open tasks that its own end would not
@@ -170,7 +229,7 @@ impl Engine {
         let lifetime = self.settings.load().svid_lifetime;
         let assertion = self.assertions.check_svid(agent.clone(), &svid.claims, lifetime, now)?;
         let (id, method) = (svid.id.to_string(), AttestationMethod::JwtSvid);
-        Ok(Known { agent, id, method, assertion: Some(assertion) })
+        Ok(Known { agent, id, method, evidence: Evidence::Assertion(assertion) })
     }
 
     /// By the X.509-SVID of its connection, likewise an agent's alone.
@@ -178,7 +237,7 @@ impl Engine {
         let agent = certificate.agent.clone().ok_or(ClientError::NoAgent("X.509-SVID"))?;
         self.acts(&agent, "X.509-SVID")?;
         let (id, method) = (certificate.id.clone(), AttestationMethod::X509Svid);
-        Ok(Known { agent, id, method, assertion: None })
+        Ok(Known { agent, id, method, evidence: Evidence::Certificate })
     }
 
     /// What `token` says and the task it is for, if it can be used now and is one of `agent`'s.

@@ -99,6 +99,7 @@ fn facts(task: &Task) -> TaskFacts {
         sealed: account.sealed,
         epoch: account.epoch,
         lineage: charter.lineage.iter().map(|ancestor| ancestor.agent.clone()).collect(),
+        on_behalf: charter.on_behalf.clone(),
         opened: charter.opened,
         last_used: account.last_used,
     }

@@ -17,6 +17,7 @@ pub mod contain;
 pub mod counters;
 pub mod discover;
 mod draft;
+pub mod elsewhere;
 pub mod erase;
 mod frame;
 pub mod hand_off;
@@ -42,7 +43,7 @@ use arc_swap::ArcSwap;
 use remit_model::{
     Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
 };
-use remit_ports::{BodyKeys, Discovery, Draft, Ledger, Store, Upstream};
+use remit_ports::{BodyKeys, Discovery, Draft, ForeignKeys, Ledger, Store, Upstream};
 use remit_token::{
     Assertions, Certificate, Minter, Presented, Proofs, TokenError, Uncertified, Verifier,
 };
@@ -50,6 +51,7 @@ use tokio::sync::broadcast;
 
 pub use crate::cell::TaskCell;
 pub use crate::counters::Counters;
+pub use crate::elsewhere::Elsewhere;
 pub use crate::peer::Peer;
 pub use crate::registry::Registry;
 pub use crate::settings::{Settings, Template};
@@ -71,6 +73,8 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// The tool servers.
     pub upstream: Arc<dyn Upstream>,
+    /// The keys of those elsewhere who vouch.
+    pub elsewhere: Arc<dyn ForeignKeys>,
 }
 
 impl std::fmt::Debug for Ports {

@@ -7,8 +7,8 @@ use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Label, Lifecycle, Possession, Refusal, Remit,
-    ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
+    Agent, AgentName, Attestation, Budget, Class, Label, Lifecycle, Named, Possession, Refusal,
+    Remit, ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
 };
 use remit_token::{Binding, Terms};
 use serde::Deserialize;
@@ -25,6 +25,21 @@ pub enum Opener {
     Peer(Workload),
     /// An agent that proved to be it at the token endpoint, and how.
     Client(AgentName, AttestationMethod),
+    /// A client of the token endpoint, with others who vouched for it or for a person.
+    Vouched(Box<Vouched>),
+}
+
+/// Who opens a task, as others have a say in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// The agent.
+    pub agent: AgentName,
+    /// How it proved to be that.
+    pub method: AttestationMethod,
+    /// As whom, where somebody else vouched for it.
+    pub named: Option<Named>,
+    /// The person on whose behalf it acts, as an issuer elsewhere names them.
+    pub on_behalf: Option<Named>,
 }
 
 /// What is asked for. Everything beside the template can only narrow it.
@@ -234,6 +249,7 @@ impl Engine {
             Opener::Operator(_) => true,
             Opener::Peer(workload) => agent.is(workload, settings.own_uid),
             Opener::Client(name, _) => agent.name == *name,
+            Opener::Vouched(vouched) => agent.name == vouched.agent,
         };
         let mut fitting = template
             .may_open
@@ -262,16 +278,19 @@ impl Engine {
         }
     }
 
+    fn clients_of(&self, agent: &AgentName) -> (Workers, Label) {
+        let workers = clients(agent);
+        let label = self.left_by(&workers);
+        (workers, label)
+    }
+
     /// Who will work on what `opener` opens, and what they bring along.
     fn known_of(&self, opener: &Opener) -> (Workers, Label) {
         match opener {
             Opener::Operator(_) => (Workers::new(), Label::default()),
             Opener::Peer(workload) => (process(workload), self.left_by(&workload.processes)),
-            Opener::Client(agent, _) => {
-                let workers = clients(agent);
-                let label = self.left_by(&workers);
-                (workers, label)
-            }
+            Opener::Client(agent, _) => self.clients_of(agent),
+            Opener::Vouched(vouched) => self.clients_of(&vouched.agent),
         }
     }
 
@@ -293,6 +312,11 @@ impl Engine {
             Opener::Operator(_) => (AttestationMethod::Operator, None),
             Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid)),
             Opener::Client(_, method) => (*method, None),
+            Opener::Vouched(vouched) => (vouched.method, None),
+        };
+        let (named, on_behalf) = match opener {
+            Opener::Vouched(vouched) => (vouched.named.clone(), vouched.on_behalf.clone()),
+            _ => (None, None),
         };
         let (workers, inherited) = self.known_of(opener);
         Ok(Charter {
@@ -301,11 +325,12 @@ impl Engine {
             template: template.name.clone(),
             purpose,
             remit,
-            attestation: Attestation { method, at: now },
+            attestation: Attestation { method, at: now, named },
             uid,
             lineage: Vec::new(),
             workers,
             inherited,
+            on_behalf,
             opened: now,
         })
     }

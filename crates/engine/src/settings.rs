@@ -10,7 +10,7 @@ use remit_model::{
     AgentName, Budget, Confidentiality, Limit, Remit, ServerName, Timestamp, ToolRule, ToolScope,
 };
 
-use crate::Registry;
+use crate::{Elsewhere, Registry};
 
 /// A task template: what somebody allows in advance.
 #[derive(Clone, Debug)]
@@ -77,6 +77,8 @@ pub struct Settings {
     pub bearer: bool,
     /// The public keys of agents that ask for grants at the token endpoint.
     pub client_keys: BTreeMap<AgentName, Arc<KeySet>>,
+    /// Whom others vouch for.
+    pub elsewhere: Elsewhere,
 }
 
 impl Settings {

@@ -43,7 +43,7 @@ pub enum JwsError {
         expected: &'static str,
     },
     /// It names a key that is not in the set it is checked with.
-    #[error("the {of}'s `kid` is none of the registered keys'")]
+    #[error("the {of}'s `kid` is none of the keys' it is checked with")]
     KeyId {
         /// The kind.
         of: &'static str,

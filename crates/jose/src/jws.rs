@@ -76,6 +76,16 @@ impl<'a> Jws<'a> {
         self.kind.name
     }
 
+    /// How its header says that it was signed: with one of its kind's algorithms.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The `typ` of its header, `""` if there is none.
+    pub fn typ(&self) -> &str {
+        self.header.member("typ").and_then(Value::as_text).unwrap_or_default()
+    }
+
     /// The `kid` of its header. It may name a key and nothing else.
     pub fn key_id(&self) -> Option<&str> {
         self.header.member("kid").and_then(Value::as_text)
@@ -92,30 +102,40 @@ impl<'a> Jws<'a> {
     /// The text of a claim that nobody has verified: good for finding the key to verify it with, and
     /// for nothing else.
     pub fn unverified(&self, name: &str) -> Option<String> {
-        let claims = part(self.claims, "").ok()?;
-        claims.member(name).and_then(Value::as_text).map(str::to_owned)
+        self.claims().ok()?.member(name).and_then(Value::as_text).map(str::to_owned)
+    }
+
+    /// That it claims something at all, whoever signed it: a JSON object without duplicate names.
+    ///
+    /// Errors: it claims nothing that could be read.
+    pub fn check_form(&self) -> Result<(), JwsError> {
+        self.claims().map(drop)
+    }
+
+    fn claims(&self) -> Result<Value, JwsError> {
+        match part(self.claims, "its second part is not JSON without duplicate names")? {
+            claims @ Value::Record(_) => Ok(claims),
+            _ => Err(JwsError::Malformed("its second part is not a JSON object")),
+        }
     }
 
     /// Whether `key` signed it.
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
-        self.algorithm == key.algorithm() && key.verifies(self.signed.as_bytes(), &self.signature)
+        key.verifies(self.algorithm, self.signed.as_bytes(), &self.signature)
     }
 
     /// What it claims, if `key` signed it: a JSON object without duplicate names.
     ///
     /// Errors: another algorithm than the key's, another signature, or claims that are not that.
     pub fn verified(&self, key: &PublicKey) -> Result<Value, JwsError> {
-        if self.algorithm != key.algorithm() {
+        if !key.is_for(self.algorithm) {
             let expected = "that of the key it is checked with";
             return Err(JwsError::Algorithm { of: self.kind.name, expected });
         }
         if !self.is_signed_by(key) {
             return Err(JwsError::Signature { of: self.kind.name });
         }
-        match part(self.claims, "its second part is not JSON without duplicate names")? {
-            claims @ Value::Record(_) => Ok(claims),
-            _ => Err(JwsError::Malformed("its second part is not a JSON object")),
-        }
+        self.claims()
     }
 }
 

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey};
+use aws_lc_rs::signature::ParsedPublicKey;
 use data_encoding::BASE64URL_NOPAD;
 use remit_model::{Digest, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::JwkError;
+use crate::{JwkError, material};
 
 /// Members of a JWK that hold, or belong to, a private or shared key (RFC 7518 section 6).
 const PRIVATE: [&str; 8] = ["d", "dp", "dq", "k", "oth", "p", "q", "qi"];
@@ -21,16 +21,28 @@ const KNOWN: [&str; 9] = ["alg", "crv", "ext", "key_ops", "kid", "kty", "use", "
 pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
     /// Ed25519.
     EdDsa,
+    /// RSA with PKCS #1 v1.5 padding and SHA-256.
+    Rs256,
+    /// RSA with PSS padding and SHA-256.
+    Ps256,
 }
 
 impl Algorithm {
+    /// All that signatures of others may be made with; what is signed for us alone is made with less.
+    pub const ALL: [Self; 5] = [Self::Es256, Self::Es384, Self::EdDsa, Self::Rs256, Self::Ps256];
+
     /// Its name in `alg`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
         }
     }
 }
@@ -87,57 +99,67 @@ impl fmt::Debug for Thumbprint {
 /// A public key. Only one that lies on its curve can be had.
 #[derive(Debug)]
 pub struct PublicKey {
-    algorithm: Algorithm,
-    key: ParsedPublicKey,
+    /// An RSA key can verify with either padding, unless it says with which.
+    verifies: Vec<(Algorithm, ParsedPublicKey)>,
     thumbprint: Thumbprint,
     id: Option<String>,
 }
 
 impl PublicKey {
-    /// Reads a JSON Web Key.
+    /// Reads a JSON Web Key that is registered with us or that a token brings: `EC` on `P-256` or
+    /// `OKP` on `Ed25519`, and nothing that is not understood.
     ///
     /// Errors: it is of another kind, holds a private member or one that is not understood, is not
     /// for verifying signatures, or is no point of its curve.
     pub fn from_jwk(jwk: &Value) -> Result<Self, JwkError> {
         let Value::Record(members) = jwk else { return Err(JwkError::Form("it is no object")) };
-        let is_in = |name: &&str| members.contains_key(*name);
-        if let Some(name) = PRIVATE.iter().find(|name| is_in(name)) {
-            return Err(JwkError::Private(name));
-        }
+        check_private(jwk)?;
         if members.keys().any(|name| !KNOWN.contains(&name.as_str())) {
             return Err(JwkError::Form("it holds a member that is not understood here"));
         }
         let text = |name: &str| jwk.member(name).and_then(Value::as_text);
-        let (algorithm, point, canonical) = match (text("kty"), text("crv")) {
-            (Some("EC"), Some("P-256")) => p256(jwk)?,
-            (Some("OKP"), Some("Ed25519")) => ed25519(jwk)?,
-            _ => return Err(JwkError::Form("its `kty` and `crv` are others")),
-        };
-        if jwk.member("alg").is_some() && text("alg") != Some(algorithm.name()) {
-            return Err(JwkError::Form("its `alg` is not that of its curve"));
+        if !matches!((text("kty"), text("crv")), (Some("EC"), Some("P-256")) | (Some("OKP"), _)) {
+            return Err(JwkError::Form("its `kty` and `crv` are others"));
         }
-        check_use(jwk)?;
-        let key = match algorithm {
-            Algorithm::Es256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point),
-            Algorithm::EdDsa => ParsedPublicKey::new(&ED25519, point),
-        };
-        let key = key.map_err(|_| JwkError::Form("it is no point of its curve"))?;
-        let thumbprint = Thumbprint(Digest::of(canonical.as_bytes()).0);
+        Self::for_use(jwk, &["sig"])
+    }
+
+    /// Reads a JSON Web Key that somebody else publishes for all, of any form that is known here.
+    /// Members that are not understood mean nothing (RFC 7517 section 4). `uses` are the values of
+    /// `use` that it may have; `""` is among them if it may have none.
+    ///
+    /// Errors: as [`Self::from_jwk`].
+    pub fn published(jwk: &Value, uses: &[&str]) -> Result<Self, JwkError> {
+        check_private(jwk)?;
+        if jwk.member("use").is_none() && !uses.contains(&"") {
+            return Err(JwkError::Use("use"));
+        }
+        Self::for_use(jwk, uses)
+    }
+
+    fn for_use(jwk: &Value, uses: &[&str]) -> Result<Self, JwkError> {
+        check_use(jwk, uses)?;
+        let read = material::read(jwk)?;
         let id = match jwk.member("kid") {
             None => None,
             Some(id) => Some(id.as_text().ok_or(JwkError::Form("its `kid` is no string"))?),
         };
-        Ok(Self { algorithm, key, thumbprint, id: id.map(str::to_owned) })
+        let thumbprint = Thumbprint(Digest::of(read.canonical.as_bytes()).0);
+        Ok(Self { verifies: read.verifies, thumbprint, id: id.map(str::to_owned) })
     }
 
-    /// Whether `signature` is one of this key's over `message`.
-    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.key.verify_sig(message, signature).is_ok()
+    /// Whether `signature` is one of this key's over `message`, made with `algorithm`.
+    pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.with(algorithm).is_some_and(|key| key.verify_sig(message, signature).is_ok())
     }
 
-    /// How it signs.
-    pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    /// Whether it is for signatures that are made with `algorithm`.
+    pub fn is_for(&self, algorithm: Algorithm) -> bool {
+        self.with(algorithm).is_some()
+    }
+
+    fn with(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
+        self.verifies.iter().find(|(it, _)| *it == algorithm).map(|(_, key)| key)
     }
 
     /// Its thumbprint.
@@ -151,40 +173,16 @@ impl PublicKey {
     }
 }
 
-/// Algorithm, point as AWS-LC takes it, and what the thumbprint is taken of (RFC 7638 section 3.2).
-type Curve = (Algorithm, Vec<u8>, String);
-
-fn p256(jwk: &Value) -> Result<Curve, JwkError> {
-    let (x, y) = (coordinate(jwk, "x")?, coordinate(jwk, "y")?);
-    let point = [&[4], x.as_slice(), y.as_slice()].concat();
-    let (x, y) = (BASE64URL_NOPAD.encode(&x), BASE64URL_NOPAD.encode(&y));
-    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-    Ok((Algorithm::Es256, point, canonical))
+/// Whoever could read it could sign with it.
+pub(crate) fn check_private(jwk: &Value) -> Result<(), JwkError> {
+    let private = PRIVATE.iter().find(|name| jwk.member(name).is_some());
+    private.map_or(Ok(()), |name| Err(JwkError::Private(name)))
 }
 
-fn ed25519(jwk: &Value) -> Result<Curve, JwkError> {
-    if jwk.member("y").is_some() {
-        return Err(JwkError::Form("its `y` has no place on its curve"));
-    }
-    let x = coordinate(jwk, "x")?;
-    let text = BASE64URL_NOPAD.encode(&x);
-    let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{text}"}}"#);
-    Ok((Algorithm::EdDsa, x.to_vec(), canonical))
-}
-
-/// A coordinate of 32 bytes. The decoder refuses padding and stray bits, so that one key has one
-/// text and so one thumbprint.
-fn coordinate(jwk: &Value, name: &str) -> Result<[u8; 32], JwkError> {
-    let text = jwk.member(name).and_then(Value::as_text);
-    let bytes = text.and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok());
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or(JwkError::Form("a coordinate is missing or not 32 bytes in base64url"))
-}
-
-fn check_use(jwk: &Value) -> Result<(), JwkError> {
+fn check_use(jwk: &Value, uses: &[&str]) -> Result<(), JwkError> {
     match jwk.member("use") {
         None => {}
-        Some(Value::Text(text)) if text == "sig" => {}
+        Some(Value::Text(text)) if uses.contains(&text.as_str()) => {}
         Some(_) => return Err(JwkError::Use("use")),
     }
     match jwk.member("key_ops") {
@@ -209,7 +207,8 @@ mod tests {
             "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let key = read(jwk).unwrap();
         assert_eq!(key.thumbprint().to_string(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-        assert_eq!((key.algorithm(), key.id()), (Algorithm::EdDsa, Some("any")));
+        assert!(key.is_for(Algorithm::EdDsa) && !key.is_for(Algorithm::Es256));
+        assert_eq!(key.id(), Some("any"));
         let text = key.thumbprint().to_string();
         assert_eq!(text.parse::<Thumbprint>().unwrap(), key.thumbprint());
         for bad in
@@ -222,7 +221,7 @@ mod tests {
     #[test]
     fn a_key_that_is_off_its_curve_or_says_too_much_is_none() {
         let good = r#""kty":"EC","crv":"P-256","x":"04N0xi21hshyvBp7I167sbE_bXqyqkAPfefdklMO7wY","y":"UI8exy-C06a7DUnjIdENkxeFtHM4-l_41LqEw9nVgmw""#;
-        assert_eq!(read(&format!("{{{good}}}")).unwrap().algorithm(), Algorithm::Es256);
+        assert!(read(&format!("{{{good}}}")).unwrap().is_for(Algorithm::Es256));
         let swapped = good.replace(r#""x":"0"#, r#""x":"1"#);
         assert_eq!(
             read(&format!("{{{swapped}}}")).unwrap_err(),

@@ -16,6 +16,7 @@ mod draw;
 mod error;
 mod jws;
 mod key;
+mod material;
 mod set;
 mod sign;
 
@@ -24,5 +25,5 @@ pub use draw::{DrawError, draw_es256};
 pub use error::{JwkError, JwsError};
 pub use jws::{Jws, Kind};
 pub use key::{Algorithm, PublicKey, Thumbprint, ThumbprintError};
-pub use set::{KeySet, MAX_KEYS};
+pub use set::{KeySet, MAX_KEYS, MAX_PUBLISHED};
 pub use sign::{SigningError, SigningKey};

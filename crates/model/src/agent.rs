@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::elsewhere::Named;
 use crate::text::text_type;
 use crate::time::Timestamp;
 use crate::workload::{Selector, Workload};
@@ -17,7 +18,7 @@ use crate::workload::{Selector, Workload};
 )]
 pub struct NameError(String);
 
-fn check(text: &str) -> Result<(), NameError> {
+pub(crate) fn check(text: &str) -> Result<(), NameError> {
     let tail = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     let good = (1..=64).contains(&text.len())
         && text.bytes().all(tail)
@@ -170,6 +171,16 @@ pub struct Attestation {
     pub method: AttestationMethod,
     /// When.
     pub at: Timestamp,
+    /// As whom, where somebody else vouched for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<Named>,
+}
+
+impl Attestation {
+    /// One that only Remit and the machine it runs on had a part in.
+    pub fn own(method: AttestationMethod, at: Timestamp) -> Self {
+        Self { method, at, named: None }
+    }
 }
 
 /// The means of proof.
@@ -186,6 +197,10 @@ pub enum AttestationMethod {
     JwtSvid,
     /// It holds the key of an X.509-SVID of ours, which only such a process can get, too.
     X509Svid,
+    /// It showed a JWT-SVID of a trust domain that is federated with ours.
+    FederatedJwtSvid,
+    /// It showed a token of an issuer elsewhere, which is believed for workloads.
+    Oidc,
 }
 
 impl fmt::Display for AttestationMethod {
@@ -196,6 +211,8 @@ impl fmt::Display for AttestationMethod {
             Self::PrivateKeyJwt => "private-key-jwt",
             Self::JwtSvid => "jwt-svid",
             Self::X509Svid => "x509-svid",
+            Self::FederatedJwtSvid => "federated-jwt-svid",
+            Self::Oidc => "oidc",
         })
     }
 }

@@ -12,6 +12,7 @@ pub mod agent;
 pub mod argument;
 pub mod budget;
 pub mod digest;
+pub mod elsewhere;
 pub mod id;
 pub mod label;
 pub mod lifecycle;
@@ -30,6 +31,7 @@ pub use agent::{Agent, AgentName, Attestation, Composition, Possession, ServerNa
 pub use argument::{ArgumentPath, Role};
 pub use budget::{Budget, Limit, Spent};
 pub use digest::Digest;
+pub use elsewhere::{IssuerName, Named, Voucher};
 pub use id::{HoldId, TaskId};
 pub use label::{Confidentiality, Integrity, Label, Sources};
 pub use lifecycle::{Lifecycle, LifecycleError, Standing};

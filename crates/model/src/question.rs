@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{Agent, AgentName, Attestation, Possession, ServerName};
 use crate::budget::Spent;
 use crate::digest::Digest;
+use crate::elsewhere::Named;
 use crate::id::TaskId;
 use crate::label::Label;
 use crate::remit::Remit;
@@ -222,6 +223,9 @@ pub struct TaskFacts {
     /// The agents that handed it on, the first one first; none, if somebody opened it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<AgentName>,
+    /// The person on whose behalf it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf: Option<Named>,
     /// When it was opened.
     pub opened: Timestamp,
     /// When it was last used.

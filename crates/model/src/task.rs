@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{AgentName, Attestation};
 use crate::budget::Spent;
 use crate::digest::Digest;
+use crate::elsewhere::Named;
 use crate::id::{HoldId, TaskId};
 use crate::label::Label;
 use crate::question::ApprovalFact;
@@ -57,6 +58,9 @@ pub struct Charter {
     /// The user whose process opened it; nobody's, if an operator did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
+    /// The person on whose behalf it was opened, as an issuer elsewhere names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf: Option<Named>,
     /// The tasks it was handed on through, the first one first; none, if somebody opened it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<Ancestor>,
@@ -500,8 +504,9 @@ mod tests {
             template: "t".into(),
             purpose: "p".into(),
             remit: Remit::default(),
-            attestation: Attestation { method: AttestationMethod::UnixPeer, at: Timestamp(1) },
+            attestation: Attestation::own(AttestationMethod::UnixPeer, Timestamp(1)),
             uid: None,
+            on_behalf: None,
             lineage: Vec::new(),
             workers: BTreeSet::new(),
             inherited: Label::default(),

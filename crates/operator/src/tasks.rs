@@ -24,6 +24,8 @@ fn view(cell: &TaskCell) -> wire::Task {
         state: task.state.name().to_owned(),
         reason: task.close_reason(),
         agent: charter.agent.to_string(),
+        named: charter.attestation.named.clone(),
+        on_behalf: charter.on_behalf.clone(),
         template: charter.template.clone(),
         purpose: charter.purpose.clone(),
         tools: charter.remit.tools.headline(),

@@ -1,7 +1,9 @@
 //! The JSON of the operator API, for both ends of the socket.
 
 use remit_jose::Thumbprint;
-use remit_model::{AgentName, HoldId, Label, Lifecycle, Refusal, Spent, TaskId, Timestamp, Tool};
+use remit_model::{
+    AgentName, HoldId, Label, Lifecycle, Named, Refusal, Spent, TaskId, Timestamp, Tool,
+};
 use remit_ports::Entry;
 use serde::{Deserialize, Serialize};
 
@@ -236,6 +238,12 @@ pub struct Task {
     pub reason: Option<remit_model::task::CloseReason>,
     /// The agent.
     pub agent: String,
+    /// As whom, where somebody else vouched for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<Named>,
+    /// The person on whose behalf it acts, as an issuer elsewhere names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf: Option<Named>,
     /// The template.
     pub template: String,
     /// What it is for.

@@ -6,8 +6,8 @@
 use remit_model::question::{Asked, ToolFacts};
 use remit_model::tool::{Origin, Trust};
 use remit_model::{
-    ApprovalFact, Confidentiality, Door, Effect, Integrity, Label, Operation, Question, Reach,
-    Sources, ToolId,
+    ApprovalFact, Confidentiality, Door, Effect, Integrity, Label, Named, Operation, Question,
+    Reach, Sources, ToolId,
 };
 
 use crate::names::{Names, uid};
@@ -59,7 +59,7 @@ fn task(names: &Names, question: &Question) -> Value {
     let task = &question.task;
     let confidentiality = task.label.confidentiality;
     let tags = task.label.tags.iter().map(|tag| text(tag));
-    record([
+    let facts = [
         ("id", text(task.id.as_str())),
         ("template", text(&task.template)),
         ("sealed", Value::from(task.sealed)),
@@ -76,14 +76,24 @@ fn task(names: &Names, question: &Question) -> Value {
         ("ceiling", rank(task.remit.ceiling)),
         ("delegation", count(u64::from(task.remit.delegation))),
         ("lineage", set(task.lineage.iter().map(|agent| text(agent.as_str())))),
-    ])
+    ];
+    let on_behalf = task.on_behalf.as_ref().map(|person| ("on_behalf", named(person)));
+    record(facts.into_iter().chain(on_behalf))
 }
 
 fn attestation(names: &Names, question: &Question) -> Value {
-    record([
-        ("method", text(&question.attestation.method.to_string())),
-        ("at", names.moments.at(question.attestation.at)),
-    ])
+    let attestation = &question.attestation;
+    let facts = [
+        ("method", text(&attestation.method.to_string())),
+        ("at", names.moments.at(attestation.at)),
+    ];
+    let as_whom = attestation.named.as_ref().map(|whom| ("named", named(whom)));
+    record(facts.into_iter().chain(as_whom))
+}
+
+/// Somebody as somebody else names it.
+fn named(whom: &Named) -> Value {
+    record([("issuer", text(&whom.issuer)), ("subject", text(&whom.subject))])
 }
 
 fn tool(names: &Names, id: &ToolId, facts: &ToolFacts) -> Value {

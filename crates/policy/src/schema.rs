@@ -116,6 +116,7 @@ fn common_types() -> Value {
             ("ceiling", long()),
             ("delegation", long()),
             ("lineage", texts()),
+            ("on_behalf", optional(common("Named"))),
         ]),
         "ToolFacts": record(&[
             ("name", text()),
@@ -135,7 +136,12 @@ fn common_types() -> Value {
             ("by", text()),
             ("at", datetime()),
         ]),
-        "AttestationFact": record(&[("method", text()), ("at", datetime())]),
+        "AttestationFact": record(&[
+            ("method", text()),
+            ("at", datetime()),
+            ("named", optional(common("Named"))),
+        ]),
+        "Named": record(&[("issuer", text()), ("subject", text())]),
     })
 }
 

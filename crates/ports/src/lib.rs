@@ -6,6 +6,7 @@
 //!
 //! *Absences:* nothing here performs I/O; adapters implement the traits and never see the engine.
 
+pub mod elsewhere;
 pub mod keys;
 pub mod ledger;
 pub mod record;
@@ -16,6 +17,7 @@ pub mod upstream;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use elsewhere::{ForeignKeys, NoKeys};
 pub use keys::{BodyKey, BodyKeys, KeyError};
 pub use ledger::{
     Accepted, Committer, Draft, Ledger, LedgerError, LedgerStatus, Receipt, Replayed, Room,

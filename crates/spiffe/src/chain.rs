@@ -12,7 +12,7 @@ use webpki::{EndEntityCert, anchor_from_trusted_cert};
 use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::{Authority, SvidError, id};
+use crate::{Authority, BundleError, SvidError, id};
 
 /// How many certificates of a chain are read (R13): the leaf, and intermediates of others.
 pub const MAX_CHAIN: usize = 8;
@@ -58,6 +58,20 @@ pub(crate) fn read_authority(der: &[u8], point: &[u8]) -> Result<Authorised, Svi
 pub(crate) fn subject(der: &[u8]) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     Some(certificate.subject().as_raw().to_vec())
+}
+
+/// The trust domain that a signing certificate of somebody else's names, if it names one (X.509-SVID
+/// section 4.1 advises that).
+pub(crate) fn authority_domain(der: &[u8]) -> Result<Option<TrustDomain>, BundleError> {
+    let form = |why: &str| BundleError::Form(why.to_owned());
+    let read = read(der).map_err(|_| form("a certificate is not X.509"))?;
+    match read.uris.as_slice() {
+        [] => Ok(None),
+        [_] => single_uri(&read)
+            .map(|id| Some(id.trust_domain().clone()))
+            .map_err(|_| form("a signing certificate names something else than a SPIFFE ID")),
+        _ => Err(form("a signing certificate names more than one URI")),
+    }
 }
 
 /// See [`Authority::verify_x509`].

@@ -7,6 +7,25 @@ use spiffe::SpiffeIdError;
 use crate::chain::MAX_CHAIN;
 use crate::jwt::{MAX_AUDIENCE, MAX_AUDIENCES, SKEW};
 
+/// Why a bundle of another trust domain is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BundleError {
+    /// It is no bundle.
+    #[error("expected a SPIFFE bundle: {0}")]
+    Form(String),
+    /// It claims our trust domain.
+    #[error(
+        "the bundle holds a key of our own trust domain: nobody else vouches for that; look where its \
+         `url` leads"
+    )]
+    Ours,
+    /// It claims somebody else's.
+    #[error(
+        "the bundle holds a certificate of another trust domain than `{0}`: look where its `url` leads"
+    )]
+    Other(String),
+}
+
 /// Why an SVID was not issued or not believed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SvidError {

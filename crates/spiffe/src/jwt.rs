@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use remit_jose::{Algorithm, Jws, Kind};
 use remit_model::{Entropy, Timestamp, Value};
 use serde::Serialize;
-use spiffe::SpiffeId;
+use spiffe::{SpiffeId, TrustDomain};
 
 use crate::{Authority, Generation, SvidError, id};
 
@@ -116,23 +116,24 @@ pub(crate) fn verify(
     let mut known = authority.alive(now).filter(|generation| generation.jwt.id() == kid);
     let signer = known.next().ok_or(SvidError::Key)?;
     let claims = jws.verified(&signer.jwt.public())?;
-    let id = subject(&claims, authority)?;
+    let id = subject(&claims, authority.domain())?;
     check_audience(&claims, audience)?;
-    check_times(&claims, signer.ends, now)?;
+    check_times(&claims, Some(signer.ends), now)?;
     Ok(Verified { id, claims })
 }
 
-fn subject(claims: &Value, authority: &Authority) -> Result<SpiffeId, SvidError> {
+/// Whose it is, if that is somebody of `domain`.
+pub(crate) fn subject(claims: &Value, domain: &TrustDomain) -> Result<SpiffeId, SvidError> {
     let text = claims.member("sub").and_then(Value::as_text).ok_or(SvidError::Claim("sub"))?;
     let id = id::read(text).map_err(|_| SvidError::Claim("sub"))?;
-    if id.trust_domain() != authority.domain() {
+    if id.trust_domain() != domain {
         return Err(SvidError::Foreign);
     }
     if id.path().is_empty() { Err(SvidError::Claim("sub")) } else { Ok(id) }
 }
 
 /// RFC 7519 section 4.1.3: a string, or a list of them.
-fn check_audience(claims: &Value, audience: &str) -> Result<(), SvidError> {
+pub(crate) fn check_audience(claims: &Value, audience: &str) -> Result<(), SvidError> {
     let is_it = |value: &Value| value.as_text() == Some(audience);
     let named = match claims.member("aud") {
         Some(Value::List(list)) if !list.is_empty() => list.iter().any(is_it),
@@ -142,8 +143,13 @@ fn check_audience(claims: &Value, audience: &str) -> Result<(), SvidError> {
     if named { Ok(()) } else { Err(SvidError::Audience) }
 }
 
-/// The times, of which none lies beyond `ends`: nothing outlives the key that signed it.
-fn check_times(claims: &Value, ends: Timestamp, now: Timestamp) -> Result<(), SvidError> {
+/// The times, of which none lies beyond `ends`, where that is known: nothing outlives the key that
+/// signed it.
+pub(crate) fn check_times(
+    claims: &Value,
+    ends: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), SvidError> {
     let at = |name| match claims.member(name) {
         Some(Value::Number(text)) => {
             text.parse().map(Timestamp::from_secs).map(Some).map_err(|_| SvidError::Claim(name))
@@ -151,7 +157,8 @@ fn check_times(claims: &Value, ends: Timestamp, now: Timestamp) -> Result<(), Sv
         Some(_) => Err(SvidError::Claim(name)),
         None => Ok(None),
     };
-    let expires = at("exp")?.filter(|expires| *expires <= ends).ok_or(SvidError::Claim("exp"))?;
+    let in_time = |expires: &Timestamp| ends.is_none_or(|ends| *expires <= ends);
+    let expires = at("exp")?.filter(in_time).ok_or(SvidError::Claim("exp"))?;
     if now >= expires.after(SKEW) {
         return Err(SvidError::Expired { at: expires });
     }

@@ -9,6 +9,7 @@
 //! *Absences:* no mocks: nothing here expects to be called. Only ever a dev-dependency.
 
 mod disk;
+mod elsewhere;
 mod fault;
 mod keys;
 mod ledger;
@@ -18,6 +19,7 @@ mod time;
 mod upstream;
 
 pub use disk::{DiskFault, DiskPlan, FaultyFile};
+pub use elsewhere::FixedKeys;
 pub use fault::Fault;
 pub use keys::MemoryKeys;
 pub use ledger::MemoryLedger;

@@ -45,7 +45,7 @@ pub fn agent() -> Agent {
 
 /// Proved by the kernel at [`NOW`].
 pub fn attestation() -> Attestation {
-    Attestation { method: AttestationMethod::UnixPeer, at: NOW }
+    Attestation::own(AttestationMethod::UnixPeer, NOW)
 }
 
 /// A charter of `bot` for task `n`: everything, for an hour.
@@ -58,6 +58,7 @@ pub fn charter(n: u8) -> Charter {
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: attestation(),
         uid: Some(7),
+        on_behalf: None,
         lineage: Vec::new(),
         workers: std::collections::BTreeSet::new(),
         inherited: Label::default(),
@@ -125,6 +126,7 @@ pub fn question(tool: &Tool, arguments: &str) -> Question {
             sealed: false,
             epoch: 0,
             lineage: Vec::new(),
+            on_behalf: None,
             opened: NOW,
             last_used: NOW,
         },

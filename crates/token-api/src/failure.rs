@@ -9,11 +9,15 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use remit_engine::client::ClientError;
 use remit_engine::open::OPENING_WINDOW;
 use remit_model::{Class, Refusal};
+use remit_token::elsewhere::ForeignError;
 use remit_token::{AssertionError, NONCE_PERIOD, ProofError};
 use serde_json::{Value, json};
 
 /// The header that says which nonce a proof should hold (RFC 9449 section 8).
 const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// When to try again what could not be verified because an issuer elsewhere does not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
 
 /// A failed request.
 #[derive(Clone, Debug)]
@@ -47,9 +51,19 @@ impl Failure {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, later, ..failure }
     }
 
+    /// The same, where who was not believed had nothing but the grant to show.
+    pub(crate) fn about_the_grant(self) -> Self {
+        match self.code {
+            "invalid_client" => {
+                Self { status: StatusCode::BAD_REQUEST, code: "invalid_grant", ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether the client was not believed.
     pub(crate) fn is_about_the_client(&self) -> bool {
-        matches!(self.code, "invalid_client" | "invalid_dpop_proof")
+        matches!(self.code, "invalid_client" | "invalid_dpop_proof" | "invalid_grant")
     }
 }
 
@@ -59,12 +73,15 @@ impl From<ClientError> for Failure {
             ClientError::Proof(ProofError::Full) | ClientError::Assertion(AssertionError::Full) => {
                 Self::later(why, NONCE_PERIOD)
             }
+            ClientError::Foreign(ForeignError::Full) => Self::later(why, NONCE_PERIOD),
+            ClientError::NoKeys(_) => Self::later(why, ASK_AGAIN),
             ClientError::Proof(proof) => Self::new(proof.code(), why),
             ClientError::Assertion(_)
             | ClientError::Svid(_)
             | ClientError::NoAgent(_)
             | ClientError::Unknown(_)
             | ClientError::Stopped(_)
+            | ClientError::Foreign(_)
             | ClientError::Uncertified(_)
             | ClientError::OtherCertificate
             | ClientError::Id(_) => {

@@ -16,7 +16,7 @@ const MAX_FORM: usize = 32 * 1024;
 const READ: Duration = Duration::from_secs(30);
 
 /// The parameters of a request, each of which is given once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Form(BTreeMap<String, String>);
 
 impl Form {
@@ -64,6 +64,11 @@ impl Form {
     /// A parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// Says itself what a parameter is.
+    pub(crate) fn set(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
     }
 
     /// A parameter that must be there.

@@ -3,7 +3,8 @@
 //!
 //! OAuth 2.1 as far as machines need it: client credentials (RFC 6749 section 4.4) with the client
 //! known by `private_key_jwt` (RFC 7523), its JWT-SVID (`spiffe_jwt`) or its X.509-SVID over mutual TLS
-//! (`spiffe_x509`), the grant bound to its key (RFC 9449) or certificate (RFC 8705), what is asked for in
+//! (`spiffe_x509`), JWT-bearer (RFC 7523) for whom others vouch, the grant bound to its key (RFC 9449) or
+//! certificate (RFC 8705), what is asked for in
 //! `authorization_details` of type `remit` (RFC 9396), introspection (RFC 7662) and revocation (RFC
 //! 7009) for the same clients, and the documents that let other people's clients find all this (RFC
 //! 8414, RFC 9728).

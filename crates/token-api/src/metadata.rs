@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use remit_engine::Engine;
+use remit_engine::{Elsewhere, Engine};
 use remit_model::ServerName;
+use remit_token::elsewhere::{Issuer, Speaks};
 use serde_json::json;
 
 use crate::details::TYPE;
@@ -28,6 +29,7 @@ pub(crate) async fn issuer(State(desk): State<Desk>) -> Response {
     if desk.certificates {
         methods.extend(["spiffe_x509", "tls_client_auth"]);
     }
+    let at_token = [&methods, unauthenticated(&desk.engine)].concat();
     document(
         StatusCode::OK,
         &json!({
@@ -39,7 +41,8 @@ pub(crate) async fn issuer(State(desk): State<Desk>) -> Response {
             "jwks_uri": at(JWKS),
             "response_types_supported": [],
             "grant_types_supported": grants::TYPES,
-            "token_endpoint_auth_methods_supported": methods,
+            "authorization_grant_profiles_supported": profiles(&desk.engine),
+            "token_endpoint_auth_methods_supported": at_token,
             "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "introspection_endpoint_auth_methods_supported": methods,
             "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
@@ -50,6 +53,20 @@ pub(crate) async fn issuer(State(desk): State<Desk>) -> Response {
             "authorization_details_types_supported": [TYPE],
         }),
     )
+}
+
+/// A workload that somebody else vouches for is no client that could prove itself.
+fn unauthenticated(engine: &Engine) -> &'static [&'static str] {
+    let settings = engine.settings();
+    let Elsewhere { issuers, domains, .. } = &settings.elsewhere;
+    if issuers.is_empty() && domains.is_empty() { &[] } else { &["none"] }
+}
+
+/// What is taken as a grant besides, where somebody is trusted to give that out.
+fn profiles(engine: &Engine) -> Vec<&'static str> {
+    let settings = engine.settings();
+    let people = |issuer: &Issuer| issuer.vouches_for.contains(&Speaks::People);
+    settings.elsewhere.issuers.iter().any(people).then_some(grants::ID_JAG).into_iter().collect()
 }
 
 /// `GET /.well-known/oauth-protected-resource[/mcp]` (RFC 9728).

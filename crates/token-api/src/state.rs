@@ -25,7 +25,7 @@ pub(crate) async fn introspect(State(desk): State<Desk>, request: Request<Body>)
 
 async fn look(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<String>), Failure> {
     let asked = Asked::read(request).await?;
-    let client = asked.client(desk, INTROSPECT)?;
+    let client = asked.client(desk, INTROSPECT).await?;
     let found = desk.engine.in_use(asked.form.need("token")?, &client.agent);
     let Some((grant, task)) = found else {
         return Ok((document(StatusCode::OK, &json!({ "active": false })), client.nonce));
@@ -70,7 +70,7 @@ pub(crate) async fn revoke(State(desk): State<Desk>, request: Request<Body>) -> 
 
 async fn end(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<String>), Failure> {
     let asked = Asked::read(request).await?;
-    let client = asked.client(desk, REVOKE)?;
+    let client = asked.client(desk, REVOKE).await?;
     let given_back = desk
         .engine
         .give_back(asked.form.need("token")?, &client.agent)

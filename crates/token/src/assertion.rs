@@ -14,6 +14,7 @@ use remit_jose::{Algorithm, Jws, JwsError, KeySet, Kind};
 use remit_model::{AgentName, Digest, Timestamp, Value};
 
 use crate::claims::ran_out;
+use crate::elsewhere::{ForeignError, Vouched};
 use crate::seen::{Again, MAX_ASSERTIONS, Seen};
 use crate::verify::SKEW;
 
@@ -182,6 +183,23 @@ impl Assertions {
         let id = id.filter(|id| (1..=MAX_ID).contains(&id.len()));
         let id = id.ok_or(AssertionError::Claim("jti"))?.to_owned();
         Ok(Assertion { client, id, expires })
+    }
+
+    /// Uses `vouched` up, if it may be used once only.
+    ///
+    /// Errors: it was used before, it was made when nothing could be remembered, or it cannot be
+    /// remembered now.
+    pub fn spend_vouched(&self, vouched: &Vouched, now: Timestamp) -> Result<(), ForeignError> {
+        let Some(id) = &vouched.once else { return Ok(()) };
+        if vouched.made.after(SKEW) < self.started {
+            return Err(ForeignError::Old);
+        }
+        // Beside the names of agents, none of which has a colon.
+        let owner = Digest::of(format!("issuer:{}", vouched.named.issuer).as_bytes());
+        self.seen.note((&owner, id), vouched.expires.after(SKEW), now).map_err(|why| match why {
+            Again::Replayed => ForeignError::Replayed,
+            Again::Full => ForeignError::Full,
+        })
     }
 
     /// Uses `assertion` up; the client that it proved.

@@ -27,6 +27,14 @@ pub enum Binding {
 }
 
 impl Binding {
+    /// The key that it is bound to, if it is one.
+    pub fn key(&self) -> Option<Thumbprint> {
+        match self {
+            Self::Key(key) => Some(*key),
+            Self::Nothing | Self::Certificate(_) => None,
+        }
+    }
+
     /// The claim `cnf` (RFC 7800): one member, or no claim at all.
     pub fn confirmation(self) -> Option<BTreeMap<&'static str, String>> {
         match self {

@@ -8,7 +8,8 @@
 //! A grant is bound to a key of its holder (DPoP, RFC 9449), to a certificate (mutual TLS, RFC 8705)
 //! or to nothing ([`Binding`]). A bound one is worth nothing without a fresh proof by that key, which
 //! [`Proofs`] checks, or on another connection than one with that certificate;
-//! [`Verifier::authenticate`] joins them. [`Assertions`] knows registered clients by what they signed (RFC 7523).
+//! [`Verifier::authenticate`] joins them. [`Assertions`] knows registered clients by what they signed
+//! (RFC 7523), and [`elsewhere`] whom others vouch for.
 //!
 //! *In scope:* the form of all these, their signatures, their times, what was seen before.
 //! *Out of scope:* who may ask for a grant, revocation before the minute is over (the task's state
@@ -23,6 +24,7 @@ mod binding;
 mod cache;
 mod certificate;
 mod claims;
+pub mod elsewhere;
 mod error;
 mod mint;
 mod nonce;

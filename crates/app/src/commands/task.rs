@@ -1,6 +1,6 @@
 //! `remit task …`
 
-use remit_model::{Integrity, Sources, TaskId};
+use remit_model::{Integrity, Named, Sources, TaskId};
 use remit_operator::wire::{self, Granted, Stopped};
 use serde_json::json;
 
@@ -145,6 +145,11 @@ fn show(task: &wire::Task) -> String {
         format!("opened    {}, ends {}", moment(task.opened), moment(task.ends)),
         format!("in flight {}", task.in_flight),
     ];
+    for (label, named) in [("known as ", &task.named), ("on behalf", &task.on_behalf)] {
+        if let Some(Named { issuer, subject }) = named {
+            lines.push(format!("{label} {subject}, says {issuer}"));
+        }
+    }
     if !task.holds.is_empty() {
         let holds: Vec<_> = task.holds.iter().map(ToString::to_string).collect();
         lines.push(format!("waiting   {}", holds.join(", ")));

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 
+use super::elsewhere::Federated;
 use crate::fail::Fail;
 
 /// The `[[agent]]` tables.
@@ -20,6 +21,7 @@ pub(crate) struct Agents {
     list: Vec<Agent>,
     sources: BTreeMap<AgentName, Source>,
     keys: BTreeMap<AgentName, Arc<KeySet>>,
+    federated: BTreeMap<AgentName, Vec<Federated>>,
 }
 
 /// Where the keys of an agent are.
@@ -39,9 +41,9 @@ impl Deref for Agents {
     }
 }
 
-/// One table: an [`Agent`], and where its keys are. The keys are no part of the agent, which stands
-/// in every question on record.
-struct Table(Agent, Option<Source>);
+/// One table: an [`Agent`], where its keys are, and whom others call it. Those are no part of the agent,
+/// which stands in every question on record.
+struct Table(Agent, Option<Source>, Vec<Federated>);
 
 impl<'de> Deserialize<'de> for Table {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -52,11 +54,11 @@ impl<'de> Deserialize<'de> for Table {
                 f.write_str("an agent")
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Table, A::Error> {
-                let mut sources = Vec::new();
-                let rest = Rest { map, sources: &mut sources };
+                let (mut sources, mut federated) = (Vec::new(), Vec::new());
+                let rest = Rest { map, sources: &mut sources, federated: &mut federated };
                 let agent = Agent::deserialize(MapAccessDeserializer::new(rest))?;
                 match sources.as_slice() {
-                    [] | [_] => Ok(Table(agent, sources.pop())),
+                    [] | [_] => Ok(Table(agent, sources.pop(), federated)),
                     _ => Err(de::Error::custom("expected either `jwks_file` or `jwks`, got both")),
                 }
             }
@@ -65,10 +67,11 @@ impl<'de> Deserialize<'de> for Table {
     }
 }
 
-/// The members of a table without those that say where its keys are.
+/// The members of a table without those that say by what others know it.
 struct Rest<'a, A> {
     map: A,
     sources: &'a mut Vec<Source>,
+    federated: &'a mut Vec<Federated>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'_, A> {
@@ -81,6 +84,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'_, A> {
         while let Some(name) = self.map.next_key::<String>()? {
             match name.as_str() {
                 "jwks_file" => self.sources.push(Source::File(self.map.next_value()?)),
+                "federated" => self.federated.append(&mut self.map.next_value()?),
                 "jwks" => {
                     let set: toml::Table = self.map.next_value()?;
                     let set = serde_json::to_string(&set).map_err(de::Error::custom)?;
@@ -100,9 +104,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'_, A> {
 impl<'de> Deserialize<'de> for Agents {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut agents = Self::default();
-        for Table(agent, source) in Vec::<Table>::deserialize(deserializer)? {
+        for Table(agent, source, federated) in Vec::<Table>::deserialize(deserializer)? {
             if let Some(source) = source {
                 agents.sources.insert(agent.name.clone(), source);
+            }
+            if !federated.is_empty() {
+                agents.federated.insert(agent.name.clone(), federated);
             }
             agents.list.push(agent);
         }
@@ -136,6 +143,11 @@ impl Agents {
     /// The keys, by agent.
     pub(crate) fn keys(&self) -> &BTreeMap<AgentName, Arc<KeySet>> {
         &self.keys
+    }
+
+    /// By what others know them.
+    pub(crate) fn federated(&self) -> &BTreeMap<AgentName, Vec<Federated>> {
+        &self.federated
     }
 
     /// The thumbprints of all keys, for whoever looks for a change.

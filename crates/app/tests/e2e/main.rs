@@ -12,6 +12,7 @@ mod demo;
 mod disk;
 mod doors;
 mod drift;
+mod elsewhere;
 mod eras;
 mod grants;
 mod input;

@@ -54,6 +54,20 @@ pub(crate) struct Registered<'a> {
     pub(crate) trusts: Option<&'a Path>,
 }
 
+/// A client that shows at the token endpoint what somebody else says of it, or of a person.
+pub(crate) struct Vouched<'a> {
+    /// The endpoint.
+    pub(crate) url: &'a str,
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// The file of the assertion.
+    pub(crate) assertion: &'a Path,
+    /// The file of its private key, PEM, if it proves to be itself besides.
+    pub(crate) key: Option<&'a Path>,
+    /// Who gives out grants.
+    pub(crate) issuer: &'a str,
+}
+
 /// A client that speaks one era of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
@@ -164,6 +178,18 @@ impl Client {
         command.arg(own.as_std().get_program()).args(own.as_std().get_args());
         command.args(["--url", "{url}"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        self.start(command).await
+    }
+
+    /// Connects to an endpoint with what somebody else says; for the clients that can.
+    pub(crate) async fn connect_vouched(self, who: &Vouched<'_>) -> Conversation {
+        let mut command = self.command().expect("a client that is a program of its own");
+        let Vouched { url, name, assertion, key, issuer } = who;
+        command.args(["--url", url, "--client", name, "--issuer", issuer]);
+        command.arg("--assertion").arg(assertion);
+        if let Some(key) = key {
+            command.arg("--key").arg(key);
+        }
         self.start(command).await
     }
 

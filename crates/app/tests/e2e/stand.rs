@@ -73,9 +73,20 @@ impl Plan {
     }
 
     /// With the public keys in this file for the agent.
-    pub(crate) fn agent_keys(mut self, file: &Path) -> Self {
-        let line = format!("owner = \"operators\"\njwks_file = \"{}\"\n", file.display());
-        self.config = self.config.replacen("owner = \"operators\"\n", &line, 1);
+    pub(crate) fn agent_keys(self, file: &Path) -> Self {
+        self.agent(&format!("jwks_file = \"{}\"", file.display()))
+    }
+
+    /// With a further line in the agent's table.
+    pub(crate) fn agent(mut self, line: &str) -> Self {
+        let lines = format!("owner = \"operators\"\n{line}\n");
+        self.config = self.config.replacen("owner = \"operators\"\n", &lines, 1);
+        self
+    }
+
+    /// Under this trust domain.
+    pub(crate) fn trust_domain(mut self, name: &str) -> Self {
+        self.config.insert_str(0, &format!("trust_domain = \"{name}\"\n"));
         self
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use remit_catalogue::Overrides;
 use remit_engine::approve::Actor;
 use remit_engine::open::{Opener, Proposal};
-use remit_engine::{Caller, Engine, Ports, Registry, Settings, Template};
+use remit_engine::{Caller, Elsewhere, Engine, Ports, Registry, Settings, Template};
 use remit_model::{
     Agent, Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, Task, TaskId, ToolRule,
     Workload,
@@ -16,7 +16,7 @@ use remit_policy::Source;
 use remit_ports::{Discovery, Entry, Kind, Link, Outcome, Settled};
 use remit_testkit::samples::{agent, agent_name, server};
 use remit_testkit::{
-    ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream, SeededEntropy,
+    FixedKeys, ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream, SeededEntropy,
 };
 use remit_token::{Minter, Realm};
 use tokio::sync::mpsc;
@@ -200,6 +200,7 @@ async fn start(
         entropy: Arc::new(SeededEntropy::new(ledger.entries().len() as u64)),
         ledger: Arc::clone(ledger) as _,
         keys: Arc::clone(keys) as _,
+        elsewhere: Arc::new(FixedKeys::default()),
         store: Arc::clone(store) as _,
         upstream: Arc::clone(upstream) as _,
     };
@@ -257,6 +258,7 @@ fn settings(budget: Budget) -> Settings {
         own_uid: 7,
         bearer: true,
         client_keys: BTreeMap::new(),
+        elsewhere: Elsewhere::default(),
     }
 }
 

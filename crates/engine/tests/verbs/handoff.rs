@@ -16,7 +16,8 @@ use crate::bench::{Bench, calls, operator};
 
 fn client(name: &str) -> Client {
     let method = AttestationMethod::PrivateKeyJwt;
-    Client { agent: agent_name(name), method, binding: Binding::Nothing, nonce: None }
+    let (agent, id) = (agent_name(name), name.to_owned());
+    Client { agent, id, method, named: None, binding: Binding::Nothing, nonce: None }
 }
 
 fn rules(patterns: &[&str]) -> Vec<ToolRule> {

@@ -11,7 +11,7 @@ use http::{Method, Request};
 use http_body_util::BodyExt;
 use remit_catalogue::Overrides;
 use remit_engine::open::{Holding, Opener, Proposal};
-use remit_engine::{Caller, Engine, Ports, Settings, Template};
+use remit_engine::{Caller, Elsewhere, Engine, Ports, Settings, Template};
 use remit_gateway::{Config, Gateway, router};
 use remit_mcp::sse::Events;
 use remit_model::{Budget, Confidentiality, Digest, Door, ServerName, TaskId, ToolRule, Workload};
@@ -22,7 +22,7 @@ use remit_ports::{
 };
 use remit_testkit::samples::{agent, agent_name, server};
 use remit_testkit::{
-    ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream, SeededEntropy,
+    FixedKeys, ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream, SeededEntropy,
 };
 use remit_token::{Minter, Realm};
 use serde_json::value::RawValue;
@@ -167,6 +167,7 @@ impl Bench {
             entropy: Arc::new(SeededEntropy::new(1)),
             ledger: Arc::clone(&ledger) as _,
             keys,
+            elsewhere: Arc::new(FixedKeys::default()),
             store: Arc::new(MemoryStore::new()),
             upstream: Arc::clone(&servers) as _,
         };
@@ -266,6 +267,7 @@ fn settings() -> Settings {
         own_uid: 7,
         bearer: true,
         client_keys: BTreeMap::new(),
+        elsewhere: Elsewhere::default(),
     }
 }
 

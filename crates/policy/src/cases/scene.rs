@@ -114,7 +114,7 @@ impl Scene {
         Ok(Question {
             asked,
             agent: self.agent.clone().map_or_else(agent, Ok)?,
-            attestation: Attestation { method: AttestationMethod::UnixPeer, at: now },
+            attestation: Attestation::own(AttestationMethod::UnixPeer, now),
             task: self.task.facts(now)?,
             tool: tool.map(|tool| ToolFacts {
                 digest: tool.digest,
@@ -224,6 +224,7 @@ impl TaskCase {
             },
             epoch: 0,
             lineage: self.lineage.clone(),
+            on_behalf: None,
             opened: last_used,
             last_used,
         })

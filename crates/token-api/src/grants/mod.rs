@@ -1,6 +1,7 @@
 //! `POST /oauth/token`: the grant types, one file each.
 
 mod client_credentials;
+mod jwt_bearer;
 mod token_exchange;
 
 use axum::body::Body;
@@ -18,7 +19,10 @@ use crate::failure::{Failure, document};
 use crate::request::{Asked, answer};
 
 /// The grant types there are, for the metadata.
-pub(crate) const TYPES: [&str; 2] = [client_credentials::TYPE, token_exchange::TYPE];
+pub(crate) const TYPES: [&str; 3] =
+    [client_credentials::TYPE, jwt_bearer::TYPE, token_exchange::TYPE];
+
+pub(crate) use jwt_bearer::ID_JAG;
 
 /// What a request is answered with, and the nonce for the client's next proof.
 type Granted = Result<(Response, Option<String>), Failure>;
@@ -37,6 +41,7 @@ async fn granted(desk: &Desk, request: Request<Body>) -> Granted {
     }
     match asked.form.need("grant_type")? {
         client_credentials::TYPE => client_credentials::granted(desk, &asked).await,
+        jwt_bearer::TYPE => jwt_bearer::granted(desk, &asked).await,
         token_exchange::TYPE => token_exchange::granted(desk, &asked).await,
         _ => {
             let known = TYPES.map(|it| format!("`{it}`")).join(" or ");

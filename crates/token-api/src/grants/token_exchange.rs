@@ -23,7 +23,7 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// Hands a task on to the client.
 pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
-    let client = asked.client(desk, TOKEN)?;
+    let client = asked.client(desk, TOKEN).await?;
     let (engine, form) = (desk.engine.as_ref(), &asked.form);
     only_access_tokens(form)?;
     let subject = engine.shown(form.need("subject_token")?).ok_or_else(|| {

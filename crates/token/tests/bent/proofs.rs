@@ -102,12 +102,13 @@ impl Bench {
         let terms = Terms { lifetime, binding, server };
         let charter = Charter {
             uid: None,
+            on_behalf: None,
             id: "tsk_00000000000000000000000000".parse().unwrap(),
             agent: "bot".parse().unwrap(),
             template: "t".into(),
             purpose: "p".into(),
             remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
-            attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
+            attestation: Attestation::own(AttestationMethod::UnixPeer, NOW),
             lineage: Vec::new(),
             workers: std::collections::BTreeSet::new(),
             inherited: Label::default(),

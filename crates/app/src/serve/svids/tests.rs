@@ -6,7 +6,8 @@ use remit_model::{Clock as _, Timestamp};
 use remit_ports::Kind;
 use remit_spiffe::trust_domain;
 use remit_testkit::{
-    Fault, ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream, SeededEntropy,
+    Fault, FixedKeys, ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream,
+    SeededEntropy,
 };
 use remit_token::{Minter, Realm};
 use tempfile::TempDir;
@@ -43,6 +44,7 @@ impl Place {
             entropy: Arc::new(SeededEntropy::new(2)),
             ledger: Arc::clone(&self.ledger) as _,
             keys: Arc::new(MemoryKeys::new()),
+            elsewhere: Arc::new(FixedKeys::default()),
             store: Arc::new(MemoryStore::new()),
             upstream: Arc::new(ScriptedUpstream::default()),
         };

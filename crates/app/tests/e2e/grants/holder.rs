@@ -68,7 +68,12 @@ impl Holder {
 
     /// A token.
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
-        let encode = |part: &Value| BASE64URL_NOPAD.encode(part.to_string().as_bytes());
+        self.sign_text(&header.to_string(), &claims.to_string())
+    }
+
+    /// A token of these very texts.
+    pub(crate) fn sign_text(&self, header: &str, claims: &str) -> String {
+        let encode = |part: &str| BASE64URL_NOPAD.encode(part.as_bytes());
         let message = format!("{}.{}", encode(header), encode(claims));
         let signature = self.key.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
         format!("{message}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))

@@ -11,7 +11,9 @@ mod tokens;
 
 use serde_json::json;
 
-use self::holder::{Holder, hash};
+use self::holder::hash;
+pub(crate) use self::holder::{Holder, now};
+pub(crate) use self::tokens::certificate;
 use crate::wire::{Answer, Request, exchange, get};
 
 /// The assertion is signed with a registered key.
@@ -37,7 +39,7 @@ async fn post(
 }
 
 /// Reads a note at `endpoint`, with a grant that is bound to `holder`'s key.
-async fn call(address: &str, holder: &Holder, token: &str, endpoint: &str) -> Answer {
+pub(crate) async fn call(address: &str, holder: &Holder, token: &str, endpoint: &str) -> Answer {
     let params = json!({"name": "notes__read_note", "arguments": {"title": "a"}});
     let nonce = json!(get(address, "/mcp").await.header("dpop-nonce"));
     let proof = holder.proof(endpoint, &json!({ "ath": hash(token), "nonce": nonce }));

@@ -293,7 +293,7 @@ async fn where_only_bound_grants_are_accepted_a_client_that_can_bind_gets_in() {
 }
 
 /// Makes a certificate for 127.0.0.1 and its key.
-pub(super) async fn certificate(certificate: &Path, key: &Path) {
+pub(crate) async fn certificate(certificate: &Path, key: &Path) {
     let mut python = tokio::process::Command::new(crate::peers::python());
     python.arg(crate::peers::peer("certificate.py"));
     let run = python.arg(certificate).arg(key).output().await.unwrap();

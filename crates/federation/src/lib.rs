@@ -1,0 +1,64 @@
+//! The keys of those elsewhere who vouch: fetched from where a person said, and kept no longer than they
+//! can be believed.
+//!
+//! An issuer of OpenID Connect or OAuth tokens is asked for its metadata and its keys, a trust domain of
+//! SPIFFE for its bundle (`https_web`). Nobody is asked before somebody shows a token of theirs, and then
+//! within bounds, whatever such tokens name: see [`Kept`](kept::Kept) for when.
+//!
+//! *In scope:* addresses, transport, metadata, when to ask again.
+//! *Out of scope:* tokens: this crate never sees one. What a key set or a bundle is (`jose`, `spiffe`).
+//!
+//! *Absences:* nothing is asked without TLS except on this machine, no redirect is followed, and nothing
+//! in a token says where to ask.
+
+mod address;
+mod asking;
+mod fetch;
+mod kept;
+mod metadata;
+
+pub use address::{Address, AddressError};
+pub use asking::Federation;
+pub use kept::{AT_MOST_EVERY, KEPT_FOR, REFRESH};
+pub use metadata::key_address;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use remit_jose::KeySet;
+
+/// Where the keys of somebody come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// From the issuer's metadata.
+    Discovered(Address, Access),
+    /// From this address.
+    Keys(Address, Access),
+    /// From a trust domain's bundle endpoint.
+    Bundle(Address, Access),
+    /// From the configuration.
+    Given(Arc<KeySet>),
+}
+
+/// What it takes to be let in where keys are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The certificates that the server's must lead to, PEM; left out: those of this machine.
+    pub ca_file: Option<PathBuf>,
+    /// A bearer token to show, to nobody but the server that a person named. Read each time.
+    pub token_file: Option<PathBuf>,
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Discovered(at, by), Self::Discovered(other_at, other_by))
+            | (Self::Keys(at, by), Self::Keys(other_at, other_by))
+            | (Self::Bundle(at, by), Self::Bundle(other_at, other_by)) => {
+                (at, by) == (other_at, other_by)
+            }
+            (Self::Given(keys), Self::Given(other)) => keys.thumbprints() == other.thumbprints(),
+            _ => false,
+        }
+    }
+}
