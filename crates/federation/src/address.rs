@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use http::Uri;
-use http::uri::Authority;
 
 /// Bytes an address may have (R13).
 const MAX_ADDRESS: usize = 2048;
@@ -36,8 +35,10 @@ impl FromStr for Address {
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let host = uri.host().filter(|host| is_host(host)).ok_or_else(wrong)?;
         // The library takes anything for a port, and says then that there is none.
-        let authority = uri.authority().map(Authority::as_str);
-        if authority != Some(host) && uri.port_u16().is_none() {
+        let port = uri.authority().and_then(|all| all.as_str().strip_prefix(host));
+        let digits = |port: &str| !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit());
+        let number = port.and_then(|port| port.strip_prefix(':')).is_some_and(digits);
+        if port != Some("") && !(number && uri.port_u16().is_some()) {
             return Err(wrong());
         }
         let safe = match uri.scheme_str() {
@@ -139,6 +140,7 @@ mod tests {
             "https://issuer.example:-/path",
             "https://issuer.example:/path",
             "https://issuer.example:65536/path",
+            "https://issuer.example:+2/path",
             "https://a:b:c/path",
             "https://issuer.127.0.0.1",
             "https://2130706433/path",

@@ -3,7 +3,7 @@
 //!
 //! An issuer of OpenID Connect or OAuth tokens is asked for its metadata and its keys, a trust domain of
 //! SPIFFE for its bundle (`https_web`). Nobody is asked before somebody shows a token of theirs, and then
-//! within bounds, whatever such tokens name: see [`Kept`](kept::Kept) for when.
+//! within bounds, whatever such tokens name: [`AT_MOST_EVERY`], [`REFRESH`], [`KEPT_FOR`].
 //!
 //! *In scope:* addresses, transport, metadata, when to ask again.
 //! *Out of scope:* tokens: this crate never sees one. What a key set or a bundle is (`jose`, `spiffe`).

@@ -4,7 +4,7 @@ use remit_jose::{Algorithm, Jws, JwsError, KeySet, Kind};
 use remit_model::{Named, Timestamp, Value};
 
 use super::{Expected, ForeignError, Issuer, Speaks, Vouched};
-use crate::assertion::MAX_ASSERTION_LIFETIME;
+use crate::MAX_ASSERTION_LIFETIME;
 
 /// What an assertion of somebody else's looks like. Issuers name the certificate of their key in `x5t`,
 /// which is not looked at.
