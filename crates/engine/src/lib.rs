@@ -12,6 +12,7 @@ pub mod approve;
 pub mod call;
 pub mod cell;
 pub mod client;
+pub mod consent;
 pub mod contain;
 pub mod counters;
 pub mod discover;
@@ -39,6 +40,8 @@ use remit_model::{
 use remit_ports::{BodyKeys, Discovery, Ledger, Store, Upstream};
 use remit_token::{Assertions, Minter, Presented, Proofs, TokenError, Verifier};
 use tokio::sync::broadcast;
+
+use crate::consent::{Codes, Renewals};
 
 pub use crate::cell::TaskCell;
 pub use crate::counters::Counters;
@@ -105,6 +108,10 @@ pub struct Engine {
     pub(crate) proofs: Proofs,
     /// Assertions of clients that were used. Written by `client`.
     pub(crate) assertions: Assertions,
+    /// What persons allowed and clients have not come for yet. Written by `consent`.
+    pub(crate) codes: Codes,
+    /// By what clients get further grants for what they were allowed. Written by `consent`.
+    pub(crate) renewals: Renewals,
     /// Written by `reload`; read at each call.
     pub(crate) settings: ArcSwap<Settings>,
     /// Written by `discover` and `reload` while they hold `world_writer`; read at each call.

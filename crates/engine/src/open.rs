@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
-use remit_model::task::Charter;
+use remit_model::task::{Charter, Consented};
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Possession, Refusal, ServerName,
-    Task, TaskId, ToolRule, ToolScope, Workload,
+    Agent, AgentName, Attestation, Budget, Class, Digest, Door, Possession, Refusal, Remit,
+    ServerName, Task, TaskId, ToolRule, ToolScope, Workload,
 };
-use remit_policy::{Verdict, decide};
-use remit_ports::{KeyError, Kind, Subject};
+use remit_policy::{Permit, Verdict, decide};
+use remit_ports::{KeyError, Kind, Pins, Subject};
 use remit_token::Terms;
 use serde::Deserialize;
 
@@ -27,6 +27,19 @@ pub enum Opener {
     Peer(Workload),
     /// An agent that proved to be it at the token endpoint, and how.
     Client(AgentName, AttestationMethod),
+    /// A person who said in a browser what an agent's client is to do, and which client.
+    Person(AgentName, Consented),
+}
+
+impl Opener {
+    /// The person, if it is one.
+    fn person(&self) -> Option<&str> {
+        match self {
+            Self::Operator(name) => Some(name),
+            Self::Person(_, consented) => Some(&consented.by),
+            Self::Peer(_) | Self::Client(..) => None,
+        }
+    }
 }
 
 /// What is asked for. Everything beside the template can only narrow it.
@@ -48,6 +61,9 @@ pub struct Proposal {
     /// The key that the grant is bound to; left out: to none. It need not be proved to name one: a
     /// grant for a key that one does not hold is worth nothing.
     pub jkt: Option<Thumbprint>,
+    /// Within this, whatever the template says by now: what a person was shown and allowed.
+    #[serde(skip)]
+    pub within: Option<Remit>,
 }
 
 /// Whose a grant is to be.
@@ -105,7 +121,7 @@ impl Engine {
         proposal: Proposal,
         possession: Possession,
     ) -> Result<Task, Refusal> {
-        if !matches!(opener, Opener::Operator(_)) && !self.may_open_another() {
+        if opener.person().is_none() && !self.may_open_another() {
             return Err(Refusal::one(
                 Class::Transient,
                 "openings",
@@ -113,6 +129,28 @@ impl Engine {
                 "wait ten seconds, or go on with a task that is open",
             ));
         }
+        let (task, agent) = self.draw_up(opener, proposal)?;
+        let permit = self.may_be_opened(&task, &agent, possession)?;
+        self.admit(&task, permit, opener.person()).await?;
+        self.announce(Change::Task(task.id().clone()));
+        Ok(task)
+    }
+
+    /// What [`Self::open_with_grant`] would open now, without opening it: for a person who is to
+    /// allow exactly that.
+    ///
+    /// Errors: as there.
+    pub fn preview(&self, opener: &Opener, proposal: Proposal) -> Result<Task, Refusal> {
+        // A client shows what it holds only when it comes for its grant.
+        let bearer = proposal.jkt.is_none() && self.settings.load().bearer;
+        let possession = if bearer { Possession::Bearer } else { Possession::Dpop };
+        let (task, agent) = self.draw_up(opener, proposal)?;
+        self.may_be_opened(&task, &agent, possession)?;
+        Ok(task)
+    }
+
+    /// The task as it would be opened now.
+    fn draw_up(&self, opener: &Opener, proposal: Proposal) -> Result<(Task, Arc<Agent>), Refusal> {
         let settings = self.settings();
         let template = settings.templates.get(&proposal.template).cloned().ok_or_else(|| {
             let known: Vec<_> = settings.templates.keys().map(String::as_str).collect();
@@ -127,9 +165,7 @@ impl Engine {
         })?;
         let agent = self.opening_agent(opener, &template, proposal.agent.as_ref())?;
         let task = Task::open(self.charter(opener, &template, &agent, proposal)?);
-        self.admit(&task, &agent, possession).await?;
-        self.announce(Change::Task(task.id().clone()));
-        Ok(task)
+        Ok((task, agent))
     }
 
     /// Mints a further grant for an open task.
@@ -197,7 +233,7 @@ impl Engine {
         let fits = |agent: &Agent| match opener {
             Opener::Operator(_) => true,
             Opener::Peer(workload) => agent.is(workload, settings.own_uid),
-            Opener::Client(name, _) => agent.name == *name,
+            Opener::Client(name, _) | Opener::Person(name, _) => agent.name == *name,
         };
         let mut fitting = template
             .may_open
@@ -244,6 +280,9 @@ impl Engine {
             let ends = now.after(Duration::from_secs(seconds));
             remit.deadline = remit.deadline.min(ends);
         }
+        if let Some(within) = proposal.within {
+            remit = remit.meet(within);
+        }
         if remit.tools.is_oversized() {
             return Err(no("remit", "the tool rules are more than a remit may hold"));
         }
@@ -253,10 +292,11 @@ impl Engine {
         if purpose.len() > MAX_PURPOSE {
             return Err(no("purpose", format!("the purpose is longer than {MAX_PURPOSE} bytes")));
         }
-        let (method, uid) = match opener {
-            Opener::Operator(_) => (AttestationMethod::Operator, None),
-            Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid)),
-            Opener::Client(_, method) => (*method, None),
+        let (method, uid, consent) = match opener {
+            Opener::Operator(_) => (AttestationMethod::Operator, None, None),
+            Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid), None),
+            Opener::Client(_, method) => (*method, None, None),
+            Opener::Person(_, by) => (AttestationMethod::Consent, None, Some(by.clone())),
         };
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
@@ -266,17 +306,18 @@ impl Engine {
             remit,
             attestation: Attestation { method, at: now },
             uid,
+            consent,
             opened: now,
         })
     }
 
-    /// Asks the policy, makes the task's key, records the task and waits until that is durable.
-    async fn admit(
+    /// Asks the policy. Beside the permit, which policy that was.
+    fn may_be_opened(
         &self,
         task: &Task,
         agent: &Arc<Agent>,
         possession: Possession,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(Permit, Pins), Refusal> {
         let (world, settings) = (self.world(), self.settings());
         let caller = Caller {
             agent: Arc::clone(agent),
@@ -287,26 +328,35 @@ impl Engine {
         };
         let now = task.charter.opened;
         let scene = Scene { world: &world, settings: &settings, caller: &caller, task, now };
-        let permit = match decide(&world.snapshot, scene.open()) {
-            Verdict::Permit(permit) => permit,
-            Verdict::Hold(hold) => {
-                return Err(no(
-                    "open",
-                    format!(
-                        "opening this task needs the approval of group `{}`; let a person of it open the task",
-                        hold.group()
-                    ),
-                ));
-            }
-            Verdict::Deny(denied) => return Err(denied.refusal().clone()),
-        };
+        match decide(&world.snapshot, scene.open()) {
+            Verdict::Permit(permit) => Ok((permit, world.pins)),
+            Verdict::Hold(hold) => Err(no(
+                "open",
+                format!(
+                    "opening this task needs the approval of group `{}`; let a person of it open the task",
+                    hold.group()
+                ),
+            )),
+            Verdict::Deny(denied) => Err(denied.refusal().clone()),
+        }
+    }
+
+    /// Makes the task's key, records the task with the `person` who opened it, and waits until that
+    /// is durable.
+    async fn admit(
+        &self,
+        task: &Task,
+        (permit, pins): (Permit, Pins),
+        person: Option<&str>,
+    ) -> Result<(), Refusal> {
         let failed = |why: String| {
             Refusal::one(Class::Transient, "ledger", why, "see `remit status` for the cause")
         };
         self.make_key(task.id()).await.map_err(|why| failed(why.to_string()))?;
         let json = permit.question().to_json().map_err(|why| failed(why.to_string()))?;
         let text = (Digest::of(json.as_bytes()), json);
-        let mut record = draft::question(Kind::Task, world.pins, "opened", permit.question(), text);
+        let mut record = draft::question(Kind::Task, pins, "opened", permit.question(), text);
+        record.clear.actor = person.map(str::to_owned);
         let charter = serde_json::to_string(task.charter.as_ref());
         record.body.insert("charter".to_owned(), charter.map_err(|why| failed(why.to_string()))?);
         record.subject =

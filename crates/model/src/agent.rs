@@ -130,6 +130,8 @@ pub enum AttestationMethod {
     PrivateKeyJwt,
     /// It showed a JWT-SVID of ours, which only a process that the kernel vouched for can get.
     JwtSvid,
+    /// A person said so of a client, of which nothing is known but that a code reached it.
+    Consent,
 }
 
 impl fmt::Display for AttestationMethod {
@@ -139,6 +141,7 @@ impl fmt::Display for AttestationMethod {
             Self::Operator => "operator",
             Self::PrivateKeyJwt => "private-key-jwt",
             Self::JwtSvid => "jwt-svid",
+            Self::Consent => "consent",
         })
     }
 }

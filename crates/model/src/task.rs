@@ -42,8 +42,20 @@ pub struct Charter {
     /// The user whose process opened it; nobody's, if an operator did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
+    /// The person who allowed it in a browser, and for which client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consented>,
     /// When it was opened.
     pub opened: Timestamp,
+}
+
+/// That a person allowed a client to be the agent in one task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consented {
+    /// The person.
+    pub by: String,
+    /// The client's id.
+    pub client: String,
 }
 
 /// What changes while a task runs.
@@ -428,6 +440,7 @@ mod tests {
             remit: Remit::default(),
             attestation: Attestation { method: AttestationMethod::UnixPeer, at: Timestamp(1) },
             uid: None,
+            consent: None,
             opened: Timestamp(1),
         })
     }

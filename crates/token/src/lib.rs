@@ -7,7 +7,8 @@
 //!
 //! A grant is bound to a key of its holder (DPoP, RFC 9449) or to nothing. A bound one is worth
 //! nothing without a fresh proof by that key, which [`Proofs`] checks; [`Verifier::authenticate`]
-//! joins the two. [`Assertions`] knows registered clients by what they signed (RFC 7523).
+//! joins the two. [`Assertions`] knows registered clients by what they signed (RFC 7523), and a
+//! [`Challenge`] whoever asked for a code (RFC 7636).
 //!
 //! *In scope:* the form of all these, their signatures, their times, what was seen before.
 //! *Out of scope:* who may ask for a grant, revocation before the minute is over (the task's state
@@ -23,6 +24,7 @@ mod claims;
 mod error;
 mod mint;
 mod nonce;
+mod pkce;
 mod proof;
 mod realm;
 mod seen;
@@ -38,6 +40,7 @@ pub use cache::{CACHE_BOUND, Cache};
 pub use error::TokenError;
 pub use mint::{MAX_LIFETIME, Minter, Terms};
 pub use nonce::NONCE_PERIOD;
+pub use pkce::{Challenge, ChallengeError};
 pub use proof::{PROOF, PROOF_WINDOW, Proof, ProofError, Proofs, Request, Spent};
 pub use realm::Realm;
 pub use seen::{MAX_ASSERTIONS, MAX_PROOFS};

@@ -52,6 +52,7 @@ fn charter() -> Charter {
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: Attestation { method: AttestationMethod::UnixPeer, at: NOW },
         uid: None,
+        consent: None,
         opened: NOW,
     }
 }

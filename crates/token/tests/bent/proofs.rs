@@ -96,6 +96,7 @@ impl Bench {
         let terms = Terms { lifetime, key: key.map(thumbprint), server };
         let charter = Charter {
             uid: None,
+            consent: None,
             id: "tsk_00000000000000000000000000".parse().unwrap(),
             agent: "bot".parse().unwrap(),
             template: "t".into(),
