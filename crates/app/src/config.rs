@@ -3,6 +3,8 @@
 // By path, so that the fuzz target that takes in this file finds them as well.
 #[path = "config/agents.rs"]
 mod agents;
+#[path = "config/clients.rs"]
+mod clients;
 #[path = "config/listen.rs"]
 mod listen;
 
@@ -22,6 +24,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 pub(crate) use self::agents::Agents;
+use self::clients::ClientTable;
 pub(crate) use self::listen::Listen;
 use crate::environment;
 use crate::fail::Fail;
@@ -50,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) svid: Svid,
     #[serde(default, rename = "agent")]
     pub(crate) agents: Agents,
+    #[serde(default, rename = "client")]
+    clients: Vec<ClientTable>,
     #[serde(default, rename = "approver")]
     pub(crate) approvers: Vec<Approver>,
     #[serde(default, rename = "server")]
@@ -322,6 +327,7 @@ impl Config {
         }
         self.svid.check()?;
         self.check_witnesses()?;
+        self.check_clients()?;
         for template in &self.templates {
             for name in &template.may_open {
                 if !self.agents.iter().any(|agent| agent.name == *name) {
@@ -333,6 +339,26 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    fn check_clients(&self) -> Result<(), Fail> {
+        unique("client", self.clients.iter().map(|client| client.id.as_str()))?;
+        for client in &self.clients {
+            if !self.agents.iter().any(|agent| agent.name == client.agent) {
+                return Err(Fail::new(format!(
+                    "client `{}` is `{}`, which is not an [[agent]]",
+                    client.id, client.agent
+                )));
+            }
+        }
+        self.clients().map(drop)
+    }
+
+    /// The clients that may send a person to the consent page.
+    ///
+    /// Errors: one of them is not of the form that its kind needs.
+    pub(crate) fn clients(&self) -> Result<Vec<remit_consent::Client>, Fail> {
+        self.clients.iter().map(ClientTable::client).collect()
     }
 
     fn check_witnesses(&self) -> Result<(), Fail> {

@@ -5,6 +5,7 @@
 
 mod bundle;
 mod cosign;
+mod documents;
 mod files;
 mod ring;
 mod svids;
@@ -154,18 +155,23 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let signers = svids.watch();
     let names = (files::origin(state)?, engine.minter().kid().to_owned());
     let ring = Arc::new(ring::Ring::new(&keys, (&names.0, &names.1), &svids)?);
+    let clients = documents::clients(&config)?;
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
         cosigning: Arc::clone(&cosigning),
+        clients: Arc::clone(&clients),
         svids,
     };
     watch::start(&engine, followers, config.limits.ask.0, &stop).await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
     let checker = Checker(keys.operator());
     let setup = setup((state, config_file), &config);
+    let people = Arc::new(authority(&config, checker));
+    let page =
+        page(&gateway, remit_consent::Door::new(Arc::clone(&engine), Arc::clone(&people), clients));
     let door = remit_operator::Door {
         engine: Arc::clone(&engine),
-        authority: Arc::new(authority(&config, checker)),
+        authority: people,
         endpoint: endpoint.clone(),
         setup,
         witnesses: cosigning,
@@ -178,6 +184,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let desk = remit_token_api::Desk { engine: Arc::clone(&engine), authority: signers.clone() };
     let public = remit_gateway::router(gateway)
         .merge(remit_token_api::router(desk))
+        .merge(page)
         .merge(remit_operator::public(door))
         .merge(bundle::public(Arc::clone(&engine), signers.clone()));
     served.workloads(
@@ -187,6 +194,11 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     )?;
     served.network(&config, listener, public)?;
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
+}
+
+/// The consent page, under this server's own names alone.
+fn page(gateway: &Arc<Gateway>, door: remit_consent::Door) -> axum::Router {
+    remit_gateway::by_our_names(Arc::clone(gateway), remit_consent::router(door))
 }
 
 /// The adapters.

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use remit_engine::client::ClientError;
+use remit_engine::consent::RedeemError;
 use remit_engine::open::OPENING_WINDOW;
 use remit_model::{Class, Refusal};
 use remit_token::{AssertionError, NONCE_PERIOD, ProofError};
@@ -53,18 +54,42 @@ impl Failure {
     }
 }
 
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
 impl From<ClientError> for Failure {
     fn from(why: ClientError) -> Self {
         match &why {
-            ClientError::Proof(ProofError::Full) | ClientError::Assertion(AssertionError::Full) => {
-                Self::later(why, NONCE_PERIOD)
-            }
-            ClientError::Proof(proof) => Self::new(proof.code(), why),
+            ClientError::Proof(proof) => proof.clone().into(),
+            ClientError::Assertion(AssertionError::Full) => Self::later(why, NONCE_PERIOD),
             ClientError::Assertion(_)
             | ClientError::Svid(_)
             | ClientError::NoAgent
             | ClientError::Unknown
             | ClientError::Id => Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED),
+        }
+    }
+}
+
+impl From<ProofError> for Failure {
+    fn from(why: ProofError) -> Self {
+        if why == ProofError::Full {
+            Self::later(why, NONCE_PERIOD)
+        } else {
+            Self::new(why.code(), why)
+        }
+    }
+}
+
+impl From<RedeemError> for Failure {
+    fn from(why: RedeemError) -> Self {
+        match why {
+            RedeemError::Refused(refusal) => refusal.into(),
+            RedeemError::Target => Self::new("invalid_target", why),
+            _ => Self::new("invalid_grant", why),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The token endpoint: an agent that no kernel names proves by a signature what it is, asks for a task
 //! and gets a grant.
 //!
-//! OAuth 2.1 as far as machines need it: client credentials (RFC 6749 section 4.4) with the client
+//! OAuth 2.1 as far as machines need it: what a person allowed in the browser is fetched with a code (RFC
+//! 6749 section 4.1) and gone on with by refresh tokens; and client credentials (section 4.4) with the client
 //! known by `private_key_jwt` (RFC 7523) or its JWT-SVID (`spiffe_jwt`), the grant bound to its key (RFC 9449), what is asked for in
 //! `authorization_details` of type `remit` (RFC 9396), introspection (RFC 7662) and revocation (RFC
 //! 7009) for the same clients, and the documents that let other people's clients find all this (RFC
@@ -10,7 +11,7 @@
 //! *Absences:* no rule about who may open what lives here; nothing is recorded here; no token and no
 //! assertion is logged. Requests of nobody are counted, not logged one by one (promise R13).
 
-mod details;
+pub mod details;
 mod failure;
 mod form;
 mod grants;
@@ -35,8 +36,8 @@ const INTROSPECT: &str = "/oauth/introspect";
 const REVOKE: &str = "/oauth/revoke";
 /// The public keys of grants.
 const JWKS: &str = "/oauth/jwks";
-/// Named in the metadata because clients refuse metadata without it.
-const AUTHORIZE: &str = "/oauth/authorize";
+/// Where a client sends a person; served by the crate of the consent page.
+pub const AUTHORIZE: &str = "/oauth/authorize";
 
 /// What the endpoints need.
 #[derive(Clone, Debug)]
@@ -62,7 +63,6 @@ pub fn router(desk: Desk) -> Router {
         .route(&format!("{resource}/mcp"), get(metadata::resource))
         .route(&format!("{resource}/mcp/{{server}}"), get(metadata::server))
         .route(JWKS, get(metadata::keys))
-        .route(AUTHORIZE, get(metadata::no_people))
         .route(TOKEN, post(grants::grant))
         .route(INTROSPECT, post(state::introspect))
         .route(REVOKE, post(state::revoke))

@@ -16,12 +16,13 @@ use crate::{AUTHORIZE, INTROSPECT, JWKS, REVOKE, TOKEN, grants};
 /// The algorithms of assertions and proofs.
 const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 
-/// `GET /.well-known/oauth-authorization-server` (RFC 8414). It names an authorization endpoint,
-/// although no grant type here uses one, because the clients of the MCP SDKs refuse metadata without.
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414). No endpoint registers clients: a person
+/// does, or their own document introduces them.
 pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
     let issuer = engine.minter().realm().issuer();
     let at = |path: &str| format!("{issuer}{path}");
-    let methods = json!(["private_key_jwt", "spiffe_jwt"]);
+    let methods = ["private_key_jwt", "spiffe_jwt"];
+    let with_public = [&["none"][..], &methods].concat();
     document(
         StatusCode::OK,
         &json!({
@@ -31,9 +32,13 @@ pub(crate) async fn issuer(State(engine): State<Arc<Engine>>) -> Response {
             "introspection_endpoint": at(INTROSPECT),
             "revocation_endpoint": at(REVOKE),
             "jwks_uri": at(JWKS),
-            "response_types_supported": [],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": true,
+            "client_id_metadata_document_supported": true,
             "grant_types_supported": grants::TYPES,
-            "token_endpoint_auth_methods_supported": methods,
+            "token_endpoint_auth_methods_supported": with_public,
             "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "introspection_endpoint_auth_methods_supported": methods,
             "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
@@ -86,11 +91,4 @@ fn about(engine: &Engine, server: Option<&ServerName>) -> Response {
 pub(crate) async fn keys(State(engine): State<Arc<Engine>>) -> Response {
     let keys = serde_json::from_str(&engine.minter().jwks()).unwrap_or_default();
     document(StatusCode::OK, &keys)
-}
-
-/// `GET /oauth/authorize`: nobody is asked in a browser.
-pub(crate) async fn no_people() -> Response {
-    let why = "no grant is given through a browser: open a task with `remit task open`, or let the \
-               agent show an assertion or a JWT-SVID at the token endpoint (private_key_jwt, spiffe_jwt)";
-    Failure::new("unsupported_response_type", why).into_response()
 }

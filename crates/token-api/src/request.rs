@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Request};
 use remit_engine::Engine;
 use remit_engine::client::{Client, Credential, Signed};
+use remit_token::Spent;
 
 use crate::Desk;
 use crate::failure::{Failure, tell};
@@ -39,6 +40,25 @@ impl Asked {
         Ok(Self { form: Form::read(request).await?, headers })
     }
 
+    /// The id of a client that has nothing to prove it with (RFC 6749 section 2.1: a public one), and
+    /// the key that it holds, if it shows one. What it brings besides must say enough.
+    ///
+    /// Errors: it names none, brings a secret, or its proof is not believed, which is counted.
+    pub(crate) fn public(&self, desk: &Desk, path: &str) -> Result<(&str, Option<Spent>), Failure> {
+        let keyless = ["client_secret", "client_assertion"].map(|name| self.form.get(name));
+        if self.headers.contains_key(AUTHORIZATION) || keyless.iter().any(Option::is_some) {
+            let why = "expected a public client, which sends its `client_id` and no credential";
+            return Err(Failure::new("invalid_client", why).status(http::StatusCode::UNAUTHORIZED));
+        }
+        let id = self.form.need("client_id")?;
+        let holder = holder(desk, path, &self.headers).inspect_err(|why| {
+            if why.is_about_the_client() {
+                desk.engine.counters.unauthenticated.add();
+            }
+        })?;
+        Ok((id, holder))
+    }
+
     /// Believes the client that sent it to `path` below the issuer.
     ///
     /// Errors: the client is not believed, which is counted.
@@ -49,6 +69,12 @@ impl Asked {
             }
         })
     }
+}
+
+fn holder(desk: &Desk, path: &str, headers: &HeaderMap) -> Result<Option<Spent>, Failure> {
+    let Some(proof) = proof(headers)? else { return Ok(None) };
+    let url = format!("{}{path}", desk.engine.minter().realm().issuer());
+    Ok(Some(desk.engine.prove(proof, &url)?))
 }
 
 fn client(
@@ -77,17 +103,20 @@ fn client(
             ));
         }
     };
-    let mut proofs = headers.get_all(PROOF).iter();
-    let proof = match (proofs.next(), proofs.next()) {
-        (None, _) => None,
-        (Some(proof), None) => Some(proof.to_str().unwrap_or_default()),
-        _ => {
-            return Err(Failure::new("invalid_dpop_proof", "expected one header `DPoP`, got more"));
-        }
-    };
+    let proof = proof(headers)?;
     let url = format!("{}{path}", desk.engine.minter().realm().issuer());
     let signed = Signed { client_id: form.get("client_id"), credential, proof, url: &url };
     Ok(desk.engine.client(&signed)?)
+}
+
+/// The one proof that came.
+fn proof(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let mut proofs = headers.get_all(PROOF).iter();
+    match (proofs.next(), proofs.next()) {
+        (None, _) => Ok(None),
+        (Some(proof), None) => Ok(Some(proof.to_str().unwrap_or_default())),
+        _ => Err(Failure::new("invalid_dpop_proof", "expected one header `DPoP`, got more")),
+    }
 }
 
 /// The answer, with the nonce for the next proof beside it where the client may lack it.

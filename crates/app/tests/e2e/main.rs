@@ -6,6 +6,7 @@
 //! through the command line, and through unmodified MCP clients ([`peers`]).
 
 mod approvals;
+mod consent;
 mod crash;
 mod demo;
 mod disk;

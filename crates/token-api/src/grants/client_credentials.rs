@@ -16,6 +16,10 @@ pub(super) const TYPE: &str = "client_credentials";
 
 /// Opens a task for a client and answers with a grant, or with a further grant for a task.
 pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
+    if asked.form.get("scope").is_some() {
+        let why = "scopes are not used here: say in `authorization_details` what the task is";
+        return Err(Failure::new("invalid_scope", why));
+    }
     let client = asked.client(desk, TOKEN)?;
     let (engine, form) = (desk.engine.as_ref(), &asked.form);
     let holding = Holding { key: client.key, server: resource(engine, form)? };

@@ -1,15 +1,19 @@
 //! `POST /oauth/token`: the grant types, one file each.
 
+mod authorization_code;
 mod client_credentials;
+mod refresh_token;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{Request, StatusCode};
 use remit_engine::Engine;
+use remit_engine::consent::{Redeemed, Wants};
 use remit_engine::open::Holding;
 use remit_model::{ServerName, Task};
-use serde_json::json;
+use remit_token::Spent;
+use serde_json::{Value, json};
 
 use crate::Desk;
 use crate::details;
@@ -18,7 +22,8 @@ use crate::form::Form;
 use crate::request::{Asked, answer};
 
 /// The grant types there are, for the metadata.
-pub(crate) const TYPES: [&str; 1] = [client_credentials::TYPE];
+pub(crate) const TYPES: [&str; 3] =
+    [authorization_code::TYPE, client_credentials::TYPE, refresh_token::TYPE];
 
 /// What a request is answered with, and the nonce for the client's next proof.
 type Granted = Result<(Response, Option<String>), Failure>;
@@ -31,26 +36,46 @@ pub(crate) async fn grant(State(desk): State<Desk>, request: Request<Body>) -> R
 
 async fn granted(desk: &Desk, request: Request<Body>) -> Granted {
     let asked = Asked::read(request).await?;
-    if asked.form.get("scope").is_some() {
-        let why = "scopes are not used here: say in `authorization_details` what the task is";
-        return Err(Failure::new("invalid_scope", why));
+    match asked.form.need("grant_type")? {
+        client_credentials::TYPE => client_credentials::granted(desk, &asked).await,
+        authorization_code::TYPE => authorization_code::granted(desk, &asked).await,
+        refresh_token::TYPE => refresh_token::granted(desk, &asked).await,
+        _ => {
+            let types = TYPES.map(|it| format!("`{it}`")).join(" or ");
+            let why = format!("expected the grant type {types}");
+            Err(Failure::new("unsupported_grant_type", why))
+        }
     }
-    if asked.form.need("grant_type")? == client_credentials::TYPE {
-        return client_credentials::granted(desk, &asked).await;
-    }
-    let why = format!("expected the grant type {}", TYPES.map(|it| format!("`{it}`")).join(" or "));
-    Err(Failure::new("unsupported_grant_type", why))
 }
 
 /// The answer with a grant for `task` (RFC 6749 section 5.1), and what was granted (RFC 9396).
 fn granted_for(engine: &Engine, task: &Task, token: &str, holding: &Holding) -> Response {
-    let body = json!({
+    document(StatusCode::OK, &body(engine, task, token, holding))
+}
+
+fn body(engine: &Engine, task: &Task, token: &str, holding: &Holding) -> Value {
+    json!({
         "access_token": token,
         "token_type": holding.token_type(),
         "expires_in": engine.grant_lives(task).as_secs(),
         "authorization_details": details::granted(task),
-    });
+    })
+}
+
+/// The answer to a client that a person allowed to be an agent.
+fn redeemed(engine: &Engine, redeemed: &Redeemed) -> Response {
+    let mut body = body(engine, &redeemed.task, &redeemed.token, &redeemed.holding);
+    if let (Some(refresh), Value::Object(members)) = (&redeemed.refresh, &mut body) {
+        members.insert("refresh_token".to_owned(), json!(refresh));
+    }
     document(StatusCode::OK, &body)
+}
+
+/// What a public client wants a grant for. Its scopes are passed over (RFC 6749 section 3.3): SDKs send
+/// some unasked, and what it may do is what a person said.
+fn wants(engine: &Engine, form: &Form, holder: Option<&Spent>) -> Result<Wants, Failure> {
+    let resource = form.get("resource").map(|_| resource(engine, form)).transpose()?;
+    Ok(Wants { key: holder.map(|holder| holder.key), resource })
 }
 
 /// The one server that the grant is for, or all (RFC 8707).

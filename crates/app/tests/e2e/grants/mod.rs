@@ -7,7 +7,8 @@ mod tokens;
 
 use serde_json::json;
 
-use self::holder::{Holder, hash};
+pub(crate) use self::holder::Holder;
+use self::holder::hash;
 use crate::wire::{Answer, Request, exchange, get};
 
 /// The assertion is signed with a registered key.
@@ -33,7 +34,7 @@ async fn post(
 }
 
 /// Reads a note at `endpoint`, with a grant that is bound to `holder`'s key.
-async fn call(address: &str, holder: &Holder, token: &str, endpoint: &str) -> Answer {
+pub(crate) async fn call(address: &str, holder: &Holder, token: &str, endpoint: &str) -> Answer {
     let params = json!({"name": "notes__read_note", "arguments": {"title": "a"}});
     let nonce = json!(get(address, "/mcp").await.header("dpop-nonce"));
     let proof = holder.proof(endpoint, &json!({ "ath": hash(token), "nonce": nonce }));
