@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use remit_model::{AgentName, Timestamp};
 
-pub use self::document::{Documents, Fetched, MAX_DOCUMENT, Reach};
+pub use self::document::{Document, Documents, Fetched, MAX_DOCUMENT, Reach};
 use self::document::{Shelf, split};
 use crate::text::{MAX_NAME, tame};
 use crate::{RedirectError, check_redirect, redirect};

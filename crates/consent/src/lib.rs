@@ -33,7 +33,7 @@ use remit_operator::Authority;
 use remit_token_api::AUTHORIZE;
 
 pub use crate::client::{
-    Client, ClientIdError, Clients, Documents, Fetched, Introduced, MAX_DOCUMENT, Reach,
+    Client, ClientIdError, Clients, Document, Documents, Fetched, Introduced, MAX_DOCUMENT, Reach,
 };
 pub use crate::redirect::{RedirectError, check as check_redirect};
 use crate::session::Sessions;

@@ -1,5 +1,7 @@
 //! Where a client's answers go: the addresses that may be registered, and how one of them is met.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use http::Uri;
 
 /// The longest address (R13).
@@ -46,15 +48,23 @@ fn parts(address: &str) -> Option<Parts<'_>> {
         None => authority == host,
         Some(port) => authority == format!("{host}:{port}"),
     };
-    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.[]:".contains(&b);
-    let clean = same && !host.is_empty() && host.bytes().all(letter);
     let local = LOOPBACK.contains(&host);
-    (clean && (scheme == "https" || scheme == "http" && local)).then(|| Parts {
-        scheme,
-        host: host.to_owned(),
-        port,
-        rest,
-    })
+    let good = same && is_plain(host) && (scheme == "https" || scheme == "http" && local);
+    good.then(|| Parts { scheme, host: host.to_owned(), port, rest })
+}
+
+/// Whether a browser means by `host` what a person reads: it takes `0x7f.1` for 127.0.0.1 (URL standard,
+/// host parser).
+fn is_plain(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let read = address.parse::<Ipv6Addr>().ok();
+        return !address.contains('.') && read.is_some_and(|read| read.to_string() == address);
+    }
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let good = |label: &str| !label.is_empty() && label.bytes().all(letter);
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_number = last.starts_with(|c: char| c.is_ascii_digit());
+    host.split('.').all(good) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// Whether `asked` is the registered address: the same, character by character. On this machine, over
@@ -126,6 +136,14 @@ mod tests {
             "https://app.example:x/",
             "https://app.example:99999/",
             "https://a b/",
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "https://127.1/",
+            "https://127.0.0.1./",
+            "https://app..example/",
+            "https://[0:0:0:0:0:0:0:1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[::1/",
             "https://app.example;x/",
             "https:\\\\app.example/",
             "https://app.example\\@evil.example/",

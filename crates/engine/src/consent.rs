@@ -64,8 +64,8 @@ pub struct Redemption<'a> {
     pub code: &'a str,
     /// The client's id, as it says.
     pub client: &'a str,
-    /// Where it says that the code was sent.
-    pub redirect_uri: &'a str,
+    /// Where it says that the code was sent, if it does: the verifier says more (OAuth 2.1).
+    pub redirect_uri: Option<&'a str>,
     /// The secret behind the challenge.
     pub verifier: &'a str,
     /// For what it wants the grant.
@@ -226,7 +226,7 @@ fn check(consent: &Consent, shown: &Redemption<'_>) -> Result<Holding, RedeemErr
     if consent.by.client != shown.client {
         return Err(RedeemError::Client);
     }
-    if bound.redirect_uri != shown.redirect_uri {
+    if shown.redirect_uri.is_some_and(|uri| uri != bound.redirect_uri) {
         return Err(RedeemError::Redirect);
     }
     if !bound.challenge.is_met_by(shown.verifier) {

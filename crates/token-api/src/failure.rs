@@ -48,6 +48,11 @@ impl Failure {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, later, ..failure }
     }
 
+    /// Whether a code or refresh token was not believed.
+    pub(crate) fn is_about_what_was_shown(&self) -> bool {
+        self.code == "invalid_grant"
+    }
+
     /// Whether the client was not believed.
     pub(crate) fn is_about_the_client(&self) -> bool {
         matches!(self.code, "invalid_client" | "invalid_dpop_proof")

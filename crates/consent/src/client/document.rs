@@ -51,9 +51,11 @@ pub trait Documents: fmt::Debug + Send + Sync {
 
 /// What a client says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Document {
-    pub(super) name: String,
-    pub(super) redirect_uris: Vec<String>,
+pub struct Document {
+    /// Its name, in its own words.
+    pub name: String,
+    /// Where its answers may go.
+    pub redirect_uris: Vec<String>,
 }
 
 /// Host and path of the address of a document: https, with a path, and written in one way only.
@@ -105,7 +107,7 @@ impl Shelf {
             return kept;
         }
         let fetched = self.documents.fetch(url, reach).await;
-        let read = fetched.and_then(|bytes| read(url, &bytes));
+        let read = fetched.and_then(|bytes| Document::read(url, &bytes));
         let read = read.map_err(|why| {
             format!(
                 "The document that should introduce the client {} is of no use: {why}.",
@@ -155,35 +157,43 @@ impl Inner {
     }
 }
 
-/// Reads the document that was found at `url`.
-fn read(url: &str, bytes: &[u8]) -> Result<Document, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    let value = Value::parse(text).map_err(|why| format!("it is not JSON as expected: {why}"))?;
-    let member = |name| value.member(name).and_then(Value::as_text);
-    if member("client_id") != Some(url) {
-        return Err("its `client_id` is not its own address".to_owned());
-    }
-    if value.member("client_secret").is_some() {
-        return Err("it holds a `client_secret`, which everybody can read there".to_owned());
-    }
-    if member("token_endpoint_auth_method").is_some_and(|method| method != "none") {
-        return Err("its `token_endpoint_auth_method` is not `none`, the only one accepted of \
+impl Document {
+    /// Reads the document that was found at `url`.
+    ///
+    /// Errors: it does not introduce the client of this id; in words.
+    pub fn read(url: &str, bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        let value =
+            Value::parse(text).map_err(|why| format!("it is not JSON as expected: {why}"))?;
+        let member = |name| value.member(name).and_then(Value::as_text);
+        if member("client_id") != Some(url) {
+            return Err("its `client_id` is not its own address".to_owned());
+        }
+        if value.member("client_secret").is_some() {
+            return Err("it holds a `client_secret`, which everybody can read there".to_owned());
+        }
+        if member("token_endpoint_auth_method").is_some_and(|method| method != "none") {
+            return Err(
+                "its `token_endpoint_auth_method` is not `none`, the only one accepted of \
             clients that a document introduces"
-            .to_owned());
+                    .to_owned(),
+            );
+        }
+        let Some(Value::List(uris)) = value.member("redirect_uris") else {
+            return Err("it has no list `redirect_uris`".to_owned());
+        };
+        if uris.len() > MAX_REDIRECTS {
+            return Err(format!("it has more than {MAX_REDIRECTS} `redirect_uris`"));
+        }
+        let usable =
+            uris.iter().filter_map(Value::as_text).filter(|uri| check_redirect(uri).is_ok());
+        let redirect_uris: Vec<String> = usable.map(str::to_owned).collect();
+        if redirect_uris.is_empty() {
+            return Err("none of its `redirect_uris` is https or on this machine".to_owned());
+        }
+        let name = member("client_name").unwrap_or_default().to_owned();
+        Ok(Self { name, redirect_uris })
     }
-    let Some(Value::List(uris)) = value.member("redirect_uris") else {
-        return Err("it has no list `redirect_uris`".to_owned());
-    };
-    if uris.len() > MAX_REDIRECTS {
-        return Err(format!("it has more than {MAX_REDIRECTS} `redirect_uris`"));
-    }
-    let usable = uris.iter().filter_map(Value::as_text).filter(|uri| check_redirect(uri).is_ok());
-    let redirect_uris: Vec<String> = usable.map(str::to_owned).collect();
-    if redirect_uris.is_empty() {
-        return Err("none of its `redirect_uris` is https or on this machine".to_owned());
-    }
-    let name = member("client_name").unwrap_or_default().to_owned();
-    Ok(Document { name, redirect_uris })
 }
 
 #[cfg(test)]
@@ -200,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_document_introduces_the_client_at_its_own_address() {
-        let read = |text: &str| read(URL, text.as_bytes());
+        let read = |text: &str| Document::read(URL, text.as_bytes());
         let good = read(&document(r#","client_name":"App","logo_uri":"https://x/y""#)).unwrap();
         assert_eq!(good.name, "App");
         assert_eq!(

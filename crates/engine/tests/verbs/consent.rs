@@ -38,7 +38,7 @@ fn shown<'a>(code: &'a str, wants: &'a Wants) -> Redemption<'a> {
     Redemption {
         code,
         client: "desk",
-        redirect_uri: "https://desk.example/cb",
+        redirect_uri: Some("https://desk.example/cb"),
         verifier: VERIFIER,
         wants,
     }

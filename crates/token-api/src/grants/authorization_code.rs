@@ -17,7 +17,7 @@ pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
     let shown = Redemption {
         code: form.need("code")?,
         client,
-        redirect_uri: form.need("redirect_uri")?,
+        redirect_uri: form.get("redirect_uri"),
         verifier: form.need("code_verifier")?,
         wants: &wants,
     };

@@ -30,7 +30,11 @@ type Granted = Result<(Response, Option<String>), Failure>;
 
 /// Answers a request for a token by its grant type.
 pub(crate) async fn grant(State(desk): State<Desk>, request: Request<Body>) -> Response {
-    let answered = granted(&desk, request).await;
+    let answered = granted(&desk, request).await.inspect_err(|why| {
+        if why.is_about_what_was_shown() {
+            desk.engine.counters.unauthenticated.add();
+        }
+    });
     answer(&desk.engine, answered)
 }
 
