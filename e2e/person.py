@@ -22,6 +22,7 @@ def arguments():
     parser.add_argument("--template")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--without", action="append", default=[], metavar="SERVER/TOOL")
+    parser.add_argument("--follow", action="store_true", help="go where the browser is sent in the end, too")
     return parser.parse_args()
 
 
@@ -97,6 +98,8 @@ def main():
     if not browser.elsewhere:
         sys.exit(f"sent nowhere: {browser.answer.status_code} {browser.words()}")
     print(json.dumps({"location": browser.elsewhere, "read": read}), flush=True)
+    if given.follow:
+        httpx.get(browser.elsewhere, timeout=30)
 
 
 if __name__ == "__main__":
