@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Plays the person whom a client sends to the consent page: fills in its forms over HTTP as a browser would.
 
-Prints one JSON line with where the browser was sent in the end and what the page for reading said.
+Prints one JSON line with where the browser was sent in the end, what the page for reading said, and the name of
+the cookie that the browser held.
 """
 
 import argparse
@@ -80,7 +81,7 @@ def main():
     given = arguments()
     passphrase = given.passphrase_file.read_text()
     browser = Browser(given.url)
-    read = ""
+    read = cookie = ""
     if not browser.elsewhere:
         browser.press("", lambda sent: [(name, passphrase if name == "passphrase" else value) for name, value in sent])
         if given.template:
@@ -94,10 +95,11 @@ def main():
 
             browser.press("review", fill)
             read = browser.words()
+        cookie = next(iter(browser.http.cookies), "")
         browser.press(given.decide)
     if not browser.elsewhere:
         sys.exit(f"sent nowhere: {browser.answer.status_code} {browser.words()}")
-    print(json.dumps({"location": browser.elsewhere, "read": read}), flush=True)
+    print(json.dumps({"location": browser.elsewhere, "read": read, "cookie": cookie}), flush=True)
     if given.follow:
         httpx.get(browser.elsewhere, timeout=30)
 

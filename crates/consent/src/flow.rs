@@ -16,7 +16,7 @@ use remit_operator::SignInError;
 
 use crate::ask::{Ask, Bad};
 use crate::choice::{Choice, Problems};
-use crate::form::Form;
+use crate::form::{Form, MAX_FORM, MAX_SIGN_IN};
 use crate::page::{self, Edit, Review};
 use crate::session::{Draft, Pending, Turn, end_cookie, set_cookie};
 use crate::{Door, offer, origin};
@@ -47,7 +47,7 @@ pub(crate) async fn sign_in(State(door): State<Door>, request: Request<Body>) ->
         Ok(ask) => ask,
         Err(bad) => return refused(bad),
     };
-    let form = match Form::body(request).await {
+    let form = match Form::body(request, MAX_SIGN_IN).await {
         Ok(form) => form,
         Err(why) => return page::stop(StatusCode::BAD_REQUEST, why),
     };
@@ -79,7 +79,11 @@ pub(crate) async fn decide(State(door): State<Door>, request: Request<Body>) -> 
         return page::stop(StatusCode::FORBIDDEN, NOT_OURS);
     }
     let headers = request.headers().clone();
-    let form = match Form::body(request).await {
+    // Nobody else's form is read at all.
+    if !door.sessions.knows((&headers, door.is_secure()), door.engine.now()) {
+        return page::stop(StatusCode::FORBIDDEN, STALE);
+    }
+    let form = match Form::body(request, MAX_FORM).await {
         Ok(form) => form,
         Err(why) => return page::stop(StatusCode::BAD_REQUEST, why),
     };

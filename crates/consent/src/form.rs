@@ -6,8 +6,11 @@ use axum::body::{Body, to_bytes};
 use http::Request;
 use http::header::CONTENT_TYPE;
 
-/// The most bytes of a form (R13): a check box for each of the tools there can be.
-const MAX_FORM: usize = 512 * 1024;
+/// The most bytes of a form of somebody who is signed in (R13): a check box for each of the tools there
+/// can be.
+pub(crate) const MAX_FORM: usize = 512 * 1024;
+/// The most bytes of anybody's (R13): a passphrase.
+pub(crate) const MAX_SIGN_IN: usize = 4 * 1024;
 /// How long a browser may take to send them (R13).
 const READ: Duration = Duration::from_secs(30);
 
@@ -21,16 +24,16 @@ impl Form {
         Self::parse(query.unwrap_or_default().as_bytes())
     }
 
-    /// Reads a form that was sent.
+    /// Reads a form of at most `most` bytes that was sent.
     ///
     /// Errors: it is none, too large or too slow.
-    pub(crate) async fn body(request: Request<Body>) -> Result<Self, &'static str> {
+    pub(crate) async fn body(request: Request<Body>, most: usize) -> Result<Self, &'static str> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
         if !kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err("expected a form, as the page sends it");
         }
-        let body = tokio::time::timeout(READ, to_bytes(request.into_body(), MAX_FORM)).await;
+        let body = tokio::time::timeout(READ, to_bytes(request.into_body(), most)).await;
         let body = body.map_err(|_| "the form took too long to arrive: send it again")?;
         Ok(Self::parse(&body.map_err(|_| "the form is too large")?))
     }

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use data_encoding::BASE64URL_NOPAD;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use remit_engine::consent::secret;
 use remit_engine::open::Proposal;
 use remit_model::{Digest, Entropy, Timestamp};
 
@@ -71,7 +71,7 @@ pub(crate) struct Turn {
 impl Turn {
     /// That of somebody who just signed in, and what the browser is to hold.
     pub(crate) fn begin(now: Timestamp, entropy: &dyn Entropy) -> (Self, String) {
-        let cookie = draw(entropy);
+        let cookie = secret(entropy);
         (Self { session: of(&cookie), ends: now.after(SESSION) }, cookie)
     }
 }
@@ -79,7 +79,7 @@ impl Turn {
 impl Sessions {
     /// Puts something before a person: the ticket for it.
     pub(crate) fn put(&self, turn: &Turn, pending: Pending, entropy: &dyn Entropy) -> String {
-        let ticket = draw(entropy);
+        let ticket = secret(entropy);
         let mut sessions = self.lock();
         while sessions.len() >= MAX_SESSIONS {
             let first = sessions.iter().min_by_key(|(_, session)| session.ends).map(|(of, _)| *of);
@@ -89,6 +89,13 @@ impl Sessions {
         let session = Session { ends: turn.ends, ticket: of(&ticket), pending };
         sessions.insert(turn.session, session);
         ticket
+    }
+
+    /// Whether something lies before whoever sent a request with these headers.
+    pub(crate) fn knows(&self, (headers, secure): (&HeaderMap, bool), now: Timestamp) -> bool {
+        let session = cookie(headers, name(secure)).map(of);
+        session
+            .is_some_and(|session| self.lock().get(&session).is_some_and(|found| now < found.ends))
     }
 
     /// Takes what lies before whoever sent a request with these headers, which is gone then; `None` if
@@ -139,12 +146,6 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut named = pairs.filter(|(other, _)| *other == name).map(|(_, value)| value);
     let value = named.next();
     value.filter(|_| named.next().is_none())
-}
-
-fn draw(entropy: &dyn Entropy) -> String {
-    let mut bytes = [0; 32];
-    entropy.fill(&mut bytes);
-    BASE64URL_NOPAD.encode(&bytes)
 }
 
 fn of(token: &str) -> Digest {

@@ -58,18 +58,18 @@ pub struct Bound {
 }
 
 /// What a client comes with for what it was allowed.
-#[derive(Clone, Copy, Debug)]
-pub struct Redemption<'a> {
+#[derive(Clone, Debug)]
+pub struct Redemption {
     /// The code.
-    pub code: &'a str,
+    pub code: String,
     /// The client's id, as it says.
-    pub client: &'a str,
+    pub client: String,
     /// Where it says that the code was sent, if it does: the verifier says more (OAuth 2.1).
-    pub redirect_uri: Option<&'a str>,
+    pub redirect_uri: Option<String>,
     /// The secret behind the challenge.
-    pub verifier: &'a str,
+    pub verifier: String,
     /// For what it wants the grant.
-    pub wants: &'a Wants,
+    pub wants: Wants,
 }
 
 /// For what a client wants a grant.
@@ -149,11 +149,12 @@ impl Engine {
     }
 
     /// Opens the task that a person allowed, and gives its client a grant for it. A code is used up by
-    /// being shown, also by somebody for whom it is not: it has leaked then.
+    /// being shown, also by somebody for whom it is not: it has leaked then. To be run to its end: of
+    /// one that is dropped, the task may be open without anybody who holds a grant for it.
     ///
     /// Errors: it cannot be had for that code; of one that was used, the task is closed.
-    pub async fn redeem(&self, shown: &Redemption<'_>) -> Result<Redeemed, RedeemError> {
-        let consent = match self.codes.take(shown.code, self.now()) {
+    pub async fn redeem(&self, shown: &Redemption) -> Result<Redeemed, RedeemError> {
+        let consent = match self.codes.take(&shown.code, self.now()) {
             Ok(consent) => consent,
             Err(None) => return Err(RedeemError::Unknown),
             Err(Some(task)) => return Err(self.replayed(task.as_ref()).await),
@@ -166,7 +167,7 @@ impl Engine {
         let opened = self.open_with_grant(&opener, proposal, holding.server.clone()).await?;
         let (task, token) = opened;
         // It may have been shown again while the task was being recorded.
-        if self.codes.spent(shown.code, task.id()) {
+        if self.codes.spent(&shown.code, task.id()) {
             return Err(self.replayed(Some(task.id())).await);
         }
         let renewal = Renewal { task: task.id().clone(), client, holding: holding.clone() };
@@ -184,7 +185,12 @@ impl Engine {
         client: &str,
         wants: &Wants,
     ) -> Result<Redeemed, RedeemError> {
+        let open = |task: &TaskId| {
+            let task = self.cell(task).map(|cell| cell.lock().clone());
+            task.filter(Task::is_open).ok_or(RedeemError::Unknown)
+        };
         let fits = |renewal: &Renewal| {
+            open(&renewal.task)?;
             if renewal.client != client {
                 return Err(RedeemError::Client);
             }
@@ -200,8 +206,7 @@ impl Engine {
             Err(TurnError::Replayed(task)) => return Err(self.replayed(Some(&task)).await),
             Err(TurnError::Misfit(why)) => return Err(why),
         };
-        let task = self.cell(&renewal.task).map(|cell| cell.lock().clone());
-        let task = task.filter(Task::is_open).ok_or(RedeemError::Unknown)?;
+        let task = open(&renewal.task)?;
         let holding = Holding { server, ..renewal.holding };
         let token = self.grant(&task, &holding)?;
         Ok(Redeemed { task, token, holding, refresh: Some(refresh) })
@@ -221,21 +226,21 @@ impl Engine {
 }
 
 /// What the grant is to be bound to, if the code is for whoever shows it.
-fn check(consent: &Consent, shown: &Redemption<'_>) -> Result<Holding, RedeemError> {
+fn check(consent: &Consent, shown: &Redemption) -> Result<Holding, RedeemError> {
     let bound = &consent.bound;
     if consent.by.client != shown.client {
         return Err(RedeemError::Client);
     }
-    if shown.redirect_uri.is_some_and(|uri| uri != bound.redirect_uri) {
+    if shown.redirect_uri.as_ref().is_some_and(|uri| *uri != bound.redirect_uri) {
         return Err(RedeemError::Redirect);
     }
-    if !bound.challenge.is_met_by(shown.verifier) {
+    if !bound.challenge.is_met_by(&shown.verifier) {
         return Err(RedeemError::Verifier);
     }
     if bound.key.is_some_and(|key| shown.wants.key != Some(key)) {
         return Err(RedeemError::Key);
     }
-    let server = within(bound.server.as_ref(), shown.wants)?;
+    let server = within(bound.server.as_ref(), &shown.wants)?;
     Ok(Holding { key: shown.wants.key, server })
 }
 
@@ -253,7 +258,7 @@ fn within(
 }
 
 /// 256 bits that nobody guesses, as text.
-fn secret(entropy: &dyn Entropy) -> String {
+pub fn secret(entropy: &dyn Entropy) -> String {
     let mut bytes = [0; 32];
     entropy.fill(&mut bytes);
     BASE64URL_NOPAD.encode(&bytes)

@@ -34,23 +34,22 @@ fn work() -> Proposal {
     Proposal { template: "work".into(), purpose: Some("look".into()), ..Proposal::default() }
 }
 
-fn shown<'a>(code: &'a str, wants: &'a Wants) -> Redemption<'a> {
+fn shown(code: &str) -> Redemption {
     Redemption {
-        code,
-        client: "desk",
-        redirect_uri: Some("https://desk.example/cb"),
-        verifier: VERIFIER,
-        wants,
+        code: code.to_owned(),
+        client: "desk".to_owned(),
+        redirect_uri: Some("https://desk.example/cb".to_owned()),
+        verifier: VERIFIER.to_owned(),
+        wants: Wants::default(),
     }
 }
 
 #[tokio::test]
 async fn a_code_runs_out_and_until_then_opens_what_was_shown() {
     let bench = Bench::new().await;
-    let wants = Wants::default();
     let late = bench.engine.consent(consent(work()));
     bench.clock.advance(CODE_LIFETIME);
-    let refused = bench.engine.redeem(&shown(&late, &wants)).await.unwrap_err();
+    let refused = bench.engine.redeem(&shown(&late)).await.unwrap_err();
     assert!(matches!(refused, RedeemError::Unknown), "{refused}");
 
     let opener = Opener::Person(agent_name("bot"), by());
@@ -60,7 +59,7 @@ async fn a_code_runs_out_and_until_then_opens_what_was_shown() {
     let within = Remit { budget, ..preview.charter.remit.clone() };
     let code = bench.engine.consent(consent(Proposal { within: Some(within.clone()), ..work() }));
     assert_eq!(bench.ledger.entries().len(), before, "a consent leaves no record by itself");
-    let redeemed = bench.engine.redeem(&shown(&code, &wants)).await.unwrap();
+    let redeemed = bench.engine.redeem(&shown(&code)).await.unwrap();
     let charter = &redeemed.task.charter;
     assert!(charter.remit.within(&within), "{:?}", charter.remit);
     assert_eq!(charter.remit.budget.calls, Limit::at_most(3));
@@ -76,10 +75,7 @@ async fn whoever_comes_second_closes_the_task_even_while_it_is_being_opened() {
     let code = bench.engine.consent(consent(work()));
     let redeem = |code: String| {
         let engine = Arc::clone(&bench.engine);
-        async move {
-            let wants = Wants::default();
-            engine.redeem(&shown(&code, &wants)).await
-        }
+        async move { engine.redeem(&shown(&code)).await }
     };
     let (first, second) = tokio::join!(redeem(code.clone()), redeem(code));
     assert!(matches!(second, Err(RedeemError::Replayed)), "{second:?}");
@@ -95,7 +91,7 @@ async fn refresh_tokens_end_with_the_process_and_the_task_does_not() {
     let mut bench = Bench::new().await;
     let wants = Wants::default();
     let code = bench.engine.consent(consent(work()));
-    let redeemed = bench.engine.redeem(&shown(&code, &wants)).await.unwrap();
+    let redeemed = bench.engine.redeem(&shown(&code)).await.unwrap();
     let refresh = redeemed.refresh.unwrap();
     let other = Wants { resource: Some(Some("files".parse().unwrap())), ..Wants::default() };
     let narrower = bench.engine.renew(&refresh, "desk", &other).await.unwrap();

@@ -131,6 +131,9 @@ async fn nothing_is_allowed_without_the_person_or_from_another_page() {
         let refused = person.send_with(&path, &passphrase, &origin).await;
         assert_eq!(refused.status, 403, "{origin}: {}", refused.body);
     }
+    let large = "x".repeat(5000);
+    let refused = stranger.send(&path, &[("passphrase", &large)]).await;
+    assert_eq!(refused.status, 400, "more than a passphrase is not read: {}", refused.body);
     let guessed = person.send("/oauth/consent", &[("ticket", "guessed"), ("do", "allow")]).await;
     assert_eq!(guessed.status, 403);
     // None of that was the person's, whose form is still good: once.

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::stand;
-use crate::peers::{Client, Guided, peer, python};
+use crate::peers::{Client, Guided, certificate, peer, python};
 use crate::stand::Plan;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,4 +47,21 @@ async fn a_person_who_says_no_is_heard_by_the_client() {
     let run = person.arg(stand.passphrase_file()).arg(ask).output().await.unwrap();
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(said.contains("error=access_denied"), "{said}{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_page_holds_its_browser_by_a_cookie_of_this_host_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trusted, key) = (folder.path().join("tls.pem"), folder.path().join("tls.key"));
+    certificate(&trusted, &key).await;
+    let (stand, _) = stand(Plan::new().tls(&trusted, &key)).await;
+    let ask = format!("https://{}{}", stand.address(), super::browser::ask(&[]));
+    let mut person = tokio::process::Command::new(python());
+    person.env("SSL_CERT_FILE", &trusted).env_remove("SSL_CERT_DIR");
+    person.arg(peer("person.py")).arg("--passphrase-file").arg(stand.passphrase_file()).arg(ask);
+    let run = person.output().await.unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(said.contains("code="), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    assert!(said.contains("iss=https%3A%2F%2F"), "{said}");
+    assert!(said.contains("\"cookie\": \"__Host-remit_consent\""), "{said}");
 }
