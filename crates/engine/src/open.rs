@@ -363,9 +363,18 @@ impl Engine {
             Some(Subject { task: task.id().clone(), sequence: 0, epoch: task.account().epoch });
         let _opening = self.being_opened.read().await;
         let accepted = self.ports.ledger.append(record).map_err(|why| failed(why.to_string()))?;
-        accepted.durable().await.map_err(|why| failed(why.to_string()))?;
+        // Nothing is awaited in between: of a caller who goes away here, the task is on record and
+        // must be known, so that it ends. Nobody has a grant for it before it is durable.
         self.insert(task.clone());
-        Ok(())
+        accepted.durable().await.map(drop).map_err(|why| {
+            self.forget(task.id());
+            failed(why.to_string())
+        })
+    }
+
+    /// Takes back what was not opened after all.
+    fn forget(&self, task: &TaskId) {
+        self.tasks.write().unwrap_or_else(PoisonError::into_inner).remove(task);
     }
 }
 
