@@ -1,7 +1,5 @@
 //! What a person allowed is had once, in time, and by its client alone.
 
-use std::sync::Arc;
-
 use remit_engine::consent::{Bound, CODE_LIFETIME, Consent, RedeemError, Redemption, Wants};
 use remit_engine::open::{Opener, Proposal};
 use remit_model::agent::AttestationMethod;
@@ -73,12 +71,19 @@ async fn a_code_runs_out_and_until_then_opens_what_was_shown() {
 async fn whoever_comes_second_closes_the_task_even_while_it_is_being_opened() {
     let bench = Bench::new().await;
     let code = bench.engine.consent(consent(work()));
-    let redeem = |code: String| {
-        let engine = Arc::clone(&bench.engine);
-        async move { engine.redeem(&shown(&code)).await }
-    };
-    let (first, second) = tokio::join!(redeem(code.clone()), redeem(code));
+    let shown = shown(&code);
+    bench.ledger.hold();
+    let mut first = Box::pin(bench.engine.redeem(&shown));
+    while bench.ledger.waiting() == 0 {
+        tokio::select! {
+            early = &mut first => panic!("it was not held: {early:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let second = bench.engine.redeem(&shown).await;
     assert!(matches!(second, Err(RedeemError::Replayed)), "{second:?}");
+    bench.ledger.release();
+    let first = first.await;
     assert!(matches!(first, Err(RedeemError::Replayed)), "{first:?}");
     let cells = bench.engine.cells();
     assert_eq!(cells.len(), 1);
