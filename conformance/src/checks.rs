@@ -62,7 +62,8 @@ fn scenario(folder: &str) -> Option<&str> {
     const TIME: usize = "-2026-01-31T10-20-30-400Z".len();
     let end = folder.len().checked_sub(TIME)?;
     let (name, time) = (folder.get(..end)?, folder.get(end..)?);
-    let name = name.strip_prefix("server-").unwrap_or(name);
+    let name =
+        name.strip_prefix("authorization-server-").or(name.strip_prefix("server-")).unwrap_or(name);
     (time.starts_with('-') && time.ends_with('Z') && !name.is_empty()).then_some(name)
 }
 

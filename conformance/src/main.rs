@@ -6,6 +6,7 @@
 //! a page of the documentation ([`page`]), which is wrong as soon as it differs.
 
 mod agent;
+mod authorization;
 mod checks;
 mod compare;
 mod fixture;

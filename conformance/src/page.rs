@@ -1,5 +1,6 @@
 //! The page of results: `docs/conformance.md`. It holds nothing that differs from run to run.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::checks::{Checks, Verdict};
@@ -9,8 +10,13 @@ use crate::suite::{Leg, Revision};
 /// What stands above the results.
 const OPENING: &str = include_str!("../page.md");
 
-/// The page about `pairs`, whose differences `exceptions` argue for.
-pub(crate) fn render(pairs: &[Pair], exceptions: &Exceptions) -> String {
+/// The page about `pairs`, whose differences `exceptions` argue for, and about what only Remit is asked
+/// (`own`).
+pub(crate) fn render(
+    pairs: &[Pair],
+    exceptions: &Exceptions,
+    own: &BTreeMap<String, Checks>,
+) -> String {
     let mut page = OPENING.to_owned();
     summary(&mut page, pairs);
     page.push_str("\n## Every difference, argued\n");
@@ -29,7 +35,17 @@ pub(crate) fn render(pairs: &[Pair], exceptions: &Exceptions) -> String {
             scenarios(&mut page, leg, revision, pairs);
         }
     }
+    authorization(&mut page, own);
     page
+}
+
+fn authorization(page: &mut String, own: &BTreeMap<String, Checks>) {
+    line(page, "\n## Authorization server scenarios\n");
+    line(page, "| Scenario | Checks passed |");
+    line(page, "|---|---|");
+    for (scenario, checks) in own {
+        line(page, &format!("| {scenario} | {} |", share(checks)));
+    }
 }
 
 fn summary(page: &mut String, pairs: &[Pair]) {
@@ -137,12 +153,14 @@ mod tests {
              [[exception.places]]\nleg = 'server'\nrevision = '2026-07-28'\n\
              scenario = 'caching'\nchecks = ['a']",
         );
-        let page = render(&[pair], &exceptions.unwrap());
+        let own = BTreeMap::from([("metadata".to_owned(), checks(Verdict::Success))]);
+        let page = render(&[pair], &exceptions.unwrap(), &own);
         assert!(page.contains("| server, 2026-07-28 | 1 | 1 | 0 | 1 |"), "{page}");
         let argued = "### Lists are private\n\nThey are.\n\n\
             | Set | Scenario | Check | Directly | Through Remit |\n|---|---|---|---|---|\n\
             | server, 2026-07-28 | caching | `a` | passed | failed |";
         assert!(page.contains(argued), "{page}");
         assert!(page.contains("| caching | 1 of 1 | 0 of 1 |"), "{page}");
+        assert!(page.ends_with("| metadata | 1 of 1 |\n"), "{page}");
     }
 }

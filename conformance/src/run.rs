@@ -7,7 +7,7 @@ use crate::checks::Checks;
 use crate::compare::{Exceptions, Pair};
 use crate::stand::{self, Stand};
 use crate::suite::{Leg, Revision, Suite};
-use crate::{Failure, fixture, page, say};
+use crate::{Failure, authorization, fixture, page, say};
 
 /// Where the page is.
 const PAGE: &str = "docs/conformance.md";
@@ -28,7 +28,8 @@ pub(crate) async fn run(root: &Path, check: bool) -> Result<(), Failure> {
     if !complaints.is_empty() {
         return Err(format!("{} complaints:\n{}", complaints.len(), complaints.join("\n")));
     }
-    let fresh = page::render(&pairs, &exceptions);
+    let own = authorization::run(&suite, root).await?;
+    let fresh = page::render(&pairs, &exceptions, &own);
     let path = root.join(PAGE);
     if !check {
         return std::fs::write(&path, fresh).map_err(|e| format!("cannot write {PAGE}: {e}"));

@@ -17,12 +17,17 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What an operator would type.
 const PASSPHRASE: &str = "correct horse battery staple";
+/// The file that holds it.
+const SECRET: &str = "passphrase";
 
 /// Everything within the remit passes: this is about the protocol, not about policies.
 const ALLOW_ALL: &str = "@id(\"allow-all\")\npermit (principal, action, resource);\n";
 
 /// The server's name; on its own endpoint it is part of no tool's name.
 pub(crate) const SERVER: &str = "peer";
+
+/// The id of the client that sends people to the consent page.
+pub(crate) const CLIENT: &str = "suite";
 
 /// The one template.
 pub(crate) const TEMPLATE: &str = "conformance";
@@ -57,7 +62,7 @@ impl Stand {
     pub(crate) async fn up(url: &str) -> Result<Self, Failure> {
         let remit = remit()?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let passphrase = folder.path().join("passphrase");
+        let passphrase = folder.path().join(SECRET);
         write(&passphrase, PASSPHRASE)?;
         let state = state_of(&folder);
         let mut init = Command::new(&remit);
@@ -71,6 +76,16 @@ impl Stand {
         write(&state.join("remit.toml"), &configuration(url))?;
         let (serving, address) = serve(&remit, &state).await?;
         Ok(Self { folder, remit, _serving: serving, address })
+    }
+
+    /// Who gives out grants.
+    pub(crate) fn issuer(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The file of what an operator would type.
+    pub(crate) fn passphrase(&self) -> PathBuf {
+        self.folder.path().join(SECRET)
     }
 
     /// The endpoint of the one server, where its names stand as they are.
@@ -108,6 +123,8 @@ fn configuration(url: &str) -> String {
     format!(
         "policies = \"policies\"\n\n[listen]\naddress = \"127.0.0.1:0\"\n\n\
          [[agent]]\nname = \"worker\"\nowner = \"operators\"\n\n\
+         [[client]]\nid = \"{CLIENT}\"\nagent = \"worker\"\n\
+         redirect_uris = [\"http://127.0.0.1/callback\"]\n\n\
          [[approver]]\ngroup = \"operators\"\n\n\
          [[server]]\nname = \"{SERVER}\"\nurl = \"{url}\"\nowner = \"operators\"\n\
          [server.tool.\"*\"]\neffect = \"read\"\nreach = \"local\"\nsensitivity = \"public\"\n\

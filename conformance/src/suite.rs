@@ -7,10 +7,11 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::process::Command;
+use tokio::process::{ChildStdout, Command};
 
 use crate::Failure;
 use crate::checks::{self, Checks, Verdict};
+use crate::stand::CLIENT;
 
 /// How long all server scenarios of a revision may take; they need a fifth of it.
 const SERVER_PATIENCE: Duration = Duration::from_mins(3);
@@ -151,9 +152,43 @@ impl Suite {
         Ok(checks)
     }
 
+    /// Runs the authorization server scenarios against `issuer`, as a client that wants a grant for
+    /// `resource`; `person` reads what the suite prints, and answers at the page that it names.
+    ///
+    /// Errors: as [`Suite::server`], and the person did not get through.
+    pub(crate) async fn authorization(
+        &self,
+        issuer: &str,
+        resource: &str,
+        person: impl AsyncFnOnce(ChildStdout) -> Result<(), Failure>,
+    ) -> Result<BTreeMap<String, Checks>, Failure> {
+        let results = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let port = free.map_err(|error| error.to_string())?.port().to_string();
+        let mut command = self.with(Command::new(self.file("node_modules/.bin/node")));
+        command.args(["authorization", "--url", issuer, "--client-id", CLIENT]);
+        command.args(["--resource", resource, "--port", &port]);
+        command.arg("--output-dir").arg(results.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child =
+            command.spawn().map_err(|error| format!("the suite cannot be started: {error}"))?;
+        let output = child.stdout.take().ok_or("the suite has no output")?;
+        person(output).await?;
+        let ended = tokio::time::timeout(CLIENT_PATIENCE, child.wait()).await;
+        ended
+            .map_err(|_| "the suite did not end after the person had answered".to_owned())?
+            .map_err(|error| error.to_string())?;
+        checks::read(results.path())
+    }
+
+    /// The suite with a grant in every request.
     fn command(&self) -> Command {
-        let mut command = Command::new(self.file("node_modules/.bin/node"));
-        command.arg("--import").arg(self.file("grant.mjs"));
+        let mut node = Command::new(self.file("node_modules/.bin/node"));
+        node.arg("--import").arg(self.file("grant.mjs"));
+        self.with(node)
+    }
+
+    fn with(&self, mut command: Command) -> Command {
         command.arg(self.file("node_modules/@modelcontextprotocol/conformance/dist/index.js"));
         command.stdin(Stdio::null()).kill_on_drop(true);
         command

@@ -11,13 +11,16 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import httpx2
 import mcp_types as types
 from mcp import Client, StdioServerParameters
+from mcp.client.auth import OAuthClientProvider
 from mcp.client.auth.extensions.client_credentials import PrivateKeyJWTOAuthProvider, SignedJWTParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
 from mcp.shared.exceptions import MCPError
 
 warnings.filterwarnings("ignore")
@@ -53,8 +56,47 @@ class Forgetful:
         self.client = client_info
 
 
+async def play_person(options, url):
+    """Whoever has no key sends a person to a page; ours is a program that reads it."""
+    program = [sys.executable, str(Path(__file__).parent.parent / "person.py"), url]
+    words = ["--passphrase-file", str(options.passphrase_file), "--set", "purpose=read the notes of today"]
+    run = await anyio.run_process(program + words)
+    answer = parse_qs(urlsplit(json.loads(run.stdout)["location"]).query)
+    return AuthorizationCodeResult(**{name: answer[name][0] for name in ("code", "state", "iss")})
+
+
+def guided(options):
+    document = options.client if options.client.startswith("https://") else None
+    about = {
+        "client_name": "python-sdk",
+        "redirect_uris": ["http://127.0.0.1:5050/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "none",
+    }
+    storage, sent_to = Forgetful(), []
+    if not document:
+        storage.client = OAuthClientInformationFull(client_id=options.client, **about)
+
+    async def redirect(url):
+        sent_to.append(url)
+
+    async def callback():
+        return await play_person(options, sent_to[-1])
+
+    return OAuthClientProvider(
+        server_url=options.url,
+        client_metadata=OAuthClientMetadata(**about),
+        storage=storage,
+        redirect_handler=redirect,
+        callback_handler=callback,
+        client_metadata_url=document,
+    )
+
+
 def registered(options):
     """Whoever has a key finds the token endpoint by the answer to its first request."""
+    if options.passphrase_file:
+        return guided(options)
     if not options.key:
         return None
     signed = SignedJWTParameters(
@@ -229,6 +271,7 @@ def parse(argv):
     parser.add_argument("--client", help="the name it is registered under at the token endpoint")
     parser.add_argument("--key", type=Path, help="the file of its private key (PEM)")
     parser.add_argument("--issuer")
+    parser.add_argument("--passphrase-file", type=Path, help="what the person knows whom it sends to a page")
     parser.add_argument("--timeout", type=float, default=30)
     parser.add_argument("--elicit", choices=["accept", "decline", "cancel"], default="decline")
     parser.add_argument("--scenario", type=Path, help="a file with a JSON array of steps")

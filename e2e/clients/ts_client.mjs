@@ -1,5 +1,6 @@
 // Drives one MCP session with the TypeScript client of the second line (@modelcontextprotocol/client).
 // Usage and steps: see ../README.md.
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 import {
@@ -10,6 +11,7 @@ import {
   PrivateKeyJwtProvider,
   ProtocolError,
   StreamableHTTPClientTransport,
+  UnauthorizedError,
 } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
@@ -21,6 +23,7 @@ const given = options({
   key: { type: 'string' },
   issuer: { type: 'string' },
   assertion: { type: 'string' },
+  'passphrase-file': { type: 'string' },
   dpop: { type: 'boolean', default: false },
 });
 const stateless = given.era === 'stateless';
@@ -83,14 +86,60 @@ function vouched() {
   return provider;
 }
 
-const authProvider = given.assertion ? vouched() : given.key ? registered() : undefined;
+// Whoever has none sends a person to a page; ours is a program that reads it.
+class Guided {
+  redirectUrl = 'http://127.0.0.1:5050/callback';
+  clientMetadata = {
+    client_name: 'ts-client',
+    redirect_uris: [this.redirectUrl],
+    grant_types: ['authorization_code', 'refresh_token'],
+    token_endpoint_auth_method: 'none',
+  };
+  clientMetadataUrl = given.client.startsWith('https://') ? given.client : undefined;
+  #saved = {};
+  #dpop = given.dpop ? DpopSession.create() : undefined;
+  dpop = () => this.#dpop;
+  state = () => 'a state of the client';
+  clientInformation = () => this.#saved.client ?? (this.clientMetadataUrl ? undefined : { client_id: given.client });
+  saveClientInformation = (client) => void (this.#saved.client = client);
+  tokens = () => this.#saved.tokens;
+  saveTokens = (tokens) => void (this.#saved.tokens = tokens);
+  saveCodeVerifier = (verifier) => void (this.#saved.verifier = verifier);
+  codeVerifier = () => this.#saved.verifier;
+  redirectToAuthorization(url) {
+    const args = [
+      new URL('../person.py', import.meta.url).pathname,
+      ...['--passphrase-file', given['passphrase-file'], '--set', 'purpose=read the notes of today'],
+      String(url),
+    ];
+    const python = new URL('../.venv/bin/python', import.meta.url).pathname;
+    const { location } = JSON.parse(execFileSync(python, args));
+    this.answer = new URL(location).searchParams;
+    if (this.answer.get('state') !== this.state()) throw new Error(`another state: ${location}`);
+  }
+}
 
-const transport = given.url
-  ? new StreamableHTTPClientTransport(new URL(given.url), {
-      requestInit: given.token ? { headers: { Authorization: `Bearer ${given.token}` } } : {},
-      ...(authProvider ? { authProvider } : {}),
-    })
-  : new StdioClientTransport({ command: given.command[0], args: given.command.slice(1) });
+const guided = given['passphrase-file'] ? new Guided() : undefined;
+const authProvider = guided ?? (given.assertion ? vouched() : given.key ? registered() : undefined);
+
+function open() {
+  if (!given.url) return new StdioClientTransport({ command: given.command[0], args: given.command.slice(1) });
+  return new StreamableHTTPClientTransport(new URL(given.url), {
+    requestInit: given.token ? { headers: { Authorization: `Bearer ${given.token}` } } : {},
+    ...(authProvider ? { authProvider } : {}),
+  });
+}
+
+async function connect() {
+  const transport = open();
+  try {
+    return await client.connect(transport, { timeout: given.timeout });
+  } catch (error) {
+    if (!(guided?.answer && error instanceof UnauthorizedError)) throw error;
+  }
+  await transport.finishAuth(guided.answer);
+  return client.connect(open(), { timeout: given.timeout });
+}
 
 async function listen(step) {
   const events = [];
@@ -127,7 +176,7 @@ async function request(step, how) {
 }
 
 await drive(given, {
-  connect: () => client.connect(transport, { timeout: given.timeout }),
+  connect,
   connected: () => ({
     protocolVersion: client.getNegotiatedProtocolVersion(),
     serverInfo: client.getServerVersion() ?? null,

@@ -18,6 +18,8 @@ pub(crate) fn test(root: &Path) -> Result<(), Failure> {
 
 /// Runs the conformance suite directly and through Remit, and writes the page of the comparison.
 pub(crate) fn conformance(root: &Path, options: &[&str]) -> Result<(), Failure> {
+    // The person at the consent page is one of the peers.
+    command(root, &["e2e/setup"], &[])?;
     command(root, &["conformance/setup"], &[])?;
     // The whole workspace, so that features and thus builds are those of the tests.
     command(root, &["cargo", "build", "--workspace", "--bins", "--locked"], &[])?;

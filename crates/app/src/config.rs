@@ -3,10 +3,14 @@
 // By path, so that the fuzz target that takes in this file finds them as well.
 #[path = "config/agents.rs"]
 mod agents;
+#[path = "config/clients.rs"]
+mod clients;
 #[path = "config/elsewhere.rs"]
 mod elsewhere;
 #[path = "config/listen.rs"]
 mod listen;
+#[path = "config/svid.rs"]
+mod svid;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,8 +28,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 pub(crate) use self::agents::Agents;
+use self::clients::ClientTable;
 use self::elsewhere::{FederationTable, IssuerTable};
 pub(crate) use self::listen::Listen;
+pub(crate) use self::svid::Svid;
 use crate::environment;
 use crate::fail::Fail;
 
@@ -53,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) svid: Svid,
     #[serde(default, rename = "agent")]
     pub(crate) agents: Agents,
+    #[serde(default, rename = "client")]
+    clients: Vec<ClientTable>,
     #[serde(default, rename = "approver")]
     pub(crate) approvers: Vec<Approver>,
     #[serde(default, rename = "server")]
@@ -110,42 +118,6 @@ impl Default for Limits {
             request_bytes: 4 * 1024 * 1024,
             result_bytes: 16 * 1024 * 1024,
         }
-    }
-}
-
-/// The SVIDs that agents get.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Svid {
-    /// How long one lives.
-    pub(crate) lifetime: Period,
-    /// How often the keys that sign them are replaced.
-    pub(crate) rotate: Period,
-}
-
-impl Default for Svid {
-    fn default() -> Self {
-        let (lifetime, rotate) = (Duration::from_mins(10), Duration::from_hours(24));
-        Self { lifetime: Period(lifetime), rotate: Period(rotate) }
-    }
-}
-
-/// The longest an SVID may live: nothing takes it back before (promise R4).
-const MAX_SVID: Duration = Duration::from_hours(1);
-/// The longest that keys may sign.
-const MAX_ROTATION: Duration = Duration::from_hours(24 * 90);
-
-impl Svid {
-    /// Whatever keys have signed is over before they are: they live twice as long as they sign.
-    fn check(&self) -> Result<(), Fail> {
-        let (lifetime, rotate) = (self.lifetime.0, self.rotate.0);
-        if !(Duration::from_secs(1)..=MAX_SVID).contains(&lifetime) {
-            return Err(Fail::new("[svid] needs a `lifetime` from 1s to 1h"));
-        }
-        if !(lifetime * 2..=MAX_ROTATION).contains(&rotate) {
-            return Err(Fail::new("[svid] needs a `rotate` from twice its `lifetime` to 90 days"));
-        }
-        Ok(())
     }
 }
 
@@ -338,6 +310,7 @@ impl Config {
         }
         self.svid.check()?;
         self.check_witnesses()?;
+        self.check_clients()?;
         self.elsewhere()?;
         self.sources()?;
         for template in &self.templates {
@@ -351,6 +324,26 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    fn check_clients(&self) -> Result<(), Fail> {
+        unique("client", self.clients.iter().map(|client| client.id.as_str()))?;
+        for client in &self.clients {
+            if !self.agents.iter().any(|agent| agent.name == client.agent) {
+                return Err(Fail::new(format!(
+                    "client `{}` is `{}`, which is not an [[agent]]",
+                    client.id, client.agent
+                )));
+            }
+        }
+        self.clients().map(drop)
+    }
+
+    /// The clients that may send a person to the consent page.
+    ///
+    /// Errors: one of them is not of the form that its kind needs.
+    pub(crate) fn clients(&self) -> Result<Vec<remit_consent::Client>, Fail> {
+        self.clients.iter().map(ClientTable::client).collect()
     }
 
     fn check_witnesses(&self) -> Result<(), Fail> {

@@ -5,6 +5,7 @@
 
 mod bundle;
 mod cosign;
+mod documents;
 mod files;
 mod ring;
 mod svids;
@@ -126,12 +127,7 @@ pub(crate) async fn signalled() -> Result<(), Fail> {
 /// Errors: another process owns the state directory, something in it or in the configuration is
 /// wrong, or it cannot listen; the text says what to do.
 pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, Fail> {
-    if !is_initialised(state) {
-        return Err(Fail::new(format!(
-            "{} is no state directory of Remit: run `remit init` first",
-            state.display()
-        )));
-    }
+    check_initialised(state)?;
     let config = Config::read(config_file)?;
     let sources = config.policy_sources(config_file)?;
     let lock = StateLock::acquire(state)?;
@@ -158,9 +154,11 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     federation.configure(config.sources()?, &signers);
     let names = (files::origin(state)?, engine.minter().kid().to_owned());
     let ring = Arc::new(ring::Ring::new(&keys, (&names.0, &names.1), &svids)?);
+    let clients = documents::clients(&config)?;
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
         cosigning: Arc::clone(&cosigning),
+        clients: Arc::clone(&clients),
         svids,
         federation,
     };
@@ -168,9 +166,12 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
     let checker = Checker(keys.operator());
     let setup = setup((state, config_file), &config);
+    let people = Arc::new(authority(&config, checker));
+    let page =
+        page(&gateway, remit_consent::Door::new(Arc::clone(&engine), Arc::clone(&people), clients));
     let door = remit_operator::Door {
         engine: Arc::clone(&engine),
-        authority: Arc::new(authority(&config, checker)),
+        authority: people,
         endpoint: endpoint.clone(),
         setup,
         witnesses: cosigning,
@@ -181,7 +182,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let verifying = bundle::door(Arc::clone(&engine), signers.clone());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
     let clients = tls::Clients { engine: Arc::clone(&engine), authority: signers.clone() };
-    let router = public(&config, gateway, door, signers.clone());
+    let router = public(&config, gateway, door, signers.clone()).merge(page);
     served.workloads(
         state,
         others,
@@ -190,6 +191,15 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let tls = listening_tls(&config, clients)?;
     served.network(listener, network::Service { tls, router, bounds: network::BOUNDS });
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
+}
+
+fn check_initialised(state: &Path) -> Result<(), Fail> {
+    if is_initialised(state) {
+        return Ok(());
+    }
+    let text =
+        format!("{} is no state directory of Remit: run `remit init` first", state.display());
+    Err(Fail::new(text))
 }
 
 /// What is served to whoever reaches the listener.
@@ -209,6 +219,11 @@ fn public(
         .merge(remit_token_api::router(desk))
         .merge(remit_operator::public(door))
         .merge(bundle::public(engine, authority))
+}
+
+/// The consent page, under this server's own names alone.
+fn page(gateway: &Arc<Gateway>, door: remit_consent::Door) -> axum::Router {
+    remit_gateway::by_our_names(Arc::clone(gateway), remit_consent::router(door))
 }
 
 /// The adapters.

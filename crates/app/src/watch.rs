@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use remit_consent::Clients;
 use remit_engine::Engine;
 use remit_federation::Federation;
 use remit_model::{Digest, ServerName};
@@ -38,6 +39,8 @@ pub(crate) struct Followers {
     pub(crate) config_file: PathBuf,
     /// Who cosigns the log.
     pub(crate) cosigning: Arc<Cosigning>,
+    /// Who may send people to the consent page.
+    pub(crate) clients: Arc<Clients>,
     /// What signs SVIDs.
     pub(crate) svids: Arc<Svids>,
     /// The keys of those elsewhere who vouch.
@@ -189,6 +192,7 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     let config_file = &followers.config_file;
     let config = Config::read(config_file).map_err(|why| refuse(engine, why))?;
     let sources = config.policy_sources(config_file).map_err(|why| refuse(engine, why))?;
+    let clients = config.clients().map_err(|why| refuse(engine, why))?;
     let (before, settings) = (engine.settings(), config.settings());
     if before.servers.keys().ne(settings.servers.keys()) {
         tracing::warn!("servers were added or removed; that takes effect at the next start");
@@ -196,6 +200,7 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     engine.reload_policies(sources).await?;
     engine.reload_settings(&settings);
     followers.cosigning.configure(&config.witnesses);
+    followers.clients.configure(clients);
     followers.svids.configure(config.svid.rotate.0);
     followers.federation.configure(config.sources()?, &followers.svids.watch());
     Ok(())

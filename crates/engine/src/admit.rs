@@ -1,22 +1,33 @@
 //! How a task comes to be: the policy is asked, the task gets a key, its opening is recorded, and only
 //! then is it there. The same for one that somebody opens and for one that is handed on.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use remit_model::task::CloseReason;
 use remit_model::{Agent, Class, Digest, Door, Lifecycle, Possession, Refusal, Task, TaskId};
 use remit_policy::{Permit, Verdict, decide};
-use remit_ports::{KeyError, Kind, Subject};
+use remit_ports::{KeyError, Kind, Pins, Subject};
 
 use crate::frame::Scene;
 use crate::open::no;
 use crate::{Caller, Change, Engine, draft};
 
+/// A task that may be opened, as it will stand on record.
+pub(crate) struct Opening<'a> {
+    pub(crate) permit: Permit,
+    /// What was in force when the policy was asked.
+    pub(crate) pins: Pins,
+    /// The entries that caused it.
+    pub(crate) parents: Vec<u64>,
+    /// The person who opens it, if it is one.
+    pub(crate) person: Option<&'a str>,
+}
+
 impl Engine {
     /// Makes the task's key, off the event loop: it waits for the disk.
     ///
     /// Errors: it could not be made.
-    pub(crate) async fn make_key(&self, task: &TaskId) -> Result<(), Refusal> {
+    async fn make_key(&self, task: &TaskId) -> Result<(), Refusal> {
         let (keys, task) = (Arc::clone(&self.ports.keys), task.clone());
         let made = tokio::task::spawn_blocking(move || keys.create(&task)).await;
         let made = made.unwrap_or_else(|why| Err(KeyError::Failed(why.to_string())));
@@ -48,7 +59,7 @@ impl Engine {
         task: &Task,
         agent: &Arc<Agent>,
         possession: Possession,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<Opening<'static>, Refusal> {
         let (world, settings) = (self.world(), self.settings());
         let caller = Caller {
             agent: Arc::clone(agent),
@@ -60,7 +71,9 @@ impl Engine {
         let now = task.charter.opened;
         let scene = Scene { world: &world, settings: &settings, caller: &caller, task, now };
         match decide(&world.snapshot, scene.open()) {
-            Verdict::Permit(permit) => Ok(permit),
+            Verdict::Permit(permit) => {
+                Ok(Opening { permit, pins: world.pins, parents: Vec::new(), person: None })
+            }
             Verdict::Hold(hold) => {
                 let group = hold.group();
                 let text = format!(
@@ -73,20 +86,16 @@ impl Engine {
         }
     }
 
-    /// Records the task, which has a key, and waits until that is durable; then it is there.
-    /// `parents` are the entries that caused it.
+    /// Makes the task's key, records the task, and waits until that is durable.
     ///
     /// Errors: it is not on record, or whoever it is for was stopped meanwhile.
-    pub(crate) async fn admit(
-        &self,
-        task: &Task,
-        permit: &Permit,
-        parents: Vec<u64>,
-    ) -> Result<(), Refusal> {
+    pub(crate) async fn admit(&self, task: &Task, opening: Opening<'_>) -> Result<(), Refusal> {
+        let Opening { permit, pins, parents, person } = opening;
+        self.make_key(task.id()).await?;
         let json = permit.question().to_json().map_err(|why| unrecorded(&why))?;
         let text = (Digest::of(json.as_bytes()), json);
-        let pins = self.world().pins;
         let mut record = draft::question(Kind::Task, pins, "opened", permit.question(), text);
+        record.clear.actor = person.map(str::to_owned);
         let charter = serde_json::to_string(task.charter.as_ref());
         record.body.insert("charter".to_owned(), charter.map_err(|why| unrecorded(&why))?);
         record.subject =
@@ -94,11 +103,21 @@ impl Engine {
         record.parents = parents;
         let _opening = self.being_opened.read().await;
         let accepted = self.ports.ledger.append(record).map_err(|why| unrecorded(&why))?;
-        accepted.durable().await.map_err(|why| unrecorded(&why))?;
+        // Nothing is awaited in between: of a caller who goes away here, the task is on record and
+        // must be known, so that it ends. Nobody has a grant for it before it is durable.
         self.insert(task.clone());
+        if let Err(why) = accepted.durable().await {
+            self.forget_opened(task.id());
+            return Err(unrecorded(&why));
+        }
         self.still_wanted(task)?;
         self.announce(Change::Task(task.id().clone()));
         Ok(())
+    }
+
+    /// Takes back what was not opened after all.
+    fn forget_opened(&self, task: &TaskId) {
+        self.tasks.write().unwrap_or_else(PoisonError::into_inner).remove(task);
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Counters {
     pub throttled: Counter,
     /// Requests without a valid grant.
     pub unauthenticated: Counter,
+    /// Codes and refresh tokens that were shown a second time.
+    pub replayed: Counter,
     /// Calls answered by their server.
     pub answered: Counter,
     /// Calls that were stopped before they were sent.

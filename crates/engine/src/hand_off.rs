@@ -14,6 +14,7 @@ use remit_model::{
 use remit_ports::Kind;
 use remit_token::{Binding, Grant};
 
+use crate::admit::Opening;
 use crate::call::is_over;
 use crate::cell::{CommitError, TaskCell};
 use crate::client::Client;
@@ -60,13 +61,12 @@ impl Engine {
         let parent = cell.lock().clone();
         let agent = self.receiver(&parent, to)?;
         let child = Task::open(self.child(&parent, to, wanted)?);
-        let permit = self.ask_to_open(&child, &agent, possession)?;
-        self.make_key(child.id()).await?;
+        let opening = self.ask_to_open(&child, &agent, possession)?;
         let index = self.hand_on(&cell, &child)?;
-        if let Err(refusal) = self.admit(&child, &permit, vec![index]).await {
-            self.give_back_of(&cell, child.id(), Spent::default());
-            return Err(refusal);
-        }
+        let reserved = Reserved { engine: self, cell: &cell, child: child.id() };
+        let admitted = self.admit(&child, Opening { parents: vec![index], ..opening }).await;
+        drop(reserved);
+        admitted?;
         let grant = self.grant(&child, holding)?;
         Ok((child, grant))
     }
@@ -114,6 +114,7 @@ impl Engine {
             attestation: Attestation { method: to.method, at: now, named: to.named.clone() },
             uid: None,
             on_behalf: charter.on_behalf.clone(),
+            consent: None,
             lineage,
             inherited: parent.account().label.clone().join(self.left_by(&workers)),
             workers,
@@ -188,6 +189,22 @@ impl Engine {
         record.clear.event = Some(Event::GivenBack { task: child.clone(), used });
         if let Err(why) = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now()) {
             tracing::warn!(task = %cell.id(), %child, %why, "what a child did not use is not back yet");
+        }
+    }
+}
+
+/// What a child took along before it was there. Whether it comes to be or not, or whoever asked goes
+/// away meanwhile: if it is not there in the end, its parent has it back.
+struct Reserved<'a> {
+    engine: &'a Engine,
+    cell: &'a TaskCell,
+    child: &'a TaskId,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if self.engine.cell(self.child).is_none() {
+            self.engine.give_back_of(self.cell, self.child, Spent::default());
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod approve;
 pub mod call;
 pub mod cell;
 pub mod client;
+pub mod consent;
 pub mod contain;
 pub mod counters;
 pub mod discover;
@@ -48,6 +49,8 @@ use remit_token::{
     Assertions, Certificate, Minter, Presented, Proofs, TokenError, Uncertified, Verifier,
 };
 use tokio::sync::broadcast;
+
+use crate::consent::{Codes, Renewals};
 
 pub use crate::cell::TaskCell;
 pub use crate::counters::Counters;
@@ -119,6 +122,10 @@ pub struct Engine {
     pub(crate) proofs: Proofs,
     /// Assertions of clients that were used. Written by `client`.
     pub(crate) assertions: Assertions,
+    /// What persons allowed and clients have not come for yet. Written by `consent`.
+    pub(crate) codes: Codes,
+    /// By what clients get further grants for what they were allowed. Written by `consent`.
+    pub(crate) renewals: Renewals,
     /// Written by `reload` and `lifecycle`; read at each call.
     pub(crate) settings: ArcSwap<Settings>,
     /// Records of agents' stops that the ledger did not take yet, in order. Held by `lifecycle`

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
-use remit_model::task::Charter;
+use remit_model::task::{Charter, Consented};
 use remit_model::{
     Agent, AgentName, Attestation, Budget, Class, Label, Lifecycle, Named, Possession, Refusal,
     Remit, ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
@@ -13,6 +13,7 @@ use remit_model::{
 use remit_token::{Binding, Terms};
 use serde::Deserialize;
 
+use crate::admit::Opening;
 use crate::inherit::{Workers, clients, process};
 use crate::{Engine, Settings, Template};
 
@@ -27,6 +28,19 @@ pub enum Opener {
     Client(AgentName, AttestationMethod),
     /// A client of the token endpoint, with others who vouched for it or for a person.
     Vouched(Box<Vouched>),
+    /// A person who said in a browser what an agent's client is to do, and which client.
+    Person(AgentName, Consented),
+}
+
+impl Opener {
+    /// The person, if it is one.
+    fn person(&self) -> Option<&str> {
+        match self {
+            Self::Operator(name) => Some(name),
+            Self::Person(_, consented) => Some(&consented.by),
+            Self::Peer(_) | Self::Client(..) | Self::Vouched(_) => None,
+        }
+    }
 }
 
 /// Who opens a task, as others have a say in it.
@@ -61,6 +75,9 @@ pub struct Proposal {
     /// At the operator's socket, the key that the grant is bound to; left out: to none. It need not be
     /// proved to name one: a grant for a key that one does not hold is worth nothing.
     pub jkt: Option<Thumbprint>,
+    /// Within this, whatever the template says by now: what a person was shown and allowed.
+    #[serde(skip)]
+    pub within: Option<Remit>,
 }
 
 /// What narrows what there is to begin with.
@@ -157,9 +174,30 @@ impl Engine {
         proposal: Proposal,
         possession: Possession,
     ) -> Result<Task, Refusal> {
-        if !matches!(opener, Opener::Operator(_)) {
+        if opener.person().is_none() {
             self.count_opening()?;
         }
+        let (task, agent) = self.draw_up(opener, proposal)?;
+        let opening = self.ask_to_open(&task, &agent, possession)?;
+        self.admit(&task, Opening { person: opener.person(), ..opening }).await?;
+        Ok(task)
+    }
+
+    /// What [`Self::open_with_grant`] would open now, without opening it: for a person who is to
+    /// allow exactly that.
+    ///
+    /// Errors: as there.
+    pub fn preview(&self, opener: &Opener, proposal: Proposal) -> Result<Task, Refusal> {
+        // A client shows what it holds only when it comes for its grant.
+        let bearer = proposal.jkt.is_none() && self.settings.load().bearer;
+        let possession = if bearer { Possession::Bearer } else { Possession::Dpop };
+        let (task, agent) = self.draw_up(opener, proposal)?;
+        self.ask_to_open(&task, &agent, possession)?;
+        Ok(task)
+    }
+
+    /// The task as it would be opened now.
+    fn draw_up(&self, opener: &Opener, proposal: Proposal) -> Result<(Task, Arc<Agent>), Refusal> {
         let settings = self.settings();
         let template = settings.templates.get(&proposal.template).cloned().ok_or_else(|| {
             let known: Vec<_> = settings.templates.keys().map(String::as_str).collect();
@@ -174,10 +212,7 @@ impl Engine {
         })?;
         let agent = self.opening_agent(opener, &template, proposal.agent.as_ref())?;
         let task = Task::open(self.charter(opener, &template, &agent, proposal)?);
-        let permit = self.ask_to_open(&task, &agent, possession)?;
-        self.make_key(task.id()).await?;
-        self.admit(&task, &permit, Vec::new()).await?;
-        Ok(task)
+        Ok((task, agent))
     }
 
     /// Mints a further grant for an open task.
@@ -248,7 +283,7 @@ impl Engine {
         let fits = |agent: &Agent| match opener {
             Opener::Operator(_) => true,
             Opener::Peer(workload) => agent.is(workload, settings.own_uid),
-            Opener::Client(name, _) => agent.name == *name,
+            Opener::Client(name, _) | Opener::Person(name, _) => agent.name == *name,
             Opener::Vouched(vouched) => agent.name == vouched.agent,
         };
         let mut fitting = template
@@ -288,6 +323,8 @@ impl Engine {
     fn known_of(&self, opener: &Opener) -> (Workers, Label) {
         match opener {
             Opener::Operator(_) => (Workers::new(), Label::default()),
+            // What a person allows begins cleanly, and what enters it is remembered of the client.
+            Opener::Person(agent, _) => (clients(agent), Label::default()),
             Opener::Peer(workload) => (process(workload), self.left_by(&workload.processes)),
             Opener::Client(agent, _) => self.clients_of(agent),
             Opener::Vouched(vouched) => self.clients_of(&vouched.agent),
@@ -302,17 +339,20 @@ impl Engine {
         proposal: Proposal,
     ) -> Result<Charter, Refusal> {
         let now = self.now();
-        let Proposal { purpose, tools, budget, seconds, .. } = proposal;
-        let remit = Narrowing { tools, budget, seconds }.of(template.remit(now), now)?;
+        let Proposal { purpose, tools, budget, seconds, within, .. } = proposal;
+        let within = within.unwrap_or_default();
+        let remit = template.remit(now).meet(within);
+        let remit = Narrowing { tools, budget, seconds }.of(remit, now)?;
         let purpose = purpose.or_else(|| template.purpose.clone()).ok_or_else(|| {
             no("purpose", "a purpose is needed: say with --purpose what the task is for")
         })?;
         let purpose = bounded(purpose)?;
-        let (method, uid) = match opener {
-            Opener::Operator(_) => (AttestationMethod::Operator, None),
-            Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid)),
-            Opener::Client(_, method) => (*method, None),
-            Opener::Vouched(vouched) => (vouched.method, None),
+        let (method, uid, consent) = match opener {
+            Opener::Operator(_) => (AttestationMethod::Operator, None, None),
+            Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid), None),
+            Opener::Client(_, method) => (*method, None, None),
+            Opener::Vouched(vouched) => (vouched.method, None, None),
+            Opener::Person(_, by) => (AttestationMethod::Consent, None, Some(by.clone())),
         };
         let (named, on_behalf) = match opener {
             Opener::Vouched(vouched) => (vouched.named.clone(), vouched.on_behalf.clone()),
@@ -331,6 +371,7 @@ impl Engine {
             workers,
             inherited,
             on_behalf,
+            consent,
             opened: now,
         })
     }

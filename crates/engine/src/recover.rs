@@ -20,6 +20,7 @@ use remit_token::{Assertions, Minter, Proofs};
 use tokio::sync::broadcast;
 
 use crate::cell::TaskCell;
+use crate::consent::{Codes, Renewals};
 use crate::erase::{forget, is_erasure};
 use crate::world::World;
 use crate::{Counters, Engine, Held, Ports, Settings, draft};
@@ -207,6 +208,8 @@ impl Engine {
             verifier: minter.verifier(),
             proofs: Proofs::new(ports.entropy.as_ref()),
             assertions: Assertions::new(minter.realm().issuer(), ports.clock.now()),
+            codes: Codes::default(),
+            renewals: Renewals::default(),
             minter,
             settings: ArcSwap::from_pointee(settings),
             owed: Mutex::default(),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
 use http::{Method, Request, StatusCode};
@@ -32,6 +33,22 @@ use crate::session::Session;
 /// The endpoints `/mcp` (every server of the caller's remit) and `/mcp/{server}` (that one).
 pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new().route("/mcp", any(common)).route("/mcp/{server}", any(single)).with_state(gateway)
+}
+
+/// `other` pages of the same listener, for requests that name this server alone (DNS rebinding).
+pub fn by_our_names(gateway: Arc<Gateway>, other: Router) -> Router {
+    other.layer(from_fn_with_state(gateway, named))
+}
+
+async fn named(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    match guard::our_name(&gateway.config, &request) {
+        Some(_) => next.run(request).await,
+        None => guard::strange(),
+    }
 }
 
 async fn common(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response {

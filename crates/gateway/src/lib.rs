@@ -39,5 +39,5 @@ mod walk;
 mod watch;
 
 pub use gateway::{Config, Gateway};
-pub use http::router;
+pub use http::{by_our_names, router};
 pub use lines::serve_lines;

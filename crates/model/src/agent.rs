@@ -201,6 +201,8 @@ pub enum AttestationMethod {
     FederatedJwtSvid,
     /// It showed a token of an issuer elsewhere, which is believed for workloads.
     Oidc,
+    /// A person said so of a client, of which nothing is known but that a code reached it.
+    Consent,
 }
 
 impl fmt::Display for AttestationMethod {
@@ -213,6 +215,7 @@ impl fmt::Display for AttestationMethod {
             Self::X509Svid => "x509-svid",
             Self::FederatedJwtSvid => "federated-jwt-svid",
             Self::Oidc => "oidc",
+            Self::Consent => "consent",
         })
     }
 }

@@ -58,6 +58,9 @@ pub struct Charter {
     /// The user whose process opened it; nobody's, if an operator did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
+    /// The person who allowed it in a browser, and for which client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consented>,
     /// The person on whose behalf it was opened, as an issuer elsewhere names them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf: Option<Named>,
@@ -73,6 +76,15 @@ pub struct Charter {
     pub inherited: Label,
     /// When it was opened.
     pub opened: Timestamp,
+}
+
+/// That a person allowed a client to be the agent in one task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consented {
+    /// The person.
+    pub by: String,
+    /// The client's id.
+    pub client: String,
 }
 
 /// What changes while a task runs.
@@ -506,6 +518,7 @@ mod tests {
             remit: Remit::default(),
             attestation: Attestation::own(AttestationMethod::UnixPeer, Timestamp(1)),
             uid: None,
+            consent: None,
             on_behalf: None,
             lineage: Vec::new(),
             workers: BTreeSet::new(),

@@ -121,14 +121,34 @@ impl Authority {
         let sessions = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Looked up by digest, so the time taken says nothing about the token.
         let ends = sessions.get(&Digest::of(token.as_bytes()))?;
-        (now < *ends).then(|| Actor { name: "operator".to_owned() })
+        (now < *ends).then(operator)
+    }
+
+    /// Whether `passphrase` is the operator's, as somebody says under `uid`; `None` is everybody whom
+    /// no kernel names. Slow on purpose: to be called off the event loop.
+    ///
+    /// Errors: it is not, or too many were tried.
+    pub fn try_passphrase(
+        &self,
+        uid: Option<u32>,
+        passphrase: &str,
+        now: Timestamp,
+    ) -> Result<Actor, SignInError> {
+        if !self.may_try(uid, now) {
+            return Err(SignInError::TooMany);
+        }
+        if !self.passphrases.verify(passphrase) {
+            return Err(SignInError::Wrong);
+        }
+        self.succeeded(uid);
+        Ok(operator())
     }
 
     /// Takes one of the peer's attempts, before the slow check: attempts made at once count, too.
-    fn may_try(&self, peer: &Peer, now: Timestamp) -> bool {
+    fn may_try(&self, uid: Option<u32>, now: Timestamp) -> bool {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         attempts.retain(|_, (since, _)| now.since(*since) < FAILURE_WINDOW);
-        let (_, taken) = attempts.entry(peer.uid).or_insert((now, 0));
+        let (_, taken) = attempts.entry(uid).or_insert((now, 0));
         if *taken >= FAILURES_PER_WINDOW {
             return false;
         }
@@ -137,9 +157,9 @@ impl Authority {
     }
 
     /// The attempt was none of guessing.
-    fn succeeded(&self, peer: &Peer) {
+    fn succeeded(&self, uid: Option<u32>) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, taken)) = attempts.get_mut(&peer.uid) {
+        if let Some((_, taken)) = attempts.get_mut(&uid) {
             *taken = taken.saturating_sub(1);
         }
     }
@@ -155,6 +175,32 @@ impl Authority {
         }
         sessions.insert(Digest::of(token.as_bytes()), now.after(SESSION));
         token
+    }
+}
+
+/// Whoever knows the passphrase: there is one, so it names nobody more exactly.
+fn operator() -> Actor {
+    Actor { name: "operator".to_owned() }
+}
+
+/// Why somebody who gave a passphrase was not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignInError {
+    /// It was not looked at.
+    #[error("too many wrong passphrases; wait {} seconds", FAILURE_WINDOW.as_secs())]
+    TooMany,
+    /// It is another.
+    #[error("this is not the operator's passphrase")]
+    Wrong,
+}
+
+impl From<SignInError> for Failure {
+    fn from(why: SignInError) -> Self {
+        let status = match why {
+            SignInError::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            SignInError::Wrong => StatusCode::UNAUTHORIZED,
+        };
+        Self::new(status, why)
     }
 }
 
@@ -227,22 +273,13 @@ pub(crate) async fn login(
     Json(login): Json<wire::Login>,
 ) -> Result<Json<wire::Session>, Failure> {
     let now = door.engine.now();
-    if !door.authority.may_try(&peer, now) {
-        return Err(Failure::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            format!("too many wrong passphrases; wait {} seconds", FAILURE_WINDOW.as_secs()),
-        ));
-    }
     let authority = Arc::clone(&door.authority);
-    let checked =
-        tokio::task::spawn_blocking(move || authority.passphrases.verify(&login.passphrase)).await;
-    if checked.unwrap_or(false) {
-        door.authority.succeeded(&peer);
-        let session = door.authority.session(now);
-        Ok(Json(wire::Session { session, seconds: SESSION.as_secs() }))
-    } else {
-        Err(Failure::new(StatusCode::UNAUTHORIZED, "this is not the operator's passphrase"))
-    }
+    let checked = tokio::task::spawn_blocking(move || {
+        authority.try_passphrase(peer.uid, &login.passphrase, now)
+    });
+    checked.await.unwrap_or(Err(SignInError::Wrong))?;
+    let session = door.authority.session(now);
+    Ok(Json(wire::Session { session, seconds: SESSION.as_secs() }))
 }
 
 #[cfg(test)]
@@ -264,14 +301,13 @@ mod tests {
     #[test]
     fn attempts_are_bounded_for_each_user_even_while_they_are_under_way() {
         let authority = Authority::new(Box::new(Nobody), Arc::new(Nobody), vec![], 1000);
-        let (agent, person) =
-            (Peer { uid: Some(7), process: None }, Peer { uid: Some(8), process: None });
+        let (agent, person) = (Some(7), Some(8));
         let now = Timestamp(1);
-        let allowed = (0..100).filter(|_| authority.may_try(&agent, now)).count();
+        let allowed = (0..100).filter(|_| authority.may_try(agent, now)).count();
         assert_eq!(allowed, 5, "none of them has failed yet");
-        assert!(authority.may_try(&person, now), "somebody else is not locked out");
-        authority.succeeded(&agent);
-        assert!(authority.may_try(&agent, now) && !authority.may_try(&agent, now));
-        assert!(authority.may_try(&agent, now.after(FAILURE_WINDOW)));
+        assert!(authority.may_try(person, now), "somebody else is not locked out");
+        authority.succeeded(agent);
+        assert!(authority.may_try(agent, now) && !authority.may_try(agent, now));
+        assert!(authority.may_try(agent, now.after(FAILURE_WINDOW)));
     }
 }

@@ -25,7 +25,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use remit_engine::Engine;
 
-pub use crate::auth::{Authority, Passphrases, Peer, Sessions};
+pub use crate::auth::{Authority, Passphrases, Peer, Sessions, SignInError};
 pub use crate::error::{Failure, in_words};
 pub use crate::keys::SigningKeys;
 

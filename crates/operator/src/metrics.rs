@@ -42,6 +42,7 @@ fn registry(door: &Door) -> Registry {
             "Requests without a valid grant",
             counters.unauthenticated.get(),
         ),
+        ("grants_replayed", "Codes and refresh tokens shown twice", counters.replayed.get()),
         ("calls_answered", "Calls answered by their server", counters.answered.get()),
         ("calls_stopped", "Calls stopped before they were sent", counters.stopped.get()),
         ("calls_not_sent", "Calls that could not be sent", counters.not_sent.get()),

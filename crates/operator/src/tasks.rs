@@ -33,6 +33,7 @@ fn view(cell: &TaskCell) -> wire::Task {
         spent: account.spent,
         label: account.label.clone(),
         sealed: account.sealed,
+        consent: charter.consent.clone(),
         opened: charter.opened,
         ends: charter.remit.ends_at(account.last_used),
         in_flight: cell.in_flight(),

@@ -1,6 +1,7 @@
 //! The JSON of the operator API, for both ends of the socket.
 
 use remit_jose::Thumbprint;
+use remit_model::task::Consented;
 use remit_model::{
     AgentName, HoldId, Label, Lifecycle, Named, Refusal, Spent, TaskId, Timestamp, Tool,
 };
@@ -258,6 +259,9 @@ pub struct Task {
     pub label: Label,
     /// Whether its remit is sealed.
     pub sealed: bool,
+    /// The person who allowed it in a browser, and for which client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consented>,
     /// When it was opened.
     pub opened: Timestamp,
     /// When it ends by itself.

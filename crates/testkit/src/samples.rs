@@ -58,6 +58,7 @@ pub fn charter(n: u8) -> Charter {
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: attestation(),
         uid: Some(7),
+        consent: None,
         on_behalf: None,
         lineage: Vec::new(),
         workers: std::collections::BTreeSet::new(),

@@ -39,6 +39,20 @@ fn refuse(why: impl std::fmt::Display) -> Failure {
     Failure::new("invalid_authorization_details", why)
 }
 
+/// What a client would like a person to allow. What it leaves out is for the person to say; of an
+/// element without `template` the proposal's is empty.
+///
+/// Errors: it is not one element of our type, or one that names a task, which a person opens anew.
+pub fn wish(parameter: Option<&str>) -> Result<Proposal, String> {
+    let detail = parameter.map(parse).transpose().map_err(|why| why.to_string())?;
+    let Some(detail) = detail else { return Ok(Proposal::default()) };
+    if detail.task.is_some() {
+        return Err("expected no `task`: a further grant comes with the refresh token".to_owned());
+    }
+    let template = detail.template.clone().unwrap_or_default();
+    Ok(proposal(template, Some(detail)))
+}
+
 /// Reads the parameter; what is left out is the one template that `agent` may open.
 ///
 /// Errors: it is not one element of our type, or more than one template comes into question.
@@ -104,6 +118,10 @@ fn parse(text: &str) -> Result<Detail, Failure> {
 }
 
 fn proposed(template: String, detail: Option<Detail>) -> Wanted {
+    Wanted::Task(Box::new(proposal(template, detail)))
+}
+
+fn proposal(template: String, detail: Option<Detail>) -> Proposal {
     let narrowed = detail.map(|detail| Proposal {
         purpose: detail.purpose,
         tools: detail.tools,
@@ -111,7 +129,7 @@ fn proposed(template: String, detail: Option<Detail>) -> Wanted {
         seconds: detail.seconds,
         ..Proposal::default()
     });
-    Wanted::Task(Box::new(Proposal { template, ..narrowed.unwrap_or_default() }))
+    Proposal { template, ..narrowed.unwrap_or_default() }
 }
 
 fn only_template(agent: &AgentName, settings: &Settings) -> Result<String, Failure> {

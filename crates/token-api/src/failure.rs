@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use remit_engine::client::ClientError;
+use remit_engine::consent::RedeemError;
 use remit_engine::open::OPENING_WINDOW;
 use remit_model::{Class, Refusal};
 use remit_token::elsewhere::ForeignError;
@@ -61,21 +62,30 @@ impl Failure {
         }
     }
 
+    /// Whether a code, a refresh token or an assertion as grant was not believed.
+    pub(crate) fn is_about_what_was_shown(&self) -> bool {
+        self.code == "invalid_grant"
+    }
+
     /// Whether the client was not believed.
     pub(crate) fn is_about_the_client(&self) -> bool {
-        matches!(self.code, "invalid_client" | "invalid_dpop_proof" | "invalid_grant")
+        matches!(self.code, "invalid_client" | "invalid_dpop_proof")
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)
     }
 }
 
 impl From<ClientError> for Failure {
     fn from(why: ClientError) -> Self {
         match &why {
-            ClientError::Proof(ProofError::Full) | ClientError::Assertion(AssertionError::Full) => {
-                Self::later(why, NONCE_PERIOD)
-            }
-            ClientError::Foreign(ForeignError::Full) => Self::later(why, NONCE_PERIOD),
+            ClientError::Proof(proof) => proof.clone().into(),
+            ClientError::Assertion(AssertionError::Full)
+            | ClientError::Foreign(ForeignError::Full) => Self::later(why, NONCE_PERIOD),
             ClientError::NoKeys(_) => Self::later(why, ASK_AGAIN),
-            ClientError::Proof(proof) => Self::new(proof.code(), why),
             ClientError::Assertion(_)
             | ClientError::Svid(_)
             | ClientError::NoAgent(_)
@@ -87,6 +97,26 @@ impl From<ClientError> for Failure {
             | ClientError::Id(_) => {
                 Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED)
             }
+        }
+    }
+}
+
+impl From<ProofError> for Failure {
+    fn from(why: ProofError) -> Self {
+        if why == ProofError::Full {
+            Self::later(why, NONCE_PERIOD)
+        } else {
+            Self::new(why.code(), why)
+        }
+    }
+}
+
+impl From<RedeemError> for Failure {
+    fn from(why: RedeemError) -> Self {
+        match why {
+            RedeemError::Refused(refusal) => refusal.into(),
+            RedeemError::Target => Self::new("invalid_target", why),
+            _ => Self::new("invalid_grant", why),
         }
     }
 }

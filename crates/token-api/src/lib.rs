@@ -1,10 +1,11 @@
 //! The token endpoint: an agent that no kernel names proves by a signature what it is, asks for a task
 //! and gets a grant.
 //!
-//! OAuth 2.1 as far as machines need it: client credentials (RFC 6749 section 4.4) with the client
+//! OAuth 2.1 as far as machines need it: what a person allowed in the browser is fetched with a code (RFC
+//! 6749 section 4.1) and gone on with by refresh tokens; client credentials (section 4.4) with the client
 //! known by `private_key_jwt` (RFC 7523), its JWT-SVID (`spiffe_jwt`) or its X.509-SVID over mutual TLS
-//! (`spiffe_x509`), JWT-bearer (RFC 7523) for whom others vouch, the grant bound to its key (RFC 9449) or
-//! certificate (RFC 8705), what is asked for in
+//! (`spiffe_x509`); JWT-bearer (RFC 7523) for whom others vouch; token exchange (RFC 8693), by which a task is
+//! handed on. The grant is bound to its key (RFC 9449) or certificate (RFC 8705), what is asked for in
 //! `authorization_details` of type `remit` (RFC 9396), introspection (RFC 7662) and revocation (RFC
 //! 7009) for the same clients, and the documents that let other people's clients find all this (RFC
 //! 8414, RFC 9728).
@@ -12,7 +13,7 @@
 //! *Absences:* no rule about who may open what lives here; nothing is recorded here; no token and no
 //! assertion is logged. Requests of nobody are counted, not logged one by one (promise R13).
 
-mod details;
+pub mod details;
 mod failure;
 mod form;
 mod grants;
@@ -37,8 +38,8 @@ const INTROSPECT: &str = "/oauth/introspect";
 const REVOKE: &str = "/oauth/revoke";
 /// The public keys of grants.
 const JWKS: &str = "/oauth/jwks";
-/// Named in the metadata because clients refuse metadata without it.
-const AUTHORIZE: &str = "/oauth/authorize";
+/// Where a client sends a person; served by the crate of the consent page.
+pub const AUTHORIZE: &str = "/oauth/authorize";
 
 /// What the endpoints need.
 #[derive(Clone, Debug)]
@@ -66,7 +67,6 @@ pub fn router(desk: Desk) -> Router {
         .route(&format!("{resource}/mcp"), get(metadata::resource))
         .route(&format!("{resource}/mcp/{{server}}"), get(metadata::server))
         .route(JWKS, get(metadata::keys))
-        .route(AUTHORIZE, get(metadata::no_people))
         .route(TOKEN, post(grants::grant))
         .route(INTROSPECT, post(state::introspect))
         .route(REVOKE, post(state::revoke))

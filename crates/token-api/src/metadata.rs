@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use remit_engine::{Elsewhere, Engine};
+use remit_engine::Engine;
 use remit_model::ServerName;
 use remit_token::elsewhere::{Issuer, Speaks};
 use serde_json::json;
@@ -17,8 +17,8 @@ use crate::{AUTHORIZE, Desk, INTROSPECT, JWKS, REVOKE, TOKEN, grants};
 /// The algorithms of assertions and proofs.
 const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 
-/// `GET /.well-known/oauth-authorization-server` (RFC 8414). It names an authorization endpoint,
-/// although no grant type here uses one, because the clients of the MCP SDKs refuse metadata without.
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414). No endpoint registers clients: a person
+/// does, or their own document introduces them.
 ///
 /// Endpoints have no aliases for mutual TLS (RFC 8705 section 5): a certificate is asked for and need not
 /// be shown, so that one address serves all.
@@ -29,7 +29,8 @@ pub(crate) async fn issuer(State(desk): State<Desk>) -> Response {
     if desk.certificates {
         methods.extend(["spiffe_x509", "tls_client_auth"]);
     }
-    let at_token = [&methods, unauthenticated(&desk.engine)].concat();
+    // A client that comes through the browser, or that somebody else vouches for, proves nothing itself.
+    let at_token = [&["none"][..], &methods].concat();
     document(
         StatusCode::OK,
         &json!({
@@ -39,7 +40,11 @@ pub(crate) async fn issuer(State(desk): State<Desk>) -> Response {
             "introspection_endpoint": at(INTROSPECT),
             "revocation_endpoint": at(REVOKE),
             "jwks_uri": at(JWKS),
-            "response_types_supported": [],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": true,
+            "client_id_metadata_document_supported": true,
             "grant_types_supported": grants::TYPES,
             "authorization_grant_profiles_supported": profiles(&desk.engine),
             "token_endpoint_auth_methods_supported": at_token,
@@ -53,13 +58,6 @@ pub(crate) async fn issuer(State(desk): State<Desk>) -> Response {
             "authorization_details_types_supported": [TYPE],
         }),
     )
-}
-
-/// A workload that somebody else vouches for is no client that could prove itself.
-fn unauthenticated(engine: &Engine) -> &'static [&'static str] {
-    let settings = engine.settings();
-    let Elsewhere { issuers, domains, .. } = &settings.elsewhere;
-    if issuers.is_empty() && domains.is_empty() { &[] } else { &["none"] }
 }
 
 /// What is taken as a grant besides, where somebody is trusted to give that out.
@@ -109,12 +107,4 @@ fn about(desk: &Desk, server: Option<&ServerName>) -> Response {
 pub(crate) async fn keys(State(engine): State<Arc<Engine>>) -> Response {
     let keys = serde_json::from_str(&engine.minter().jwks()).unwrap_or_default();
     document(StatusCode::OK, &keys)
-}
-
-/// `GET /oauth/authorize`: nobody is asked in a browser.
-pub(crate) async fn no_people() -> Response {
-    let why = "no grant is given through a browser: open a task with `remit task open`, or let the \
-               agent show an assertion or an SVID at the token endpoint (private_key_jwt, spiffe_jwt, \
-               spiffe_x509)";
-    Failure::new("unsupported_response_type", why).into_response()
 }

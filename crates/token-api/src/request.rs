@@ -10,6 +10,7 @@ use remit_engine::client::{Client, Credential, Signed};
 use remit_engine::elsewhere::Behalf;
 use remit_engine::{Engine, Peer};
 use remit_spiffe::Authority;
+use remit_token::Spent;
 
 use crate::Desk;
 use crate::failure::{Failure, tell};
@@ -42,6 +43,25 @@ impl Asked {
         let headers = request.headers().clone();
         let peer = request.extensions().get::<Arc<Peer>>().cloned();
         Ok(Self { form: Form::read(request).await?, headers, peer })
+    }
+
+    /// The id of a client that has nothing to prove it with (RFC 6749 section 2.1: a public one), and
+    /// the key that it holds, if it shows one. What it brings besides must say enough.
+    ///
+    /// Errors: it names none, brings a secret, or its proof is not believed, which is counted.
+    pub(crate) fn public(&self, desk: &Desk, path: &str) -> Result<(&str, Option<Spent>), Failure> {
+        let keyless = ["client_secret", "client_assertion"].map(|name| self.form.get(name));
+        if self.headers.contains_key(AUTHORIZATION) || keyless.iter().any(Option::is_some) {
+            let why = "expected a public client, which sends its `client_id` and no credential";
+            return Err(Failure::new("invalid_client", why).status(http::StatusCode::UNAUTHORIZED));
+        }
+        let id = self.form.need("client_id")?;
+        let holder = holder(desk, path, &self.headers).inspect_err(|why| {
+            if why.is_about_the_client() {
+                desk.engine.counters.unauthenticated.add();
+            }
+        })?;
+        Ok((id, holder))
     }
 
     /// Believes the client that sent it to `path` below the issuer.
@@ -158,15 +178,7 @@ impl Asked {
         path: &str,
         credential: Credential<'_>,
     ) -> Result<Client, Failure> {
-        let mut proofs = self.headers.get_all(PROOF).iter();
-        let proof = match (proofs.next(), proofs.next()) {
-            (None, _) => None,
-            (Some(proof), None) => Some(proof.to_str().unwrap_or_default()),
-            _ => {
-                let why = "expected one header `DPoP`, got more";
-                return Err(Failure::new("invalid_dpop_proof", why));
-            }
-        };
+        let proof = proof(&self.headers)?;
         let url = format!("{}{path}", desk.engine.minter().realm().issuer());
         let certificate = desk.engine.certificate(self.peer.as_deref());
         let client_id = self.form.get("client_id");
@@ -175,9 +187,25 @@ impl Asked {
     }
 }
 
+fn holder(desk: &Desk, path: &str, headers: &HeaderMap) -> Result<Option<Spent>, Failure> {
+    let Some(proof) = proof(headers)? else { return Ok(None) };
+    let url = format!("{}{path}", desk.engine.minter().realm().issuer());
+    Ok(Some(desk.engine.prove(proof, &url)?))
+}
+
 fn count(desk: &Desk, why: &Failure) {
     if why.is_about_the_client() {
         desk.engine.counters.unauthenticated.add();
+    }
+}
+
+/// The one proof that came.
+fn proof(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let mut proofs = headers.get_all(PROOF).iter();
+    match (proofs.next(), proofs.next()) {
+        (None, _) => Ok(None),
+        (Some(proof), None) => Ok(Some(proof.to_str().unwrap_or_default())),
+        _ => Err(Failure::new("invalid_dpop_proof", "expected one header `DPoP`, got more")),
     }
 }
 

@@ -9,7 +9,7 @@
 //! or to nothing ([`Binding`]). A bound one is worth nothing without a fresh proof by that key, which
 //! [`Proofs`] checks, or on another connection than one with that certificate;
 //! [`Verifier::authenticate`] joins them. [`Assertions`] knows registered clients by what they signed
-//! (RFC 7523), and [`elsewhere`] whom others vouch for.
+//! (RFC 7523), [`elsewhere`] whom others vouch for, and a [`Challenge`] whoever asked for a code (RFC 7636).
 //!
 //! *In scope:* the form of all these, their signatures, their times, what was seen before.
 //! *Out of scope:* who may ask for a grant, revocation before the minute is over (the task's state
@@ -28,6 +28,7 @@ pub mod elsewhere;
 mod error;
 mod mint;
 mod nonce;
+mod pkce;
 mod proof;
 mod realm;
 mod seen;
@@ -44,6 +45,7 @@ pub use certificate::{Certificate, Uncertified};
 pub use error::TokenError;
 pub use mint::{MAX_LIFETIME, Minter, Terms};
 pub use nonce::NONCE_PERIOD;
+pub use pkce::{Challenge, ChallengeError};
 pub use proof::{PROOF, PROOF_WINDOW, Proof, ProofError, Proofs, Request, Spent};
 pub use realm::Realm;
 pub use seen::{MAX_ASSERTIONS, MAX_PROOFS};

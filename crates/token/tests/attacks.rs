@@ -54,6 +54,7 @@ fn charter() -> Charter {
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: Attestation::own(AttestationMethod::UnixPeer, NOW),
         uid: None,
+        consent: None,
         on_behalf: None,
         lineage: Vec::new(),
         workers: std::collections::BTreeSet::new(),

@@ -150,6 +150,9 @@ fn show(task: &wire::Task) -> String {
             lines.push(format!("{label} {subject}, says {issuer}"));
         }
     }
+    if let Some(consent) = &task.consent {
+        lines.push(format!("allowed   by {} for the client {}", consent.by, consent.client));
+    }
     if !task.holds.is_empty() {
         let holds: Vec<_> = task.holds.iter().map(ToString::to_string).collect();
         lines.push(format!("waiting   {}", holds.join(", ")));

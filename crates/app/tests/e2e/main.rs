@@ -7,6 +7,7 @@
 
 mod agents;
 mod approvals;
+mod consent;
 mod crash;
 mod demo;
 mod disk;

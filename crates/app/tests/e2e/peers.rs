@@ -68,6 +68,18 @@ pub(crate) struct Vouched<'a> {
     pub(crate) issuer: &'a str,
 }
 
+/// A client that knows only the endpoint and its own id, and asks a person.
+pub(crate) struct Guided<'a> {
+    /// The endpoint.
+    pub(crate) url: &'a str,
+    /// Its id.
+    pub(crate) client: &'a str,
+    /// The file of what the person knows.
+    pub(crate) passphrase: &'a Path,
+    /// Whether it asks for a bound grant.
+    pub(crate) bound: bool,
+}
+
 /// A client that speaks one era of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
@@ -190,6 +202,16 @@ impl Client {
         if let Some(key) = key {
             command.arg("--key").arg(key);
         }
+        self.start(command).await
+    }
+
+    /// Connects to an endpoint, where a person says in a browser what it is to do; for the clients that
+    /// can.
+    pub(crate) async fn connect_guided(self, who: &Guided<'_>) -> Conversation {
+        let mut command = self.command().expect("a client that is a program of its own");
+        let Guided { url, client, passphrase, bound } = who;
+        command.args(["--url", url, "--client", client, "--passphrase-file"]).arg(passphrase);
+        command.args(bound.then_some("--dpop"));
         self.start(command).await
     }
 
@@ -455,8 +477,28 @@ pub(crate) async fn misbehaving_over_http(journal: &Path) -> Listening {
     listening(&[&peer("servers/misbehaving.py"), "--journal", journal, "--port", "0"]).await
 }
 
+/// The host of `e2e/servers/documents.py`; writes the paths that were asked for to `journal`.
+pub(crate) async fn documents((certificate, key): (&Path, &Path), journal: &Path) -> Listening {
+    let files = [certificate, key, journal].map(|file| file.to_str().unwrap());
+    started(&[&[peer("servers/documents.py").as_str()], &files[..]].concat()).await
+}
+
+/// Makes a certificate for 127.0.0.1 and its key.
+pub(crate) async fn certificate(certificate: &Path, key: &Path) {
+    let mut program = Command::new(python());
+    program.arg(peer("certificate.py"));
+    let run = program.arg(certificate).arg(key).output().await.unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
 /// A server in Python that prints its URL first.
 async fn listening(arguments: &[&str]) -> Listening {
+    let server = started(arguments).await;
+    reachable(&server.url).await;
+    server
+}
+
+async fn started(arguments: &[&str]) -> Listening {
     let mut child = Command::new(python())
         .args(arguments)
         .stdin(Stdio::null())
@@ -467,7 +509,6 @@ async fn listening(arguments: &[&str]) -> Listening {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let url = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
-    reachable(&url).await;
     Listening { _child: child, url }
 }
 

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 pub(crate) const REMIT: &str = env!("CARGO_BIN_EXE_remit");
 
 /// What a person would have to type.
-const PASSPHRASE: &str = "correct horse battery staple";
+pub(crate) const PASSPHRASE: &str = "correct horse battery staple";
 
 /// What the environment of `remit serve` holds and no tool server may see.
 pub(crate) const SECRET: &str = "a-secret-that-stays-with-the-gateway";
@@ -238,6 +238,11 @@ impl Stand {
     /// The state directory.
     pub(crate) fn state(&self) -> &Path {
         &self.state
+    }
+
+    /// The file of the passphrase.
+    pub(crate) fn passphrase_file(&self) -> PathBuf {
+        self.dir.path().join("passphrase")
     }
 
     /// The configuration file.

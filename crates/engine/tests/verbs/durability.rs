@@ -186,3 +186,21 @@ async fn an_erasure_that_a_crash_interrupted_is_finished_at_the_start() {
     bench.restart().await;
     assert!(!bench.has_key(&caller.task));
 }
+
+#[tokio::test]
+async fn whoever_goes_away_while_a_task_is_recorded_leaves_none_that_nobody_knows() {
+    let bench = Bench::new().await;
+    bench.ledger.hold();
+    let mut opening = Box::pin(bench.opened());
+    while bench.ledger.waiting() == 0 {
+        tokio::select! {
+            opened = &mut opening => panic!("it was not held: {opened:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    drop(opening);
+    bench.ledger.release();
+    let cells = bench.engine.cells();
+    assert_eq!(cells.len(), 1, "what is on record is known");
+    bench.engine.close(cells[0].id(), CloseReason::Done, "olga").unwrap();
+}

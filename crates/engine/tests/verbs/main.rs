@@ -4,6 +4,7 @@
 mod approvals;
 mod attacks;
 mod bench;
+mod consent;
 mod containment;
 mod durability;
 mod handoff;

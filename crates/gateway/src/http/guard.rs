@@ -8,12 +8,38 @@ use http::{Request, StatusCode};
 use crate::gateway::Config;
 use crate::http::reply::plain;
 
+/// What is told to a request by another name.
+const STRANGE: &str = "the `Host` header does not name this server: use its loopback address, or \
+    configure the name as an allowed host";
+
 /// Refuses requests that a web page made through a name of its own (DNS rebinding), or from an
 /// origin that is not allowed.
 ///
 /// Errors: the answer, status 403.
 pub(crate) fn check_address(config: &Config, request: &Request<Body>) -> Result<(), Box<Response>> {
     let forbidden = |text: &str| Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
+    let Some(host) = our_name(config, request) else { return forbidden(STRANGE) };
+    let mut origins = request.headers().get_all(ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => Ok(()),
+        (Some(origin), None)
+            if origin.to_str().is_ok_and(|origin| may_come(config, origin, host)) =>
+        {
+            Ok(())
+        }
+        _ => forbidden(
+            "pages of this `Origin` may not talk to this server: configure it as an allowed origin",
+        ),
+    }
+}
+
+/// The answer to a request by another name.
+pub(crate) fn strange() -> Response {
+    plain(StatusCode::FORBIDDEN, STRANGE)
+}
+
+/// The name by which a request addresses this server, if it is one of ours.
+pub(crate) fn our_name<'a>(config: &Config, request: &'a Request<Body>) -> Option<&'a str> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let named = match (hosts.next(), hosts.next()) {
         (Some(host), None) => Some(host.to_str().ok()),
@@ -27,24 +53,7 @@ pub(crate) fn check_address(config: &Config, request: &Request<Body>) -> Result<
         (Some(host), Some(target)) => host.filter(|_| is_ours(config, target)),
         (None, target) => target,
     };
-    let Some(host) = host.filter(|host| is_ours(config, host)) else {
-        return forbidden(
-            "the `Host` header does not name this server: use its loopback address, or configure \
-             the name as an allowed host",
-        );
-    };
-    let mut origins = request.headers().get_all(ORIGIN).iter();
-    match (origins.next(), origins.next()) {
-        (None, _) => Ok(()),
-        (Some(origin), None)
-            if origin.to_str().is_ok_and(|origin| may_come(config, origin, host)) =>
-        {
-            Ok(())
-        }
-        _ => forbidden(
-            "pages of this `Origin` may not talk to this server: configure it as an allowed origin",
-        ),
-    }
+    host.filter(|host| is_ours(config, host))
 }
 
 /// Whether `host`, with or without a port, is a loopback name or a configured one.

@@ -6,7 +6,7 @@ use remit_engine::client::Client;
 use remit_engine::open::{Holding, Opener, Proposal, Vouched};
 use remit_model::{Named, Task};
 
-use super::{Granted, granted_for, resource};
+use super::{Granted, granted_for, resource, without_scopes};
 use crate::details::{self, Wanted};
 use crate::failure::Failure;
 use crate::request::Asked;
@@ -30,6 +30,7 @@ pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
 
 /// The same for somebody who is known already.
 pub(super) async fn granted_to(desk: &Desk, asked: &Asked, who: Who) -> Granted {
+    without_scopes(&asked.form)?;
     let (engine, form, client) = (desk.engine.as_ref(), &asked.form, &who.client);
     let holding =
         Holding { binding: client.binding, server: resource(engine, form.get("resource"))? };

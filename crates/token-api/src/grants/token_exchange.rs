@@ -9,7 +9,7 @@ use remit_model::ServerName;
 use remit_token::Grant;
 use serde_json::json;
 
-use super::{Granted, granted_for, resource};
+use super::{Granted, granted_for, resource, without_scopes};
 use crate::details;
 use crate::failure::Failure;
 use crate::form::Form;
@@ -23,6 +23,7 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// Hands a task on to the client.
 pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
+    without_scopes(&asked.form)?;
     let client = asked.client(desk, TOKEN).await?;
     let (engine, form) = (desk.engine.as_ref(), &asked.form);
     only_access_tokens(form)?;

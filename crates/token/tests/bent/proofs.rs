@@ -102,6 +102,7 @@ impl Bench {
         let terms = Terms { lifetime, binding, server };
         let charter = Charter {
             uid: None,
+            consent: None,
             on_behalf: None,
             id: "tsk_00000000000000000000000000".parse().unwrap(),
             agent: "bot".parse().unwrap(),

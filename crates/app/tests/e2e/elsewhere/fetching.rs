@@ -110,8 +110,8 @@ async fn what_opens_the_issuers_door_is_shown_to_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (certificate, key, other) = (file("ca.pem"), file("ca.key"), file("other.pem"));
-    crate::grants::certificate(certificate.as_ref(), key.as_ref()).await;
-    crate::grants::certificate(other.as_ref(), file("other.key").as_ref()).await;
+    crate::peers::certificate(certificate.as_ref(), key.as_ref()).await;
+    crate::peers::certificate(other.as_ref(), file("other.key").as_ref()).await;
     std::fs::write(file("token"), "let-me-in").unwrap();
     let token = format!("token_file = \"{}\"", file("token"));
     let bearer = ["--bearer", "let-me-in"];

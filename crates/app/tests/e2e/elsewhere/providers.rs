@@ -66,7 +66,7 @@ async fn a_service_account_proves_itself_through_a_private_api_server() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (certificate, key, token) = (file("ca.pem"), file("ca.key"), file("token"));
-    crate::grants::certificate(certificate.as_ref(), key.as_ref()).await;
+    crate::peers::certificate(certificate.as_ref(), key.as_ref()).await;
     std::fs::write(&token, "let-me-in\n").unwrap();
     let arguments = ["--certificate", &certificate, "--key", &key, "--bearer", "let-me-in"];
     let issuer = Issuer::start(&arguments).await;

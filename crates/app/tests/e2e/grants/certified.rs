@@ -15,8 +15,8 @@ use tokio::process::Command;
 use super::bound::stand;
 use super::holder::Holder;
 use super::line::{Line, Reply, Setup};
-use super::tokens::certificate;
 use crate::peers::Changing;
+use crate::peers::certificate;
 use crate::stand::{PATIENCE, Plan, Stand};
 
 pub(super) const WORKER: &str = "spiffe://remit.local/agent/worker";

@@ -13,7 +13,6 @@ use serde_json::json;
 
 use self::holder::hash;
 pub(crate) use self::holder::{Holder, now};
-pub(crate) use self::tokens::certificate;
 use crate::wire::{Answer, Request, exchange, get};
 
 /// The assertion is signed with a registered key.

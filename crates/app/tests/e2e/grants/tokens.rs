@@ -1,14 +1,12 @@
 //! The token endpoint: a client that is known by its key alone, from discovery to the tool server and back.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::JWT_BEARER;
 use super::holder::Holder;
 use crate::drift::read_note;
-use crate::peers::{Changing, Client, Registered};
+use crate::peers::{Changing, Client, Registered, certificate};
 use crate::stand::{Plan, Stand};
 use crate::wire::{Answer, get};
 
@@ -290,14 +288,6 @@ async fn where_only_bound_grants_are_accepted_a_client_that_can_bind_gets_in() {
     let mut talk = Client::TypeScriptStateless.connect_registered(&who).await;
     assert_eq!(talk.text("read_note", &json!({"title": "a"})).await, "a note");
     talk.end().await;
-}
-
-/// Makes a certificate for 127.0.0.1 and its key.
-pub(crate) async fn certificate(certificate: &Path, key: &Path) {
-    let mut python = tokio::process::Command::new(crate::peers::python());
-    python.arg(crate::peers::peer("certificate.py"));
-    let run = python.arg(certificate).arg(key).output().await.unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,155 @@
+//! Clients that a document of their own introduces, and documents that would make this server reach where
+//! others cannot.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::browser::{Browser, ask};
+use crate::drift::read_note;
+use crate::peers::{Changing, Client, Guided, Listening, certificate, documents};
+use crate::stand::{Plan, Stand};
+use crate::wire::get;
+
+struct Elsewhere {
+    stand: Stand,
+    server: Listening,
+    notes: Changing,
+    journal: PathBuf,
+}
+
+impl Elsewhere {
+    /// A Remit that fetches the documents at `paths`, and a host that has them.
+    async fn up(paths: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (trusted, key) = (folder.path().join("tls.pem"), folder.path().join("tls.key"));
+        certificate(&trusted, &key).await;
+        let journal = folder.path().join("documents");
+        std::fs::write(&journal, "").unwrap();
+        let server = documents((&trusted, &key), &journal).await;
+        let mut tables = String::new();
+        for path in paths {
+            let id = format!("{}{path}", server.url);
+            writeln!(
+                tables,
+                "[[client]]\nid = \"{id}\"\nagent = \"worker\"\nfetch_from_private_addresses = true"
+            )
+            .unwrap();
+        }
+        let notes = Changing::new(folder.path(), &json!([read_note("Reads a note.")]));
+        let command = notes.command();
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let plan = Plan::new()
+            .environment(&[("SSL_CERT_FILE", trusted.to_str().unwrap())])
+            .limits("grant = \"2s\"")
+            .stdio("notes", &command, "")
+            .template("reading", &["notes/*"], "")
+            .with(&tables);
+        let state = folder.path().join("state");
+        let stand = Stand::up(&plan, folder, state).await;
+        Self { stand, server, notes, journal }
+    }
+
+    fn id(&self, path: &str) -> String {
+        format!("{}{path}", self.server.url)
+    }
+
+    /// What the page says to a request of the client at `id`.
+    async fn said(&self, id: &str) -> (u16, String) {
+        let answer = get(self.stand.address(), &ask(&[("client_id", id)])).await;
+        assert_eq!(answer.header("location"), "", "{id}: nobody is sent anywhere");
+        (answer.status, answer.body)
+    }
+
+    /// The paths that were asked for.
+    fn asked(&self) -> Vec<String> {
+        read(&self.journal)
+    }
+}
+
+fn read(journal: &Path) -> Vec<String> {
+    std::fs::read_to_string(journal).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_nobody_registered_gets_in_by_its_document() {
+    let elsewhere = Elsewhere::up(&["/client.json"]).await;
+    let id = elsewhere.id("/client.json");
+    let browser = Browser::sign_in(&elsewhere.stand, &ask(&[("client_id", &id)])).await;
+    let host = elsewhere.server.url.trim_start_matches("https://");
+    for part in ["An app from elsewhere", "introduces itself from", host, "its own word"] {
+        assert!(browser.page.contains(part), "{part}: {}", browser.page);
+    }
+    let url = format!("http://{}/mcp", elsewhere.stand.address());
+    let passphrase = elsewhere.stand.passphrase_file();
+    let who = Guided { url: &url, client: &id, passphrase: &passphrase, bound: false };
+    for client in [Client::TypeScriptStateless, Client::PythonStateless] {
+        let mut talk = client.connect_guided(&who).await;
+        assert_eq!(talk.text("notes__read_note", &json!({"title": "a"})).await, "a note");
+        talk.end().await;
+    }
+    assert_eq!(elsewhere.notes.reached().len(), 2);
+    assert_eq!(elsewhere.asked(), ["/client.json"], "fetched once, and kept");
+    for task in super::tasks(&elsewhere.stand).await {
+        assert_eq!(task["consent"]["client"], id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_none_introduces_nobody() {
+    let bad = [
+        ("/other.json", "its `client_id` is not its own address"),
+        ("/secret.json", "client_secret"),
+        ("/redirect.json", "answered with status 302"),
+        ("/large.json", "larger than 16384 bytes"),
+        ("/slow.json", "did not come within 5 s"),
+        ("/page.json", "not of the type `application/json`"),
+        ("/broken.json", "not JSON as expected"),
+        ("/gone.json", "answered with status 404"),
+    ];
+    let elsewhere = Elsewhere::up(&bad.map(|(path, _)| path)).await;
+    for (path, why) in bad {
+        let (status, page) = elsewhere.said(&elsewhere.id(path)).await;
+        assert_eq!(status, 400, "{path}");
+        assert!(page.contains(why), "{path}: {page}");
+    }
+    assert_eq!(elsewhere.asked().len(), bad.len(), "no redirect was followed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_reached_that_everybody_could_not_reach() {
+    let elsewhere = Elsewhere::up(&["/client.json"]).await;
+    let (_, port) = elsewhere.server.url.rsplit_once(':').unwrap();
+    let private = [
+        "https://127.0.0.1/client.json".to_owned(),
+        "https://169.254.169.254/latest/meta-data".to_owned(),
+        "https://localhost/client.json".to_owned(),
+        format!("https://localhost:{port}/client.json"),
+        format!("https://127.0.0.1:{port}/pattern/client.json"),
+        "https://10.0.0.1/client.json".to_owned(),
+        "https://100.64.0.1/client.json".to_owned(),
+        "https://0.0.0.0/client.json".to_owned(),
+        "https://2130706433/client.json".to_owned(),
+        "https://0x7f.1/client.json".to_owned(),
+    ];
+    let table = |id: &String| format!("[[client]]\nid = \"{id}\"\nagent = \"worker\"\n");
+    elsewhere.stand.configure(&private.iter().map(table).collect::<String>());
+    for _ in 0..100 {
+        if elsewhere.stand.log().contains("are in force") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    for id in &private {
+        let (status, page) = elsewhere.said(id).await;
+        assert_eq!(status, 400, "{id}");
+        let refused = page.contains("none that everybody reaches") || page.contains("is not found");
+        assert!(refused, "{id}: {page}");
+    }
+    assert!(elsewhere.asked().is_empty(), "{:?}", elsewhere.asked());
+    // Whoever was not mapped to an agent is not even looked up.
+    let (_, page) = elsewhere.said(&elsewhere.id("/other.json")).await;
+    assert!(page.contains("No agent is configured for the client"), "{page}");
+    assert!(elsewhere.asked().is_empty());
+}

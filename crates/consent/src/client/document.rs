@@ -1,0 +1,264 @@
+//! Client ID metadata documents: a client's id is an address, and what stands there introduces it
+//! (draft-ietf-oauth-client-id-metadata-document).
+//!
+//! What is fetched is bounded three times: only addresses that the configuration maps to an agent are
+//! fetched at all, few in each minute, and what came is kept for a while, good or bad. Which machines may
+//! be reached is the business of whoever brings the [`Documents`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use remit_model::{Timestamp, Value};
+
+use crate::check_redirect;
+use crate::text::{MAX_NAME, tame};
+
+/// The most bytes of a document (R13); the draft recommends 5 KiB.
+pub const MAX_DOCUMENT: usize = 16 * 1024;
+/// How many documents are fetched in each [`FETCH_WINDOW`], of all clients together (R13).
+const FETCHES_PER_WINDOW: u32 = 20;
+const FETCH_WINDOW: Duration = Duration::from_mins(1);
+/// How many documents are kept (R13), and for how long: a client that changes its addresses waits for it.
+const MAX_KEPT: usize = 64;
+const KEPT: Duration = Duration::from_mins(10);
+/// How long it is remembered that there was nothing good.
+const KEPT_FAILURE: Duration = Duration::from_secs(30);
+/// How many redirect addresses a document may name (R13).
+const MAX_REDIRECTS: usize = 32;
+
+/// Which machines a document may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those that everybody reaches.
+    Public,
+    /// Also this one, and those of networks that only this one is in: somebody said that this very
+    /// document is there.
+    Private,
+}
+
+/// What came, or why nothing did.
+pub type Fetched<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
+
+/// Whoever brings documents: at most [`MAX_DOCUMENT`] bytes of JSON, over https, without following
+/// redirects, soon.
+pub trait Documents: fmt::Debug + Send + Sync {
+    /// Brings the one at `url`.
+    fn fetch<'a>(&'a self, url: &'a str, reach: Reach) -> Fetched<'a>;
+}
+
+/// What a client says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its name, in its own words.
+    pub name: String,
+    /// Where its answers may go.
+    pub redirect_uris: Vec<String>,
+}
+
+/// Host and path of the address of a document: https, with a path, and written in one way only.
+pub(super) fn split(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("https://")?;
+    let (authority, path) = rest.split_at_checked(rest.find('/')?)?;
+    let host = authority.split_once(':').map_or(authority, |(host, _)| host);
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:".contains(&b);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/%@+,=".contains(&b);
+    let dots = path.split('/').any(|segment| segment == "." || segment == "..");
+    let port = authority.split_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok());
+    let good = !host.is_empty() && authority.bytes().all(letter) && port;
+    (good && path.len() > 1 && path.bytes().all(plain) && !dots).then_some((authority, path))
+}
+
+/// Documents that were fetched.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    documents: Box<dyn Documents>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    kept: BTreeMap<String, (Timestamp, Result<Document, String>)>,
+    window: Timestamp,
+    fetched: u32,
+}
+
+impl Shelf {
+    pub(super) fn new(documents: Box<dyn Documents>) -> Self {
+        Self { documents, inner: Mutex::default() }
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().kept.clear();
+    }
+
+    /// The document at `url`, if need be fetched.
+    ///
+    /// Errors: it cannot be had, or does not introduce the client of this id; in words for a person.
+    pub(super) async fn fetch(
+        &self,
+        url: &str,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Result<Document, String> {
+        if let Some(kept) = self.lock().kept_or_turn(url, now)? {
+            return kept;
+        }
+        let fetched = self.documents.fetch(url, reach).await;
+        let read = fetched.and_then(|bytes| Document::read(url, &bytes));
+        let read = read.map_err(|why| {
+            format!(
+                "The document that should introduce the client {} is of no use: {why}.",
+                tame(url, MAX_NAME)
+            )
+        });
+        self.lock().keep(url, read.clone(), now);
+        read
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// What is kept for `url`; `None` where it is to be fetched now.
+    ///
+    /// Errors: nothing is kept, and no more may be fetched for the moment.
+    fn kept_or_turn(
+        &mut self,
+        url: &str,
+        now: Timestamp,
+    ) -> Result<Option<Result<Document, String>>, String> {
+        self.kept.retain(|_, (until, _)| now < *until);
+        if let Some((_, kept)) = self.kept.get(url) {
+            return Ok(Some(kept.clone()));
+        }
+        if now.since(self.window) >= FETCH_WINDOW {
+            (self.window, self.fetched) = (now, 0);
+        }
+        if self.fetched >= FETCHES_PER_WINDOW {
+            return Err("Too many clients were looked up: try again in a minute.".to_owned());
+        }
+        self.fetched += 1;
+        Ok(None)
+    }
+
+    fn keep(&mut self, url: &str, read: Result<Document, String>, now: Timestamp) {
+        let lasts = if read.is_ok() { KEPT } else { KEPT_FAILURE };
+        while self.kept.len() >= MAX_KEPT {
+            let first = self.kept.iter().min_by_key(|(_, (until, _))| *until);
+            let Some(first) = first.map(|(url, _)| url.clone()) else { break };
+            self.kept.remove(&first);
+        }
+        self.kept.insert(url.to_owned(), (now.after(lasts), read));
+    }
+}
+
+impl Document {
+    /// Reads the document that was found at `url`.
+    ///
+    /// Errors: it does not introduce the client of this id; in words.
+    pub fn read(url: &str, bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+        let value =
+            Value::parse(text).map_err(|why| format!("it is not JSON as expected: {why}"))?;
+        let member = |name| value.member(name).and_then(Value::as_text);
+        if member("client_id") != Some(url) {
+            return Err("its `client_id` is not its own address".to_owned());
+        }
+        if value.member("client_secret").is_some() {
+            return Err("it holds a `client_secret`, which everybody can read there".to_owned());
+        }
+        if member("token_endpoint_auth_method").is_some_and(|method| method != "none") {
+            return Err(
+                "its `token_endpoint_auth_method` is not `none`, the only one accepted of \
+            clients that a document introduces"
+                    .to_owned(),
+            );
+        }
+        let Some(Value::List(uris)) = value.member("redirect_uris") else {
+            return Err("it has no list `redirect_uris`".to_owned());
+        };
+        if uris.len() > MAX_REDIRECTS {
+            return Err(format!("it has more than {MAX_REDIRECTS} `redirect_uris`"));
+        }
+        let usable =
+            uris.iter().filter_map(Value::as_text).filter(|uri| check_redirect(uri).is_ok());
+        let redirect_uris: Vec<String> = usable.map(str::to_owned).collect();
+        if redirect_uris.is_empty() {
+            return Err("none of its `redirect_uris` is https or on this machine".to_owned());
+        }
+        let name = member("client_name").unwrap_or_default().to_owned();
+        Ok(Self { name, redirect_uris })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://app.example/client.json";
+
+    fn document(more: &str) -> String {
+        format!(
+            r#"{{"client_id":"{URL}","redirect_uris":["http://127.0.0.1/cb","cursor://x/y"]{more}}}"#
+        )
+    }
+
+    #[test]
+    fn a_document_introduces_the_client_at_its_own_address() {
+        let read = |text: &str| Document::read(URL, text.as_bytes());
+        let good = read(&document(r#","client_name":"App","logo_uri":"https://x/y""#)).unwrap();
+        assert_eq!(good.name, "App");
+        assert_eq!(
+            good.redirect_uris,
+            ["http://127.0.0.1/cb"],
+            "what cannot be answered is left out"
+        );
+        for (text, why) in [
+            (document("").replace("client.json", "other.json"), "not its own address"),
+            (document("").replace("app.example", "app.example:443"), "not its own address"),
+            (document(r#","client_secret":"x""#), "client_secret"),
+            (document(r#","token_endpoint_auth_method":"client_secret_basic""#), "auth_method"),
+            (document(&format!(r#","client_id":"{URL}""#)), "not JSON as expected"),
+            (r#"{"redirect_uris":[]}"#.to_owned(), "not its own address"),
+            (format!(r#"{{"client_id":"{URL}"}}"#), "no list"),
+            (format!(r#"{{"client_id":"{URL}","redirect_uris":["javascript:x"]}}"#), "none of its"),
+            ("<html>".to_owned(), "not JSON"),
+        ] {
+            let error = read(&text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[derive(Debug)]
+    struct Nowhere;
+    impl Documents for Nowhere {
+        fn fetch<'a>(&'a self, _: &'a str, _: Reach) -> Fetched<'a> {
+            Box::pin(std::future::ready(Err("nobody there".to_owned())))
+        }
+    }
+
+    #[tokio::test]
+    async fn few_are_fetched_in_a_minute_and_what_came_is_kept() {
+        let shelf = Shelf::new(Box::new(Nowhere));
+        let mut now = Timestamp::from_secs(1_000_000);
+        for _ in 0..100 {
+            let error = shelf.fetch(URL, Reach::Public, now).await.unwrap_err();
+            assert!(error.contains("nobody there"), "{error}");
+        }
+        let mut refused = 0;
+        for number in 0..FETCHES_PER_WINDOW {
+            let url = format!("https://app.example/{number}.json");
+            let error = shelf.fetch(&url, Reach::Public, now).await.unwrap_err();
+            refused += u32::from(error.contains("Too many clients"));
+        }
+        assert_eq!(refused, 1, "a hundred times the same one was one");
+        now = now.after(FETCH_WINDOW);
+        let again = shelf.fetch(URL, Reach::Public, now).await.unwrap_err();
+        assert!(again.contains("nobody there"));
+    }
+}

@@ -1,0 +1,264 @@
+//! What a person allowed a client in a browser: a code, the task that it opens, and further grants.
+//!
+//! The task is opened when the client comes for it, not when the person says yes: a code that nobody
+//! fetches leaves no task behind, and what the client holds is known by then. What the person was
+//! shown goes with the code, and the task is opened within that, whatever the template says by then.
+//!
+//! Codes and refresh tokens live in memory alone and end with the process: whoever lost one sends the
+//! person to the page again.
+
+mod codes;
+mod renewals;
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use remit_jose::Thumbprint;
+use remit_model::task::{CloseReason, Consented};
+use remit_model::{AgentName, Entropy, Refusal, ServerName, Task, TaskId};
+use remit_token::{Challenge, ProofError, Request, Spent};
+
+pub(crate) use self::codes::Codes;
+pub(crate) use self::renewals::Renewals;
+use self::renewals::{Renewal, TurnError};
+use crate::Engine;
+use crate::open::{Holding, Opener, Proposal};
+
+/// How long a client has to come for what a person allowed (RFC 6749 section 4.1.2 says ten minutes
+/// at most; a redirect takes a second).
+pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
+
+/// Who closed a task whose code or refresh token was shown twice, for the record.
+const REPLAY: &str = "remit: a code or refresh token was shown twice";
+
+/// What a person allowed.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// The person, and which client.
+    pub by: Consented,
+    /// The agent that the client is.
+    pub agent: AgentName,
+    /// What the client may do as that; `within` is what the person was shown.
+    pub proposal: Proposal,
+    /// What whoever comes with the code must show.
+    pub bound: Bound,
+}
+
+/// What a code is bound to.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// Where the code was sent.
+    pub redirect_uri: String,
+    /// The hash of the client's secret.
+    pub challenge: Challenge,
+    /// The one server that the grant is for; `None` for all.
+    pub server: Option<ServerName>,
+    /// The key that the client announced.
+    pub key: Option<Thumbprint>,
+}
+
+/// What a client comes with for what it was allowed.
+#[derive(Clone, Debug)]
+pub struct Redemption {
+    /// The code.
+    pub code: String,
+    /// The client's id, as it says.
+    pub client: String,
+    /// Where it says that the code was sent, if it does: the verifier says more (OAuth 2.1).
+    pub redirect_uri: Option<String>,
+    /// The secret behind the challenge.
+    pub verifier: String,
+    /// For what it wants the grant.
+    pub wants: Wants,
+}
+
+/// For what a client wants a grant.
+#[derive(Clone, Debug, Default)]
+pub struct Wants {
+    /// The key that it proved to have.
+    pub key: Option<Thumbprint>,
+    /// The resource that it names, where it names one: all of it, or one server's.
+    pub resource: Option<Option<ServerName>>,
+}
+
+/// What it gets.
+#[derive(Debug)]
+pub struct Redeemed {
+    /// The task.
+    pub task: Task,
+    /// A grant for it.
+    pub token: String,
+    /// What the grant is bound to.
+    pub holding: Holding,
+    /// By what it gets the next grant; `None` if there are too many such.
+    pub refresh: Option<String>,
+}
+
+/// Why a client gets nothing for what it brought.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RedeemError {
+    /// It is not there, or not any more.
+    #[error(
+        "the code or refresh token is unknown or has run out: send the person to authorize again"
+    )]
+    Unknown,
+    /// It was shown before, so somebody has a copy.
+    #[error(
+        "the code or refresh token was used before: its task is closed, send the person to authorize \
+         again"
+    )]
+    Replayed,
+    /// It was given to another client.
+    #[error("the code or refresh token was given to another client")]
+    Client,
+    /// The code was sent elsewhere.
+    #[error(
+        "`redirect_uri` is not where the code was sent: repeat that of the authorization request"
+    )]
+    Redirect,
+    /// The secret is not the one behind the challenge.
+    #[error("`code_verifier` is not the secret behind the `code_challenge`")]
+    Verifier,
+    /// It is bound to another key.
+    #[error("it is bound to another key: make the proof with the key that it was asked for with")]
+    Key,
+    /// It is for less than that.
+    #[error("the `resource` is not within what was authorized")]
+    Target,
+    /// The task was not opened, or is not open any more.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Engine {
+    /// Takes down what a person allowed; whoever brings the code that comes back can have it, once.
+    pub fn consent(&self, consent: Consent) -> String {
+        let code = secret(self.ports.entropy.as_ref());
+        self.codes.put(&code, consent, self.now());
+        code
+    }
+
+    /// Believes that a client holds a key, by a proof for a request to `url`, and uses the proof up.
+    ///
+    /// Errors: the proof is not believed.
+    pub fn prove(&self, proof: &str, url: &str) -> Result<Spent, ProofError> {
+        let now = self.now();
+        let request = Request { method: "POST", url, token: None };
+        let proof = self.proofs.check(proof, &request, now)?;
+        self.proofs.spend(&proof, now)
+    }
+
+    /// Opens the task that a person allowed, and gives its client a grant for it. A code is used up by
+    /// being shown, also by somebody for whom it is not: it has leaked then. To be run to its end: of
+    /// one that is dropped, the task may be open without anybody who holds a grant for it.
+    ///
+    /// Errors: it cannot be had for that code; of one that was used, the task is closed.
+    pub async fn redeem(&self, shown: &Redemption) -> Result<Redeemed, RedeemError> {
+        let consent = match self.codes.take(&shown.code, self.now()) {
+            Ok(consent) => consent,
+            Err(None) => return Err(RedeemError::Unknown),
+            Err(Some(task)) => return Err(self.replayed(task.as_ref()).await),
+        };
+        let holding = check(&consent, shown)?;
+        let client = consent.by.client.clone();
+        let opener = Opener::Person(consent.agent.clone(), consent.by);
+        let proposal = Proposal { agent: Some(consent.agent), ..consent.proposal };
+        let opened = self.open_with_grant(&opener, proposal, &holding).await?;
+        let (task, token) = opened;
+        // It may have been shown again while the task was being recorded.
+        if self.codes.spent(&shown.code, task.id()) {
+            return Err(self.replayed(Some(task.id())).await);
+        }
+        let renewal = Renewal { task: task.id().clone(), client, holding: holding.clone() };
+        let still_open = |task: &TaskId| self.cell(task).is_some_and(|it| it.lock().is_open());
+        let refresh = self.renewals.begin(renewal, &still_open, self.ports.entropy.as_ref());
+        Ok(Redeemed { task, token, holding, refresh })
+    }
+
+    /// Gives a client a further grant for its task, and the refresh token for the one after.
+    ///
+    /// Errors: it cannot be had for that token; of one that was used, the task is closed.
+    pub async fn renew(
+        &self,
+        token: &str,
+        client: &str,
+        wants: &Wants,
+    ) -> Result<Redeemed, RedeemError> {
+        let open = |task: &TaskId| {
+            let task = self.cell(task).map(|cell| cell.lock().clone());
+            task.filter(Task::is_open).ok_or(RedeemError::Unknown)
+        };
+        let fits = |renewal: &Renewal| {
+            open(&renewal.task)?;
+            if renewal.client != client {
+                return Err(RedeemError::Client);
+            }
+            if renewal.holding.binding.key() != wants.key {
+                return Err(RedeemError::Key);
+            }
+            within(renewal.holding.server.as_ref(), wants)
+        };
+        let turned = self.renewals.turn(token, fits, self.ports.entropy.as_ref());
+        let (renewal, server, refresh) = match turned {
+            Ok(turned) => turned,
+            Err(TurnError::Unknown) => return Err(RedeemError::Unknown),
+            Err(TurnError::Replayed(task)) => return Err(self.replayed(Some(&task)).await),
+            Err(TurnError::Misfit(why)) => return Err(why),
+        };
+        let task = open(&renewal.task)?;
+        let holding = Holding { server, ..renewal.holding };
+        let token = self.grant(&task, &holding)?;
+        Ok(Redeemed { task, token, holding, refresh: Some(refresh) })
+    }
+
+    /// Closes the task of what was shown twice (RFC 6749 section 4.1.2).
+    async fn replayed(&self, task: Option<&TaskId>) -> RedeemError {
+        self.counters.replayed.add();
+        let Some(task) = task else { return RedeemError::Replayed };
+        match self.close(task, CloseReason::Revoked, REPLAY) {
+            // What is told as done is on record first; if it cannot be, it is in force all the same.
+            Ok(closing) => drop(closing.recorded().await),
+            Err(why) => tracing::debug!(%task, %why, "the task of a replayed code had ended"),
+        }
+        RedeemError::Replayed
+    }
+}
+
+/// What the grant is to be bound to, if the code is for whoever shows it.
+fn check(consent: &Consent, shown: &Redemption) -> Result<Holding, RedeemError> {
+    let bound = &consent.bound;
+    if consent.by.client != shown.client {
+        return Err(RedeemError::Client);
+    }
+    if shown.redirect_uri.as_ref().is_some_and(|uri| *uri != bound.redirect_uri) {
+        return Err(RedeemError::Redirect);
+    }
+    if !bound.challenge.is_met_by(&shown.verifier) {
+        return Err(RedeemError::Verifier);
+    }
+    if bound.key.is_some_and(|key| shown.wants.key != Some(key)) {
+        return Err(RedeemError::Key);
+    }
+    let server = within(bound.server.as_ref(), &shown.wants)?;
+    Ok(Holding { server, ..Holding::by_key(shown.wants.key) })
+}
+
+/// The resource that a grant is for: the one that was authorized, or less (RFC 8707 section 2.2).
+fn within(
+    authorized: Option<&ServerName>,
+    wants: &Wants,
+) -> Result<Option<ServerName>, RedeemError> {
+    match (authorized, &wants.resource) {
+        (authorized, None) => Ok(authorized.cloned()),
+        (None, Some(wanted)) => Ok(wanted.clone()),
+        (Some(one), Some(Some(wanted))) if one == wanted => Ok(Some(wanted.clone())),
+        (Some(_), Some(_)) => Err(RedeemError::Target),
+    }
+}
+
+/// 256 bits that nobody guesses, as text.
+pub fn secret(entropy: &dyn Entropy) -> String {
+    let mut bytes = [0; 32];
+    entropy.fill(&mut bytes);
+    BASE64URL_NOPAD.encode(&bytes)
+}
