@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use remit_engine::{Engine, Template};
+use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{
     Admission, Agent, AgentName, Effect, Reach, ServerName, Tool, ToolPattern, ToolScope,
 };
@@ -22,8 +23,8 @@ pub(crate) struct Offer {
     pub(crate) server: ServerName,
     /// What it is called there.
     pub(crate) label: String,
-    /// What calling it does.
-    pub(crate) effect: Effect,
+    /// What calling it does, and how that is known.
+    pub(crate) effect: Known<Effect>,
     /// How far that reaches; `None` where it is not known.
     pub(crate) reach: Option<Reach>,
     /// Whether what it returns could have been written by an outsider.
@@ -65,7 +66,7 @@ pub(crate) fn of(engine: &Engine, template: &Template, at: Option<&ServerName>) 
     }
     // Tools first, from harmless to irrevocable.
     let place = |offer: &Offer| {
-        let (server, effect) = (offer.server.clone(), offer.effect);
+        let (server, effect) = (offer.server.clone(), offer.effect.value);
         (server, offer.reach.is_none(), effect, offer.name.clone())
     };
     offers.sort_by_key(place);
@@ -78,9 +79,9 @@ fn of_tool(tool: &Tool) -> Offer {
         name: tool.id.to_string(),
         server: tool.id.server.clone(),
         label: tool.id.name.clone(),
-        effect: profile.effect.value,
+        effect: profile.effect.clone(),
         reach: Some(profile.reach.value),
-        returns_untrusted: profile.returns.value == remit_model::tool::Trust::Untrusted,
+        returns_untrusted: profile.returns.value == Trust::Untrusted,
         is_quarantined: matches!(tool.admission, Admission::Quarantined { .. }),
         only: Vec::new(),
     }
@@ -91,7 +92,10 @@ fn of_resources(server: &ServerName, name: &str, label: &str) -> Offer {
         name: format!("{server}/{name}"),
         server: server.clone(),
         label: label.to_owned(),
-        effect: Effect::Read,
+        effect: Known {
+            value: Effect::Read,
+            origin: Origin::Inferred("resources are read".to_owned()),
+        },
         reach: None,
         returns_untrusted: true,
         is_quarantined: false,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use remit_model::tool::Origin;
 use remit_model::{Effect, Limit, Remit, Timestamp};
 
 use crate::choice::word;
@@ -28,7 +29,7 @@ pub(crate) struct Deed {
 /// What `remit` lets be done with what is offered.
 pub(crate) fn deeds(remit: &Remit, offers: &[Offer]) -> Vec<Deed> {
     let deed = |(effect, can, cannot): (Effect, &'static str, &'static str)| {
-        let of_effect = offers.iter().filter(|offer| offer.effect == effect);
+        let of_effect = offers.iter().filter(|offer| offer.effect.value == effect);
         let covered = of_effect.filter(|offer| remit.tools.could_cover(&offer.name));
         let tools: Vec<String> = covered.map(called).collect();
         Deed { words: if tools.is_empty() { cannot } else { can }, tools }
@@ -37,8 +38,19 @@ pub(crate) fn deeds(remit: &Remit, offers: &[Offer]) -> Vec<Deed> {
 }
 
 fn called(offer: &Offer) -> String {
-    let name = format!("{} · {}", offer.server, offer.label);
+    let unknown = if is_unknown(offer) { ", for all that is known of it" } else { "" };
+    let name = format!("{} · {}{unknown}", offer.server, offer.label);
     if offer.only.is_empty() { name } else { format!("{name}, if {}", offer.only.join(", or if ")) }
+}
+
+/// Whether nobody knows what calling it does, so that the worst is assumed.
+fn is_unknown(offer: &Offer) -> bool {
+    offer.effect.origin == Origin::Assumed
+}
+
+/// What calling it does, as a mark.
+pub(crate) fn mark(offer: &Offer) -> &'static str {
+    if is_unknown(offer) { "unknown, may run code" } else { effect(offer.effect.value) }
 }
 
 /// An effect in one word.

@@ -37,7 +37,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 
 /// `other` pages of the same listener, for requests that name this server alone (DNS rebinding).
 pub fn by_our_names(gateway: Arc<Gateway>, other: Router) -> Router {
-    other.layer(from_fn_with_state(gateway, named))
+    // Its routes alone: what nobody serves is answered as ever.
+    other.route_layer(from_fn_with_state(gateway, named))
 }
 
 async fn named(

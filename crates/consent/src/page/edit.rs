@@ -138,13 +138,13 @@ fn tool(offer: &Offer, chosen: bool) -> Markup {
         Some(Reach::Internal) => Some("reaches the organisation"),
         Some(Reach::Local) | None => None,
     };
-    let effect = words::effect(offer.effect);
+    let effect = words::effect(offer.effect.value);
     html! {
         label class="tool" {
             input type="checkbox" name="tool" value=(offer.name) checked[chosen];
             span class="tool-name" { bdi { (offer.label) } }
             span class="marks" {
-                span class={ "mark-effect " (effect.replace(' ', "-")) } { (effect) }
+                span class={ "mark-effect " (effect.replace(' ', "-")) } { (words::mark(offer)) }
                 @if let Some(reach) = reach { span { (reach) } }
                 @if offer.returns_untrusted { span { "brings in outside content" } }
                 @if offer.is_quarantined { span { "waits for its owner" } }

@@ -63,7 +63,7 @@ async fn the_person_is_on_record_and_policies_see_who_it_is() {
     assert_eq!(metadata["authorization_grant_profiles_supported"], json!([profile]));
     assert!(metadata["grant_types_supported"].as_array().unwrap().contains(&json!(TYPE)));
     let methods = &metadata["token_endpoint_auth_methods_supported"];
-    assert_eq!(*methods, json!(["private_key_jwt", "spiffe_jwt", "none"]));
+    assert_eq!(*methods, json!(["none", "private_key_jwt", "spiffe_jwt"]));
     desk.only(&format!(
         "context.task has on_behalf && context.task.on_behalf.subject == \"alice\" && \
          context.task.on_behalf.issuer == \"{}\" && \
