@@ -46,8 +46,7 @@ pub(super) async fn granted_to(desk: &Desk, asked: &Asked, who: Who) -> Granted 
                 );
                 Failure::new("invalid_authorization_details", why)
             })?;
-            let token = engine.grant(&task, &holding)?;
-            (task, token)
+            engine.further_grant(task.id(), client.method, &holding).await?
         }
     };
     Ok((granted_for(engine, &task, (&token, &holding), []), who.client.nonce))
