@@ -121,7 +121,7 @@ impl Engine {
     }
 }
 
-pub(crate) fn unrecorded(why: &dyn std::fmt::Display) -> Refusal {
+fn unrecorded(why: &dyn std::fmt::Display) -> Refusal {
     let why = why.to_string();
     Refusal::one(Class::Transient, "ledger", why, "see `remit status` for the cause")
 }

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use remit_model::task::{Event, InvalidTransition};
 use remit_model::{AgentName, Attestation, Digest, Task, TaskId, Timestamp};
 use remit_ports::{Accepted, Draft, Ledger, LedgerError, Subject};
@@ -50,13 +49,12 @@ impl CommitError {
 #[derive(Debug)]
 pub struct TaskCell {
     id: TaskId,
-    /// Whose task it is, whence it was handed on, and who works on it; never changes, so that nobody needs the lock for it.
+    /// Whose task it is, how that was proved, whence it was handed on, and who works on it; never changes, so that nobody needs the lock for it.
     agent: AgentName,
+    attestation: Attestation,
     parent: Option<TaskId>,
     workers: BTreeSet<Digest>,
     task: Mutex<Task>,
-    /// How that agent was known last; read at each call. Written under the task's lock.
-    attestation: ArcSwap<Attestation>,
     /// Moves with everything that can change an answer already given; compared right before bytes
     /// are sent. Starts at the task's recorded epoch; policy changes move it too.
     epoch: Arc<AtomicU64>,
@@ -77,7 +75,7 @@ impl TaskCell {
         Self {
             id: task.id().clone(),
             agent: task.charter.agent.clone(),
-            attestation: ArcSwap::from_pointee(task.attestation()),
+            attestation: task.charter.attestation.clone(),
             parent: task.parent().cloned(),
             workers: task.charter.workers.clone(),
             epoch: Arc::new(AtomicU64::new(task.account().epoch)),
@@ -100,9 +98,9 @@ impl TaskCell {
         &self.agent
     }
 
-    /// How whoever works on it proved to be that agent last.
-    pub fn attestation(&self) -> Attestation {
-        Attestation::clone(&self.attestation.load())
+    /// How whoever opened it proved to be that agent.
+    pub fn attestation(&self) -> &Attestation {
+        &self.attestation
     }
 
     /// The task it was handed on from.
@@ -191,9 +189,6 @@ impl TaskCell {
     fn replace(&self, guard: &mut MutexGuard<'_, Task>, next: Task) {
         if next.account().epoch != guard.account().epoch {
             self.move_epoch();
-        }
-        if next.account().attested != guard.account().attested {
-            self.attestation.store(Arc::new(next.attestation()));
         }
         **guard = next;
     }

@@ -195,7 +195,7 @@ impl Engine {
     pub fn caller(&self, task: &TaskId, door: Door) -> Option<Caller> {
         let cell = self.cell(task)?;
         let agent = self.settings.load().agents.find(cell.agent())?.agent.cloned()?;
-        let attestation = cell.attestation();
+        let attestation = cell.attestation().clone();
         let possession = Possession::Connection;
         Some(Caller { agent, task: task.clone(), attestation, door, possession })
     }

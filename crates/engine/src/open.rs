@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
-use remit_model::task::{Charter, Consented, Event};
+use remit_model::task::{Charter, Consented};
 use remit_model::{
     Agent, AgentName, Attestation, Budget, Class, Label, Lifecycle, Named, Possession, Refusal,
     Remit, ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
 };
-use remit_ports::Kind;
 use remit_token::{Binding, Terms};
 use serde::Deserialize;
 
-use crate::admit::{Opening, unrecorded};
+use crate::admit::Opening;
 use crate::inherit::{Workers, clients, process};
-use crate::{Engine, Settings, Template, draft};
+use crate::{Engine, Settings, Template};
 
 /// Who opens a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +104,6 @@ pub struct Holding {
 pub const OPENINGS_PER_WINDOW: u32 = 100;
 /// See [`OPENINGS_PER_WINDOW`].
 pub const OPENING_WINDOW: Duration = Duration::from_secs(10);
-/// How long an attestation counts as new (R13): each one on record is an entry that a client makes.
-pub const REATTESTED: Duration = Duration::from_mins(1);
 /// How long a purpose may be, in bytes (R13).
 pub const MAX_PURPOSE: usize = 4096;
 
@@ -218,45 +215,11 @@ impl Engine {
         Ok((task, agent))
     }
 
-    /// Mints a further grant for an open task, whose agent was known anew by `method`: that is on record
-    /// first, once in each [`REATTESTED`].
-    ///
-    /// Errors: as [`Self::grant`], and it cannot be recorded.
-    pub async fn further_grant(
-        &self,
-        task: &TaskId,
-        method: AttestationMethod,
-        holding: &Holding,
-    ) -> Result<(Task, String), Refusal> {
-        let cell = self.cell(task).ok_or_else(|| no("task", "no such task is known"))?;
-        let accepted = {
-            let mut guard = cell.lock();
-            let (known, now) = (guard.attestation(), self.now());
-            let fresh = known.method == method && now.since(known.at) < REATTESTED;
-            if fresh || !guard.is_open() {
-                None
-            } else {
-                let mut record = draft::note(Kind::Task, self.world().pins, "attested");
-                record.clear.agent = Some(cell.agent().to_string());
-                record.clear.event = Some(Event::Attested { method });
-                let ledger = self.ports.ledger.as_ref();
-                let committed = cell.commit(&mut guard, ledger, record, now);
-                Some(committed.map_err(|why| unrecorded(&why))?)
-            }
-        };
-        if let Some(accepted) = accepted {
-            accepted.durable().await.map_err(|why| unrecorded(&why))?;
-        }
-        let task = cell.lock().clone();
-        let grant = self.grant(&task, holding)?;
-        Ok((task, grant))
-    }
-
-    /// Mints a grant for an open task.
+    /// Mints a further grant for an open task.
     ///
     /// Errors: the task is not open, the grant is to be bound to nothing where only bound ones are
     /// accepted, or the token cannot be signed.
-    pub(crate) fn grant(&self, task: &Task, holding: &Holding) -> Result<String, Refusal> {
+    pub fn grant(&self, task: &Task, holding: &Holding) -> Result<String, Refusal> {
         if !task.is_open() {
             return Err(no("task", format!("the task is {}", task.state.name())));
         }

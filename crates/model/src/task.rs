@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{AgentName, Attestation, AttestationMethod};
+use crate::agent::{AgentName, Attestation};
 use crate::budget::Spent;
 use crate::digest::Digest;
 use crate::elsewhere::Named;
@@ -109,9 +109,6 @@ pub struct Account {
     /// Calls of which nobody knows whether they happened, by digest.
     #[serde(default)]
     pub unsettled: BTreeSet<Digest>,
-    /// How and when whoever works on it proved to be its agent again, since it was opened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attested: Option<(AttestationMethod, Timestamp)>,
     /// Tasks that were handed on from it and have not ended, and what of its budget each took along.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub handed_on: BTreeMap<TaskId, Spent>,
@@ -198,11 +195,6 @@ pub enum Event {
         task: TaskId,
         /// What it had used.
         used: Spent,
-    },
-    /// Whoever works on it proved to be its agent again, and got a further grant.
-    Attested {
-        /// By what means.
-        method: AttestationMethod,
     },
     /// Something was recorded that changes nothing but the sequence.
     Noted,
@@ -398,10 +390,6 @@ impl State {
                 state.account_mut().settle(*bytes, *unknown);
                 Ok(state)
             }
-            (Self::Open(mut open), Event::Attested { method }) => {
-                open.account.attested = Some((*method, at));
-                Ok(Self::Open(open))
-            }
             (mut state, Event::GivenBack { task, used }) => {
                 state.account_mut().take_back(task, *used);
                 Ok(state)
@@ -456,17 +444,6 @@ impl Task {
     /// The task it was handed on from.
     pub fn parent(&self) -> Option<&TaskId> {
         self.charter.lineage.last().map(|ancestor| &ancestor.task)
-    }
-
-    /// How and when whoever works on it proved to be its agent last. As whom others named it holds for
-    /// the way that it was opened by.
-    pub fn attestation(&self) -> Attestation {
-        let first = &self.charter.attestation;
-        match self.account().attested {
-            None => first.clone(),
-            Some((method, at)) if method == first.method => Attestation { at, ..first.clone() },
-            Some((method, at)) => Attestation::own(method, at),
-        }
     }
 
     /// Which task.

@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use remit_engine::TaskCell;
 use remit_engine::contain::{ContainError, InForce};
 use remit_engine::open::{Holding, Opener, Proposal};
-use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
 use remit_model::{Task, TaskId};
 
@@ -92,16 +91,18 @@ pub(crate) async fn grant(
     let caller = door.engine.caller(&task, remit_model::Door::Internal);
     let caller = caller.ok_or_else(|| Failure::missing(format!("no task `{task}` is known")))?;
     let own = door.engine.settings().own_uid;
-    let method = if anyone.operator.is_some() {
-        AttestationMethod::Operator
-    } else if caller.agent.is(&anyone.peer.workload(&door.engine).await?, own) {
-        AttestationMethod::UnixPeer
-    } else {
+    let may = anyone.operator.is_some()
+        || caller.agent.is(&anyone.peer.workload(&door.engine).await?, own);
+    if !may {
         let text = "only the agent the task was opened for, or an operator, gets a grant";
         return Err(Failure::new(StatusCode::FORBIDDEN, text));
+    }
+    let Some(cell) = door.engine.cell(&task) else {
+        return Err(Failure::missing(format!("no task `{task}` is known")));
     };
+    let open = cell.lock().clone();
     let holding = Holding::by_key(wanted.jkt);
-    let (open, grant) = door.engine.further_grant(&task, method, &holding).await?;
+    let grant = door.engine.grant(&open, &holding)?;
     Ok(Json(granted(&door, &open, (grant, &holding))))
 }
 

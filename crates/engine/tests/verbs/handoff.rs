@@ -41,8 +41,7 @@ async fn ask_for(
     (narrowing, server): (Narrowing, Option<ServerName>),
 ) -> Result<Task, Refusal> {
     let holding = Holding { binding: Binding::Nothing, server };
-    let method = parent.attestation().method;
-    let (_, token) = bench.engine.further_grant(parent.id(), method, &holding).await.unwrap();
+    let token = bench.engine.grant(parent, &holding).unwrap();
     let subject = bench.engine.shown(&token).unwrap();
     let wanted = HandOff { subject, template: None, purpose: None, narrowing };
     let handed = bench.engine.hand_off(&client(to), wanted, &Holding::default()).await?;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use remit_engine::identify::MAX_RUNS;
-use remit_engine::open::{Holding, Opener, Proposal, REATTESTED};
-use remit_model::agent::AttestationMethod;
+use remit_engine::open::{Opener, Proposal};
 use remit_model::task::CloseReason;
-use remit_model::{Class, Clock as _, Door, TaskId, Workload};
+use remit_model::{TaskId, Workload};
 use remit_ports::Kind;
 
 use crate::bench::{Bench, operator};
@@ -49,36 +48,6 @@ async fn a_process_has_a_bounded_number_of_runs_and_the_last_ones_count() {
         bench.clock.advance(Duration::from_millis(1));
     }
     assert_eq!(runs(&bench, 7), opened[3..]);
-}
-
-#[tokio::test]
-async fn whoever_proves_itself_again_is_newly_attested_and_that_is_on_record() {
-    let mut bench = Bench::new().await;
-    let task = bench.opened().await;
-    let holding = Holding::default();
-    let again = async |bench: &Bench, method| {
-        bench.engine.further_grant(task.id(), method, &holding).await.unwrap();
-        bench.engine.caller(task.id(), Door::McpHttp).unwrap().attestation
-    };
-    let opened = bench.clock.now();
-    assert_eq!(again(&bench, AttestationMethod::UnixPeer).await.at, opened, "it is new enough");
-    bench.clock.advance(REATTESTED);
-    let known = again(&bench, AttestationMethod::UnixPeer).await;
-    assert_eq!(known.at, opened.after(REATTESTED));
-    // Another way is another fact, at once.
-    let known = again(&bench, AttestationMethod::Operator).await;
-    assert_eq!(known.method, AttestationMethod::Operator);
-    let records = bench.records(task.id());
-    let words: Vec<_> = records.iter().map(|(_, entry)| entry.clear.what.as_str()).collect();
-    assert_eq!(words, ["opened", "attested", "attested"]);
-    bench.restart().await;
-    let caller = bench.engine.caller(task.id(), Door::McpHttp).unwrap();
-    assert_eq!(caller.attestation, known, "it outlives the process");
-    bench.ledger.set_full(true);
-    bench.clock.advance(REATTESTED);
-    let refused =
-        bench.engine.further_grant(task.id(), AttestationMethod::UnixPeer, &holding).await;
-    assert_eq!(refused.unwrap_err().class, Class::Transient, "no grant off the record");
 }
 
 #[tokio::test]

@@ -46,7 +46,8 @@ pub(super) async fn granted_to(desk: &Desk, asked: &Asked, who: Who) -> Granted 
                 );
                 Failure::new("invalid_authorization_details", why)
             })?;
-            engine.further_grant(task.id(), client.method, &holding).await?
+            let token = engine.grant(&task, &holding)?;
+            (task, token)
         }
     };
     Ok((granted_for(engine, &task, (&token, &holding), []), who.client.nonce))
