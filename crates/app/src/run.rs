@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::grant::{Holder, holder_key};
-use self::proxy::Proxy;
+use self::proxy::{MCP, Proxy};
 use crate::cli;
 use crate::commands::Context;
 use crate::fail::Fail;
@@ -55,12 +55,13 @@ fn proposal(task: &cli::Mcp, jkt: &str) -> serde_json::Value {
 async fn serve(context: &Context, args: &cli::Run, holder: Holder) -> Result<ExitStatus, Fail> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
-    let path = args.task.server.as_ref().map_or_else(String::new, |server| format!("/{server}"));
-    let url = format!("http://{address}/mcp{path}");
+    let server = args.task.server.as_ref().map(|server| format!("/{server}")).unwrap_or_default();
+    let path = format!("{MCP}{server}");
+    let url = format!("http://{address}{path}");
     let child = start(context, &args.command, &url)?;
     let started = child.id().ok_or_else(|| Fail::new("the command ended as it began"))?;
     let stop = CancellationToken::new();
-    let proxy = Proxy::new(holder, address, started)?;
+    let proxy = Proxy::new(holder, (address, path), started)?;
     let serving = tokio::spawn(proxy.serve(listener, stop.clone()));
     let ended = ended(child).await;
     stop.cancel();

@@ -28,6 +28,8 @@ use crate::fail::Fail;
 const MAX_CONNECTIONS: usize = 128;
 /// How long the head of a request may take (R13).
 const HEAD: Duration = Duration::from_secs(30);
+/// The same for whoever has no business here.
+const STRANGERS_HEAD: Duration = Duration::from_secs(1);
 /// The largest request, in bytes (R13): it is kept until it is answered, because a proof may be asked for
 /// once more.
 const MAX_REQUEST: usize = 16 * 1024 * 1024;
@@ -47,25 +49,34 @@ pub(super) struct Proxy {
     /// Scheme and authority of the Remit that is forwarded to.
     origin: String,
     ours: SocketAddrV4,
+    /// What is forwarded there.
+    path: String,
     started: u32,
 }
 
+/// The path of the endpoint of all servers.
+pub(super) const MCP: &str = "/mcp";
+
 impl Proxy {
-    /// Forwards to where `holder`'s grant is accepted what comes to `ours` from the process `started` and
+    /// Forwards to where `holder`'s grant is accepted what comes to `path` at `ours` from the process `started` and
     /// those that descend from it.
     ///
     /// Errors: the endpoint is no address, or there is no way to it.
-    pub(super) fn new(holder: Holder, ours: SocketAddr, started: u32) -> Result<Self, Fail> {
+    pub(super) fn new(
+        holder: Holder,
+        (ours, path): (SocketAddr, String),
+        started: u32,
+    ) -> Result<Self, Fail> {
         let SocketAddr::V4(ours) = ours else {
             return Err(Fail::new(format!("expected an IPv4 address to listen on, got {ours}")));
         };
-        let origin = holder.endpoint.strip_suffix("/mcp").map(str::to_owned);
+        let origin = holder.endpoint.strip_suffix(MCP).map(str::to_owned);
         let origin = origin.ok_or_else(|| {
             Fail::new(format!("expected an endpoint that ends in `/mcp`, got {}", holder.endpoint))
         })?;
         let connector = crate::tls::connector(&origin).map_err(Fail::new)?;
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { holder, client, origin, ours, started })
+        Ok(Self { holder, client, origin, ours, path, started })
     }
 
     /// Serves until `stop` fires.
@@ -104,7 +115,8 @@ impl Proxy {
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
+            .header_read_timeout(if known { HEAD } else { STRANGERS_HEAD })
+            .keep_alive(known)
             .serve_connection(TokioIo::new(stream), service)
             .await;
         if let Err(why) = served {
@@ -123,10 +135,20 @@ impl Proxy {
             let why = format!("expected the host {}", self.ours);
             return failure(StatusCode::MISDIRECTED_REQUEST, &why);
         }
+        if !self.serves(request.uri().path()) {
+            let why = format!("nothing but {} is served here", self.path);
+            return failure(StatusCode::NOT_FOUND, &why);
+        }
         match self.forward(request).await {
             Ok(response) => response,
             Err(why) => failure(StatusCode::BAD_GATEWAY, &why.to_string()),
         }
+    }
+
+    /// The endpoint that was handed out; that of all servers has those of each below.
+    fn serves(&self, path: &str) -> bool {
+        let below = |path: &str| self.path == MCP && path.starts_with("/mcp/");
+        path == self.path || below(path)
     }
 
     async fn forward(&self, request: Request<Incoming>) -> Result<Response<Body>, Fail> {
