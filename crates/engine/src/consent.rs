@@ -15,12 +15,12 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use remit_jose::Thumbprint;
 use remit_model::task::{CloseReason, Consented};
-use remit_model::{AgentName, Entropy, Refusal, ServerName, Task, TaskId};
-use remit_token::{Challenge, ProofError, Request, Spent};
+use remit_model::{AgentName, Class, Entropy, Refusal, ServerName, Task, TaskId};
+use remit_token::{Challenge, Proof, ProofError, Request};
 
 pub(crate) use self::codes::Codes;
 pub(crate) use self::renewals::Renewals;
-use self::renewals::{Renewal, TurnError};
+use self::renewals::{Renewal, TurnError, Turned};
 use crate::Engine;
 use crate::open::{Holding, Opener, Proposal};
 
@@ -58,7 +58,7 @@ pub struct Bound {
 }
 
 /// What a client comes with for what it was allowed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Redemption {
     /// The code.
     pub code: String,
@@ -73,10 +73,10 @@ pub struct Redemption {
 }
 
 /// For what a client wants a grant.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Wants {
-    /// The key that it proved to have.
-    pub key: Option<Thumbprint>,
+    /// What it shows of the key that its grants are to be bound to; used up by what it gets.
+    pub proof: Option<Proof>,
     /// The resource that it names, where it names one: all of it, or one server's.
     pub resource: Option<Option<ServerName>>,
 }
@@ -92,6 +92,15 @@ pub struct Redeemed {
     pub holding: Holding,
     /// By what it gets the next grant; `None` if there are too many such.
     pub refresh: Option<String>,
+    /// The nonce that its further proofs should hold, where that is another.
+    pub nonce: Option<String>,
+}
+
+impl Wants {
+    /// The key that it proved to have.
+    fn key(&self) -> Option<Thumbprint> {
+        self.proof.as_ref().map(Proof::key)
+    }
 }
 
 /// Why a client gets nothing for what it brought.
@@ -122,6 +131,9 @@ pub enum RedeemError {
     /// It is bound to another key.
     #[error("it is bound to another key: make the proof with the key that it was asked for with")]
     Key,
+    /// Its proof was used before, or there is no room to remember it.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     /// It is for less than that.
     #[error("the `resource` is not within what was authorized")]
     Target,
@@ -138,14 +150,19 @@ impl Engine {
         code
     }
 
-    /// Believes that a client holds a key, by a proof for a request to `url`, and uses the proof up.
+    /// Believes that a client holds a key, by a proof for a request to `url`. It is used up by what the
+    /// client gets for it: what nobody was given anything for takes no room in the memory of proofs.
     ///
     /// Errors: the proof is not believed.
-    pub fn prove(&self, proof: &str, url: &str) -> Result<Spent, ProofError> {
-        let now = self.now();
+    pub fn prove(&self, proof: &str, url: &str) -> Result<Proof, ProofError> {
         let request = Request { method: "POST", url, token: None };
-        let proof = self.proofs.check(proof, &request, now)?;
-        self.proofs.spend(&proof, now)
+        self.proofs.check(proof, &request, self.now())
+    }
+
+    /// Uses up what a client showed of its key; the nonce that it should go on with.
+    fn spend(&self, wants: &Wants) -> Result<Option<String>, RedeemError> {
+        let Some(proof) = &wants.proof else { return Ok(None) };
+        Ok(self.proofs.spend(proof, self.now())?.nonce)
     }
 
     /// Opens the task that a person allowed, and gives its client a grant for it. A code is used up by
@@ -160,6 +177,7 @@ impl Engine {
             Err(Some(task)) => return Err(self.replayed(task.as_ref()).await),
         };
         let holding = check(&consent, shown)?;
+        let nonce = self.spend(&shown.wants)?;
         let client = consent.by.client.clone();
         let opener = Opener::Person(consent.agent.clone(), consent.by);
         let proposal = Proposal { agent: Some(consent.agent), ..consent.proposal };
@@ -172,7 +190,7 @@ impl Engine {
         let renewal = Renewal { task: task.id().clone(), client, holding: holding.clone() };
         let still_open = |task: &TaskId| self.cell(task).is_some_and(|it| it.lock().is_open());
         let refresh = self.renewals.begin(renewal, &still_open, self.ports.entropy.as_ref());
-        Ok(Redeemed { task, token, holding, refresh })
+        Ok(Redeemed { task, token, holding, refresh, nonce })
     }
 
     /// Gives a client a further grant for its task, and the refresh token for the one after.
@@ -186,20 +204,26 @@ impl Engine {
     ) -> Result<Redeemed, RedeemError> {
         let open = |task: &TaskId| {
             let task = self.cell(task).map(|cell| cell.lock().clone());
-            task.filter(Task::is_open).ok_or(RedeemError::Unknown)
+            match task {
+                Some(task) if task.is_open() => Ok(task),
+                // It may be thawed, and its client go on.
+                Some(task) if task.close_reason().is_none() => Err(frozen().into()),
+                _ => Err(RedeemError::Unknown),
+            }
         };
         let fits = |renewal: &Renewal| {
             open(&renewal.task)?;
             if renewal.client != client {
                 return Err(RedeemError::Client);
             }
-            if renewal.holding.binding.key() != wants.key {
+            if renewal.holding.binding.key() != wants.key() {
                 return Err(RedeemError::Key);
             }
             within(renewal.holding.server.as_ref(), wants)
         };
-        let turned = self.renewals.turn(token, fits, self.ports.entropy.as_ref());
-        let (renewal, server, refresh) = match turned {
+        let checks = (fits, || self.spend(wants));
+        let turned = self.renewals.turn(token, checks, self.ports.entropy.as_ref());
+        let Turned { renewal, server, next: refresh, nonce } = match turned {
             Ok(turned) => turned,
             Err(TurnError::Unknown) => return Err(RedeemError::Unknown),
             Err(TurnError::Replayed(task)) => return Err(self.replayed(Some(&task)).await),
@@ -208,7 +232,7 @@ impl Engine {
         let task = open(&renewal.task)?;
         let holding = Holding { server, ..renewal.holding };
         let token = self.grant(&task, &holding)?;
-        Ok(Redeemed { task, token, holding, refresh: Some(refresh) })
+        Ok(Redeemed { task, token, holding, refresh: Some(refresh), nonce })
     }
 
     /// Closes the task of what was shown twice (RFC 6749 section 4.1.2).
@@ -224,6 +248,11 @@ impl Engine {
     }
 }
 
+fn frozen() -> Refusal {
+    let remedy = "try again when it was thawed, or ask the operator";
+    Refusal::one(Class::Transient, "task", "the task is frozen", remedy)
+}
+
 /// What the grant is to be bound to, if the code is for whoever shows it.
 fn check(consent: &Consent, shown: &Redemption) -> Result<Holding, RedeemError> {
     let bound = &consent.bound;
@@ -236,11 +265,11 @@ fn check(consent: &Consent, shown: &Redemption) -> Result<Holding, RedeemError> 
     if !bound.challenge.is_met_by(&shown.verifier) {
         return Err(RedeemError::Verifier);
     }
-    if bound.key.is_some_and(|key| shown.wants.key != Some(key)) {
+    if bound.key.is_some_and(|key| shown.wants.key() != Some(key)) {
         return Err(RedeemError::Key);
     }
     let server = within(bound.server.as_ref(), &shown.wants)?;
-    Ok(Holding { server, ..Holding::by_key(shown.wants.key) })
+    Ok(Holding { server, ..Holding::by_key(shown.wants.key()) })
 }
 
 /// The resource that a grant is for: the one that was authorized, or less (RFC 8707 section 2.2).

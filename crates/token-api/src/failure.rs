@@ -115,6 +115,7 @@ impl From<RedeemError> for Failure {
     fn from(why: RedeemError) -> Self {
         match why {
             RedeemError::Refused(refusal) => refusal.into(),
+            RedeemError::Proof(why) => why.into(),
             RedeemError::Target => Self::new("invalid_target", why),
             _ => Self::new("invalid_grant", why),
         }

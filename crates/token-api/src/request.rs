@@ -10,7 +10,7 @@ use remit_engine::client::{Client, Credential, Signed};
 use remit_engine::elsewhere::Behalf;
 use remit_engine::{Engine, Peer};
 use remit_spiffe::Authority;
-use remit_token::Spent;
+use remit_token::Proof;
 
 use crate::Desk;
 use crate::failure::{Failure, tell};
@@ -49,7 +49,7 @@ impl Asked {
     /// the key that it holds, if it shows one. What it brings besides must say enough.
     ///
     /// Errors: it names none, brings a secret, or its proof is not believed, which is counted.
-    pub(crate) fn public(&self, desk: &Desk, path: &str) -> Result<(&str, Option<Spent>), Failure> {
+    pub(crate) fn public(&self, desk: &Desk, path: &str) -> Result<(&str, Option<Proof>), Failure> {
         let keyless = ["client_secret", "client_assertion"].map(|name| self.form.get(name));
         if self.headers.contains_key(AUTHORIZATION) || keyless.iter().any(Option::is_some) {
             let why = "expected a public client, which sends its `client_id` and no credential";
@@ -187,7 +187,7 @@ impl Asked {
     }
 }
 
-fn holder(desk: &Desk, path: &str, headers: &HeaderMap) -> Result<Option<Spent>, Failure> {
+fn holder(desk: &Desk, path: &str, headers: &HeaderMap) -> Result<Option<Proof>, Failure> {
     let Some(proof) = proof(headers)? else { return Ok(None) };
     let url = format!("{}{path}", desk.engine.minter().realm().issuer());
     Ok(Some(desk.engine.prove(proof, &url)?))

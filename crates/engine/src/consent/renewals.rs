@@ -37,6 +37,17 @@ pub(super) struct Renewal {
     pub(super) holding: Holding,
 }
 
+/// A token that was used up.
+pub(super) struct Turned {
+    pub(super) renewal: Renewal,
+    /// The resource that the grant is for.
+    pub(super) server: Option<ServerName>,
+    /// The next token.
+    pub(super) next: String,
+    /// The nonce that further proofs should hold, where that is another.
+    pub(super) nonce: Option<String>,
+}
+
 /// Why there is nothing for a token.
 #[derive(Debug)]
 pub(super) enum TurnError {
@@ -65,15 +76,18 @@ impl Renewals {
         Some(format!("{name}{BETWEEN}{secret}"))
     }
 
-    /// Uses `token` up if it `fits`: what is renewed, the resource, and the next token.
+    /// Uses `token` up if it `fits`, and with it what was shown besides.
     ///
     /// Errors: it is not the newest of its line, which ends then, or it does not fit.
     pub(super) fn turn(
         &self,
         token: &str,
-        fits: impl FnOnce(&Renewal) -> Result<Option<ServerName>, RedeemError>,
+        (fits, spend): (
+            impl FnOnce(&Renewal) -> Result<Option<ServerName>, RedeemError>,
+            impl FnOnce() -> Result<Option<String>, RedeemError>,
+        ),
         entropy: &dyn Entropy,
-    ) -> Result<(Renewal, Option<ServerName>, String), TurnError> {
+    ) -> Result<Turned, TurnError> {
         let (name, shown) = token.split_once(BETWEEN).ok_or(TurnError::Unknown)?;
         let next = secret(entropy);
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,8 +98,10 @@ impl Renewals {
             lines.remove(&of(name));
             return Err(TurnError::Replayed(task));
         }
+        let nonce = spend().map_err(TurnError::Misfit)?;
         line.secret = of(&next);
-        Ok((line.renewal.clone(), server, format!("{name}{BETWEEN}{next}")))
+        let (renewal, next) = (line.renewal.clone(), format!("{name}{BETWEEN}{next}"));
+        Ok(Turned { renewal, server, next, nonce })
     }
 }
 

@@ -18,9 +18,9 @@ const RETRY: Duration = Duration::from_secs(10);
 /// Opens the task that a person allowed and answers with a grant. The proof comes first: a client that
 /// lacks only the nonce asks again, and its code must not be used up by then.
 pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
-    let (client, holder) = asked.public(desk, TOKEN)?;
+    let (client, proof) = asked.public(desk, TOKEN)?;
     let (engine, form) = (desk.engine.as_ref(), &asked.form);
-    let wants = wants(engine, form, holder.as_ref())?;
+    let wants = wants(engine, form, proof)?;
     let shown = Redemption {
         code: form.need("code")?.to_owned(),
         client: client.to_owned(),
@@ -32,5 +32,5 @@ pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
     let on = Arc::clone(&desk.engine);
     let opening = tokio::spawn(async move { on.redeem(&shown).await });
     let opened = opening.await.map_err(|why| Failure::later(why, RETRY))??;
-    Ok((redeemed(engine, &opened), holder.and_then(|holder| holder.nonce)))
+    Ok((redeemed(engine, &opened), opened.nonce))
 }

@@ -14,7 +14,7 @@ use remit_engine::Engine;
 use remit_engine::consent::{Redeemed, Wants};
 use remit_engine::open::Holding;
 use remit_model::{ServerName, Task};
-use remit_token::Spent;
+use remit_token::Proof;
 use serde_json::{Value, json};
 
 use crate::Desk;
@@ -100,9 +100,9 @@ fn redeemed(engine: &Engine, redeemed: &Redeemed) -> Response {
 
 /// What a public client wants a grant for. Its scopes are passed over (RFC 6749 section 3.3): SDKs send
 /// some unasked, and what it may do is what a person said.
-fn wants(engine: &Engine, form: &Form, holder: Option<&Spent>) -> Result<Wants, Failure> {
+fn wants(engine: &Engine, form: &Form, proof: Option<Proof>) -> Result<Wants, Failure> {
     let resource = form.get("resource").map(|it| resource(engine, Some(it))).transpose()?;
-    Ok(Wants { key: holder.map(|holder| holder.key), resource })
+    Ok(Wants { proof, resource })
 }
 
 /// The one server that the grant is for, or all (RFC 8707).
