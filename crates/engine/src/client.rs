@@ -269,9 +269,12 @@ impl Engine {
         }
         match self.close(&grant.task, CloseReason::Done, agent.as_str()) {
             Ok(closing) => Ok(Some(closing)),
-            Err(ContainError::NoTask(_) | ContainError::State(_) | ContainError::Ledger(_)) => {
-                Ok(None)
-            }
+            Err(
+                ContainError::NoTask(_)
+                | ContainError::State(_)
+                | ContainError::Parent
+                | ContainError::Ledger(_),
+            ) => Ok(None),
         }
     }
 }

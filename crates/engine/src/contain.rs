@@ -22,6 +22,9 @@ pub enum ContainError {
     /// Its state does not allow it.
     #[error(transparent)]
     State(#[from] remit_model::task::InvalidTransition),
+    /// It was handed on from one that stands still.
+    #[error("the task that it was handed on from is not open: thaw that one first")]
+    Parent,
     /// It was not resumed, because that could not be recorded.
     #[error("nothing was resumed: {0}")]
     Ledger(LedgerError),
@@ -42,6 +45,14 @@ impl From<CommitError> for ContainError {
 pub struct InForce(pub(crate) Result<Accepted, LedgerError>);
 
 impl InForce {
+    /// Both, where the other came later.
+    pub(crate) fn and(self, later: Option<Self>) -> Self {
+        match (self.0, later) {
+            (Ok(_), Some(later)) => later,
+            (before, _) => Self(before),
+        }
+    }
+
     /// Waits until it is on record too.
     ///
     /// Errors: it is not; if the process ends before the ledger takes it, it is lost.
@@ -82,6 +93,10 @@ impl Engine {
     /// Errors: there is no such task, it is not frozen, or that cannot be recorded.
     pub fn thaw(&self, task: &TaskId, actor: &str) -> Result<InForce, ContainError> {
         let cell = self.known(task)?;
+        let parent = cell.parent().and_then(|parent| self.cell(parent));
+        if parent.is_some_and(|parent| !parent.lock().is_open()) {
+            return Err(ContainError::Parent);
+        }
         let mut guard = cell.lock();
         let mut record = draft::note(Kind::Task, self.world().pins, "thawed");
         record.clear.event = Some(Event::Thawed);
@@ -96,6 +111,7 @@ impl Engine {
     /// not be recorded when they were made.
     pub fn expire(&self) {
         self.follow_standing();
+        self.follow_parents();
         let now = self.now();
         for cell in self.cells() {
             let caught_up = {
@@ -114,6 +130,27 @@ impl Engine {
                 && let Err(why) = self.close(cell.id(), reason, "remit")
             {
                 tracing::debug!(task = %cell.id(), %why, "a task ended while it was being closed");
+            }
+        }
+    }
+
+    /// Stops what was handed on from a task that is stopped: a crash, or somebody who went away, may have
+    /// come between the two.
+    pub(crate) fn follow_parents(&self) {
+        for cell in self.cells() {
+            let Some(parent) = cell.parent().and_then(|parent| self.cell(parent)) else { continue };
+            if cell.lock().is_closed() {
+                continue;
+            }
+            let (frozen, ended) = {
+                let parent = parent.lock();
+                (!parent.is_open(), parent.is_closed() || parent.close_reason().is_some())
+            };
+            // One that has stopped already is no failure.
+            if ended {
+                drop(self.close(cell.id(), CloseReason::Revoked, "remit"));
+            } else if frozen {
+                drop(self.freeze(cell.id(), "remit"));
             }
         }
     }
@@ -149,14 +186,16 @@ impl Engine {
         let children: Vec<TaskId> = guard.account().handed_on.keys().cloned().collect();
         drop(guard);
         self.announce(Change::Task(cell.id().clone()));
+        let mut in_force = InForce(accepted);
         for child in children {
             // One that stands still or has ended already needs no stop.
-            match event {
-                Event::Closing { reason } => drop(self.close(&child, *reason, actor)),
-                _ => drop(self.freeze(&child, actor)),
-            }
+            let stopped = match event {
+                Event::Closing { reason } => self.close(&child, *reason, actor),
+                _ => self.freeze(&child, actor),
+            };
+            in_force = in_force.and(stopped.ok());
         }
-        Ok(InForce(accepted))
+        Ok(in_force)
     }
 
     /// Ends a task that is closing when the last call has settled and whatever was handed on from it

@@ -80,12 +80,12 @@ impl Engine {
             })
         };
         drop(owed);
-        let ended = if lifecycle == Lifecycle::Active {
-            Vec::new()
-        } else {
-            self.end_tasks(|agent| agent == change.agent, change.actor)
-        };
-        Ok((InForce(accepted), ended))
+        let in_force = InForce(accepted);
+        if lifecycle == Lifecycle::Active {
+            return Ok((in_force, Vec::new()));
+        }
+        let (ended, last) = self.end_tasks(|agent| agent == change.agent, change.actor);
+        Ok((in_force.and(last), ended))
     }
 
     /// Records the stops of agents that could not be recorded when they were made, and ends the tasks
@@ -109,18 +109,24 @@ impl Engine {
         self.announce(Change::Agents);
     }
 
-    fn end_tasks(&self, whose: impl Fn(&AgentName) -> bool, actor: &str) -> Vec<TaskId> {
-        let mut ended = Vec::new();
+    /// Ends the tasks of some agents: which, and when the last of that is on record.
+    fn end_tasks(
+        &self,
+        whose: impl Fn(&AgentName) -> bool,
+        actor: &str,
+    ) -> (Vec<TaskId>, Option<InForce>) {
+        let (mut ended, mut last) = (Vec::new(), None);
         for cell in self.cells() {
-            if !whose(cell.agent()) {
+            if !whose(cell.agent()) || cell.lock().is_closed() {
                 continue;
             }
             // One that has ended already is no failure.
-            if self.close(cell.id(), CloseReason::Revoked, actor).is_ok() {
+            if let Ok(closing) = self.close(cell.id(), CloseReason::Revoked, actor) {
                 ended.push(cell.id().clone());
+                last = Some(closing);
             }
         }
-        ended
+        (ended, last)
     }
 
     fn record_of(&self, change: &ToStand<'_>) -> Draft {

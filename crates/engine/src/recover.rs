@@ -8,7 +8,7 @@
 //! its sequence number and skipped when the log is read on from there.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use remit_catalogue::{Catalogue, Change as CatalogueChange};
@@ -266,6 +266,8 @@ impl Engine {
             accepted.durable().await?;
         }
         self.take_back_unborn();
+        self.follow_standing();
+        self.follow_parents();
         for cell in self.cells() {
             self.take_back(&cell);
         }
@@ -299,7 +301,11 @@ impl Engine {
         let tasks = changed.iter().map(|(_, task)| task.clone()).collect();
         let open_calls = self.calls_open().iter().map(|(at, task)| (*at, task.clone())).collect();
         let holds = self.held().iter().map(|(hold, held)| (hold.clone(), held.index)).collect();
-        let standing = self.settings.load().agents.standing().clone().into_iter().collect();
+        let standing = {
+            // Whoever changes it holds this from the record until it is in force.
+            let _owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            self.settings.load().agents.standing().clone().into_iter().collect()
+        };
         // What was in memory may not have been on disk yet, and the log is the truth.
         self.ports.ledger.sync().map_err(|why| not_written(&why))?;
         let projection =

@@ -106,7 +106,7 @@ impl From<ContainError> for Failure {
     fn from(why: ContainError) -> Self {
         match why {
             ContainError::NoTask(_) => Self::missing(why),
-            ContainError::State(_) => Self::new(StatusCode::CONFLICT, why),
+            ContainError::State(_) | ContainError::Parent => Self::new(StatusCode::CONFLICT, why),
             ContainError::Ledger(why) => why.into(),
         }
     }
