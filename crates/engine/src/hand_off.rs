@@ -18,7 +18,7 @@ use crate::admit::Opening;
 use crate::call::is_over;
 use crate::cell::{CommitError, TaskCell};
 use crate::client::Client;
-use crate::inherit::clients;
+use crate::inherit::{Workers, clients, processes};
 use crate::open::{Holding, Narrowing, bounded, no};
 use crate::{Engine, draft};
 
@@ -104,7 +104,8 @@ impl Engine {
             let text = format!("a task may be handed on {MAX_LINEAGE} times at most");
             return Err(no("delegation", text));
         }
-        let workers = clients(&to.agent);
+        let (all_clients, all_processes) = (clients(&to.agent), processes(&to.agent));
+        let workers = Workers::from([all_clients]);
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
             agent: to.agent.clone(),
@@ -116,8 +117,13 @@ impl Engine {
             on_behalf: charter.on_behalf.clone(),
             consent: None,
             lineage,
-            inherited: parent.account().label.clone().join(self.left_by(&workers)),
+            inherited: parent
+                .account()
+                .label
+                .clone()
+                .join(self.left_by([&all_clients, &all_processes])),
             workers,
+            unsettled: parent.account().unsettled.clone(),
             opened: now,
         })
     }
@@ -130,8 +136,10 @@ impl Engine {
         if !guard.is_open() || is_over(&guard, now) {
             return Err(gone());
         }
-        if !account.label.flows_to(&child.charter.inherited) {
-            let text = "something has entered the task meanwhile, which its child has to know of";
+        let knows = account.label.flows_to(&child.charter.inherited)
+            && account.unsettled.is_subset(&child.charter.unsettled);
+        if !knows {
+            let text = "something has happened in the task meanwhile that its child has to know of";
             return Err(Refusal::one(Class::Transient, "handoff", text, "try again"));
         }
         if account.handed_on.len() >= MAX_HANDED_ON {

@@ -3,29 +3,65 @@
 //!
 //! An agent that has read something bad could ask for a new task and begin as if it had not. So a process
 //! begins where it, or one that it descends from, left off in earlier tasks. Of a client that no kernel
-//! names nobody can say which process it is; it could be the same one, so it begins where all of that
-//! agent's clients left off. A clean start has a person, or a process that was started for it.
+//! names nobody can say which process it is; it could be any, so it begins where all of that agent's
+//! clients and processes left off, and every process where all its clients did. A clean start has a
+//! person, or a process that was started for it.
 
 use std::collections::BTreeSet;
 
-use remit_model::{AgentName, Digest, Label, Workload};
+use remit_model::{AgentName, Digest, Label};
 
 use crate::Engine;
+use crate::open::Opener;
 
 /// By what it is known who worked on a task: the process that opened it, or the clients of an agent.
 pub(crate) type Workers = BTreeSet<Digest>;
 
-/// The process that opens a task.
-pub(crate) fn process(workload: &Workload) -> Workers {
-    workload.processes.first().copied().into_iter().collect()
+/// All the clients of an agent at the token endpoint, of which nobody knows how many there are.
+pub(crate) fn clients(agent: &AgentName) -> Digest {
+    Digest::of_parts(&[b"clients", agent.as_str().as_bytes()])
 }
 
-/// All the clients of an agent, of which nobody knows how many there are.
-pub(crate) fn clients(agent: &AgentName) -> Workers {
-    Workers::from([Digest::of_parts(&[b"clients", agent.as_str().as_bytes()])])
+/// All the processes of an agent that the kernel named.
+pub(crate) fn processes(agent: &AgentName) -> Digest {
+    Digest::of_parts(&[b"processes", agent.as_str().as_bytes()])
+}
+
+/// Who will work on a task, and where they left off.
+pub(crate) struct Known {
+    pub(crate) workers: Workers,
+    pub(crate) label: Label,
 }
 
 impl Engine {
+    /// What is known of whoever opens a task for `agent`. A person who opens it makes a clean start, but
+    /// whoever gets the grant is some client.
+    pub(crate) fn known_of(&self, opener: &Opener, agent: &AgentName) -> Known {
+        let (clients, processes) = (clients(agent), processes(agent));
+        match opener {
+            Opener::Operator(_) => {
+                Known { workers: Workers::from([clients]), label: Label::default() }
+            }
+            // Its client comes back by a person alone.
+            Opener::Person(..) => Known { workers: Workers::new(), label: Label::default() },
+            Opener::Peer(workload) if !workload.processes.is_empty() => {
+                let before = workload.processes.iter().chain([&clients]);
+                let own = workload.processes.first().copied();
+                let workers = own.into_iter().chain([processes]).collect();
+                Known { workers, label: self.left_by(before) }
+            }
+            // The kernel did not say which process it is.
+            Opener::Peer(_) => Known {
+                workers: Workers::from([clients, processes]),
+                label: self.left_by([&clients, &processes]),
+            },
+            Opener::Client(..) | Opener::Vouched(_) => Known {
+                workers: Workers::from([clients]),
+                label: self.left_by([&clients, &processes]),
+            },
+        }
+    }
+
     /// The join of the labels of all tasks on which one of `before` worked.
     pub(crate) fn left_by<'a>(&self, before: impl IntoIterator<Item = &'a Digest>) -> Label {
         let before: BTreeSet<&Digest> = before.into_iter().collect();

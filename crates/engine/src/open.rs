@@ -1,5 +1,6 @@
 //! Opening a task: a template, an agent that may open it, a purpose, and what narrows it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -7,14 +8,14 @@ use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::{Charter, Consented};
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Label, Lifecycle, Named, Possession, Refusal,
-    Remit, ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
+    Agent, AgentName, Attestation, Budget, Class, Lifecycle, Named, Possession, Refusal, Remit,
+    ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
 };
 use remit_token::{Binding, Terms};
 use serde::Deserialize;
 
 use crate::admit::Opening;
-use crate::inherit::{Workers, clients, process};
+use crate::inherit::Known;
 use crate::{Engine, Settings, Template};
 
 /// Who opens a task.
@@ -313,24 +314,6 @@ impl Engine {
         }
     }
 
-    fn clients_of(&self, agent: &AgentName) -> (Workers, Label) {
-        let workers = clients(agent);
-        let label = self.left_by(&workers);
-        (workers, label)
-    }
-
-    /// Who will work on what `opener` opens, and what they bring along.
-    fn known_of(&self, opener: &Opener) -> (Workers, Label) {
-        match opener {
-            Opener::Operator(_) => (Workers::new(), Label::default()),
-            // What a person allows begins cleanly, and what enters it is remembered of the client.
-            Opener::Person(agent, _) => (clients(agent), Label::default()),
-            Opener::Peer(workload) => (process(workload), self.left_by(&workload.processes)),
-            Opener::Client(agent, _) => self.clients_of(agent),
-            Opener::Vouched(vouched) => self.clients_of(&vouched.agent),
-        }
-    }
-
     fn charter(
         &self,
         opener: &Opener,
@@ -358,7 +341,7 @@ impl Engine {
             Opener::Vouched(vouched) => (vouched.named.clone(), vouched.on_behalf.clone()),
             _ => (None, None),
         };
-        let (workers, inherited) = self.known_of(opener);
+        let Known { workers, label: inherited } = self.known_of(opener, &agent.name);
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
             agent: agent.name.clone(),
@@ -369,6 +352,7 @@ impl Engine {
             uid,
             lineage: Vec::new(),
             workers,
+            unsettled: BTreeSet::new(),
             inherited,
             on_behalf,
             consent,

@@ -71,6 +71,9 @@ pub struct Charter {
     /// the clients of an agent.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub workers: BTreeSet<Digest>,
+    /// Calls of the task it was handed on from of which nobody knows whether they happened.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unsettled: BTreeSet<Digest>,
     /// What had entered before it began.
     #[serde(default, skip_serializing_if = "Label::is_bottom")]
     pub inherited: Label,
@@ -269,7 +272,7 @@ impl Account {
 
     fn take_back(&mut self, child: &TaskId, used: Spent) {
         if let Some(taken) = self.handed_on.remove(child) {
-            self.spent = self.spent.minus(taken.minus(used));
+            self.spent = self.spent.minus(taken).plus(used);
         }
     }
 
@@ -436,6 +439,7 @@ impl Task {
             last_used: charter.opened,
             label: charter.inherited.clone(),
             sealed: charter.inherited.integrity.is_untrusted(),
+            unsettled: charter.unsettled.clone(),
             ..Account::default()
         };
         Self { charter: Arc::new(charter), state: State::Open(Open { account }) }
@@ -522,6 +526,7 @@ mod tests {
             on_behalf: None,
             lineage: Vec::new(),
             workers: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
             inherited: Label::default(),
             opened: Timestamp(1),
         })

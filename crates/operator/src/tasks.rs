@@ -1,13 +1,14 @@
 //! Tasks at the operator's door.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use remit_engine::TaskCell;
 use remit_engine::contain::{ContainError, InForce};
 use remit_engine::open::{Holding, Opener, Proposal};
 use remit_model::task::CloseReason;
 use remit_model::{Task, TaskId};
+use serde::Deserialize;
 
 use crate::auth::{Anyone, Operator};
 use crate::{Door, Failure, wire};
@@ -67,14 +68,26 @@ async fn opener(door: &Door, anyone: &Anyone) -> Result<Opener, Failure> {
     }
 }
 
+/// Who a caller says that it is but a pipe to: the command line, which ends as soon as it has shown the
+/// grant. Saying so puts the task upon whoever started it, which it descends from anyway.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Standing {
+    pipe: bool,
+}
+
 /// `POST /v1/tasks`
 pub(crate) async fn open(
     State(door): State<Door>,
     anyone: Anyone,
+    Query(standing): Query<Standing>,
     Json(proposal): Json<Proposal>,
 ) -> Result<Json<wire::Granted>, Failure> {
     let holding = Holding::by_key(proposal.jkt);
-    let opener = opener(&door, &anyone).await?;
+    let opener = match opener(&door, &anyone).await? {
+        Opener::Peer(workload) if standing.pipe => Opener::Peer(workload.as_a_pipe()),
+        opener => opener,
+    };
     let (task, grant) = door.engine.open_with_grant(&opener, proposal, &holding).await?;
     Ok(Json(granted(&door, &task, (grant, &holding))))
 }
@@ -90,17 +103,20 @@ pub(crate) async fn grant(
     let Json(wanted) = wanted.unwrap_or_default();
     let caller = door.engine.caller(&task, remit_model::Door::Internal);
     let caller = caller.ok_or_else(|| Failure::missing(format!("no task `{task}` is known")))?;
-    let own = door.engine.settings().own_uid;
-    let may = anyone.operator.is_some()
-        || caller.agent.is(&anyone.peer.workload(&door.engine).await?, own);
-    if !may {
-        let text = "only the agent the task was opened for, or an operator, gets a grant";
-        return Err(Failure::new(StatusCode::FORBIDDEN, text));
-    }
     let Some(cell) = door.engine.cell(&task) else {
         return Err(Failure::missing(format!("no task `{task}` is known")));
     };
     let open = cell.lock().clone();
+    if anyone.operator.is_none() {
+        let workload = anyone.peer.workload(&door.engine).await?;
+        let own = door.engine.settings().own_uid;
+        // One that a person, a client or another user's process opened is none of this process's.
+        if open.charter.uid != Some(workload.uid) || !caller.agent.is(&workload, own) {
+            let text = "only the user whose process opened the task, as its agent, or an operator gets \
+                        a further grant";
+            return Err(Failure::new(StatusCode::FORBIDDEN, text));
+        }
+    }
     let holding = Holding::by_key(wanted.jkt);
     let grant = door.engine.grant(&open, &holding)?;
     Ok(Json(granted(&door, &open, (grant, &holding))))

@@ -62,6 +62,7 @@ pub fn charter(n: u8) -> Charter {
         on_behalf: None,
         lineage: Vec::new(),
         workers: std::collections::BTreeSet::new(),
+        unsettled: std::collections::BTreeSet::new(),
         inherited: Label::default(),
         opened: NOW,
     }

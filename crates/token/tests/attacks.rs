@@ -58,6 +58,7 @@ fn charter() -> Charter {
         on_behalf: None,
         lineage: Vec::new(),
         workers: std::collections::BTreeSet::new(),
+        unsettled: std::collections::BTreeSet::new(),
         inherited: Label::default(),
         opened: NOW,
     }

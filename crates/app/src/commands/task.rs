@@ -69,7 +69,7 @@ async fn open(context: &Context, args: cli::TaskOpen, out: &mut Out) -> Result<(
     if let Some(lasts) = args.lasts {
         put("seconds", json!(lasts.as_secs()));
     }
-    let granted: Granted = client.post("/v1/tasks", &proposal).await?;
+    let granted: Granted = client.post("/v1/tasks?pipe=true", &proposal).await?;
     out.say(&granted, words)
 }
 

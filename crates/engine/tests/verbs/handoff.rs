@@ -9,6 +9,7 @@ use remit_model::task::{CloseReason, MAX_HANDED_ON, MAX_LINEAGE};
 use remit_model::{
     Budget, Class, Door, Lifecycle, Limit, Refusal, ServerName, Spent, Task, TaskId, ToolRule,
 };
+use remit_testkit::Answer;
 use remit_testkit::samples::agent_name;
 use remit_token::Binding;
 
@@ -91,6 +92,57 @@ async fn all_of_it_together_is_never_more_than_it_was() {
     assert_eq!(refusal.class, Class::Budget, "{refusal}");
 }
 
+/// What a server answers is counted when it has come, so a task can end up with more than it had.
+#[tokio::test]
+async fn what_a_child_used_beyond_its_part_is_its_parents_too() {
+    let bytes = |n| Budget { bytes: Limit::at_most(n), ..Budget::default() };
+    let bench = Bench::with_budget(bytes(10_000)).await;
+    bench.upstream.set_script(|_| Answer::text(&"x".repeat(2_000)));
+    let parent = bench.opened().await;
+    let narrowing = Narrowing { budget: Some(bytes(100)), ..Narrowing::default() };
+    let child = ask(&bench, &parent, "bot", narrowing).await.unwrap();
+    let caller = bench.engine.caller(child.id(), Door::McpHttp).unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap();
+    bench.engine.close(child.id(), CloseReason::Done, "bot").unwrap();
+    let (parent, child) = (spent(&bench, &parent), spent(&bench, &child));
+    assert!(child.bytes > 2_000 && parent.bytes == child.bytes, "{parent:?} {child:?}");
+}
+
+/// What may have been done already is not done again by somebody who knows nothing of it.
+#[tokio::test]
+async fn a_child_knows_what_nobody_knows_whether_it_happened() {
+    let bench = Bench::new().await;
+    let parent = bench.opened().await;
+    let caller = bench.engine.caller(parent.id(), Door::McpHttp).unwrap();
+    bench.upstream.set_script(|_| Answer::Unknown("it died".to_owned()));
+    drop(bench.call(&caller, "files/read_file").await);
+    let parent = now(&bench, parent.id());
+    assert_eq!(parent.account().unsettled.len(), 1, "the test means nothing otherwise");
+    let child = ask(&bench, &parent, "clerk", Narrowing::default()).await.unwrap();
+    assert_eq!(child.account().unsettled, parent.account().unsettled);
+}
+
+/// A crash can come between the stop of a task and that of what was handed on from it.
+#[tokio::test]
+async fn a_stop_that_a_crash_cut_short_goes_on_at_the_start() {
+    for (freeze, expected) in [(true, "frozen"), (false, "closed")] {
+        let mut bench = Bench::new().await;
+        let parent = bench.opened().await;
+        let child = ask(&bench, &parent, "clerk", Narrowing::default()).await.unwrap();
+        bench.ledger.hold();
+        if freeze {
+            bench.engine.freeze(parent.id(), "olga").unwrap();
+        } else {
+            bench.engine.close(parent.id(), CloseReason::Revoked, "olga").unwrap();
+        }
+        assert!(bench.ledger.waiting() >= 2, "that of the parent, and that of the child");
+        bench.ledger.fail_next(remit_testkit::Fault::After);
+        bench.ledger.release();
+        bench.restart().await;
+        assert_eq!(now(&bench, child.id()).state.name(), expected);
+    }
+}
+
 #[tokio::test]
 async fn what_entered_the_parent_has_entered_the_child() {
     let bench = Bench::new().await;
@@ -156,8 +208,11 @@ async fn a_stop_reaches_whatever_was_handed_on() {
     let state = |bench: &Bench, task: &Task| now(bench, task.id()).state.name();
     bench.engine.freeze(parent.id(), "olga").unwrap();
     assert_eq!((state(&bench, &child), state(&bench, &grandchild)), ("frozen", "frozen"));
+    let why = bench.engine.thaw(child.id(), "olga").unwrap_err().to_string();
+    assert!(why.contains("thaw that one first"), "{why}");
     bench.engine.thaw(parent.id(), "olga").unwrap();
     assert_eq!(state(&bench, &child), "frozen", "each is thawed by itself");
+    bench.engine.thaw(child.id(), "olga").unwrap();
     bench.engine.close(parent.id(), CloseReason::Revoked, "olga").unwrap();
     let all = [&parent, &child, &grandchild].map(|task| state(&bench, task));
     assert_eq!(all, ["closed"; 3]);

@@ -50,9 +50,8 @@ async fn a_process_and_what_it_starts_begin_where_it_left_off() {
 async fn another_process_and_a_person_begin_cleanly() {
     let bench = Bench::new().await;
     contaminated(&bench, &process(&["agent", "shell"])).await;
-    contaminated(&bench, &client()).await;
     // The shell that started both has seen nothing itself.
-    for opener in [process(&["other", "shell"]), process(&[]), Opener::Operator("olga".into())] {
+    for opener in [process(&["other", "shell"]), Opener::Operator("olga".into())] {
         let task = open(&bench, &opener).await;
         assert!(task.account().label.is_bottom() && !task.account().sealed, "{opener:?}");
     }
@@ -66,4 +65,23 @@ async fn clients_that_no_kernel_names_could_all_be_the_same() {
     let after = open(&bench, &client()).await;
     assert_eq!(after.account().label, before.account().label);
     assert!(after.account().sealed);
+    // It could be any process of the agent's, too, and what the kernel did not name could be anybody.
+    for opener in [process(&["some", "shell"]), process(&[])] {
+        assert!(open(&bench, &opener).await.account().sealed, "{opener:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_could_be_any_process_of_its_agents() {
+    let bench = Bench::new().await;
+    contaminated(&bench, &process(&["agent", "shell"])).await;
+    assert!(open(&bench, &client()).await.account().sealed);
+    assert!(open(&bench, &process(&[])).await.account().sealed);
+}
+
+#[tokio::test]
+async fn what_enters_a_task_that_an_operator_opened_is_remembered_of_its_client() {
+    let bench = Bench::new().await;
+    contaminated(&bench, &Opener::Operator("olga".into())).await;
+    assert!(open(&bench, &client()).await.account().sealed);
 }

@@ -112,6 +112,7 @@ impl Bench {
             attestation: Attestation::own(AttestationMethod::UnixPeer, NOW),
             lineage: Vec::new(),
             workers: std::collections::BTreeSet::new(),
+            unsettled: std::collections::BTreeSet::new(),
             inherited: Label::default(),
             opened: NOW,
         };
