@@ -22,6 +22,7 @@
 
 mod error;
 mod file;
+mod generations;
 mod keyring;
 mod lock;
 mod operator;
