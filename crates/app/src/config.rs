@@ -5,6 +5,8 @@
 mod agents;
 #[path = "config/elsewhere.rs"]
 mod elsewhere;
+#[path = "config/keys.rs"]
+mod keys;
 #[path = "config/listen.rs"]
 mod listen;
 
@@ -25,6 +27,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 pub(crate) use self::agents::Agents;
 use self::elsewhere::{FederationTable, IssuerTable};
+use self::keys::{Svid, Token};
 pub(crate) use self::listen::Listen;
 use crate::environment;
 use crate::fail::Fail;
@@ -49,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) operator: Operator,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) token: Token,
     #[serde(default)]
     pub(crate) svid: Svid,
     #[serde(default, rename = "agent")]
@@ -110,42 +115,6 @@ impl Default for Limits {
             request_bytes: 4 * 1024 * 1024,
             result_bytes: 16 * 1024 * 1024,
         }
-    }
-}
-
-/// The SVIDs that agents get.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Svid {
-    /// How long one lives.
-    pub(crate) lifetime: Period,
-    /// How often the keys that sign them are replaced.
-    pub(crate) rotate: Period,
-}
-
-impl Default for Svid {
-    fn default() -> Self {
-        let (lifetime, rotate) = (Duration::from_mins(10), Duration::from_hours(24));
-        Self { lifetime: Period(lifetime), rotate: Period(rotate) }
-    }
-}
-
-/// The longest an SVID may live: nothing takes it back before (promise R4).
-const MAX_SVID: Duration = Duration::from_hours(1);
-/// The longest that keys may sign.
-const MAX_ROTATION: Duration = Duration::from_hours(24 * 90);
-
-impl Svid {
-    /// Whatever keys have signed is over before they are: they live twice as long as they sign.
-    fn check(&self) -> Result<(), Fail> {
-        let (lifetime, rotate) = (self.lifetime.0, self.rotate.0);
-        if !(Duration::from_secs(1)..=MAX_SVID).contains(&lifetime) {
-            return Err(Fail::new("[svid] needs a `lifetime` from 1s to 1h"));
-        }
-        if !(lifetime * 2..=MAX_ROTATION).contains(&rotate) {
-            return Err(Fail::new("[svid] needs a `rotate` from twice its `lifetime` to 90 days"));
-        }
-        Ok(())
     }
 }
 
@@ -336,6 +305,7 @@ impl Config {
                 )));
             }
         }
+        self.token.check()?;
         self.svid.check()?;
         self.check_witnesses()?;
         self.elsewhere()?;
@@ -575,6 +545,7 @@ mod tests {
         Config::parse(&witness).unwrap();
         assert!(why(&witness.repeat(2)).contains("same key"));
         assert!(why(&witness.replace("https:", "ftp:")).contains("address of a witness"));
+        assert!(why("[token]\nrotate = \"59m\"").contains("1h to 90 days"));
         assert!(why("[svid]\nlifetime = \"2h\"").contains("1s to 1h"));
         assert!(why("[svid]\nlifetime = \"10m\"\nrotate = \"19m\"").contains("twice its"));
         assert!(

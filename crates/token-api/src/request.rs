@@ -167,7 +167,7 @@ impl Asked {
                 return Err(Failure::new("invalid_dpop_proof", why));
             }
         };
-        let url = format!("{}{path}", desk.engine.minter().realm().issuer());
+        let url = format!("{}{path}", desk.engine.realm().issuer());
         let certificate = desk.engine.certificate(self.peer.as_deref());
         let client_id = self.form.get("client_id");
         let signed = Signed { client_id, credential, proof, certificate, url: &url };
