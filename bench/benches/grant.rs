@@ -20,7 +20,8 @@ use remit_spiffe::{
 };
 use remit_testkit::{SeededEntropy, samples};
 use remit_token::{
-    Binding, Certificate, Holder, Minter, Presented, Proofs, Realm, Terms, Uncertified, Verifier,
+    Binding, Certificate, GrantKey, GrantKeys, Holder, Minter, Presented, Proofs, Realm, Terms,
+    Uncertified, Verifier,
 };
 use serde_json::json;
 
@@ -188,7 +189,8 @@ fn main() {
 
     let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
     let realm = Realm::new(ISSUER, URL, "bench").unwrap();
-    let minter = Minter::new(key.unwrap().as_ref(), realm).unwrap();
+    let key = GrantKey::open(1, now, key.unwrap().as_ref()).unwrap();
+    let minter = Minter::new(GrantKeys::from_iter([key]), realm);
     let mint = |binding| {
         let terms = Terms { lifetime: Duration::from_mins(5), binding, server: None };
         minter.mint(&charter, &terms, now, &entropy).unwrap().0

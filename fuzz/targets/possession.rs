@@ -40,7 +40,10 @@ fn pkcs8() -> Vec<u8> {
 
 static KEY: LazyLock<EncodingKey> = LazyLock::new(|| EncodingKey::from_ec_der(&pkcs8()));
 
-static JWKS: LazyLock<String> = LazyLock::new(|| SigningKey::from_pkcs8(&pkcs8()).unwrap().jwks());
+static JWKS: LazyLock<String> = LazyLock::new(|| {
+    let key = SigningKey::from_pkcs8(&pkcs8()).unwrap();
+    json!({ "keys": [key.jwk("sig")] }).to_string()
+});
 
 static KEYS: LazyLock<Arc<KeySet>> = LazyLock::new(|| Arc::new(KeySet::read(&JWKS).unwrap()));
 

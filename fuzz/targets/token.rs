@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;
 use remit_fuzz::cut;
 use remit_model::{ServerName, Timestamp};
-use remit_token::{Minter, Realm, Verifier};
+use remit_token::{GrantKey, GrantKeys, Minter, Realm, Verifier};
 use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp(1_795_471_200_123);
@@ -30,7 +30,9 @@ fn pkcs8() -> Vec<u8> {
 static KEY: LazyLock<EncodingKey> = LazyLock::new(|| EncodingKey::from_ec_der(&pkcs8()));
 
 static MINTER: LazyLock<Minter> = LazyLock::new(|| {
-    Minter::new(&pkcs8(), Realm::new(ISSUER, AUDIENCE, "example.org").unwrap()).unwrap()
+    let key = GrantKey::open(1, Timestamp(0), &pkcs8()).unwrap();
+    let realm = Realm::new(ISSUER, AUDIENCE, "example.org").unwrap();
+    Minter::new(GrantKeys::from_iter([key]), realm)
 });
 
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| MINTER.verifier());
@@ -44,7 +46,8 @@ fn signed(header: &[u8], claims: &[u8]) -> String {
 /// What must hold of a token that was believed.
 fn is_grant(header: &[u8], claims: &[u8]) {
     let header: Value = serde_json::from_slice(header).expect("the header is JSON");
-    let kid = MINTER.kid();
+    let keys = MINTER.keys();
+    let kid = keys.newest().map(GrantKey::kid);
     let plain = json!({"typ": "at+jwt", "alg": "ES256", "kid": kid});
     let long = json!({"typ": "application/at+jwt", "alg": "ES256", "kid": kid});
     assert!(header == plain || header == long, "{header}");

@@ -76,7 +76,7 @@ pub(crate) enum Command {
     /// Look at SVIDs, by which agents prove to others who they are
     #[command(subcommand)]
     Svid(Svid),
-    /// Look at the keys that Remit signs with; replace those of SVIDs
+    /// Look at the keys that Remit signs with; replace those of grants and of SVIDs
     #[command(subcommand)]
     Keys(Keys),
     /// Check and test policies
@@ -323,7 +323,7 @@ pub(crate) enum Keys {
     List,
     /// Make new keys at once instead of when they are due (operator)
     Rotate {
-        /// Which; those of the log and of grants cannot be replaced
+        /// Which; the one of the log cannot be replaced
         which: Rotatable,
         /// Believe nothing any more that the old ones signed: for when somebody else may have them
         #[arg(long)]
@@ -335,6 +335,8 @@ pub(crate) enum Keys {
 pub(crate) enum Rotatable {
     /// The keys that sign SVIDs
     Svid,
+    /// The key that signs grants
+    Token,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,10 +7,10 @@ mod agents;
 mod clients;
 #[path = "config/elsewhere.rs"]
 mod elsewhere;
+#[path = "config/keys.rs"]
+mod keys;
 #[path = "config/listen.rs"]
 mod listen;
-#[path = "config/svid.rs"]
-mod svid;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,8 +30,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 pub(crate) use self::agents::Agents;
 use self::clients::ClientTable;
 use self::elsewhere::{FederationTable, IssuerTable};
+use self::keys::{Svid, Token};
 pub(crate) use self::listen::Listen;
-pub(crate) use self::svid::Svid;
 use crate::environment;
 use crate::fail::Fail;
 
@@ -55,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) operator: Operator,
     #[serde(default)]
     pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) token: Token,
     #[serde(default)]
     pub(crate) svid: Svid,
     #[serde(default, rename = "agent")]
@@ -308,6 +310,7 @@ impl Config {
                 )));
             }
         }
+        self.token.check()?;
         self.svid.check()?;
         self.check_witnesses()?;
         self.check_clients()?;
@@ -568,6 +571,7 @@ mod tests {
         Config::parse(&witness).unwrap();
         assert!(why(&witness.repeat(2)).contains("same key"));
         assert!(why(&witness.replace("https:", "ftp:")).contains("address of a witness"));
+        assert!(why("[token]\nrotate = \"59m\"").contains("1h to 90 days"));
         assert!(why("[svid]\nlifetime = \"2h\"").contains("1s to 1h"));
         assert!(why("[svid]\nlifetime = \"10m\"\nrotate = \"19m\"").contains("twice its"));
         assert!(

@@ -7,8 +7,12 @@ mod bundle;
 mod cosign;
 mod documents;
 mod files;
+#[cfg(test)]
+mod place;
 mod ring;
 mod svids;
+mod tokens;
+mod turning;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,7 +26,7 @@ use remit_model::Clock;
 use remit_operator::{Authority, Passphrases, wire};
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
-use remit_token::Realm;
+use remit_token::{Minter, Realm};
 use remit_upstream::{Base, HttpServer, ServerConfig, Servers, StdioServer, Transport};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +45,8 @@ pub(crate) use files::{
     verify, write_origin,
 };
 pub(crate) use svids::{Svids, endpoint as workload_api};
+pub(crate) use tokens::Tokens;
+use turning::{off_the_loop, turning, unavailable};
 
 /// The path of the endpoint of all servers.
 const PATH: &str = "/mcp";
@@ -140,25 +146,26 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
     let issuer = endpoint.strip_suffix(PATH).unwrap_or(&endpoint);
     let realm = Realm::new(issuer, &endpoint, &config.trust_domain)?;
-    let minter = keys.minter(realm)?;
+    let minter = Minter::new(keys.tokens().load(clock.now())?, realm);
     let federation = Arc::new(Federation::new(Arc::clone(&clock)));
     let ports = parts.ports(Arc::clone(&federation));
     let engine = Engine::start(ports, config.settings(), sources, minter).await?;
     let stop = CancellationToken::new();
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
     cosigning.configure(&config.witnesses);
+    let tokens = Tokens::open(keys.tokens(), config.token.rotate.0, Arc::clone(&engine)).await;
     let domain = trust_domain(&config.trust_domain)?;
     let every = config.svid.rotate.0;
     let svids = Svids::open(keys.svids(), &domain, every, Arc::clone(&engine)).await?;
     let signers = svids.watch();
     federation.configure(config.sources()?, &signers);
-    let names = (files::origin(state)?, engine.minter().kid().to_owned());
-    let ring = Arc::new(ring::Ring::new(&keys, (&names.0, &names.1), &svids)?);
+    let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
     let clients = documents::clients(&config)?;
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
         cosigning: Arc::clone(&cosigning),
         clients: Arc::clone(&clients),
+        tokens,
         svids,
         federation,
     };
@@ -175,7 +182,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         endpoint: endpoint.clone(),
         setup,
         witnesses: cosigning,
-        keys: ring,
+        keys: Arc::new(ring),
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::fail::Fail;
-use crate::serve::{Cosigning, Svids};
+use crate::serve::{Cosigning, Svids, Tokens};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
@@ -41,6 +41,8 @@ pub(crate) struct Followers {
     pub(crate) cosigning: Arc<Cosigning>,
     /// Who may send people to the consent page.
     pub(crate) clients: Arc<Clients>,
+    /// What signs grants.
+    pub(crate) tokens: Arc<Tokens>,
     /// What signs SVIDs.
     pub(crate) svids: Arc<Svids>,
     /// The keys of those elsewhere who vouch.
@@ -63,6 +65,7 @@ pub(crate) fn start(
     }
     until(stop, expire(Arc::clone(engine)));
     until(stop, Arc::clone(&followers.cosigning).run());
+    until(stop, Arc::clone(&followers.tokens).run());
     until(stop, Arc::clone(&followers.svids).run());
     until(stop, follow_files(Arc::clone(engine), followers));
     until(stop, project(Arc::clone(engine)));
@@ -201,6 +204,7 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     engine.reload_settings(&settings);
     followers.cosigning.configure(&config.witnesses);
     followers.clients.configure(clients);
+    followers.tokens.configure(config.token.rotate.0);
     followers.svids.configure(config.svid.rotate.0);
     followers.federation.configure(config.sources()?, &followers.svids.watch());
     Ok(())

@@ -80,7 +80,7 @@ impl Ask {
                 it. Nothing was sent anywhere.";
             return Err(Bad::Shown(text.to_owned()));
         }
-        let issuer = door.engine.minter().realm().issuer().to_owned();
+        let issuer = door.engine.realm().issuer().to_owned();
         let mut answers = Answers { address: address.to_owned(), state: None, issuer };
         let state = form.one("state").map_err(|why| answers.error("invalid_request", &why))?;
         if state.is_some_and(|state| state.len() > MAX_STATE) {
@@ -150,7 +150,7 @@ fn terms(
 
 /// The one server that is meant, or all (RFC 8707).
 fn part(door: &Door, resource: &str) -> Result<Option<ServerName>, String> {
-    let realm = door.engine.minter().realm();
+    let realm = door.engine.realm();
     let known = |server: &ServerName| door.engine.settings().servers.contains_key(server);
     match realm.part(resource) {
         Some(None) => Ok(None),

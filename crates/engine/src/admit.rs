@@ -67,6 +67,7 @@ impl Engine {
             attestation: task.charter.attestation.clone(),
             door: Door::Internal,
             possession,
+            era: None,
         };
         let now = task.charter.opened;
         let scene = Scene { world: &world, settings: &settings, caller: &caller, task, now };

@@ -223,7 +223,7 @@ impl Engine {
         authority: &Authority,
         now: Timestamp,
     ) -> Result<Known, ClientError> {
-        let svid = authority.verify_jwt(text, self.minter.realm().issuer(), now)?;
+        let svid = authority.verify_jwt(text, self.realm.issuer(), now)?;
         let agent = agent_of(&svid.id).ok_or(ClientError::NoAgent("JWT-SVID"))?;
         self.acts(&agent, "JWT-SVID")?;
         let lifetime = self.settings.load().svid_lifetime;
@@ -242,7 +242,7 @@ impl Engine {
 
     /// What `token` says and the task it is for, if it can be used now and is one of `agent`'s.
     pub fn in_use(&self, token: &str, agent: &AgentName) -> Option<(Grant, Task)> {
-        let (grant, _) = self.verifier.verify_once(token, self.now()).ok()?;
+        let (grant, _) = self.grants.load().verifier.verify_once(token, self.now()).ok()?;
         let unbound = grant.binding == Binding::Nothing;
         if grant.agent != *agent || unbound && !self.settings.load().bearer {
             return None;
@@ -263,7 +263,9 @@ impl Engine {
     ///
     /// Errors: it is another agent's.
     pub fn give_back(&self, token: &str, agent: &AgentName) -> Result<Option<InForce>, NotYours> {
-        let Ok((grant, _)) = self.verifier.verify_once(token, self.now()) else { return Ok(None) };
+        let Ok((grant, _)) = self.grants.load().verifier.verify_once(token, self.now()) else {
+            return Ok(None);
+        };
         if grant.agent != *agent {
             return Err(NotYours);
         }

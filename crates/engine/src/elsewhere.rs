@@ -102,7 +102,7 @@ impl Engine {
         if let Ok(issuer) = settings.elsewhere.issuer(&claim("iss")) {
             let voucher = Voucher::Issuer(issuer.name.clone());
             let keys = self.ports.elsewhere.keys(&voucher, asserted.key_id()).await?;
-            let ours = self.minter.realm().issuer();
+            let ours = self.realm.issuer();
             let vouched = asserted.workload(issuer, &keys, ours, self.now())?;
             let is_it = |rule: &Rule| match rule {
                 Rule::Claims(name, claims) => *name == issuer.name && claims.fit(&vouched.claims),
@@ -117,7 +117,7 @@ impl Engine {
         let domain = domain.ok_or(ForeignError::Issuer)?;
         let voucher = Voucher::Domain(domain.name.clone());
         let keys = self.ports.elsewhere.keys(&voucher, asserted.key_id()).await?;
-        let (ours, now) = (self.minter.realm().issuer(), self.now());
+        let (ours, now) = (self.realm.issuer(), self.now());
         let svid = verify_foreign(text, (&domain.name, &keys), ours, now)?;
         let issuer = format!("spiffe://{}", domain.name);
         let whom = Named { issuer, subject: svid.id.to_string() };
@@ -144,7 +144,7 @@ impl Engine {
         let issuer = settings.elsewhere.issuer(&asserted.unverified("iss").unwrap_or_default())?;
         let voucher = Voucher::Issuer(issuer.name.clone());
         let keys = self.ports.elsewhere.keys(&voucher, asserted.key_id()).await?;
-        let (ours, now) = (self.minter.realm().issuer(), self.now());
+        let (ours, now) = (self.realm.issuer(), self.now());
         let names = [client.agent.as_str(), client.id.as_str()];
         let IdJag { vouched, resources, details } =
             asserted.person((issuer, &keys), &names, ours, now)?;

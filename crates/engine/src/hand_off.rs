@@ -39,7 +39,7 @@ impl Engine {
     /// The grant that `token` is, whoever it was made for, if it can be used now. To show it is not to
     /// prove to be its holder: it says from which task something is to be handed on, no more.
     pub fn shown(&self, token: &str) -> Option<Grant> {
-        let (grant, _) = self.verifier.verify_once(token, self.now()).ok()?;
+        let (grant, _) = self.grants.load().verifier.verify_once(token, self.now()).ok()?;
         let open = self.open_task(&grant.task, &grant.agent).is_some();
         let bearer = grant.binding == Binding::Nothing;
         (open && (!bearer || self.settings.load().bearer)).then_some(grant)

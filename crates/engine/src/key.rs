@@ -1,14 +1,64 @@
 //! Keys that Remit makes for itself and takes back, on record.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use remit_ports::{Draft, Kind, LedgerError, Room};
+use remit_token::{GrantKeys, Minter, Verifier};
 use serde::Serialize;
 
 use crate::approve::Actor;
-use crate::{Engine, draft};
+use crate::{Caller, Change, Engine, draft};
+
+/// What makes grants, and what believes them, under the same keys. Other keys make another, which
+/// knows nothing of what this one has verified or is about to: what a key signed is believed by those
+/// alone that hold the key.
+#[derive(Debug)]
+pub(crate) struct Grants {
+    pub(crate) minter: Minter,
+    pub(crate) verifier: Verifier,
+    /// How often keys were taken back since the start.
+    pub(crate) era: u64,
+}
+
+impl Grants {
+    pub(crate) fn new(minter: Minter, era: u64) -> Self {
+        Self { verifier: minter.verifier(), minter, era }
+    }
+}
 
 impl Engine {
+    /// From now on the newest of `keys` signs grants, and what others than these signed is believed no
+    /// more. Whoever changes keys does so one after the other.
+    pub fn use_grant_keys(&self, keys: GrantKeys) {
+        let era = self.grants.load().era;
+        self.grants.store(Arc::new(Grants::new(Minter::new(keys, self.realm.clone()), era)));
+    }
+
+    /// From now on no key signs grants, and none that any key signed is believed; streams that were
+    /// opened with one end.
+    pub fn take_grant_keys_back(&self) {
+        let era = self.grants.load().era.saturating_add(1);
+        let none = Minter::new(GrantKeys::default(), self.realm.clone());
+        self.grants.store(Arc::new(Grants::new(none, era)));
+        self.announce(Change::Grants);
+    }
+
+    /// Whether what `caller` showed once is still believed, as far as the keys of grants go.
+    pub fn still_believes(&self, caller: &Caller) -> bool {
+        caller.era.is_none_or(|era| era == self.grants.load().era)
+    }
+
+    /// The keys of grants that count.
+    pub fn grant_keys(&self) -> GrantKeys {
+        self.grants.load().minter.keys().clone()
+    }
+
+    /// The public keys of grants as a JWK set (RFC 7517).
+    pub fn jwks(&self) -> serde_json::Value {
+        self.grants.load().minter.jwks()
+    }
+
     /// Records that the key `name` was made, with the ids by which others know its parts, and waits
     /// until that is durable: only then may anybody hear of it. `actor` is who asked for it, if it
     /// was not due anyway.

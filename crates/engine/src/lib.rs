@@ -45,9 +45,7 @@ use remit_model::{
     Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
 };
 use remit_ports::{BodyKeys, Discovery, Draft, ForeignKeys, Ledger, Store, Upstream};
-use remit_token::{
-    Assertions, Certificate, Minter, Presented, Proofs, TokenError, Uncertified, Verifier,
-};
+use remit_token::{Assertions, Certificate, Presented, Proofs, Realm, TokenError, Uncertified};
 use tokio::sync::broadcast;
 
 use crate::consent::{Codes, Renewals};
@@ -99,6 +97,8 @@ pub struct Caller {
     pub door: Door,
     /// What it showed that nobody could have copied.
     pub possession: Possession,
+    /// How often keys of grants had been taken back when it showed its grant, if it showed one.
+    pub(crate) era: Option<u64>,
 }
 
 /// What changed, for open streams and views.
@@ -110,14 +110,17 @@ pub enum Change {
     Task(TaskId),
     /// Who is which agent.
     Agents,
+    /// Keys of grants were taken back.
+    Grants,
 }
 
 /// Everything the verbs share. Each field says who writes it.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) ports: Ports,
-    pub(crate) minter: Minter,
-    pub(crate) verifier: Verifier,
+    pub(crate) realm: Realm,
+    /// What makes grants and believes them. Written by `key`; read at each call.
+    pub(crate) grants: ArcSwap<key::Grants>,
     /// Proofs of possession that were used. Written by `authenticate` and `client`.
     pub(crate) proofs: Proofs,
     /// Assertions of clients that were used. Written by `client`.
@@ -175,12 +178,14 @@ impl Engine {
         door: Door,
     ) -> Result<(Caller, Option<String>), TokenError> {
         let now = self.ports.clock.now();
-        let holder = self.verifier.authenticate(shown, &self.proofs, now)?;
+        let grants = self.grants.load();
+        let holder = grants.verifier.authenticate(shown, &self.proofs, now)?;
         if holder.possession == Possession::Bearer && !self.settings.load().bearer {
             return Err(TokenError::Bearer);
         }
         let caller = self.caller(&holder.grant.task, door).ok_or(TokenError::UnknownTask)?;
-        Ok((Caller { possession: holder.possession, ..caller }, holder.nonce))
+        let (possession, era) = (holder.possession, Some(grants.era));
+        Ok((Caller { possession, era, ..caller }, holder.nonce))
     }
 
     /// The client certificate of a connection whose other end is `peer`, as it stands now.
@@ -197,7 +202,7 @@ impl Engine {
         let agent = self.settings.load().agents.find(cell.agent())?.agent.cloned()?;
         let attestation = cell.attestation().clone();
         let possession = Possession::Connection;
-        Some(Caller { agent, task: task.clone(), attestation, door, possession })
+        Some(Caller { agent, task: task.clone(), attestation, door, possession, era: None })
     }
 
     /// The settings in force.
@@ -220,9 +225,9 @@ impl Engine {
         &self.proofs
     }
 
-    /// The token minter, for its public keys.
-    pub fn minter(&self) -> &Minter {
-        &self.minter
+    /// The names in every grant.
+    pub fn realm(&self) -> &Realm {
+        &self.realm
     }
 
     /// The current time.

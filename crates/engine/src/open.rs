@@ -228,7 +228,7 @@ impl Engine {
         let lifetime = self.settings.load().grant_lifetime;
         let terms = Terms { lifetime, binding: holding.binding, server: holding.server.clone() };
         let entropy = self.ports.entropy.as_ref();
-        let minted = self.minter.mint(&task.charter, &terms, self.now(), entropy);
+        let minted = self.grants.load().minter.mint(&task.charter, &terms, self.now(), entropy);
         minted.map(|(token, _)| token).map_err(|why| no("grant", why.to_string()))
     }
 

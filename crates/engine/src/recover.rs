@@ -22,6 +22,7 @@ use tokio::sync::broadcast;
 use crate::cell::TaskCell;
 use crate::consent::{Codes, Renewals};
 use crate::erase::{forget, is_erasure};
+use crate::key::Grants;
 use crate::world::World;
 use crate::{Counters, Engine, Held, Ports, Settings, draft};
 
@@ -205,12 +206,12 @@ impl Engine {
             (cell.id().clone(), Arc::new(cell))
         });
         let engine = Arc::new(Self {
-            verifier: minter.verifier(),
+            realm: minter.realm().clone(),
             proofs: Proofs::new(ports.entropy.as_ref()),
             assertions: Assertions::new(minter.realm().issuer(), ports.clock.now()),
             codes: Codes::default(),
             renewals: Renewals::default(),
-            minter,
+            grants: ArcSwap::from_pointee(Grants::new(minter, 0)),
             settings: ArcSwap::from_pointee(settings),
             owed: Mutex::default(),
             world: ArcSwap::from_pointee(world),

@@ -121,7 +121,7 @@ fn visit(
 
 /// The endpoint that a request was sent to, as the server names itself.
 fn endpoint(gateway: &Gateway, named: Option<&str>) -> String {
-    let all = gateway.engine.minter().realm().audience();
+    let all = gateway.engine.realm().audience();
     named.map_or_else(|| all.to_owned(), |server| format!("{all}/{server}"))
 }
 

@@ -31,7 +31,8 @@ pub(crate) enum Notice {
     Prompts,
     /// A resource changed.
     Updated(String),
-    /// Its task reached a state in which it takes no calls, for now or for good.
+    /// Its task reached a state in which it takes no calls, for now or for good, or its grant is
+    /// believed no more.
     Stopped,
 }
 
@@ -140,7 +141,8 @@ impl View {
         let engine = &gateway.engine;
         let servers = gateway.servers(peer.server.as_ref());
         let cell = engine.cell(&peer.caller.task);
-        let state = cell.map_or("unknown", |cell| cell.lock().state.name());
+        let believed = cell.filter(|_| engine.still_believes(&peer.caller));
+        let state = believed.map_or("unknown", |cell| cell.lock().state.name());
         let tools = engine.tools(&peer.caller, &servers);
         let offers = |what: &str| engine.offers(&peer.caller, &servers, what).into_iter().collect();
         Self {

@@ -108,11 +108,6 @@ impl SigningKey {
         })
     }
 
-    /// The public key as a JWK set, for those who verify elsewhere.
-    pub fn jwks(&self) -> String {
-        json!({ "keys": [self.jwk("sig")] }).to_string()
-    }
-
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id

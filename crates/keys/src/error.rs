@@ -76,6 +76,15 @@ pub enum KeysError {
         /// Where they are.
         dir: PathBuf,
     },
+    /// A key is there that was replaced before.
+    #[error(
+        "`{}` is a key of grants of before they were replaced, probably out of a backup: remove it, \
+         nothing that it signed is believed", path.display()
+    )]
+    Replaced {
+        /// Its file.
+        path: PathBuf,
+    },
     /// The task's key is not there.
     #[error("there is no key of `{0}`")]
     Gone(String),

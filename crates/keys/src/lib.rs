@@ -3,10 +3,11 @@
 //! | File | What | Used for |
 //! |---|---|---|
 //! | `log.key` | Ed25519, PKCS#8 DER | signing checkpoints |
-//! | `token.key` | ES256 (P-256), PKCS#8 DER | signing grants |
 //! | `kek` | 32 random bytes | wrapping the body keys |
 //! | `bodies.redb` | wrapped AES-256 keys, one a task | encrypting record bodies |
 //! | `operator.phc` | Argon2id verifier | knowing the operator |
+//! | `token-N.key` | ES256 (P-256), PKCS#8 DER | signing grants, generation N |
+//! | `token-N.made` | a time; nothing secret | when that was made; `.made.new` until it is on record |
 //! | `svid-N.signer`, `svid-N.jwt` | ES256 (P-256), PKCS#8 DER | signing SVIDs, generation N |
 //! | `svid-N.crt` | X.509, DER; nothing secret | what others verify them with; `.crt.new` until they are on record |
 //!
@@ -15,18 +16,21 @@
 //! The folder belongs to the user Remit runs as and is closed to everybody else; a file that is
 //! not is refused rather than repaired, because whoever could read it may have. Key files are
 //! created once and never overwritten, but for `kek`, which each erasure replaces (see
-//! [`Keyring`]), and `operator.phc`. The keys of SVIDs come and go ([`SvidKeys`]).
+//! [`Keyring`]), and `operator.phc`. The keys of grants and of SVIDs come and go ([`TokenKeys`],
+//! [`SvidKeys`]).
 //!
 //! *Absences:* no clock; randomness is an argument; nothing here is printed (promise R12) and
 //! what is read is wiped when dropped.
 
 mod error;
 mod file;
+mod generations;
 mod keyring;
 mod lock;
 mod operator;
 mod pair;
 mod svid;
+mod token;
 mod vault;
 mod witness;
 mod wrap;
@@ -34,22 +38,20 @@ mod wrap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use remit_jose::draw_es256;
 use remit_model::Entropy;
 use remit_tlog::SigningKey;
-use remit_token::{Minter, Realm};
 
 pub use error::KeysError;
 pub use keyring::Keyring;
 pub use lock::StateLock;
 pub use operator::{MIN_PASSPHRASE, Operator, generate_passphrase};
 pub use svid::SvidKeys;
+pub use token::TokenKeys;
 pub use witness::WitnessKeys;
 
 use crate::vault::Vault;
 
 const LOG: &str = "log.key";
-const TOKEN: &str = "token.key";
 
 /// The keys of one state directory.
 #[derive(Debug)]
@@ -74,7 +76,6 @@ impl Keys {
         file::remove_dir(&draft)?;
         file::make_dir(&draft)?;
         file::create(&draft.join(LOG), &pair::draw_ed25519(entropy.as_ref()))?;
-        file::create(&draft.join(TOKEN), &draw_es256(entropy.as_ref())?)?;
         Vault::create(&draft, entropy.as_ref())?;
         file::rename_dir(&draft, &dir)?;
         Self::open(state, entropy)
@@ -88,9 +89,7 @@ impl Keys {
         let dir = state.join("keys");
         file::check_dir(&dir)?;
         // Read now what is needed later, so that a start fails and not a call.
-        for name in [LOG, TOKEN] {
-            file::read(&dir.join(name))?;
-        }
+        file::read(&dir.join(LOG))?;
         let bodies = Arc::new(Keyring::open(&dir, entropy)?);
         Ok(Self { dir, bodies })
     }
@@ -104,23 +103,19 @@ impl Keys {
         SigningKey::from_pkcs8(origin, &secret).map_err(|why| KeysError::damaged(&path, &why))
     }
 
-    /// The minter of grants in `realm`.
-    ///
-    /// Errors: the file cannot be read.
-    pub fn minter(&self, realm: Realm) -> Result<Minter, KeysError> {
-        let path = self.dir.join(TOKEN);
-        let secret = file::read(&path)?;
-        Minter::new(&secret, realm).map_err(|why| KeysError::damaged(&path, &why))
-    }
-
-    /// The files of the key that signs checkpoints, and of the one that signs grants.
-    pub fn files(&self) -> [PathBuf; 2] {
-        [self.dir.join(LOG), self.dir.join(TOKEN)]
+    /// The file of that key.
+    pub fn log_file(&self) -> PathBuf {
+        self.dir.join(LOG)
     }
 
     /// The keys of record bodies.
     pub fn bodies(&self) -> Arc<Keyring> {
         Arc::clone(&self.bodies)
+    }
+
+    /// The keys that sign grants.
+    pub fn tokens(&self) -> TokenKeys {
+        TokenKeys::new(&self.dir)
     }
 
     /// The keys that sign SVIDs.

@@ -1,12 +1,5 @@
 //! The keys that sign SVIDs: one generation after the other, three files each.
-//!
-//! A generation is made as a draft, whose certificate has another name, and counts from the moment
-//! when that is renamed: its owner does so once it is on record, so that no start finds keys that no
-//! record tells of. Of a draft that a crash left nothing was ever signed or published. A generation
-//! that is over can sign nothing that anybody believes, and is wiped.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +7,22 @@ use std::time::Duration;
 use remit_model::{Entropy, Timestamp};
 use remit_spiffe::{Authority, Generation, Kept, TrustDomain};
 
+use crate::generations::{Form, Generations};
 use crate::{KeysError, file};
 
 const SIGNER: &str = "signer";
 const JWT: &str = "jwt";
-const CERTIFICATE: &str = "crt";
-/// The certificate of a draft.
-const DRAFT: &str = "crt.new";
+
+/// The mark is the certificate.
+static FORM: Form = Form { stem: "svid", secrets: &[SIGNER, JWT], mark: "crt", draft: "crt.new" };
 
 /// Where the keys of SVIDs are kept.
 #[derive(Clone, Debug)]
-pub struct SvidKeys {
-    dir: PathBuf,
-}
+pub struct SvidKeys(Generations);
 
 impl SvidKeys {
     pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self(Generations::new(dir, &FORM))
     }
 
     /// The authority of `domain` as it is on disk; empty before the first generation, and of the
@@ -44,7 +36,7 @@ impl SvidKeys {
     /// All that counts, of whatever trust domain.
     fn read(&self) -> Result<Vec<Arc<Generation>>, KeysError> {
         let open = |number: u64| {
-            let path = self.path(number, CERTIFICATE);
+            let path = self.0.mark(number);
             let kept = Kept {
                 signer: file::read(&self.signer(number))?,
                 jwt: file::read(&self.jwt(number))?,
@@ -53,7 +45,7 @@ impl SvidKeys {
             let opened = Generation::open(number, &kept);
             opened.map(Arc::new).map_err(|why| KeysError::damaged(&path, &why))
         };
-        self.complete()?.into_iter().map(open).collect()
+        self.0.counting()?.into_iter().map(open).collect()
     }
 
     /// Makes the next generation, of which the next is made after `rotation`, and writes it down as
@@ -67,34 +59,18 @@ impl SvidKeys {
         now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<Generation, KeysError> {
-        let known = self.known()?;
-        let number = known.last_key_value().map_or(1, |(last, _)| last + 1);
+        let number = self.0.next()?;
         let kept = Generation::draw(number, domain, rotation, now, entropy)?;
-        if let Err(why) = self.write(number, &kept) {
-            // Best effort: what is left of it is the next draft's to remove.
-            drop(self.remove(number));
-            return Err(why);
-        }
-        // Now that a later one has taken over the count.
-        for (earlier, complete) in known {
-            if !complete {
-                self.remove(earlier)?;
-            }
-        }
+        self.0.draft(number, &[&kept.signer, &kept.jwt], &kept.certificate)?;
         let opened = Generation::open(number, &kept);
-        opened.map_err(|why| KeysError::damaged(&self.path(number, DRAFT), &why))
-    }
-
-    fn write(&self, number: u64, kept: &Kept) -> Result<(), KeysError> {
-        let parts = [(SIGNER, &*kept.signer), (JWT, &*kept.jwt), (DRAFT, &kept.certificate)];
-        parts.into_iter().try_for_each(|(kind, part)| file::create(&self.path(number, kind), part))
+        opened.map_err(|why| KeysError::damaged(&self.signer(number), &why))
     }
 
     /// From now on draft `number` counts, also after a restart.
     ///
     /// Errors: the disk refuses, or there is no such draft.
     pub fn keep(&self, number: u64) -> Result<(), KeysError> {
-        file::replace_by(&self.path(number, CERTIFICATE), &self.path(number, DRAFT))
+        self.0.keep(number)
     }
 
     /// Removes the generations that are over at `now`.
@@ -102,69 +78,31 @@ impl SvidKeys {
     /// Errors: the disk refuses.
     pub fn sweep(&self, now: Timestamp) -> Result<(), KeysError> {
         let mut over = self.read()?.into_iter().filter(|generation| generation.is_over(now));
-        over.try_for_each(|generation| self.remove(generation.number()))
+        over.try_for_each(|generation| self.0.remove(generation.number()))
     }
 
     /// Takes back every generation there is, of whatever trust domain. None of them counts again,
-    /// also after a crash; each leaves an empty file until the next draft, so that its number is not
-    /// used twice. It needs no room on the disk.
+    /// also after a crash. It needs no room on the disk.
     ///
     /// Errors: the disk refuses; the text names the file to remove by hand.
     pub fn withdraw(&self) -> Result<(), KeysError> {
-        for number in self.complete()? {
-            file::remove(&self.path(number, CERTIFICATE))?;
-            file::remove(&self.jwt(number))?;
-            file::empty(&self.signer(number))?;
-        }
-        Ok(())
-    }
-
-    /// The certificate first: without it the rest is nothing.
-    fn remove(&self, number: u64) -> Result<(), KeysError> {
-        [CERTIFICATE, DRAFT, JWT, SIGNER]
-            .into_iter()
-            .try_for_each(|kind| file::remove(&self.path(number, kind)))
-    }
-
-    /// The numbers of all generations of which there is a file, and whether each counts.
-    fn known(&self) -> Result<BTreeMap<u64, bool>, KeysError> {
-        let failed = |why| KeysError::io("read the folder", &self.dir, &why);
-        let mut known = BTreeMap::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let parts = name.to_str().and_then(|name| name.strip_prefix("svid-")?.split_once('.'));
-            if let Some((number, kind)) = parts
-                && let Ok(number) = number.parse()
-            {
-                *known.entry(number).or_default() |= kind == CERTIFICATE;
-            }
-        }
-        Ok(known)
-    }
-
-    /// The numbers of the generations that count, in order.
-    fn complete(&self) -> Result<Vec<u64>, KeysError> {
-        let known = self.known()?.into_iter();
-        Ok(known.filter_map(|(number, complete)| complete.then_some(number)).collect())
+        self.0.withdraw()
     }
 
     /// The file of the key that signs certificates in generation `number`.
     pub fn signer(&self, number: u64) -> PathBuf {
-        self.path(number, SIGNER)
+        self.0.path(number, SIGNER)
     }
 
     /// The file of the key that signs tokens in generation `number`.
     pub fn jwt(&self, number: u64) -> PathBuf {
-        self.path(number, JWT)
-    }
-
-    fn path(&self, number: u64, kind: &str) -> PathBuf {
-        self.dir.join(format!("svid-{number}.{kind}"))
+        self.0.path(number, JWT)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use remit_spiffe::trust_domain;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use remit_engine::approve::Actor;
 use remit_ports::BoxFuture;
 
@@ -17,12 +17,13 @@ pub trait SigningKeys: fmt::Debug + Send + Sync {
     /// Errors: Remit is ending.
     fn list(&self) -> Result<Vec<wire::Key>, Failure>;
 
-    /// Makes new keys for SVIDs because `actor` wants it: beside the old ones, or in their place if
+    /// Makes new keys because `actor` wants it: beside the old ones, or in their place if
     /// those are compromised. It goes on if nobody waits for it.
     ///
     /// Errors: they could not be made; the text says what is left to do.
     fn rotate(
         &self,
+        which: wire::Rotatable,
         actor: Actor,
         compromised: bool,
     ) -> BoxFuture<'_, Result<wire::Rotated, Failure>>;
@@ -33,11 +34,12 @@ pub(crate) async fn list(State(door): State<Door>) -> Result<Json<Vec<wire::Key>
     door.keys.list().map(Json)
 }
 
-/// `POST /v1/keys/svid/rotate`
+/// `POST /v1/keys/{svid,token}/rotate`
 pub(crate) async fn rotate(
     State(door): State<Door>,
     Operator(actor): Operator,
+    Path(which): Path<wire::Rotatable>,
     Json(asked): Json<wire::Rotate>,
 ) -> Result<Json<wire::Rotated>, Failure> {
-    door.keys.rotate(actor, asked.compromised).await.map(Json)
+    door.keys.rotate(which, actor, asked.compromised).await.map(Json)
 }

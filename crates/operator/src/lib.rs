@@ -80,7 +80,7 @@ pub fn router(door: Door) -> Router {
         .route("/v1/holds/{hold}/approve", post(holds::approve))
         .route("/v1/holds/{hold}/deny", post(holds::deny))
         .route("/v1/keys", get(keys::list))
-        .route("/v1/keys/svid/rotate", post(keys::rotate))
+        .route("/v1/keys/{which}/rotate", post(keys::rotate))
         .route("/v1/ledger/entries/{index}", get(ledger::show))
         .route("/v1/ledger/export", get(ledger::export))
         .route("/v1/ledger/proofs/{index}", get(ledger::prove))

@@ -150,7 +150,7 @@ pub struct Stood {
 /// A key that Remit signs with; nothing of it is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
-    /// Its name in records: `log`, `token`, `svid-3`. The two keys of a generation share theirs.
+    /// Its name in records: `log`, `token-2`, `svid-3`. The two keys of a generation share theirs.
     pub name: String,
     /// What it signs: `checkpoints`, `grants`, `x509-svids`, `jwt-svids`.
     pub signs: String,
@@ -173,7 +173,17 @@ pub struct Key {
     pub file: String,
 }
 
-/// `POST /v1/keys/svid/rotate`
+/// Keys that can be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rotatable {
+    /// Those that sign SVIDs.
+    Svid,
+    /// The one that signs grants.
+    Token,
+}
+
+/// `POST /v1/keys/{svid,token}/rotate`
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {

@@ -23,7 +23,7 @@ const ALGORITHMS: [&str; 2] = ["ES256", "EdDSA"];
 /// Endpoints have no aliases for mutual TLS (RFC 8705 section 5): a certificate is asked for and need not
 /// be shown, so that one address serves all.
 pub(crate) async fn issuer(State(desk): State<Desk>) -> Response {
-    let issuer = desk.engine.minter().realm().issuer();
+    let issuer = desk.engine.realm().issuer();
     let at = |path: &str| format!("{issuer}{path}");
     let mut methods = vec!["private_key_jwt", "spiffe_jwt"];
     if desk.certificates {
@@ -86,7 +86,7 @@ pub(crate) async fn server(State(desk): State<Desk>, Path(server): Path<String>)
 }
 
 fn about(desk: &Desk, server: Option<&ServerName>) -> Response {
-    let realm = desk.engine.minter().realm();
+    let realm = desk.engine.realm();
     let only_dpop = !desk.engine.settings().bearer && !desk.certificates;
     document(
         StatusCode::OK,
@@ -105,6 +105,5 @@ fn about(desk: &Desk, server: Option<&ServerName>) -> Response {
 
 /// `GET /oauth/jwks`: the public keys of grants (RFC 7517).
 pub(crate) async fn keys(State(engine): State<Arc<Engine>>) -> Response {
-    let keys = serde_json::from_str(&engine.minter().jwks()).unwrap_or_default();
-    document(StatusCode::OK, &keys)
+    document(StatusCode::OK, &engine.jwks())
 }

@@ -179,7 +179,7 @@ impl Asked {
         credential: Credential<'_>,
     ) -> Result<Client, Failure> {
         let proof = proof(&self.headers)?;
-        let url = format!("{}{path}", desk.engine.minter().realm().issuer());
+        let url = format!("{}{path}", desk.engine.realm().issuer());
         let certificate = desk.engine.certificate(self.peer.as_deref());
         let client_id = self.form.get("client_id");
         let signed = Signed { client_id, credential, proof, certificate, url: &url };
@@ -189,7 +189,7 @@ impl Asked {
 
 fn holder(desk: &Desk, path: &str, headers: &HeaderMap) -> Result<Option<Proof>, Failure> {
     let Some(proof) = proof(headers)? else { return Ok(None) };
-    let url = format!("{}{path}", desk.engine.minter().realm().issuer());
+    let url = format!("{}{path}", desk.engine.realm().issuer());
     Ok(Some(desk.engine.prove(proof, &url)?))
 }
 

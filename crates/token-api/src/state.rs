@@ -30,7 +30,7 @@ async fn look(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<S
     let Some((grant, task)) = found else {
         return Ok((document(StatusCode::OK, &json!({ "active": false })), client.nonce));
     };
-    let realm = desk.engine.minter().realm();
+    let realm = desk.engine.realm();
     let mut body = json!({
         "active": true,
         "iss": realm.issuer(),

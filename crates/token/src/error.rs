@@ -15,8 +15,14 @@ pub enum TokenError {
     #[error(transparent)]
     Jws(#[from] JwsError),
     /// It was signed by another key, or one that is no longer in use.
-    #[error("the token's `kid` is not that of the key in use: ask for a new grant")]
+    #[error("the token's `kid` is not that of a key in use: ask for a new grant")]
     Key,
+    /// There is none that could sign it.
+    #[error(
+        "there is no key that signs grants: one is made as soon as that can be recorded, look with \
+         `remit keys list`"
+    )]
+    NoKey,
     /// It comes from elsewhere.
     #[error("the token's `iss` is not this issuer: it was made by somebody else")]
     Issuer,

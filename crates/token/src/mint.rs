@@ -3,21 +3,20 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use remit_jose::SigningKey;
 use remit_model::task::Charter;
 use remit_model::{Entropy, ServerName, Timestamp};
 
 use crate::claims::{Actor, Claims};
-use crate::{Binding, Grant, Realm, TokenError, Verifier};
+use crate::{Binding, Grant, GrantKeys, Realm, TokenError, Verifier};
 
 /// The longest a grant may live. A stop does not wait for it (the task's state is asked at every
 /// call); it bounds what a lost key or a skewed clock can do.
 pub const MAX_LIFETIME: Duration = Duration::from_hours(1);
 
-/// Makes grants. The one holder of the token key; prints nothing of it.
+/// Makes grants. Prints nothing of its keys.
 #[derive(Debug)]
 pub struct Minter {
-    key: SigningKey,
+    keys: GrantKeys,
     realm: Realm,
 }
 
@@ -33,19 +32,16 @@ pub struct Terms {
 }
 
 impl Minter {
-    /// A minter for `realm` from an ES256 private key in PKCS#8 DER, which is copied; wiping it is
-    /// its owner's duty.
-    ///
-    /// Errors: [`TokenError::Secret`].
-    pub fn new(pkcs8: &[u8], realm: Realm) -> Result<Self, TokenError> {
-        Ok(Self { key: SigningKey::from_pkcs8(pkcs8)?, realm })
+    /// A minter for `realm` that signs with the newest of `keys`. Without any it makes nothing.
+    pub fn new(keys: GrantKeys, realm: Realm) -> Self {
+        Self { keys, realm }
     }
 
     /// Makes a grant on `terms` for the task of `charter`, good from `now` but not beyond the
     /// task's deadline.
     ///
     /// Errors: the lifetime is not within 1 s and [`MAX_LIFETIME`], the deadline has passed, or
-    /// the key cannot sign.
+    /// there is no key, or one that cannot sign.
     pub fn mint(
         &self,
         charter: &Charter,
@@ -53,6 +49,7 @@ impl Minter {
         now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<(String, Grant), TokenError> {
+        let signing = self.keys.newest().ok_or(TokenError::NoKey)?;
         let lifetime = terms.lifetime;
         if lifetime < Duration::from_secs(1) || lifetime > MAX_LIFETIME {
             return Err(TokenError::Lifetime { asked: lifetime.as_secs() });
@@ -92,22 +89,24 @@ impl Minter {
             act: Actor::of(&grant.actors),
             cnf: grant.binding.confirmation(),
         };
-        Ok((self.key.sign("at+jwt", &claims)?, grant))
+        Ok((signing.key.sign("at+jwt", &claims)?, grant))
     }
 
-    /// What verifies the tokens of this minter.
+    /// What verifies whatever these keys signed. It remembers nothing yet.
     pub fn verifier(&self) -> Verifier {
-        Verifier::new(self.key.public(), self.key.id().to_owned(), self.realm.clone())
+        let public = self.keys.iter().map(|(it, _)| (it.kid().to_owned(), it.key.public()));
+        Verifier::new(public.collect(), self.realm.clone())
     }
 
-    /// The public key as a JWK set (RFC 7517), for those who verify elsewhere.
-    pub fn jwks(&self) -> String {
-        self.key.jwks()
+    /// The public keys as a JWK set (RFC 7517), for those who verify elsewhere.
+    pub fn jwks(&self) -> serde_json::Value {
+        let keys: Vec<_> = self.keys.iter().map(|(it, _)| it.key.jwk("sig")).collect();
+        serde_json::json!({ "keys": keys })
     }
 
-    /// The id of the key in use.
-    pub fn kid(&self) -> &str {
-        self.key.id()
+    /// All that count.
+    pub fn keys(&self) -> &GrantKeys {
+        &self.keys
     }
 
     /// The names in every token.

@@ -1,6 +1,6 @@
 //! Verify: from a token back to its grant.
 //!
-//! Everything is decided by what the verifier holds, nothing by what the token says: one key, one
+//! Everything is decided by what the verifier holds, nothing by what the token says: few keys, one
 //! algorithm, one type, one issuer, one audience. The header is checked before the signature and
 //! may hold three members; the claims are read only after it.
 
@@ -31,10 +31,11 @@ pub static GRANT: Kind = Kind {
     members_in_words: "`typ`, `alg` and `kid`",
 };
 
-/// Believes the tokens of one minter.
+/// Believes the tokens of one minter. What it has verified is its own: another one, for other keys,
+/// believes nothing because this one did, also not what was being verified when it was made.
 pub struct Verifier {
-    key: Arc<PublicKey>,
-    kid: String,
+    /// By their ids.
+    keys: Vec<(String, Arc<PublicKey>)>,
     realm: Realm,
     cache: Cache,
 }
@@ -42,7 +43,7 @@ pub struct Verifier {
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
-            .field("kid", &self.kid)
+            .field("keys", &self.keys.iter().map(|(id, _)| id).collect::<Vec<_>>())
             .field("realm", &self.realm)
             .field("cache", &self.cache)
             .finish_non_exhaustive()
@@ -50,9 +51,9 @@ impl fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// A verifier for tokens of `realm` under the P-256 public key `key` with the id `kid`.
-    pub(crate) fn new(key: Arc<PublicKey>, kid: String, realm: Realm) -> Self {
-        Self { key, kid, realm, cache: Cache::default() }
+    /// A verifier for tokens of `realm` under these P-256 public keys.
+    pub(crate) fn new(keys: Vec<(String, Arc<PublicKey>)>, realm: Realm) -> Self {
+        Self { keys, realm, cache: Cache::default() }
     }
 
     /// What `token` grants at `now`.
@@ -61,10 +62,9 @@ impl Verifier {
     /// repeats any of the token.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Grant, TokenError> {
         let jws = Jws::read(token, &GRANT)?;
-        if jws.key_id() != Some(self.kid.as_str()) {
-            return Err(TokenError::Key);
-        }
-        claims::read(&jws.verified(&self.key)?, &self.realm, now)
+        let named = self.keys.iter().find(|(id, _)| jws.key_id() == Some(id));
+        let (_, key) = named.ok_or(TokenError::Key)?;
+        claims::read(&jws.verified(key)?, &self.realm, now)
     }
 
     /// As [`Self::verify`], but remembers what it verified by its SHA-256, which it also returns

@@ -11,7 +11,7 @@ use remit_model::agent::AttestationMethod;
 use remit_model::task::{Ancestor, Charter};
 use remit_model::{Attestation, Entropy, Label, Remit, Timestamp};
 use remit_token::{
-    Binding, CACHE_BOUND, Grant, MAX_TOKEN, Minter, Realm, Terms, TokenError, Verifier,
+    Binding, CACHE_BOUND, Grant, GrantKey, MAX_TOKEN, Minter, Realm, Terms, TokenError, Verifier,
 };
 use serde_json::{Value, json};
 
@@ -37,8 +37,17 @@ fn realm() -> Realm {
     Realm::new("https://remit.example", "https://remit.example/mcp", "example.org").unwrap()
 }
 
+fn grant_key(number: u8) -> GrantKey {
+    GrantKey::open(number.into(), NOW, &pkcs8(number)).unwrap()
+}
+
+/// The minter whose newest key is that of the last of these numbers.
+fn minter_of(numbers: &[u8]) -> Minter {
+    Minter::new(numbers.iter().map(|number| grant_key(*number)).collect(), realm())
+}
+
 fn minter() -> Minter {
-    Minter::new(&pkcs8(7), realm()).unwrap()
+    minter_of(&[7])
 }
 
 fn verifier() -> Verifier {
@@ -77,7 +86,7 @@ fn token() -> String {
 }
 
 fn header() -> Value {
-    json!({"typ": "at+jwt", "alg": "ES256", "kid": minter().kid()})
+    json!({"typ": "at+jwt", "alg": "ES256", "kid": grant_key(7).kid()})
 }
 
 fn claims() -> Value {
@@ -161,8 +170,8 @@ fn a_grant_says_which_key_and_which_server_it_is_for() {
 
 #[test]
 fn the_published_key_verifies_elsewhere() {
-    let set: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&minter().jwks()).unwrap();
-    let jwk = set.find(minter().kid()).unwrap();
+    let set: jsonwebtoken::jwk::JwkSet = serde_json::from_value(minter().jwks()).unwrap();
+    let jwk = set.find(grant_key(7).kid()).unwrap();
     let key = jsonwebtoken::DecodingKey::from_jwk(jwk).unwrap();
     let token = token();
     let (message, signature) = token.rsplit_once('.').unwrap();
@@ -171,7 +180,7 @@ fn the_published_key_verifies_elsewhere() {
     };
     assert!(verify(message));
     assert!(!verify(&message.replace("ey", "ez")));
-    assert!(!minter().jwks().contains("\"d\""), "the private part is not published");
+    assert!(!minter().jwks().to_string().contains("\"d\""), "the private part is not published");
 }
 
 #[test]
@@ -189,7 +198,7 @@ fn no_algorithm_and_other_algorithms() {
 
 #[test]
 fn the_public_key_as_an_hmac_secret() {
-    let jwks: Value = serde_json::from_str(&minter().jwks()).unwrap();
+    let jwks = minter().jwks();
     let coordinate = |name: &str| {
         BASE64URL_NOPAD.decode(jwks["keys"][0][name].as_str().unwrap().as_bytes()).unwrap()
     };
@@ -218,7 +227,7 @@ fn other_kinds_of_token() {
 
 #[test]
 fn another_key() {
-    let other = Minter::new(&pkcs8(8), realm()).unwrap();
+    let other = minter_of(&[8]);
     let (foreign, _) = other.mint(&charter(), &terms(), NOW, &Bytes(1)).unwrap();
     assert_eq!(refused(&foreign), TokenError::Key);
     let (_, rest) = foreign.split_once('.').unwrap();
@@ -230,9 +239,44 @@ fn another_key() {
 }
 
 #[test]
+fn each_key_that_counts_is_found_by_its_id_and_the_newest_signs() {
+    let both = minter_of(&[7, 8]);
+    let (newer, _) = both.mint(&charter(), &terms(), NOW, &Bytes(1)).unwrap();
+    let verifier = both.verifier();
+    assert!(verifier.verify(&newer, NOW).is_ok() && verifier.verify(&token(), NOW).is_ok());
+    assert_eq!(refused(&newer), TokenError::Key, "to the one before it is unknown");
+    let (_, rest) = newer.split_once('.').unwrap();
+    let as_the_old = format!("{}.{rest}", token().split_once('.').unwrap().0);
+    assert_eq!(verifier.verify(&as_the_old, NOW), Err(FORGED), "each signs in its own name only");
+    let ids: Vec<_> =
+        both.jwks()["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect();
+    assert_eq!(ids, [grant_key(7).kid(), grant_key(8).kid()]);
+}
+
+#[test]
+fn a_key_that_no_longer_counts_signs_nothing_also_not_what_was_verified_before() {
+    let before = minter_of(&[7]).verifier();
+    before.verify_once(&token(), NOW).unwrap();
+    let after = minter_of(&[8]).verifier();
+    assert_eq!(after.verify_once(&token(), NOW).map(drop), Err(TokenError::Key));
+    // One that was still being verified when the key was taken back.
+    before.verify_once(&token(), NOW).unwrap();
+    assert_eq!(after.verify_once(&token(), NOW).map(drop), Err(TokenError::Key));
+}
+
+#[test]
+fn without_a_key_nothing_is_made_and_nothing_believed() {
+    let none = minter_of(&[]);
+    let made = none.mint(&charter(), &terms(), NOW, &Bytes(1));
+    assert_eq!(made.map(drop), Err(TokenError::NoKey));
+    assert_eq!(none.verifier().verify(&token(), NOW), Err(TokenError::Key));
+    assert_eq!(none.jwks(), json!({ "keys": [] }));
+}
+
+#[test]
 fn a_token_that_brings_its_own_key() {
-    let other = Minter::new(&pkcs8(8), realm()).unwrap();
-    let jwks: Value = serde_json::from_str(&other.jwks()).unwrap();
+    let other = minter_of(&[8]);
+    let jwks = other.jwks();
     for (name, value) in [
         ("jwk", jwks["keys"][0].clone()),
         ("jku", json!("https://evil.example/jwks")),
@@ -444,10 +488,10 @@ fn a_grant_never_outlives_its_task() {
 #[test]
 fn a_minter_prints_nothing_secret_and_takes_only_its_kind_of_key() {
     let text = format!("{:?}", minter());
-    assert!(text.contains("https://remit.example") && text.contains(minter().kid()), "{text}");
+    assert!(text.contains("https://remit.example") && text.contains(grant_key(7).kid()), "{text}");
     assert!(!text.contains("[7,") && !text.contains("7, 7") && !text.contains("0707"), "{text}");
     for bad in [&b"nonsense"[..], &pkcs8(7)[..40], &[]] {
-        let error = Minter::new(bad, realm()).unwrap_err();
+        let error = GrantKey::open(1, NOW, bad).unwrap_err();
         assert!(matches!(error, TokenError::Secret(_)), "{error}");
     }
 }

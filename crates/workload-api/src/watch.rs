@@ -147,7 +147,7 @@ impl<M> Watch<M> {
         match change {
             Change::Agents => true,
             Change::Task(task) => door.engine.was_opened_by(task, peer.uid()),
-            Change::Tools => false,
+            Change::Tools | Change::Grants => false,
         }
     }
 }

@@ -15,11 +15,14 @@ pub(crate) async fn run(context: &Context, args: cli::Keys, out: &mut Out) -> Re
             let keys: Vec<Key> = context.client().get("/v1/keys").await?;
             out.say(&keys, |keys| keys.iter().map(show).collect::<Vec<_>>().join("\n"))
         }
-        cli::Keys::Rotate { which: cli::Rotatable::Svid, compromised } => {
+        cli::Keys::Rotate { which, compromised } => {
             let client = context.operator().await?;
-            let asked = Rotate { compromised };
-            let rotated: Rotated = client.post("/v1/keys/svid/rotate", &asked).await?;
-            out.say(&rotated, words)
+            let (path, heard) = match which {
+                cli::Rotatable::Svid => ("/v1/keys/svid/rotate", "new bundle"),
+                cli::Rotatable::Token => ("/v1/keys/token/rotate", "new `/oauth/jwks`"),
+            };
+            let rotated: Rotated = client.post(path, &Rotate { compromised }).await?;
+            out.say(&rotated, |rotated| words(rotated, heard))
         }
     }
 }
@@ -41,7 +44,8 @@ fn show(key: &Key) -> String {
     )
 }
 
-fn words(rotated: &Rotated) -> String {
+/// `heard` is where others hear of it.
+fn words(rotated: &Rotated, heard: &str) -> String {
     let Rotated { made, signs_from, withdrawn } = rotated;
     if withdrawn.is_empty() {
         return format!(
@@ -52,7 +56,7 @@ fn words(rotated: &Rotated) -> String {
     }
     format!(
         "made {made}: it signs at once; {} are believed no more, by others as soon as they have the \
-         new bundle",
+         {heard}",
         withdrawn.join(" and ")
     )
 }

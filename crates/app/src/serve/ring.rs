@@ -6,39 +6,56 @@ use std::sync::{Arc, Weak};
 use axum::http::StatusCode;
 use remit_engine::approve::Actor;
 use remit_keys::Keys;
+use remit_model::Timestamp;
 use remit_operator::{Failure, SigningKeys, wire};
 use remit_ports::BoxFuture;
 use remit_spiffe::Generation;
+use remit_token::GrantKey;
 
-use super::Svids;
+use super::{Svids, Tokens};
 use crate::fail::Fail;
 
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    /// Those that are never replaced: of the log and of grants.
-    fixed: [wire::Key; 2],
+    /// The one that is never replaced.
+    log: wire::Key,
+    tokens: Arc<Tokens>,
     /// Not held: streams of SVIDs end when these do.
     svids: Weak<Svids>,
 }
 
 impl Ring {
-    /// The ring of `keys`, which sign for the log `origin`, and grants under the id `kid`.
+    /// The ring of these, and of the key that signs the log `origin`.
     ///
-    /// Errors: a key cannot be read.
+    /// Errors: that cannot be read.
     pub(crate) fn new(
-        keys: &Keys,
-        (origin, kid): (&str, &str),
+        (keys, origin): (&Keys, &str),
+        tokens: Arc<Tokens>,
         svids: &Arc<Svids>,
     ) -> Result<Self, Fail> {
-        let [log, token] = keys.files();
         let verifier = keys.log_key(origin)?.verifier().id();
         let id = data_encoding::HEXLOWER.encode(&verifier);
-        let fixed = [
-            key(("log", "checkpoints"), ("Ed25519", &id), &log),
-            key(("token", "grants"), ("ES256", kid), &token),
-        ];
-        Ok(Self { fixed, svids: Arc::downgrade(svids) })
+        let log = key(("log", "checkpoints"), ("Ed25519", &id), &keys.log_file());
+        Ok(Self { log, tokens, svids: Arc::downgrade(svids) })
+    }
+
+    /// The keys of grants.
+    fn of_grants(&self) -> Vec<wire::Key> {
+        let keys = self.tokens.keys();
+        let next = keys.iter().skip(1).map(|(next, _)| Some(next.made())).chain([None]);
+        let dated = |((of, ends), until): ((&Arc<GrantKey>, _), Option<Timestamp>)| {
+            let file = self.tokens.file(of.number());
+            wire::Key {
+                made: Some(of.made()),
+                signs_from: Some(of.made()),
+                signs_until: until,
+                next_made: until.is_none().then(|| of.made().after(self.tokens.rotation())),
+                good_until: ends,
+                ..key((&of.name(), "grants"), ("ES256", of.kid()), &file)
+            }
+        };
+        keys.iter().zip(next).map(dated).collect()
     }
 
     fn svids(&self) -> Result<Arc<Svids>, Failure> {
@@ -51,7 +68,8 @@ impl SigningKeys for Ring {
     fn list(&self) -> Result<Vec<wire::Key>, Failure> {
         let svids = self.svids()?;
         let generations = svids.generations();
-        let mut keys = self.fixed.to_vec();
+        let mut keys = vec![self.log.clone()];
+        keys.extend(self.of_grants());
         for (at, generation) in generations.iter().enumerate() {
             let successor = generations.get(at + 1).map(Arc::as_ref);
             let files = svids.files(generation.number());
@@ -62,26 +80,50 @@ impl SigningKeys for Ring {
 
     fn rotate(
         &self,
+        which: wire::Rotatable,
         actor: Actor,
         compromised: bool,
     ) -> BoxFuture<'_, Result<wire::Rotated, Failure>> {
         Box::pin(async move {
-            let svids = self.svids()?;
-            let rotating = tokio::spawn(async move {
-                let name = |made: &Generation| format!("svid-{}", made.number());
-                if !compromised {
-                    let made = svids.rotate(&actor).await?;
-                    let (made, signs_from) = (name(&made), made.takes_over());
-                    return Ok(wire::Rotated { made, signs_from, withdrawn: Vec::new() });
+            let rotating = match which {
+                wire::Rotatable::Svid => tokio::spawn(of_svids(self.svids()?, actor, compromised)),
+                wire::Rotatable::Token => {
+                    tokio::spawn(of_tokens(Arc::clone(&self.tokens), actor, compromised))
                 }
-                let (made, withdrawn) = svids.replace(&actor).await?;
-                let (made, signs_from) = (name(&made), made.made());
-                Ok(wire::Rotated { made, signs_from, withdrawn })
-            });
+            };
             let broken = |why| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, why);
             rotating.await.map_err(broken)?
         })
     }
+}
+
+async fn of_svids(
+    svids: Arc<Svids>,
+    actor: Actor,
+    compromised: bool,
+) -> Result<wire::Rotated, Failure> {
+    let name = |made: &Generation| format!("svid-{}", made.number());
+    if !compromised {
+        let made = svids.rotate(&actor).await?;
+        let (made, signs_from) = (name(&made), made.takes_over());
+        return Ok(wire::Rotated { made, signs_from, withdrawn: Vec::new() });
+    }
+    let (made, withdrawn) = svids.replace(&actor).await?;
+    let (made, signs_from) = (name(&made), made.made());
+    Ok(wire::Rotated { made, signs_from, withdrawn })
+}
+
+async fn of_tokens(
+    tokens: Arc<Tokens>,
+    actor: Actor,
+    compromised: bool,
+) -> Result<wire::Rotated, Failure> {
+    let (made, withdrawn) = if compromised {
+        tokens.replace(&actor).await?
+    } else {
+        (tokens.rotate(&actor).await?, Vec::new())
+    };
+    Ok(wire::Rotated { made: made.name(), signs_from: made.made(), withdrawn })
 }
 
 fn key((name, signs): (&str, &str), (algorithm, id): (&str, &str), file: &Path) -> wire::Key {

@@ -13,6 +13,7 @@ use remit_operator::Failure;
 use remit_spiffe::{Authority, Generation, TrustDomain};
 use tokio::sync::watch;
 
+use super::{off_the_loop, turning, unavailable};
 use crate::environment::SystemEntropy;
 use crate::fail::Fail;
 
@@ -26,9 +27,6 @@ pub(crate) fn endpoint(state: &Path) -> String {
     let socket = socket(state);
     format!("unix://{}", std::path::absolute(&socket).unwrap_or(socket).display())
 }
-
-/// How often it is asked whether keys are due, or over.
-const TICK: Duration = Duration::from_secs(1);
 
 /// The keys in use. Whoever issues or verifies watches them; that ends when this is dropped.
 #[derive(Debug)]
@@ -73,19 +71,7 @@ impl Svids {
 
     /// Replaces keys whenever they are due.
     pub(crate) async fn run(self: Arc<Self>) {
-        let mut failing = false;
-        loop {
-            tokio::time::sleep(TICK).await;
-            match self.turn().await {
-                Ok(()) => failing = false,
-                // Once, not at every try.
-                Err(why) if !failing => {
-                    failing = true;
-                    tracing::error!(%why, "the keys of SVIDs were not replaced; trying on");
-                }
-                Err(_) => {}
-            }
-        }
+        turning("the keys of SVIDs were", || self.turn()).await;
     }
 
     /// Makes the next generation if it is due, and lets go of those that are over.
@@ -174,14 +160,12 @@ impl Svids {
         Ok(Arc::new(draft))
     }
 
-    /// Off the event loop: it writes and syncs.
     async fn on_disk<T: Send + 'static>(
         &self,
         act: impl FnOnce(&SvidKeys) -> Result<T, KeysError> + Send + 'static,
     ) -> Result<T, Fail> {
         let keys = self.keys.clone();
-        let acted = tokio::task::spawn_blocking(move || act(&keys)).await;
-        Ok(acted.map_err(|why| Fail::new(why.to_string()))??)
+        off_the_loop(move || act(&keys)).await
     }
 
     fn add(&self, made: Arc<Generation>) {
@@ -205,10 +189,6 @@ impl Svids {
     pub(crate) fn files(&self, number: u64) -> [PathBuf; 2] {
         [self.keys.signer(number), self.keys.jwt(number)]
     }
-}
-
-fn unavailable(why: &dyn std::fmt::Display) -> Failure {
-    Failure::new(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) fn sign_in(door: &Door, ask: &Ask, query: &str, why: Option<SignInErr
         Some(SignInError::Wrong) => StatusCode::UNAUTHORIZED,
         Some(SignInError::TooMany) => StatusCode::TOO_MANY_REQUESTS,
     };
-    let issuer = door.engine.minter().realm().issuer();
+    let issuer = door.engine.realm().issuer();
     let body = html! {
         h1 { (name(ask)) " asks to work as an agent" }
         p class="lead" {

@@ -9,8 +9,8 @@ use remit_engine::approve::Actor;
 use remit_engine::open::{Opener, Proposal};
 use remit_engine::{Caller, Elsewhere, Engine, Ports, Registry, Settings, Template};
 use remit_model::{
-    Agent, Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, Task, TaskId, ToolRule,
-    Workload,
+    Agent, Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, Task, TaskId, Timestamp,
+    ToolRule, Workload,
 };
 use remit_policy::Source;
 use remit_ports::{Discovery, Entry, Kind, Link, Outcome, Settled};
@@ -18,7 +18,7 @@ use remit_testkit::samples::{agent, agent_name, server};
 use remit_testkit::{
     FixedKeys, ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream, SeededEntropy,
 };
-use remit_token::{Minter, Realm};
+use remit_token::{GrantKey, GrantKeys, Minter, Realm};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -214,7 +214,8 @@ fn minter() -> Minter {
     )
     .unwrap();
     let endpoint = "http://127.0.0.1:7070/mcp";
-    Minter::new(key.as_ref(), Realm::new(endpoint, endpoint, "test").unwrap()).unwrap()
+    let key = GrantKey::open(1, Timestamp(0), key.as_ref()).unwrap();
+    Minter::new(GrantKeys::from_iter([key]), Realm::new(endpoint, endpoint, "test").unwrap())
 }
 
 /// `bot` hands on to `clerk`, which runs as another user, and back; `loner` is handed nothing.

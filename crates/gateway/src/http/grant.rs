@@ -97,7 +97,7 @@ pub(crate) fn tell(response: &mut Response, nonce: &str) {
 
 /// Where the document about the endpoint is (RFC 9728 section 3.1: between host and path).
 fn metadata(gateway: &Gateway, url: &str) -> String {
-    let issuer = gateway.engine.minter().realm().issuer();
+    let issuer = gateway.engine.realm().issuer();
     let path = url.strip_prefix(issuer).unwrap_or_default();
     format!("{issuer}/.well-known/oauth-protected-resource{path}")
 }

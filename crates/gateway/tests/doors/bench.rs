@@ -14,7 +14,9 @@ use remit_engine::open::{Holding, Opener, Proposal};
 use remit_engine::{Caller, Elsewhere, Engine, Ports, Settings, Template};
 use remit_gateway::{Config, Gateway, router};
 use remit_mcp::sse::Events;
-use remit_model::{Budget, Confidentiality, Digest, Door, ServerName, TaskId, ToolRule, Workload};
+use remit_model::{
+    Budget, Confidentiality, Digest, Door, ServerName, TaskId, Timestamp, ToolRule, Workload,
+};
 use remit_policy::Source;
 use remit_ports::{
     Armed, BoxFuture, Discovery, Done, Link, ServerStatus, ToClient, Upstream, UpstreamError,
@@ -24,7 +26,7 @@ use remit_testkit::samples::{agent, agent_name, server};
 use remit_testkit::{
     FixedKeys, ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream, SeededEntropy,
 };
-use remit_token::{Minter, Realm};
+use remit_token::{GrantKey, GrantKeys, Minter, Realm};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, oneshot};
@@ -235,7 +237,8 @@ fn minter() -> Minter {
     )
     .unwrap();
     let endpoint = "http://127.0.0.1:7070/mcp";
-    Minter::new(key.as_ref(), Realm::new(endpoint, endpoint, "test").unwrap()).unwrap()
+    let key = GrantKey::open(1, Timestamp(0), key.as_ref()).unwrap();
+    Minter::new(GrantKeys::from_iter([key]), Realm::new(endpoint, endpoint, "test").unwrap())
 }
 
 fn settings() -> Settings {

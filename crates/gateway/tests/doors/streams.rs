@@ -155,6 +155,22 @@ async fn a_subscription_says_what_it_grants_then_what_changes_then_that_it_ends(
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_the_key_of_its_grant_is_taken_back() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let mut stream = listen(&bench, &work, json!({"toolsListChanged": true})).await;
+    stream.next().await.unwrap();
+    bench.engine.use_grant_keys(bench.engine.grant_keys());
+    assert!(stream.is_quiet().await, "a new key changes nothing for it");
+    bench.engine.take_grant_keys_back();
+    let end = stream.next().await.unwrap();
+    assert_eq!((&end["id"], &end["result"]["resultType"]), (&json!(1), &json!("complete")));
+    assert_eq!(stream.next().await, None);
+    let refused = Post::call(&work, "mail__read_mail").send(&bench).await;
+    assert_eq!(refused.status, 401);
+}
+
+#[tokio::test]
 async fn events_of_another_task_or_server_are_nobody_elses() {
     let bench = Bench::new().await;
     let (work, other) = (bench.task().await, bench.task().await);

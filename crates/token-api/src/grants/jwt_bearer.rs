@@ -41,7 +41,7 @@ fn one_resource(
 ) -> Result<Option<String>, Failure> {
     let wanted = asked.form.get("resource");
     let Some(allowed) = allowed else { return Ok(wanted.map(str::to_owned)) };
-    let all = engine.minter().realm().audience();
+    let all = engine.realm().audience();
     let covers = |one: &String, wanted: &str| one == wanted || one == all;
     match (wanted, allowed.as_slice()) {
         (Some(wanted), allowed) if allowed.iter().any(|one| covers(one, wanted)) => {

@@ -108,7 +108,7 @@ fn wants(engine: &Engine, form: &Form, proof: Option<Proof>) -> Result<Wants, Fa
 /// The one server that the grant is for, or all (RFC 8707).
 fn resource(engine: &Engine, resource: Option<&str>) -> Result<Option<ServerName>, Failure> {
     let Some(resource) = resource else { return Ok(None) };
-    let realm = engine.minter().realm();
+    let realm = engine.realm();
     let known = |server: &ServerName| engine.settings().servers.contains_key(server);
     match realm.part(resource) {
         Some(None) => Ok(None),

@@ -8,7 +8,8 @@ use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
 use remit_model::{Attestation, Digest, Label, Possession, Remit, ServerName, Timestamp};
 use remit_token::{
-    Binding, Minter, Presented, ProofError, Proofs, Realm, Terms, TokenError, Uncertified, Verifier,
+    Binding, GrantKey, GrantKeys, Minter, Presented, ProofError, Proofs, Realm, Terms, TokenError,
+    Uncertified, Verifier,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -82,7 +83,8 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Self {
         let realm = Realm::new("https://remit.example", URL, "example.org").unwrap();
-        let minter = Minter::new(&p256_pkcs8(7), realm).unwrap();
+        let key = GrantKey::open(1, NOW, &p256_pkcs8(7)).unwrap();
+        let minter = Minter::new(GrantKeys::from_iter([key]), realm);
         Self { verifier: minter.verifier(), minter, proofs: Proofs::new(&Bytes(9)) }
     }
 

@@ -11,16 +11,16 @@ use crate::stand::{Plan, Stand};
 use crate::wire::{Answer, get};
 
 /// A Remit that knows the agent `worker` by its key.
-struct Desk {
-    stand: Stand,
+pub(super) struct Desk {
+    pub(super) stand: Stand,
     notes: Changing,
     worker: Holder,
-    issuer: String,
+    pub(super) issuer: String,
     key: String,
 }
 
 impl Desk {
-    async fn open(plan: Plan) -> Self {
+    pub(super) async fn open(plan: Plan) -> Self {
         Self::open_in(tempfile::tempdir().unwrap(), plan).await
     }
 
@@ -42,7 +42,7 @@ impl Desk {
         Self { stand, notes, worker, issuer, key: key.to_str().unwrap().to_owned() }
     }
 
-    fn registered<'a>(&'a self, url: &'a str) -> Registered<'a> {
+    pub(super) fn registered<'a>(&'a self, url: &'a str) -> Registered<'a> {
         let (key, issuer) = (self.key.as_str(), self.issuer.as_str());
         Registered { url, name: "worker", key, issuer, bound: true, trusts: None }
     }

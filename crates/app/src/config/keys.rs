@@ -1,7 +1,8 @@
-//! How long SVIDs live, and the keys that sign them.
+//! `[token]` and `[svid]`: how long keys sign, and what they sign lives.
 
 use std::time::Duration;
 
+use remit_token::MAX_LIFETIME;
 use serde::Deserialize;
 
 use super::Period;
@@ -21,6 +22,30 @@ impl Default for Svid {
     fn default() -> Self {
         let (lifetime, rotate) = (Duration::from_mins(10), Duration::from_hours(24));
         Self { lifetime: Period(lifetime), rotate: Period(rotate) }
+    }
+}
+
+/// The grants that agents get.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Token {
+    /// How often the key that signs them is replaced.
+    pub(crate) rotate: Period,
+}
+
+impl Default for Token {
+    fn default() -> Self {
+        Self { rotate: Period(MAX_ROTATION) }
+    }
+}
+
+impl Token {
+    /// What a key signed counts for an hour after it was replaced, so only few overlap.
+    pub(super) fn check(&self) -> Result<(), Fail> {
+        if !(MAX_LIFETIME..=MAX_ROTATION).contains(&self.rotate.0) {
+            return Err(Fail::new("[token] needs a `rotate` from 1h to 90 days"));
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,128 @@
+//! Files of keys that come and go: one generation after the other, a few files each.
+//!
+//! A generation is made as a draft, whose mark has another name, and counts from the moment when that
+//! is renamed: its owner does so once it is on record, so that no start finds keys that no record
+//! tells of. Of a draft that a crash left nothing was ever signed or published. A generation that is
+//! over can sign nothing that anybody believes, and is wiped.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{KeysError, file};
+
+/// What the files of one sort of keys are called: `<stem>-<number>.<kind>`.
+#[derive(Debug)]
+pub(crate) struct Form {
+    /// What all of them begin with.
+    pub(crate) stem: &'static str,
+    /// The kinds of files that hold the keys.
+    pub(crate) secrets: &'static [&'static str],
+    /// The kind of file by which a generation counts. It holds nothing secret.
+    pub(crate) mark: &'static str,
+    /// The same of a draft.
+    pub(crate) draft: &'static str,
+}
+
+/// The generations of one sort of keys in a folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Generations {
+    dir: PathBuf,
+    form: &'static Form,
+}
+
+impl Generations {
+    pub(crate) fn new(dir: &Path, form: &'static Form) -> Self {
+        Self { dir: dir.to_owned(), form }
+    }
+
+    /// The number of the next generation.
+    pub(crate) fn next(&self) -> Result<u64, KeysError> {
+        Ok(self.known()?.last_key_value().map_or(1, |(last, _)| last + 1))
+    }
+
+    /// Writes generation `number` down as a draft in place of earlier ones: `secrets` in the order of
+    /// their kinds, and its mark. It counts once it is [kept](Self::keep).
+    pub(crate) fn draft(
+        &self,
+        number: u64,
+        secrets: &[&[u8]],
+        mark: &[u8],
+    ) -> Result<(), KeysError> {
+        let known = self.known()?;
+        let kinds = self.form.secrets.iter().chain([&self.form.draft]);
+        let mut parts = kinds.zip(secrets.iter().chain([&mark]));
+        let written =
+            parts.try_for_each(|(kind, part)| file::create(&self.path(number, kind), part));
+        if let Err(why) = written {
+            // Best effort: what is left of it is the next draft's to remove.
+            drop(self.remove(number));
+            return Err(why);
+        }
+        // Now that a later one has taken over the count.
+        for (earlier, counts) in known {
+            if !counts {
+                self.remove(earlier)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on draft `number` counts, also after a restart.
+    pub(crate) fn keep(&self, number: u64) -> Result<(), KeysError> {
+        file::replace_by(&self.mark(number), &self.path(number, self.form.draft))
+    }
+
+    /// Takes back every generation there is. None of them counts again, also after a crash; each leaves
+    /// an empty file until the next draft, so that its number is not used twice. It needs no room on
+    /// the disk.
+    pub(crate) fn withdraw(&self) -> Result<(), KeysError> {
+        for number in self.counting()? {
+            file::remove(&self.mark(number))?;
+            for (at, kind) in self.form.secrets.iter().enumerate() {
+                let path = self.path(number, kind);
+                if at == 0 { file::empty(&path)? } else { file::remove(&path)? }
+            }
+        }
+        Ok(())
+    }
+
+    /// The mark first: without it the rest is nothing.
+    pub(crate) fn remove(&self, number: u64) -> Result<(), KeysError> {
+        let kinds = [&self.form.mark, &self.form.draft].into_iter().chain(self.form.secrets);
+        kinds.into_iter().try_for_each(|kind| file::remove(&self.path(number, kind)))
+    }
+
+    /// The numbers of all generations of which there is a file, and whether each counts.
+    pub(crate) fn known(&self) -> Result<BTreeMap<u64, bool>, KeysError> {
+        let failed = |why| KeysError::io("read the folder", &self.dir, &why);
+        let of_these = |name: &str| {
+            let numbered = name.strip_prefix(self.form.stem)?.strip_prefix('-')?;
+            let (number, kind) = numbered.split_once('.')?;
+            Some((number.parse().ok()?, kind == self.form.mark))
+        };
+        let mut known = BTreeMap::new();
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if let Some((number, counts)) = name.to_str().and_then(of_these) {
+                *known.entry(number).or_default() |= counts;
+            }
+        }
+        Ok(known)
+    }
+
+    /// The numbers of the generations that count, in order.
+    pub(crate) fn counting(&self) -> Result<Vec<u64>, KeysError> {
+        let known = self.known()?.into_iter();
+        Ok(known.filter_map(|(number, counts)| counts.then_some(number)).collect())
+    }
+
+    /// The file by which generation `number` counts.
+    pub(crate) fn mark(&self, number: u64) -> PathBuf {
+        self.path(number, self.form.mark)
+    }
+
+    pub(crate) fn path(&self, number: u64, kind: &str) -> PathBuf {
+        self.dir.join(format!("{}-{number}.{kind}", self.form.stem))
+    }
+}
