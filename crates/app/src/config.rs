@@ -7,6 +7,8 @@ mod agents;
 mod elsewhere;
 #[path = "config/listen.rs"]
 mod listen;
+#[path = "config/spiffe.rs"]
+mod spiffe;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +28,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 pub(crate) use self::agents::Agents;
 use self::elsewhere::{FederationTable, IssuerTable};
 pub(crate) use self::listen::Listen;
+use self::spiffe::Spiffe;
 use crate::environment;
 use crate::fail::Fail;
 
@@ -51,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) svid: Svid,
+    #[serde(default)]
+    pub(crate) spiffe: Spiffe,
     #[serde(default, rename = "agent")]
     pub(crate) agents: Agents,
     #[serde(default, rename = "approver")]
@@ -312,7 +317,7 @@ impl Config {
         unique("server", self.servers.iter().map(|server| server.name.as_str()))?;
         unique("template", self.templates.iter().map(|template| template.name.as_str()))?;
         unique("approver", self.approvers.iter().map(|approver| approver.group.as_str()))?;
-        self.listen.check()?;
+        self.listen.check(self.source()?.is_some())?;
         for server in &self.servers {
             if server.command.is_empty() == server.url.is_none() {
                 return Err(Fail::new(format!(

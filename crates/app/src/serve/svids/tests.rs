@@ -54,7 +54,7 @@ impl Place {
         let settings = Config::read(&config).unwrap().settings();
         let engine = Engine::start(ports, settings, Vec::new(), minter).await.unwrap();
         let domain = trust_domain("remit.test").unwrap();
-        Svids::open(keys.svids(), &domain, DAY, engine).await.unwrap()
+        Svids::open(keys.svids(), &domain, (DAY, true), engine).await.unwrap()
     }
 
     /// The bodies of the records of keys that say `what`.

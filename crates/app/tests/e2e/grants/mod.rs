@@ -5,6 +5,7 @@ mod certified;
 mod exchange;
 mod holder;
 mod line;
+mod spire;
 mod stolen;
 mod svids;
 mod tokens;
