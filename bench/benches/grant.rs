@@ -202,7 +202,12 @@ fn main() {
     let leaf = authority.x509(&id, until, now, &entropy).unwrap().certificate;
     let svid = authority.verify_x509(&[&leaf], now).unwrap();
     let thumbprint = CertificateThumbprint::of(&leaf);
-    let certificate = Certificate { id: id.to_string(), agent: agent_of(&id), thumbprint };
+    let certificate = Certificate {
+        id: id.to_string(),
+        agents: agent_of(&id).into_iter().collect(),
+        named: None,
+        thumbprint,
+    };
     let calls = Calls { verifier: &verifier, proofs: &proofs, now };
     let mut group = criterion.benchmark_group("caller");
     calls.bearer(&mut group, &mint(Binding::Nothing));

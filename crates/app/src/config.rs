@@ -11,6 +11,8 @@ mod elsewhere;
 mod keys;
 #[path = "config/listen.rs"]
 mod listen;
+#[path = "config/spiffe.rs"]
+mod spiffe;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,6 +34,7 @@ use self::clients::ClientTable;
 use self::elsewhere::{FederationTable, IssuerTable};
 use self::keys::{Svid, Token};
 pub(crate) use self::listen::Listen;
+use self::spiffe::Spiffe;
 use crate::environment;
 use crate::fail::Fail;
 
@@ -59,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) token: Token,
     #[serde(default)]
     pub(crate) svid: Svid,
+    #[serde(default)]
+    pub(crate) spiffe: Spiffe,
     #[serde(default, rename = "agent")]
     pub(crate) agents: Agents,
     #[serde(default, rename = "client")]
@@ -286,7 +291,7 @@ impl Config {
         unique("server", self.servers.iter().map(|server| server.name.as_str()))?;
         unique("template", self.templates.iter().map(|template| template.name.as_str()))?;
         unique("approver", self.approvers.iter().map(|approver| approver.group.as_str()))?;
-        self.listen.check()?;
+        self.listen.check(self.source()?.is_some())?;
         for server in &self.servers {
             if server.command.is_empty() == server.url.is_none() {
                 return Err(Fail::new(format!(

@@ -9,7 +9,7 @@ mod proxy;
 
 use std::process::{ExitCode, ExitStatus};
 
-use remit_operator::wire::{Granted, Stopped};
+use remit_operator::wire::{Granted, Status, Stopped};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -31,10 +31,12 @@ pub(crate) async fn run(context: &Context, args: &cli::Run) -> Result<ExitCode, 
     ensure_served(&context.state).await?;
     let key = holder_key()?;
     let client = context.client();
+    let workloads = client.get::<Status>("/v1/status").await?.setup.workload_api;
     let proposal = proposal(&args.task, &key.public().thumbprint().to_string());
     let granted: Granted = client.post("/v1/tasks", &proposal).await?;
     let task = granted.task.clone();
-    let served = serve(context, args, Holder::new(key, context.client(), granted)).await;
+    let holder = Holder::new(key, context.client(), granted);
+    let served = serve(&workloads, args, holder).await;
     // It may have ended by itself.
     let closed: Result<Stopped, Fail> =
         client.post(&format!("/v1/tasks/{task}/close"), &json!({})).await;
@@ -52,13 +54,13 @@ fn proposal(task: &cli::Mcp, jkt: &str) -> serde_json::Value {
     proposal
 }
 
-async fn serve(context: &Context, args: &cli::Run, holder: Holder) -> Result<ExitStatus, Fail> {
+async fn serve(workloads: &str, args: &cli::Run, holder: Holder) -> Result<ExitStatus, Fail> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     let server = args.task.server.as_ref().map(|server| format!("/{server}")).unwrap_or_default();
     let path = format!("{MCP}{server}");
     let url = format!("http://{address}{path}");
-    let child = start(context, &args.command, &url)?;
+    let child = start(workloads, &args.command, &url)?;
     let started = child.id().ok_or_else(|| Fail::new("the command ended as it began"))?;
     let stop = CancellationToken::new();
     let proxy = Proxy::new(holder, (address, path), started)?;
@@ -69,13 +71,13 @@ async fn serve(context: &Context, args: &cli::Run, holder: Holder) -> Result<Exi
     ended
 }
 
-fn start(context: &Context, command: &[String], url: &str) -> Result<Child, Fail> {
+fn start(workloads: &str, command: &[String], url: &str) -> Result<Child, Fail> {
     let mut words = command.iter().map(|word| word.replace(URL, url));
     let program = words.next().unwrap_or_default();
     Command::new(&program)
         .args(words)
         .env("REMIT_MCP_URL", url)
-        .env("SPIFFE_ENDPOINT_SOCKET", crate::serve::workload_api(&context.state))
+        .env("SPIFFE_ENDPOINT_SOCKET", workloads)
         .kill_on_drop(true)
         .spawn()
         .map_err(|why| Fail::new(format!("cannot start `{program}`: {why}")))

@@ -7,6 +7,7 @@ mod bundle;
 mod cosign;
 mod documents;
 mod files;
+mod handed;
 #[cfg(test)]
 mod place;
 mod ring;
@@ -18,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use remit_engine::{Engine, Ports};
+use remit_engine::{Engine, Ports, Trust};
 use remit_federation::Federation;
 use remit_gateway::Gateway;
 use remit_keys::{Keyring, Keys, Operator, StateLock};
@@ -44,7 +45,8 @@ pub(crate) use files::{
     Against, entries, is_initialised, last_catalogue, log_key, parsed_key, size, verifier_key,
     verify, write_origin,
 };
-pub(crate) use svids::{Svids, endpoint as workload_api};
+pub(crate) use handed::Handed;
+pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
 use turning::{off_the_loop, turning, unavailable};
 
@@ -147,7 +149,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let issuer = endpoint.strip_suffix(PATH).unwrap_or(&endpoint);
     let realm = Realm::new(issuer, &endpoint, &config.trust_domain)?;
     let minter = Minter::new(keys.tokens().load(clock.now())?, realm);
-    let federation = Arc::new(Federation::new(Arc::clone(&clock)));
+    let handed = Handed::new(&config, &clock)?;
+    let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
     let engine = Engine::start(ports, config.settings(), sources, minter).await?;
     let stop = CancellationToken::new();
@@ -155,10 +158,10 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     cosigning.configure(&config.witnesses);
     let tokens = Tokens::open(keys.tokens(), config.token.rotate.0, Arc::clone(&engine)).await;
     let domain = trust_domain(&config.trust_domain)?;
-    let every = config.svid.rotate.0;
-    let svids = Svids::open(keys.svids(), &domain, every, Arc::clone(&engine)).await?;
-    let signers = svids.watch();
-    federation.configure(config.sources()?, &signers);
+    let turns = (config.svid.rotate.0, handed.is_ours());
+    let svids = Svids::open(keys.svids(), &domain, turns, Arc::clone(&engine)).await?;
+    let trust = Trust { ours: svids.watch(), others: handed.api.roots() };
+    federation.configure(config.sources()?, &trust.ours);
     let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
     let clients = documents::clients(&config)?;
     let followers = watch::Followers {
@@ -168,8 +171,10 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         tokens,
         svids,
         federation,
+        handed: handed.clone(),
     };
     watch::start(&engine, followers, config.limits.ask.0, &stop).await;
+    handed.answered().await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
     let checker = Checker(keys.operator());
     let setup = setup((state, config_file), &config);
@@ -186,16 +191,16 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
-    let verifying = bundle::door(Arc::clone(&engine), signers.clone());
+    let verifying = bundle::door(Arc::clone(&engine), trust.clone());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
-    let clients = tls::Clients { engine: Arc::clone(&engine), authority: signers.clone() };
-    let router = public(&config, gateway, door, signers.clone()).merge(page);
-    served.workloads(
-        state,
-        others,
-        remit_workload_api::Door { engine: Arc::clone(&engine), authority: signers },
-    )?;
-    let tls = listening_tls(&config, clients)?;
+    let mut router = public(&config, gateway, door, trust.ours.clone()).merge(page);
+    if handed.is_ours() {
+        let (engine, authority) = (Arc::clone(&engine), trust.ours.clone());
+        router = router.merge(bundle::public(Arc::clone(&engine), authority.clone()));
+        served.workloads(state, others, remit_workload_api::Door { engine, authority })?;
+    }
+    let clients = tls::Clients { engine: Arc::clone(&engine), trust };
+    let tls = listening_tls(&config, &handed, clients)?;
     served.network(listener, network::Service { tls, router, bounds: network::BOUNDS });
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
 }
@@ -216,16 +221,14 @@ fn public(
     door: remit_operator::Door,
     authority: tokio::sync::watch::Receiver<Arc<remit_spiffe::Authority>>,
 ) -> axum::Router {
-    let engine = Arc::clone(&door.engine);
     let desk = remit_token_api::Desk {
-        engine: Arc::clone(&engine),
-        authority: authority.clone(),
+        engine: Arc::clone(&door.engine),
+        authority,
         certificates: config.listen.asks_for_certificates(),
     };
     remit_gateway::router(gateway)
         .merge(remit_token_api::router(desk))
         .merge(remit_operator::public(door))
-        .merge(bundle::public(engine, authority))
 }
 
 /// The consent page, under this server's own names alone.
@@ -319,7 +322,7 @@ fn base(config: &Config) -> Base {
 /// Errors: the address is taken, or lies beyond loopback without TLS.
 async fn listen(config: &Config) -> Result<TcpListener, Fail> {
     let address = config.listen.address;
-    if !config.listen.is_loopback() && config.listen.tls_certificate.is_none() {
+    if !config.listen.is_loopback() && !config.listen.has_tls() {
         return Err(Fail::new(format!(
             "refusing to listen on {address} without TLS: grants would cross the network in the \
              clear; set `tls_certificate` and `tls_key` in [listen], or listen on 127.0.0.1"
@@ -331,8 +334,15 @@ async fn listen(config: &Config) -> Result<TcpListener, Fail> {
 }
 
 /// How to speak TLS, if that is configured: with `clients` asked for certificates, if that is.
-fn listening_tls(config: &Config, clients: tls::Clients) -> Result<Option<tls::Tls>, Fail> {
+fn listening_tls(
+    config: &Config,
+    handed: &Handed,
+    clients: tls::Clients,
+) -> Result<Option<tls::Tls>, Fail> {
     let clients = config.listen.asks_for_certificates().then_some(clients);
+    if config.listen.tls.is_some() {
+        return Ok(Some(tls::Tls::following(handed.api.own(), clients)?));
+    }
     match (&config.listen.tls_certificate, &config.listen.tls_key) {
         (Some(certificate), Some(key)) => Ok(Some(tls::Tls::open(certificate, key, clients)?)),
         (None, None) => Ok(None),
@@ -341,7 +351,7 @@ fn listening_tls(config: &Config, clients: tls::Clients) -> Result<Option<tls::T
 }
 
 fn endpoint(config: &Config, address: SocketAddr) -> String {
-    let scheme = if config.listen.tls_certificate.is_some() { "https" } else { "http" };
+    let scheme = if config.listen.has_tls() { "https" } else { "http" };
     let host = config.listen.hosts.first().cloned().unwrap_or_else(|| address.to_string());
     format!("{scheme}://{host}{PATH}")
 }
@@ -380,7 +390,7 @@ fn setup((state, config_file): (&Path, &Path), config: &Config) -> wire::Setup {
         protection: protection.to_owned(),
         protection_why: why,
         state: state.display().to_string(),
-        workload_api: workload_api(state),
+        workload_api: Handed::endpoint(config, state),
         config: config_file.display().to_string(),
     }
 }

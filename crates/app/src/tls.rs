@@ -1,8 +1,8 @@
 //! TLS: for listening beyond loopback, with the certificates of clients where they show some, and for
 //! calling others.
 //!
-//! What is believed of a client is an X.509-SVID of our own trust domain, under the keys that sign
-//! SVIDs at the moment of the handshake. Every connection has a verifier of its own, so no key that was
+//! What is believed of a client is an X.509-SVID of our own trust domain, or of one whose bundle a
+//! Workload API hands out, under the keys that sign SVIDs at the moment of the handshake. Every connection has a verifier of its own, so no key that was
 //! replaced or taken back counts for a later one, and what it believed is this connection's. A client
 //! without a certificate comes in; one whose certificate is not believed is refused in the handshake,
 //! with an alert that says roughly why.
@@ -17,14 +17,14 @@ use std::sync::{Arc, OnceLock};
 
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use remit_engine::{Engine, Peer};
-use remit_spiffe::{Authority, SvidError};
+use remit_engine::{Engine, Peer, Trust};
+use remit_spiffe::SvidError;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoClientAuth, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{ClientHello, NoClientAuth, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError,
@@ -63,8 +63,8 @@ pub(crate) fn connector(url: &str) -> Result<HttpsConnector<HttpConnector>, Stri
 pub(crate) struct Clients {
     /// For the time.
     pub(crate) engine: Arc<Engine>,
-    /// The keys that sign SVIDs, as they are now and from now on.
-    pub(crate) authority: Receiver<Arc<Authority>>,
+    /// What verifies SVIDs, as it is now and from now on.
+    pub(crate) trust: Trust,
 }
 
 /// How to speak TLS.
@@ -100,7 +100,26 @@ impl Tls {
         let key = PrivateKeyDer::from_pem_file(key).map_err(|why| said(key, &why))?;
         let provider = Arc::new(default_provider());
         let own = CertifiedKey::from_der(chain, key, &provider);
-        let own = Arc::new(SingleCertAndKey::from(own.map_err(|why| said(certificate, &why))?));
+        let own = own.map_err(|why| said(certificate, &why))?;
+        Self::with(Arc::new(SingleCertAndKey::from(own)), provider, clients)
+    }
+
+    /// With our X.509-SVID, which each handshake takes as it is then: one that is renewed ends no
+    /// connection, and before there is one there is none.
+    ///
+    /// Errors: as [`Self::open`], but for the files.
+    pub(crate) fn following(
+        svid: Receiver<Option<Arc<CertifiedKey>>>,
+        clients: Option<Clients>,
+    ) -> Result<Self, Fail> {
+        Self::with(Arc::new(Svid(svid)), Arc::new(default_provider()), clients)
+    }
+
+    fn with(
+        own: Arc<dyn ResolvesServerCert>,
+        provider: Arc<CryptoProvider>,
+        clients: Option<Clients>,
+    ) -> Result<Self, Fail> {
         if let Some(clients) = clients {
             return Ok(Self::Asking { own, provider, clients });
         }
@@ -131,6 +150,16 @@ impl Tls {
     }
 }
 
+/// Our X.509-SVID.
+#[derive(Debug)]
+struct Svid(Receiver<Option<Arc<CertifiedKey>>>);
+
+impl ResolvesServerCert for Svid {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.borrow().clone()
+    }
+}
+
 fn config(
     provider: &Arc<CryptoProvider>,
     verifier: Arc<dyn ClientCertVerifier>,
@@ -155,7 +184,7 @@ struct Verifier {
 
 impl Verifier {
     fn new(clients: Clients, provider: Arc<CryptoProvider>) -> Self {
-        let names = clients.authority.borrow().x509_names(clients.engine.now());
+        let names = clients.trust.names(clients.engine.now());
         let names = names.into_iter().map(DistinguishedName::from).collect();
         Self { clients, provider, names, believed: OnceLock::new() }
     }
@@ -184,7 +213,7 @@ impl ClientCertVerifier for Verifier {
     ) -> Result<ClientCertVerified, rustls::Error> {
         let chain: Vec<&[u8]> = std::iter::once(leaf).chain(others).map(AsRef::as_ref).collect();
         let now = self.clients.engine.now();
-        let peer = Peer::verified(&chain, &self.clients.authority, now).map_err(alert)?;
+        let peer = Peer::verified(&chain, &self.clients.trust, now).map_err(alert)?;
         drop(self.believed.set(Arc::new(peer)));
         Ok(ClientCertVerified::assertion())
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::fail::Fail;
-use crate::serve::{Cosigning, Svids, Tokens};
+use crate::serve::{Cosigning, Handed, Svids, Tokens};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
@@ -47,6 +47,8 @@ pub(crate) struct Followers {
     pub(crate) svids: Arc<Svids>,
     /// The keys of those elsewhere who vouch.
     pub(crate) federation: Arc<Federation>,
+    /// What a Workload API elsewhere hands out.
+    pub(crate) handed: Handed,
 }
 
 /// Starts the loops. The future ends when every server was asked once, whether or not it answered,
@@ -67,6 +69,7 @@ pub(crate) fn start(
     until(stop, Arc::clone(&followers.cosigning).run());
     until(stop, Arc::clone(&followers.tokens).run());
     until(stop, Arc::clone(&followers.svids).run());
+    until(stop, followers.handed.clone().run());
     until(stop, follow_files(Arc::clone(engine), followers));
     until(stop, project(Arc::clone(engine)));
     drop(asked);
@@ -199,6 +202,9 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     let (before, settings) = (engine.settings(), config.settings());
     if before.servers.keys().ne(settings.servers.keys()) {
         tracing::warn!("servers were added or removed; that takes effect at the next start");
+    }
+    if config.source()? != followers.handed.source {
+        tracing::warn!("[spiffe] was changed; what it adds takes effect at the next start");
     }
     engine.reload_policies(sources).await?;
     engine.reload_settings(&settings);

@@ -81,6 +81,15 @@ pub enum ClientError {
          or of anything else proves no client"
     )]
     NoAgent(&'static str),
+    /// It is an X.509-SVID of another trust domain's, of nobody who is an agent here.
+    #[error(
+        "the X.509-SVID is good, but no agent is known by its SPIFFE ID: compare it with `federated` of \
+         the [[agent]] tables, and `client_id` with their names"
+    )]
+    NotFederated,
+    /// It is one of more than one agent.
+    #[error("more than one agent is known by the X.509-SVID: name one of them as `client_id`")]
+    Several,
     /// It is an SVID of an agent that is not there, or not any more.
     #[error("the {0}'s agent is not in the configuration: add an [[agent]] of its name")]
     Unknown(&'static str),
@@ -121,8 +130,8 @@ pub(crate) struct Known {
 
 /// What a client is known by.
 pub(crate) enum Evidence {
-    /// The certificate of its connection.
-    Certificate,
+    /// The certificate of its connection, and as whom where another trust domain vouches for it.
+    Certificate(Option<Named>),
     /// An assertion of its own, or an SVID of ours as one: good for one request.
     Assertion(Assertion),
     /// What somebody else says of it.
@@ -132,7 +141,7 @@ pub(crate) enum Evidence {
 impl Evidence {
     fn in_words(&self) -> &'static str {
         match self {
-            Self::Certificate => "certificate",
+            Self::Certificate(_) => "certificate",
             Self::Assertion(_) | Self::Vouched(_) => "assertion",
         }
     }
@@ -151,7 +160,7 @@ impl Engine {
         let binding = bound(proof.as_ref(), shown.certificate, &known.agent)?;
         let now = self.now();
         let named = match known.evidence {
-            Evidence::Certificate => None,
+            Evidence::Certificate(named) => named,
             Evidence::Assertion(assertion) => {
                 self.assertions.spend(assertion, now)?;
                 None
@@ -171,7 +180,7 @@ impl Engine {
     async fn recognise(&self, shown: &Signed<'_>) -> Result<Known, ClientError> {
         let known = match shown.credential {
             Credential::Assertion(text) => self.signed(text, self.now())?,
-            Credential::Certificate => self.connected(shown.certificate?)?,
+            Credential::Certificate => self.connected(shown.certificate?, shown.client_id)?,
             Credential::Svid(text, authority) if !self.is_of_a_federated_domain(text) => {
                 self.named(text, authority, self.now())?
             }
@@ -232,12 +241,34 @@ impl Engine {
         Ok(Known { agent, id, method, evidence: Evidence::Assertion(assertion) })
     }
 
-    /// By the X.509-SVID of its connection, likewise an agent's alone.
-    fn connected(&self, certificate: &Certificate) -> Result<Known, ClientError> {
-        let agent = certificate.agent.clone().ok_or(ClientError::NoAgent("X.509-SVID"))?;
+    /// By the X.509-SVID of its connection, likewise an agent's alone. `named` chooses where more than one
+    /// agent is known by it.
+    fn connected(
+        &self,
+        certificate: &Certificate,
+        named: Option<&str>,
+    ) -> Result<Known, ClientError> {
+        let id = certificate.id.clone();
+        let chosen = |agent: &&AgentName| {
+            let name = named.filter(|named| *named != id);
+            name.is_none_or(|name| name == agent.as_str())
+        };
+        let foreign = certificate.named.is_some();
+        let mut agents = certificate.agents.iter().filter(|agent| !foreign || chosen(agent));
+        let agent = match (agents.next(), agents.next()) {
+            (Some(agent), None) => agent.clone(),
+            (Some(_), Some(_)) => return Err(ClientError::Several),
+            (None, _) if foreign => return Err(ClientError::NotFederated),
+            (None, _) => return Err(ClientError::NoAgent("X.509-SVID")),
+        };
         self.acts(&agent, "X.509-SVID")?;
-        let (id, method) = (certificate.id.clone(), AttestationMethod::X509Svid);
-        Ok(Known { agent, id, method, evidence: Evidence::Certificate })
+        let method = if foreign {
+            AttestationMethod::FederatedX509Svid
+        } else {
+            AttestationMethod::X509Svid
+        };
+        let evidence = Evidence::Certificate(certificate.named.clone());
+        Ok(Known { agent, id, method, evidence })
     }
 
     /// What `token` says and the task it is for, if it can be used now and is one of `agent`'s.
@@ -291,7 +322,7 @@ fn bound(
         return Ok(Binding::Key(proof.key()));
     }
     match certificate {
-        Ok(own) if own.agent.as_ref() == Some(agent) => Ok(Binding::Certificate(own.thumbprint)),
+        Ok(own) if own.agents.contains(agent) => Ok(Binding::Certificate(own.thumbprint)),
         Ok(_) => Err(ClientError::OtherCertificate),
         Err(Uncertified::None) => Ok(Binding::Nothing),
         Err(lapsed) => Err(lapsed.into()),

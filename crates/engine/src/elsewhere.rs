@@ -59,6 +59,13 @@ impl Elsewhere {
         self.issuers.iter().find(|it| it.url == url).ok_or(ForeignError::Issuer)
     }
 
+    /// The agents that are known by this ID of another trust domain.
+    pub(crate) fn known_by(&self, svid: &SpiffeId) -> Vec<AgentName> {
+        let is_it = |rule: &Rule| matches!(rule, Rule::Svid(id) if id == svid);
+        let fitting = self.agents.iter().filter(|(_, rule)| is_it(rule));
+        fitting.map(|(agent, _)| agent.clone()).collect()
+    }
+
     /// The one agent that `is_it` says somebody is; `named` chooses among several.
     fn agent(
         &self,

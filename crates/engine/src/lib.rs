@@ -53,7 +53,7 @@ use crate::consent::{Codes, Renewals};
 pub use crate::cell::TaskCell;
 pub use crate::counters::Counters;
 pub use crate::elsewhere::Elsewhere;
-pub use crate::peer::Peer;
+pub use crate::peer::{Peer, Trust};
 pub use crate::registry::Registry;
 pub use crate::settings::{Settings, Template};
 pub use crate::walking::Walking;
@@ -191,8 +191,9 @@ impl Engine {
     /// The client certificate of a connection whose other end is `peer`, as it stands now.
     ///
     /// Errors: it has none, or one that counts no more.
-    pub fn certificate<'a>(&self, peer: Option<&'a Peer>) -> Result<&'a Certificate, Uncertified> {
-        peer.ok_or(Uncertified::None)?.certificate(self.now())
+    pub fn certificate(&self, peer: Option<&Peer>) -> Result<Certificate, Uncertified> {
+        let peer = peer.ok_or(Uncertified::None)?;
+        peer.certificate(|id| self.settings.load().elsewhere.known_by(id), self.now())
     }
 
     /// The caller that works on `task`; `None` if there is no such task or its agent is no longer

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::fetch::{Way, in_time};
 use crate::kept::Kept;
 use crate::metadata::key_address;
-use crate::{Address, Source};
+use crate::{Address, Source, WorkloadApi};
 
 /// What keys are for that an issuer of tokens publishes (RFC 7517 section 4.2).
 const TOKENS: [&str; 2] = ["", "sig"];
@@ -22,6 +22,7 @@ const TOKENS: [&str; 2] = ["", "sig"];
 /// The keys of all who are trusted.
 pub struct Federation {
     clock: Arc<dyn Clock>,
+    handed: Arc<WorkloadApi>,
     vouchers: RwLock<BTreeMap<Voucher, Arc<Asked>>>,
 }
 
@@ -46,9 +47,9 @@ impl fmt::Debug for Federation {
 }
 
 impl Federation {
-    /// One that trusts nobody yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, vouchers: RwLock::default() }
+    /// One that trusts nobody yet; `handed` is what a Workload API hands out.
+    pub fn new(clock: Arc<dyn Clock>, handed: Arc<WorkloadApi>) -> Self {
+        Self { clock, handed, vouchers: RwLock::default() }
     }
 
     /// Trusts these from now on, and nobody else, beside `ours`. What is known of those who stay is kept.
@@ -75,8 +76,12 @@ impl Federation {
             vouchers.get(voucher).map(Arc::clone)
         };
         let asked = asked.ok_or_else(|| none("nobody configured where they are".to_owned()))?;
-        if let Source::Given(keys) = &asked.source {
-            return Ok(Arc::clone(keys));
+        match (&asked.source, voucher) {
+            (Source::Given(keys), _) => return Ok(Arc::clone(keys)),
+            (Source::Handed, Voucher::Domain(domain)) => {
+                return self.handed.keys(domain).map_err(none);
+            }
+            _ => {}
         }
         let now = self.clock.now();
         if !asked.kept().has(key_id, now) {
@@ -157,7 +162,7 @@ impl Asked {
                 let bundle = self.bundle(&way.get(endpoint, true).await?)?;
                 Ok((bundle.keys, bundle.refresh))
             }
-            Source::Given(_) => Err("they are in the configuration".to_owned()),
+            Source::Given(_) | Source::Handed => Err("they are there already".to_owned()),
         }
     }
 

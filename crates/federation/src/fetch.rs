@@ -21,7 +21,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::{Access, Address};
 
 /// How long it may take to get what is asked for, in all: somebody waits for it.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 /// Bytes a document may have. The bundle of a large trust domain has some tens of kilobytes.
 const MAX_DOCUMENT: usize = 256 << 10;
 /// Bytes of a file with a bearer token that are sent.
@@ -120,7 +120,7 @@ fn bearer(file: &Path) -> Result<HeaderValue, String> {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(next) = cause {
         text = format!("{text}: {next}");

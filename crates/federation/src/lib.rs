@@ -3,7 +3,8 @@
 //!
 //! An issuer of OpenID Connect or OAuth tokens is asked for its metadata and its keys, a trust domain of
 //! SPIFFE for its bundle (`https_web`). Nobody is asked before somebody shows a token of theirs, and then
-//! within bounds, whatever such tokens name: [`AT_MOST_EVERY`], [`REFRESH`], [`KEPT_FOR`].
+//! within bounds, whatever such tokens name: [`AT_MOST_EVERY`], [`REFRESH`], [`KEPT_FOR`]. A [`WorkloadApi`] on
+//! this machine hands out bundles without being asked, and our own X.509-SVID with them.
 //!
 //! *In scope:* addresses, transport, metadata, when to ask again.
 //! *Out of scope:* tokens: this crate never sees one. What a key set or a bundle is (`jose`, `spiffe`).
@@ -16,11 +17,13 @@ mod asking;
 mod fetch;
 mod kept;
 mod metadata;
+mod workload;
 
 pub use address::{Address, AddressError};
 pub use asking::Federation;
 pub use kept::{AT_MOST_EVERY, KEPT_FOR, REFRESH};
 pub use metadata::key_address;
+pub use workload::{WorkloadApi, WorkloadSource};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +41,8 @@ pub enum Source {
     Bundle(Address, Access),
     /// From the configuration.
     Given(Arc<KeySet>),
+    /// From the Workload API that hands out a trust domain's bundle.
+    Handed,
 }
 
 /// What it takes to be let in where keys are asked for.
@@ -57,6 +62,7 @@ impl PartialEq for Source {
             | (Self::Bundle(at, by), Self::Bundle(other_at, other_by)) => {
                 (at, by) == (other_at, other_by)
             }
+            (Self::Handed, Self::Handed) => true,
             (Self::Given(keys), Self::Given(other)) => keys.thumbprints() == other.thumbprints(),
             _ => false,
         }

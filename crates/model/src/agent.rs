@@ -199,6 +199,8 @@ pub enum AttestationMethod {
     X509Svid,
     /// It showed a JWT-SVID of a trust domain that is federated with ours.
     FederatedJwtSvid,
+    /// It holds the key of an X.509-SVID of such a trust domain.
+    FederatedX509Svid,
     /// It showed a token of an issuer elsewhere, which is believed for workloads.
     Oidc,
     /// A person said so of a client, of which nothing is known but that a code reached it.
@@ -214,6 +216,7 @@ impl fmt::Display for AttestationMethod {
             Self::JwtSvid => "jwt-svid",
             Self::X509Svid => "x509-svid",
             Self::FederatedJwtSvid => "federated-jwt-svid",
+            Self::FederatedX509Svid => "federated-x509-svid",
             Self::Oidc => "oidc",
             Self::Consent => "consent",
         })

@@ -97,7 +97,8 @@ impl Authority {
     ///
     /// Errors: the leaf is not an X.509-SVID of this trust domain, or does not lead to the bundle.
     pub fn verify_x509(&self, chain: &[&[u8]], now: Timestamp) -> Result<VerifiedX509, SvidError> {
-        chain::verify(self, chain, now)
+        let alive = || self.alive(now).map(|it| (it.certificate.as_ref(), it.kid())).collect();
+        chain::verify(chain, now, |domain| (*domain == self.domain).then(alive))
     }
 
     /// Whether the key that signed `svid` is in the bundle at `now`. Nothing is verified again.

@@ -12,7 +12,9 @@ use webpki::{EndEntityCert, anchor_from_trusted_cert};
 use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::{Authority, BundleError, SvidError, id};
+#[cfg(doc)]
+use crate::{Authority, ForeignRoots};
+use crate::{BundleError, SvidError, id};
 
 /// How many certificates of a chain are read (R13): the leaf, and intermediates of others.
 pub const MAX_CHAIN: usize = 8;
@@ -24,7 +26,8 @@ pub struct VerifiedX509 {
     pub id: SpiffeId,
     /// From when on it is no longer good.
     pub expires: Timestamp,
-    /// The generation that signed it, by its `kid`: [`Authority::vouches_for`] looks for it again.
+    /// What signed it: a generation of ours by its `kid`, a certificate of others by its digest.
+    /// [`Authority::vouches_for`] and [`ForeignRoots::vouches_for`] look for it again.
     pub(crate) signer: String,
 }
 
@@ -74,11 +77,12 @@ pub(crate) fn authority_domain(der: &[u8]) -> Result<Option<TrustDomain>, Bundle
     }
 }
 
-/// See [`Authority::verify_x509`].
-pub(crate) fn verify(
-    authority: &Authority,
+/// See [`Authority::verify_x509`] and [`ForeignRoots::verify_x509`]. `roots` are the signing certificates
+/// of a trust domain, each in DER and with what it is called; `None` where it is not known.
+pub(crate) fn verify<'a>(
     chain: &[&[u8]],
     now: Timestamp,
+    roots: impl FnOnce(&TrustDomain) -> Option<Vec<(&'a [u8], &'a str)>>,
 ) -> Result<VerifiedX509, SvidError> {
     let [leaf, intermediates @ ..] = chain else {
         return Err(SvidError::Certificates("there is none"));
@@ -88,13 +92,13 @@ pub(crate) fn verify(
     }
     let read = read(leaf)?;
     let id = leaf_id(&read)?;
-    if id.trust_domain() != authority.domain() {
-        return Err(SvidError::Foreign);
-    }
-    let signers = authority.alive(now).filter_map(|generation| {
-        Some((anchor_from_trusted_cert(&generation.certificate).ok()?, generation.kid()))
+    let roots = roots(id.trust_domain()).ok_or(SvidError::Foreign)?;
+    let roots: Vec<_> =
+        roots.into_iter().map(|(der, name)| (CertificateDer::from(der), name)).collect();
+    let signers = roots.iter().filter_map(|(certificate, name)| {
+        Some((anchor_from_trusted_cert(certificate).ok()?, *name))
     });
-    let (anchors, kids): (Vec<_>, Vec<_>) = signers.unzip();
+    let (anchors, names): (Vec<_>, Vec<_>) = signers.unzip();
     let intermediates: Vec<_> =
         intermediates.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
     let der = CertificateDer::from(*leaf);
@@ -110,8 +114,8 @@ pub(crate) fn verify(
             None,
         )
         .map_err(|why| path_error(&why))?;
-    let mut signers = anchors.iter().zip(kids);
-    let signer = signers.find(|(anchor, _)| *anchor == path.anchor()).map(|(_, kid)| kid);
+    let mut signers = anchors.iter().zip(names);
+    let signer = signers.find(|(anchor, _)| *anchor == path.anchor()).map(|(_, name)| name);
     let signer = signer.ok_or(SvidError::NoKey)?.to_owned();
     // RFC 5280 section 4.1.2.5: the last second counts.
     let last = seconds(read.certificate.validity().not_after.timestamp());

@@ -5,7 +5,8 @@
 //! minutes, publishes the bundle that verifies them, and verifies both. Keys are replaced with
 //! overlap: a new generation stands in the bundle before it signs, and an old one stays there until
 //! whatever it signed has run out. When that is follows from each generation's own certificate, so
-//! there is no other state to keep. A [`ForeignBundle`] verifies the JWT-SVIDs of another trust domain.
+//! there is no other state to keep. A [`ForeignBundle`] verifies the JWT-SVIDs of another trust domain,
+//! [`ForeignRoots`] the X.509-SVIDs of those that a Workload API hands out.
 //!
 //! *In scope:* SPIFFE ID, X.509-SVID, JWT-SVID, trust bundle (`standards` of spiffe.io).
 //! *Out of scope:* who may have an SVID (the engine's settings), how it is handed out (the
@@ -22,6 +23,7 @@ mod foreign;
 mod generation;
 mod id;
 mod jwt;
+mod roots;
 mod secret;
 mod x509;
 
@@ -32,6 +34,7 @@ pub use foreign::{ForeignBundle, verify_foreign};
 pub use generation::{BACKDATE, Generation, Kept};
 pub use id::{agent_id, agent_of, task_id, trust_domain};
 pub use jwt::{JwtSvid, MAX_AUDIENCE, MAX_AUDIENCES, MAX_TOKEN, SKEW, Verified};
+pub use roots::{ForeignRoots, MAX_ROOTS};
 pub use spiffe::{SpiffeId, TrustDomain};
 pub use x509::X509Svid;
 

@@ -94,6 +94,8 @@ impl From<ClientError> for Failure {
             | ClientError::Foreign(_)
             | ClientError::Uncertified(_)
             | ClientError::OtherCertificate
+            | ClientError::NotFederated
+            | ClientError::Several
             | ClientError::Id(_) => {
                 Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED)
             }

@@ -181,6 +181,7 @@ impl Asked {
         let proof = proof(&self.headers)?;
         let url = format!("{}{path}", desk.engine.realm().issuer());
         let certificate = desk.engine.certificate(self.peer.as_deref());
+        let certificate = certificate.as_ref().map_err(|why| *why);
         let client_id = self.form.get("client_id");
         let signed = Signed { client_id, credential, proof, certificate, url: &url };
         Ok(desk.engine.client(&signed).await?)

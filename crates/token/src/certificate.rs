@@ -4,7 +4,7 @@
 //! certificate still counts at this request, is its word. What is left here is to compare.
 
 use remit_jose::CertificateThumbprint;
-use remit_model::{AgentName, Timestamp};
+use remit_model::{AgentName, Named, Timestamp};
 
 use crate::TokenError;
 
@@ -13,8 +13,11 @@ use crate::TokenError;
 pub struct Certificate {
     /// The SPIFFE ID in it.
     pub id: String,
-    /// The agent whose ID that is. A run's is none.
-    pub agent: Option<AgentName>,
+    /// The agents whose ID that is now: of one of ours the one that it names, and none if it names a run;
+    /// of another trust domain's whatever agents are known by it.
+    pub agents: Vec<AgentName>,
+    /// As whom, where another trust domain vouches for it.
+    pub named: Option<Named>,
     /// What tells it from all others.
     pub thumbprint: CertificateThumbprint,
 }
@@ -40,22 +43,27 @@ pub enum Uncertified {
          taken back: connect with a new X.509-SVID, and ask for a further grant there"
     )]
     Withdrawn,
+    /// Whoever says which keys its trust domain has was not heard of for too long.
+    #[error(
+        "the certificate of this connection is not believed at the moment, since the Workload API that \
+         hands out its trust domain's bundle has not answered for too long: try again later"
+    )]
+    Unconfirmed,
 }
 
 impl Certificate {
-    /// Checks that it is the one that a grant of `agent` is bound to: a comparison of 32 bytes, no
-    /// signature.
+    /// Checks that it is the one that a grant of `agent` is bound to, and still that agent's: comparisons,
+    /// no signature.
     ///
-    /// Errors: it is another; the text says whether of the same agent, as after a renewal.
+    /// Errors: it is another, of the same agent, as after a renewal; or it is not that agent's.
     pub(crate) fn check(
         &self,
         bound: &CertificateThumbprint,
         agent: &AgentName,
     ) -> Result<(), TokenError> {
-        if self.thumbprint == *bound {
-            return Ok(());
+        if !self.agents.contains(agent) {
+            return Err(TokenError::OtherAgent);
         }
-        let renewed = self.agent.as_ref() == Some(agent);
-        Err(if renewed { TokenError::OtherCertificate } else { TokenError::OtherAgent })
+        if self.thumbprint == *bound { Ok(()) } else { Err(TokenError::OtherCertificate) }
     }
 }

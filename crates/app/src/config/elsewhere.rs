@@ -189,9 +189,19 @@ impl Config {
     pub(super) fn elsewhere(&self) -> Result<Elsewhere, Fail> {
         unique("issuer", self.issuers.iter().map(|issuer| issuer.name.as_str()))?;
         unique("federation", self.federations.iter().map(|domain| domain.trust_domain.as_str()))?;
-        if self.issuers.len() + self.federations.len() > MAX_VOUCHERS {
-            let text =
-                format!("expected at most {MAX_VOUCHERS} [[issuer]] and [[federation]] tables");
+        let handed = &self.spiffe.trust_domains;
+        if let Some(twice) = self.federations.iter().find(|it| handed.contains(&it.trust_domain)) {
+            return Err(Fail::new(format!(
+                "federation `{}` stands in `trust_domains` of [spiffe], too: its keys can come from one \
+                 place only",
+                twice.trust_domain
+            )));
+        }
+        if self.issuers.len() + self.federations.len() + handed.len() > MAX_VOUCHERS {
+            let text = format!(
+                "expected at most {MAX_VOUCHERS} [[issuer]] and [[federation]] tables and \
+                 `trust_domains` of [spiffe]"
+            );
             return Err(Fail::new(text));
         }
         let issuers = self.issuers.iter().map(|table| {
@@ -212,8 +222,10 @@ impl Config {
             }
             Ok(Domain { name: table.trust_domain.clone(), once: table.once })
         });
-        let mut elsewhere =
-            Elsewhere { issuers, domains: domains.collect::<Result<_, _>>()?, agents: Vec::new() };
+        // SPIRE's agents hand a JWT-SVID out again.
+        let handed = handed.iter().map(|name| Ok(Domain { name: name.clone(), once: false }));
+        let domains = domains.chain(handed).collect::<Result<_, _>>()?;
+        let mut elsewhere = Elsewhere { issuers, domains, agents: Vec::new() };
         for (agent, federated) in self.agents.federated() {
             for one in federated {
                 let said = |why: String| Fail::new(format!("agent `{agent}`: `federated`: {why}"));
@@ -235,7 +247,9 @@ impl Config {
             .federations
             .iter()
             .map(|table| (Voucher::Domain(table.trust_domain.clone()), table.source()));
-        let each = issuers.chain(domains).map(|(voucher, source)| {
+        let handed = self.spiffe.trust_domains.iter();
+        let handed = handed.map(|name| (Voucher::Domain(name.clone()), Ok(Source::Handed)));
+        let each = issuers.chain(domains).chain(handed).map(|(voucher, source)| {
             let source = source.map_err(|why| Fail::new(format!("{voucher}: {why}")))?;
             Ok((voucher, source))
         });
@@ -260,7 +274,12 @@ fn check_rule(rule: &Rule, elsewhere: &Elsewhere) -> Result<(), String> {
         Rule::Svid(id) => {
             let domain = id.trust_domain().as_str();
             let known = elsewhere.domains.iter().any(|it| it.name == domain);
-            let none = || format!("there is no [[federation]] of the trust domain `{domain}`");
+            let none = || {
+                format!(
+                    "there is no [[federation]] of the trust domain `{domain}`, nor is it in \
+                     `trust_domains` of [spiffe]"
+                )
+            };
             known.then_some(()).ok_or_else(none)
         }
     }
@@ -358,6 +377,11 @@ mod tests {
                 "[[federation]]\ntrust_domain = \"remit.local\"\nbundle_endpoint_url = \"https://x\"",
                 spiffe,
                 "is our own trust domain",
+            ),
+            (
+                "[spiffe]\nsource = \"unix:///s\"\ntrust_domains = [\"partner.example\"]",
+                spiffe,
+                "from one place only",
             ),
         ] {
             let error = read(issuer, federated).unwrap_err();

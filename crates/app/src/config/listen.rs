@@ -13,6 +13,8 @@ use crate::fail::Fail;
 pub(crate) struct Listen {
     /// Address and port; beyond loopback only with TLS.
     pub(crate) address: SocketAddr,
+    /// Where our certificate comes from, if not from files.
+    pub(crate) tls: Option<Tls>,
     /// Certificate chain, PEM; relative to this file.
     pub(crate) tls_certificate: Option<PathBuf>,
     /// Private key, PEM; relative to this file.
@@ -29,7 +31,20 @@ pub(crate) struct Listen {
     pub(crate) client_certificates: Option<bool>,
 }
 
+/// Where our certificate comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Tls {
+    /// It is the X.509-SVID that we get from the `source` of `[spiffe]`.
+    Svid,
+}
+
 impl Listen {
+    /// Whether TLS is spoken.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.tls.is_some() || self.tls_certificate.is_some()
+    }
+
     /// Whether grants that are bound to no key are made and accepted.
     pub(crate) fn takes_bearer(&self) -> bool {
         self.bearer.unwrap_or(self.is_loopback())
@@ -37,19 +52,30 @@ impl Listen {
 
     /// Whether clients are asked for certificates (mutual TLS).
     pub(crate) fn asks_for_certificates(&self) -> bool {
-        self.client_certificates.unwrap_or(self.tls_certificate.is_some())
+        self.client_certificates.unwrap_or(self.has_tls())
     }
 
     /// Refuses what cannot be.
     ///
-    /// Errors: TLS in halves, or certificates without TLS.
-    pub(crate) fn check(&self) -> Result<(), Fail> {
+    /// Errors: TLS in halves, from two places or from where it cannot come, or certificates without TLS.
+    pub(crate) fn check(&self, has_source: bool) -> Result<(), Fail> {
+        if self.tls.is_some() && self.tls_certificate.is_some() {
+            return Err(Fail::new(
+                "[listen] needs either `tls = \"svid\"` or `tls_certificate` and `tls_key`, got both",
+            ));
+        }
+        if self.tls.is_some() && !has_source {
+            return Err(Fail::new(
+                "[listen] has `tls = \"svid\"`, which takes a `source` in [spiffe] that gives Remit its \
+                 SVID: an own one would be believed by nobody who does not know Remit's bundle",
+            ));
+        }
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             return Err(Fail::new(
                 "[listen] needs both `tls_certificate` and `tls_key`, or neither",
             ));
         }
-        if self.asks_for_certificates() && self.tls_certificate.is_none() {
+        if self.asks_for_certificates() && !self.has_tls() {
             return Err(Fail::new(
                 "[listen] asks for `client_certificates`, which only TLS can carry: set \
                  `tls_certificate` and `tls_key`, or leave it out",
@@ -68,6 +94,7 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 7070)),
+            tls: None,
             tls_certificate: None,
             tls_key: None,
             hosts: Vec::new(),
@@ -108,10 +135,21 @@ mod tests {
             ("client_certificates = false", Some(false)),
             ("client_certificates = true", None),
             ("tls_key = \"b\"", None),
+            ("tls = \"svid\"", None),
         ] {
             let listen: Listen = toml::from_str(text).unwrap();
-            let asked = listen.check().ok().map(|()| listen.asks_for_certificates());
+            let asked = listen.check(false).ok().map(|()| listen.asks_for_certificates());
             assert_eq!(asked, asks, "{text}");
         }
+    }
+
+    #[test]
+    fn an_svid_for_tls_comes_from_a_source_and_nothing_beside_it() {
+        let listen = |text: &str| toml::from_str::<Listen>(text).unwrap();
+        let svid = listen("tls = \"svid\"");
+        assert!(svid.check(true).is_ok() && svid.has_tls() && svid.asks_for_certificates());
+        let both = listen("tls = \"svid\"\ntls_certificate = \"a\"\ntls_key = \"b\"");
+        assert!(both.check(true).unwrap_err().to_string().contains("got both"));
+        assert!(svid.check(false).unwrap_err().to_string().contains("`source` in [spiffe]"));
     }
 }

@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use data_encoding::BASE64;
-use remit_engine::Engine;
+use remit_engine::{Engine, Trust};
 use remit_operator::Failure;
 use remit_spiffe::{Authority, SvidError};
 use serde::{Deserialize, Serialize};
@@ -45,14 +45,20 @@ struct Bundle {
     engine: Arc<Engine>,
 }
 
+#[derive(Clone, Debug)]
+struct Verifying {
+    trust: Trust,
+    engine: Arc<Engine>,
+}
+
 /// `GET /spiffe/bundle` for the network: nothing in it is secret, and who asks does not matter.
 pub(crate) fn public(engine: Arc<Engine>, authority: watch::Receiver<Arc<Authority>>) -> Router {
     Router::new().route("/spiffe/bundle", get(document)).with_state(Bundle { authority, engine })
 }
 
 /// `POST /v1/svids/verify` for the socket of commands.
-pub(crate) fn door(engine: Arc<Engine>, authority: watch::Receiver<Arc<Authority>>) -> Router {
-    Router::new().route(VERIFY, post(verify)).with_state(Bundle { authority, engine })
+pub(crate) fn door(engine: Arc<Engine>, trust: Trust) -> Router {
+    Router::new().route(VERIFY, post(verify)).with_state(Verifying { trust, engine })
 }
 
 async fn document(State(bundle): State<Bundle>) -> impl IntoResponse {
@@ -61,10 +67,10 @@ async fn document(State(bundle): State<Bundle>) -> impl IntoResponse {
 }
 
 async fn verify(
-    State(bundle): State<Bundle>,
+    State(by): State<Verifying>,
     Json(presented): Json<Presented>,
 ) -> Result<Json<Believed>, Failure> {
-    let (authority, now) = (Arc::clone(&bundle.authority.borrow()), bundle.engine.now());
+    let now = by.engine.now();
     let verified = match presented {
         Presented::X509(chain) => {
             let decoded = chain.iter().map(|it| BASE64.decode(it.as_bytes()));
@@ -72,10 +78,11 @@ async fn verify(
                 .collect::<Result<_, _>>()
                 .map_err(|why| Failure::bad(format!("expected certificates in base64: {why}")))?;
             let chain: Vec<_> = chain.iter().map(Vec::as_slice).collect();
-            authority.verify_x509(&chain, now).map(|verified| verified.id)
+            by.trust.verify_x509(&chain, now).map(|verified| verified.id)
         }
         Presented::Jwt { token, audience } => {
-            authority.verify_jwt(&token, &audience, now).map(|verified| verified.id)
+            let ours = Arc::clone(&by.trust.ours.borrow());
+            ours.verify_jwt(&token, &audience, now).map(|verified| verified.id)
         }
     };
     let refused = |why: SvidError| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, why);

@@ -33,6 +33,8 @@ pub(crate) fn endpoint(state: &Path) -> String {
 pub(crate) struct Svids {
     keys: SvidKeys,
     engine: Arc<Engine>,
+    /// Whether there are any: not where somebody else issues SVIDs.
+    issues: bool,
     rotation: Mutex<Duration>,
     /// Held by whoever changes the keys.
     turning: tokio::sync::Mutex<()>,
@@ -40,19 +42,22 @@ pub(crate) struct Svids {
 }
 
 impl Svids {
-    /// Opens the keys of `domain`, and makes the first ones. If those cannot be made yet, SVIDs have
-    /// to wait and all else goes on: a full disk must not keep stops from working.
+    /// Opens the keys of `domain`, and makes the first ones, if this Remit `issues` SVIDs at all. If those
+    /// cannot be made yet, SVIDs have to wait and all else goes on: a full disk must not keep stops from
+    /// working.
     ///
     /// Errors: the keys there are cannot be read.
     pub(crate) async fn open(
         keys: SvidKeys,
         domain: &TrustDomain,
-        rotation: Duration,
+        (rotation, issues): (Duration, bool),
         engine: Arc<Engine>,
     ) -> Result<Arc<Self>, Fail> {
-        let (authority, _) = watch::channel(Arc::new(keys.load(domain)?));
+        let none = || Ok(Authority::new(domain.clone(), []));
+        let loaded = if issues { keys.load(domain) } else { none() };
+        let (authority, _) = watch::channel(Arc::new(loaded?));
         let (rotation, turning) = (Mutex::new(rotation), tokio::sync::Mutex::default());
-        let svids = Self { keys, engine, rotation, turning, authority };
+        let svids = Self { keys, engine, issues, rotation, turning, authority };
         if let Err(why) = svids.turn().await {
             tracing::warn!(%why, "the keys of SVIDs could not be made yet");
         }
@@ -76,6 +81,9 @@ impl Svids {
 
     /// Makes the next generation if it is due, and lets go of those that are over.
     async fn turn(&self) -> Result<(), Fail> {
+        if !self.issues {
+            return Ok(());
+        }
         let _turning = self.turning.lock().await;
         let now = self.engine.now();
         if self.authority.borrow().is_due(now) {
@@ -94,6 +102,7 @@ impl Svids {
     ///
     /// Errors: the newest does not sign yet, or the new one could not be made; nothing has changed.
     pub(crate) async fn rotate(&self, actor: &Actor) -> Result<Arc<Generation>, Failure> {
+        self.check_issues()?;
         let _turning = self.turning.lock().await;
         let now = self.engine.now();
         // So that a bundle never holds more of them than a verifier should have to read.
@@ -124,6 +133,7 @@ impl Svids {
         &self,
         actor: &Actor,
     ) -> Result<(Arc<Generation>, Vec<String>), Failure> {
+        self.check_issues()?;
         let _turning = self.turning.lock().await;
         let old: Vec<String> =
             self.generations().iter().map(|old| format!("svid-{}", old.number())).collect();
@@ -143,6 +153,12 @@ impl Svids {
                  and recorded as soon as that is possible, look with `remit keys list`"
             ))
         })
+    }
+
+    fn check_issues(&self) -> Result<(), Failure> {
+        let why = "no SVID is signed here: they come from the `source` of [spiffe], whose keys are \
+                   replaced there";
+        if self.issues { Ok(()) } else { Err(Failure::new(StatusCode::CONFLICT, why)) }
     }
 
     /// Makes the next generation. It is on record before its files count and before anybody hears

@@ -77,6 +77,7 @@ pub(crate) fn authenticate(
     }
     let (method, url) = (target.method.as_str(), target.url);
     let certificate = gateway.engine.certificate(target.peer);
+    let certificate = certificate.as_ref().map_err(|why| *why);
     let shown = Presented { token, proof, certificate, method, url };
     gateway.engine.authenticate(&shown, Door::McpHttp).map_err(|why| match &why {
         TokenError::Proof(ProofError::Full) => Box::new(busy(&why)),

@@ -8,8 +8,8 @@ use crate::proofs::{Bench, NOW, shown};
 
 fn certificate(agent: Option<&str>, der: &[u8]) -> Certificate {
     let id = format!("spiffe://example.org/agent/{}", agent.unwrap_or("bot/task/x"));
-    let agent = agent.map(|name| name.parse().unwrap());
-    Certificate { id, agent, thumbprint: CertificateThumbprint::of(der) }
+    let agents = agent.map(|name| name.parse().unwrap()).into_iter().collect();
+    Certificate { id, agents, named: None, thumbprint: CertificateThumbprint::of(der) }
 }
 
 #[test]
@@ -28,7 +28,14 @@ fn a_grant_that_is_bound_to_a_certificate_is_believed_beside_it_and_nowhere_else
     assert_eq!(at(Ok(&renewed), None), Err(TokenError::OtherCertificate));
     assert_eq!(at(Ok(&other), None), Err(TokenError::OtherAgent));
     assert_eq!(at(Ok(&run), None), Err(TokenError::OtherAgent));
-    for why in [Uncertified::None, Uncertified::Expired { at: NOW }, Uncertified::Withdrawn] {
+    let nobody = certificate(None, b"first");
+    assert_eq!(at(Ok(&nobody), None), Err(TokenError::OtherAgent), "it is that agent's no more");
+    for why in [
+        Uncertified::None,
+        Uncertified::Expired { at: NOW },
+        Uncertified::Withdrawn,
+        Uncertified::Unconfirmed,
+    ] {
         let error = at(Err(why), None).unwrap_err();
         assert_eq!(error, TokenError::Uncertified(why));
         assert!(error.to_string().contains(&why.to_string()), "{error}");

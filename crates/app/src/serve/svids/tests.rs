@@ -12,7 +12,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// What a start at `place` finds.
 async fn start(place: &Place) -> Arc<Svids> {
     let (keys, engine) = place.start().await;
-    Svids::open(keys.svids(), &trust_domain("remit.test").unwrap(), DAY, engine).await.unwrap()
+    Svids::open(keys.svids(), &trust_domain("remit.test").unwrap(), (DAY, true), engine)
+        .await
+        .unwrap()
 }
 
 fn assert_all_on_record(place: &Place, svids: &Svids) {

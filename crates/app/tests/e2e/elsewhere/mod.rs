@@ -18,7 +18,7 @@ use crate::peers::Changing;
 use crate::stand::{Plan, Stand};
 use crate::wire::{Answer, exchange};
 
-const TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub(crate) const TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// A Remit that believes an issuer, called `ci`.
 struct Desk {

@@ -110,6 +110,24 @@ impl Setup {
         Self(Arc::new(config))
     }
 
+    /// The same, and the server is known by its SPIFFE ID.
+    pub(super) fn meeting(source: X509Source, server: &str) -> Self {
+        let only = authorizer::exact([server]).unwrap();
+        Self(Arc::new(mtls_client(source).authorize(only).build().unwrap()))
+    }
+
+    /// The same, but shows an SVID of somebody's choice.
+    pub(super) fn meeting_with(source: X509Source, server: &str, svid: &X509Svid) -> Self {
+        let Self(config) = Self::meeting(source, server);
+        let chain = svid.cert_chain().iter();
+        let chain = chain.map(|it| CertificateDer::from(it.as_bytes().to_vec())).collect();
+        let key = PrivatePkcs8KeyDer::from(svid.private_key().as_bytes().to_vec());
+        let shown = CertifiedKey::from_der(chain, key.into(), &provider()).unwrap();
+        let mut config = ClientConfig::clone(&config);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(shown));
+        Self(Arc::new(config))
+    }
+
     /// Connects. One whose certificate is refused learns that from what it reads first.
     pub(super) async fn connect(&self, address: &str) -> Result<Line, String> {
         let stream = TcpStream::connect(address).await.unwrap();
@@ -126,9 +144,10 @@ impl Setup {
             assert_ne!(read, 0, "an answer or an alert");
         }
         let kind = stream.get_ref().1.handshake_kind();
+        let server = stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
         let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        Ok(Line { address: address.to_owned(), sender, kind })
+        Ok(Line { address: address.to_owned(), sender, kind, server })
     }
 }
 
@@ -138,6 +157,8 @@ pub(super) struct Line {
     sender: SendRequest<Full<Bytes>>,
     /// Whether the handshake was a whole one.
     pub(super) kind: Option<HandshakeKind>,
+    /// The server's certificate.
+    server: Vec<u8>,
 }
 
 impl Line {
@@ -167,6 +188,11 @@ impl Line {
         let body = response.into_body().collect().await?.to_bytes();
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Reply { status, challenge, nonce, body })
+    }
+
+    /// The server's certificate.
+    pub(super) fn server(&self) -> Vec<u8> {
+        self.server.clone()
     }
 
     /// Reads a document.

@@ -6,6 +6,7 @@ mod exchange;
 mod holder;
 mod line;
 mod rotated;
+mod spire;
 mod stolen;
 mod svids;
 mod tokens;
