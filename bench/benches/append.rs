@@ -8,31 +8,44 @@ use criterion::{Criterion, Throughput};
 use remit_ledger::files::Disk;
 use remit_ledger::{Config, Doors, FileLedger};
 use remit_model::Digest;
-use remit_ports::{Body, BodyKeys as _, Clear, Draft, Kind, Ledger as _, Pins, Room, Subject};
+use remit_ports::{
+    Accepted, Body, BodyKeys as _, Clear, Draft, Kind, Ledger as _, LedgerError, Pins, Room,
+    Subject,
+};
 use remit_testkit::{ManualClock, MemoryKeys, SeededEntropy, samples};
 use remit_tlog::SigningKey;
 
-/// A question with its arguments, as a record of a call keeps it.
+/// A question with its arguments, as a record of a call keeps it; a refusal, which no outcome follows.
 const BODY_BYTES: usize = 1_500;
 
 fn record(sequence: u64) -> Draft {
     let digest = Digest::of(b"pins");
     let question = format!("{{\"call\":{sequence},\"text\":\"{}\"}}", "x".repeat(BODY_BYTES));
     let clear = Clear {
-        what: "permit".to_owned(),
+        what: "deny".to_owned(),
         tool: Some("bench/read_note".to_owned()),
         question: Some(Digest::of(question.as_bytes())),
         ..Clear::default()
     };
     Draft {
-        kind: Kind::Decision,
+        kind: Kind::Refusal,
         subject: Some(Subject { task: samples::task_id(1), sequence, epoch: 0 }),
         parents: Vec::new(),
         pins: Pins { policy: digest, schema: digest, catalogue: digest, engine: "bench 1" },
         clear,
         body: Body::from([("question".to_owned(), question)]),
-        // Nothing settles these, so no room is kept for it.
+        // Nothing settles these; a permit would keep room for its outcome.
         room: Room::Ordinary,
+    }
+}
+
+/// Waits for room as a call does while the journal grows.
+async fn accepted(ledger: &FileLedger, sequence: u64) -> Accepted {
+    loop {
+        match ledger.append(record(sequence)) {
+            Err(LedgerError::Busy) => ledger.room().await,
+            other => return other.unwrap(),
+        }
     }
 }
 
@@ -47,7 +60,7 @@ fn appended(ledger: &Arc<FileLedger>, waiters: u64, each: u64) -> Duration {
             let ledger = Arc::clone(ledger);
             callers.spawn(async move {
                 for sequence in 0..each {
-                    ledger.append(record(sequence)).unwrap().durable().await.unwrap();
+                    accepted(&ledger, sequence).await.durable().await.unwrap();
                 }
             });
         }
