@@ -63,9 +63,25 @@ pub(crate) fn subject(der: &[u8]) -> Option<Vec<u8>> {
     Some(certificate.subject().as_raw().to_vec())
 }
 
-/// The trust domain that a signing certificate of somebody else's names, if it names one (X.509-SVID
-/// section 4.1 advises that).
-pub(crate) fn authority_domain(der: &[u8]) -> Result<Option<TrustDomain>, BundleError> {
+/// Nobody vouches for a trust domain that is not theirs: what a signing certificate that came as one of
+/// `domain` names, if it names one, must be that.
+///
+/// Errors: it names another, or is no certificate.
+pub(crate) fn check_authority(
+    der: &[u8],
+    domain: &str,
+    ours: &TrustDomain,
+) -> Result<(), BundleError> {
+    match authority_domain(der)? {
+        Some(named) if named == *ours => Err(BundleError::Ours),
+        Some(named) if named.as_str() != domain => Err(BundleError::Other(domain.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// The trust domain that a signing certificate names, if it names one (X.509-SVID section 4.1 advises
+/// that).
+fn authority_domain(der: &[u8]) -> Result<Option<TrustDomain>, BundleError> {
     let form = |why: &str| BundleError::Form(why.to_owned());
     let read = read(der).map_err(|_| form("a certificate is not X.509"))?;
     match read.uris.as_slice() {

@@ -11,7 +11,7 @@ use remit_jose::{Algorithm, Jws, KeySet, Kind};
 use remit_model::{Timestamp, Value};
 use spiffe::TrustDomain;
 
-use crate::chain::authority_domain;
+use crate::chain::check_authority;
 use crate::jwt::{MAX_TOKEN, check_audience, check_times, subject};
 use crate::{Authority, BundleError, SvidError, Verified};
 
@@ -54,13 +54,7 @@ impl ForeignBundle {
             _ => &[],
         };
         for certificate in listed.iter().filter_map(certificate) {
-            let named = authority_domain(&certificate?)?;
-            if named.as_ref() == Some(ours.domain()) {
-                return Err(BundleError::Ours);
-            }
-            if named.is_some_and(|named| named.as_str() != domain) {
-                return Err(BundleError::Other(domain.to_owned()));
-            }
+            check_authority(&certificate?, domain, ours.domain())?;
         }
         let refresh = match bundle.member("spiffe_refresh_hint") {
             Some(Value::Number(seconds)) => seconds.parse().ok().map(Duration::from_secs),
@@ -104,22 +98,14 @@ pub fn verify_foreign(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use remit_testkit::SeededEntropy;
     use serde_json::json;
 
     use super::*;
-    use crate::{Generation, SKEW, SpiffeId, agent_id, trust_domain};
+    use crate::tests::authority_of;
+    use crate::{SKEW, SpiffeId, agent_id};
 
     const NOW: Timestamp = Timestamp(1_795_471_200_000);
-
-    fn authority(name: &str, seed: u64) -> Authority {
-        let domain = trust_domain(name).unwrap();
-        let (day, entropy) = (Duration::from_hours(24), SeededEntropy::new(seed));
-        let kept = Generation::draw(1, &domain, day, NOW, &entropy).unwrap();
-        Authority::new(domain, [Arc::new(Generation::open(1, &kept).unwrap())])
-    }
 
     fn bundle(of: &Authority) -> serde_json::Value {
         serde_json::from_str(&of.bundle(NOW)).unwrap()
@@ -132,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_bundle_verifies_the_svids_of_its_own_trust_domain_alone() {
-        let (theirs, ours) = (authority("theirs.example", 1), authority("ours.example", 2));
+        let (theirs, ours) = (authority_of("theirs.example", 1), authority_of("ours.example", 2));
         let read = read(&bundle(&theirs), &ours).unwrap();
         assert_eq!(read.keys.thumbprints().len(), 1, "the key of certificates is none of tokens");
         assert_eq!(read.refresh, Some(Duration::from_mins(5)));
@@ -159,7 +145,7 @@ mod tests {
 
     #[test]
     fn nobody_vouches_for_another_trust_domain() {
-        let (theirs, ours) = (authority("theirs.example", 1), authority("ours.example", 2));
+        let (theirs, ours) = (authority_of("theirs.example", 1), authority_of("ours.example", 2));
         let good = bundle(&theirs);
         let mut mixed = good.clone();
         let list = mixed["keys"].as_array_mut().unwrap();
@@ -170,13 +156,13 @@ mod tests {
         broken["keys"][1]["x5c"] = json!(["AA=="]);
         let mut bare = good.clone();
         bare["keys"][1]["x5c"] = json!([7]);
-        let impostor = authority("ours.example", 4);
+        let impostor = authority_of("ours.example", 4);
         for (about, bundle, why) in [
             ("ours", bundle(&ours), "our own trust domain"),
             ("ours under other keys", bundle(&impostor), "our own trust domain"),
             ("ours beside theirs", mixed, "our own trust domain"),
             ("our key of tokens", stolen, "our own trust domain"),
-            ("a third one's", bundle(&authority("third.example", 5)), "than `theirs.example`"),
+            ("a third one's", bundle(&authority_of("third.example", 5)), "than `theirs.example`"),
             ("no certificate", broken, "is not X.509"),
             ("no base64", bare, "no certificate in base64"),
             ("no bundle", json!({}), "no list `keys`"),

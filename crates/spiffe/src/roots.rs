@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use remit_model::{Digest, Timestamp};
 use spiffe::TrustDomain;
 
-use crate::chain::{self, authority_domain};
+use crate::chain::{self, check_authority};
 use crate::{BundleError, SvidError, VerifiedX509};
 
 /// Signing certificates of one trust domain that are read (R13): each is tried for a chain.
@@ -50,13 +50,7 @@ impl ForeignRoots {
         }
         let mut roots = Vec::new();
         for certificate in certificates {
-            let named = authority_domain(certificate)?;
-            if named.as_ref() == Some(ours) {
-                return Err(BundleError::Ours);
-            }
-            if named.is_some_and(|named| named != *domain) {
-                return Err(BundleError::Other(domain.as_str().to_owned()));
-            }
+            check_authority(certificate, domain.as_str(), ours)?;
             if roots.len() == MAX_ROOTS {
                 return Err(BundleError::Form(format!(
                     "it holds more than {MAX_ROOTS} certificates"
@@ -102,22 +96,15 @@ impl ForeignRoots {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use remit_testkit::SeededEntropy;
 
     use super::*;
-    use crate::{Authority, Generation, agent_id, trust_domain};
+    use crate::tests::authority_of;
+    use crate::{Authority, agent_id, trust_domain};
 
     const NOW: Timestamp = Timestamp(1_795_471_200_000);
-
-    fn authority(name: &str, seed: u64) -> Authority {
-        let domain = trust_domain(name).unwrap();
-        let (day, entropy) = (Duration::from_hours(24), SeededEntropy::new(seed));
-        let kept = Generation::draw(1, &domain, day, NOW, &entropy).unwrap();
-        Authority::new(domain, [Arc::new(Generation::open(1, &kept).unwrap())])
-    }
 
     fn handed(
         of: &[&Authority],
@@ -141,7 +128,7 @@ mod tests {
     #[test]
     fn what_is_handed_out_verifies_its_own_trust_domain_and_only_for_a_time() {
         let until = NOW.after(Duration::from_mins(1));
-        let (theirs, next) = (authority("theirs.example", 1), authority("theirs.example", 2));
+        let (theirs, next) = (authority_of("theirs.example", 1), authority_of("theirs.example", 2));
         let leaf = bot(&theirs);
         let roots = handed(&[&theirs], "theirs.example", until).unwrap();
         let svid = roots.verify_x509(&[&leaf], NOW).unwrap();
@@ -160,18 +147,19 @@ mod tests {
         let gone = handed(&[&next], "theirs.example", until).unwrap();
         assert!(!gone.vouches_for(&svid) && gone.verify_x509(&[&leaf], NOW).is_err());
         for stranger in ["third.example", "ours.example"] {
-            let leaf = bot(&authority(stranger, 3));
+            let leaf = bot(&authority_of(stranger, 3));
             assert_eq!(roots.verify_x509(&[&leaf], NOW), Err(SvidError::Foreign), "{stranger}");
         }
-        let impostor = bot(&authority("theirs.example", 4));
+        let impostor = bot(&authority_of("theirs.example", 4));
         assert!(roots.verify_x509(&[&impostor], NOW).is_err(), "their name, another key");
         assert!(ForeignRoots::default().verify_x509(&[&leaf], NOW).is_err());
     }
 
     #[test]
     fn nobody_hands_out_certificates_of_another_trust_domain() {
-        let (theirs, until) = (authority("theirs.example", 1), NOW.after(Duration::from_mins(1)));
-        let (ours, third) = (authority("ours.example", 2), authority("third.example", 3));
+        let (theirs, until) =
+            (authority_of("theirs.example", 1), NOW.after(Duration::from_mins(1)));
+        let (ours, third) = (authority_of("ours.example", 2), authority_of("third.example", 3));
         for (of, as_domain, why) in [
             (&[&ours][..], "ours.example", BundleError::Ours),
             (&[&theirs], "ours.example", BundleError::Ours),

@@ -39,6 +39,13 @@ fn authority(generations: &[(u64, Timestamp)]) -> Authority {
     Authority::new(domain(), made)
 }
 
+/// A trust domain with a key of its own for each `seed`.
+pub(crate) fn authority_of(name: &str, seed: u64) -> Authority {
+    let domain = trust_domain(name).unwrap();
+    let kept = Generation::draw(1, &domain, DAY, NOW, &SeededEntropy::new(seed)).unwrap();
+    Authority::new(domain, [Arc::new(Generation::open(1, &kept).unwrap())])
+}
+
 fn leaf(authority: &Authority, now: Timestamp) -> X509Svid {
     authority.x509(&bot(), now.after(LIFE), now, &SeededEntropy::new(9)).unwrap()
 }
