@@ -7,23 +7,10 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::drift::read_note;
-use crate::peers::{Changing, Client, python};
+use crate::grants::stand;
+use crate::peers::{Client, python};
 use crate::stand::{PATIENCE, Plan, REMIT, Stand};
 use crate::wire::{exchange, get};
-
-/// A Remit that takes bound grants alone.
-async fn stand(plan: Plan) -> (Stand, Changing) {
-    let folder = tempfile::tempdir().unwrap();
-    let notes = Changing::new(folder.path(), &json!([read_note("Reads a note.")]));
-    let command = notes.command();
-    let plan = plan
-        .bound_only()
-        .stdio("notes", &command.iter().map(String::as_str).collect::<Vec<_>>(), "")
-        .template("reading", &["notes/*"], "");
-    let state = folder.path().join("state");
-    (Stand::up(&plan, folder, state).await, notes)
-}
 
 fn run(stand: &Stand, command: &[&str]) -> Command {
     let mut run = Command::new(REMIT);
@@ -56,7 +43,7 @@ async fn states(stand: &Stand) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_cannot_hold_a_bound_grant_need_none() {
-    let (stand, notes) = stand(Plan::new()).await;
+    let (stand, notes) = stand(Plan::new().bound_only()).await;
     let clients = [
         Client::PythonStateless,
         Client::PythonSessions,
@@ -84,7 +71,7 @@ async fn clients_that_cannot_hold_a_bound_grant_need_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_is_given_an_address_and_no_secret() {
-    let (stand, _notes) = stand(Plan::new()).await;
+    let (stand, _notes) = stand(Plan::new().bound_only()).await;
     let look = "echo \"$0\"; env; cat /proc/$$/cmdline | tr '\\0' ' '; echo; ls /proc/$$/fd | wc -l; exit 7";
     let (said, code) = shell(&stand, look).await;
     assert_eq!(code, Some(7), "the command's exit code is ours: {said}");
@@ -100,7 +87,7 @@ async fn the_command_is_given_an_address_and_no_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_it_did_not_start_is_turned_away() {
-    let (stand, notes) = stand(Plan::new()).await;
+    let (stand, notes) = stand(Plan::new().bound_only()).await;
     let (mut child, url) = waiting(&stand).await;
     let address = url.strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap();
     let refused = get(address, "/mcp").await;
@@ -118,7 +105,7 @@ async fn a_process_that_it_did_not_start_is_turned_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_command_sends_as_its_own_proof_goes_no_further() {
-    let (stand, notes) = stand(Plan::new()).await;
+    let (stand, notes) = stand(Plan::new().bound_only()).await;
     // The right process, with a name that is not ours, and with somebody else's grant.
     let program = format!(
         "{} -c '\nimport http.client, os, sys\n\
@@ -136,7 +123,7 @@ async fn what_the_command_sends_as_its_own_proof_goes_no_further() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn told_to_end_it_tells_the_command_and_ends_the_task() {
-    let (stand, _notes) = stand(Plan::new()).await;
+    let (stand, _notes) = stand(Plan::new().bound_only()).await;
     let (mut child, _url) = waiting(&stand).await;
     assert_eq!(states(&stand).await, ["open"]);
     let pid = rustix::process::Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
@@ -148,7 +135,7 @@ async fn told_to_end_it_tells_the_command_and_ends_the_task() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_runs_out_is_renewed() {
-    let (stand, notes) = stand(Plan::new().limits("grant = \"2s\"")).await;
+    let (stand, notes) = stand(Plan::new().bound_only().limits("grant = \"2s\"")).await;
     let mut talk = Client::TypeScriptOld.connect_run(stand.state(), "reading").await;
     for _ in 0..4 {
         talk.text("notes__read_note", &json!({"title": "a"})).await;
@@ -160,7 +147,7 @@ async fn a_grant_that_runs_out_is_renewed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_started_opens_nothing_for_long() {
-    let (stand, _notes) = stand(Plan::new()).await;
+    let (stand, _notes) = stand(Plan::new().bound_only()).await;
     let output = run(&stand, &["/no/such/program"]).stderr(Stdio::piped()).output().await.unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);

@@ -12,8 +12,7 @@ mod providers;
 use serde_json::{Value, json};
 
 use self::issuer::Issuer;
-use crate::drift::read_note;
-use crate::grants::Holder;
+use crate::grants::{Holder, stand};
 use crate::peers::Changing;
 use crate::stand::{Plan, Stand};
 use crate::wire::{Answer, exchange};
@@ -106,18 +105,6 @@ impl Desk {
         // Applied live, once a second.
         tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
     }
-}
-
-/// A server with one tool, and a template that may use it.
-async fn stand(plan: Plan) -> (Stand, Changing) {
-    let folder = tempfile::tempdir().unwrap();
-    let notes = Changing::new(folder.path(), &json!([read_note("Reads a note.")]));
-    let command = notes.command();
-    let plan = plan
-        .stdio("notes", &command.iter().map(String::as_str).collect::<Vec<_>>(), "")
-        .template("reading", &["notes/*"], "");
-    let state = folder.path().join("state");
-    (Stand::up(&plan, folder, state).await, notes)
 }
 
 /// Sends a form to the token endpoint, with a proof if there is one.

@@ -9,7 +9,7 @@ use crate::stand::{Grant, Plan, Stand};
 use crate::wire::{Answer, Request};
 
 /// A server with one tool, and a template that may use it.
-pub(super) async fn stand(plan: Plan) -> (Stand, Changing) {
+pub(crate) async fn stand(plan: Plan) -> (Stand, Changing) {
     let folder = tempfile::tempdir().unwrap();
     let notes = Changing::new(folder.path(), &json!([read_note("Reads a note.")]));
     let command = notes.command();

@@ -12,9 +12,9 @@ use spiffe::{SpiffeId, WorkloadApiClient, X509Source, X509Svid};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::bound::stand;
 use super::holder::Holder;
 use super::line::{Line, Reply, Setup};
+use super::stand;
 use crate::peers::Changing;
 use crate::peers::certificate;
 use crate::stand::{PATIENCE, Plan, Stand};

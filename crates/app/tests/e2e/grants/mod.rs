@@ -13,6 +13,7 @@ mod tokens;
 
 use serde_json::json;
 
+pub(crate) use self::bound::stand;
 use self::holder::hash;
 pub(crate) use self::holder::{Holder, now};
 use crate::wire::{Answer, Request, exchange, get};

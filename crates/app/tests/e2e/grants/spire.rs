@@ -12,9 +12,9 @@ use spiffe::{SpiffeId, WorkloadApiClient, X509Source, X509Svid};
 use tokio::io::copy_bidirectional;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::bound::stand;
 use super::certified::token;
 use super::line::{Line, Reply, Setup};
+use super::stand;
 use crate::peers::Changing;
 use crate::stand::{PATIENCE, Plan, Stand};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use spiffe::{SpiffeId, WorkloadApiClient};
 
-use super::bound::stand;
 use super::holder::Holder;
+use super::stand;
 use super::{JWT_BEARER, call, post};
 use crate::peers::Changing;
 use crate::stand::{PATIENCE, Plan, Stand};
