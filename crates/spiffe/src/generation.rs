@@ -95,6 +95,11 @@ impl Generation {
         self.number
     }
 
+    /// Its name in records.
+    pub fn name(&self) -> String {
+        format!("svid-{}", self.number)
+    }
+
     /// The trust domain it signs for.
     pub fn domain(&self) -> &TrustDomain {
         &self.domain

@@ -102,14 +102,13 @@ async fn of_svids(
     actor: Actor,
     compromised: bool,
 ) -> Result<wire::Rotated, Failure> {
-    let name = |made: &Generation| format!("svid-{}", made.number());
-    if !compromised {
+    let (made, signs_from, withdrawn) = if compromised {
+        let (made, withdrawn) = svids.replace(&actor).await?;
+        (made.name(), made.made(), withdrawn)
+    } else {
         let made = svids.rotate(&actor).await?;
-        let (made, signs_from) = (name(&made), made.takes_over());
-        return Ok(wire::Rotated { made, signs_from, withdrawn: Vec::new() });
-    }
-    let (made, withdrawn) = svids.replace(&actor).await?;
-    let (made, signs_from) = (name(&made), made.made());
+        (made.name(), made.takes_over(), Vec::new())
+    };
     Ok(wire::Rotated { made, signs_from, withdrawn })
 }
 
@@ -147,7 +146,7 @@ fn of(
     (oldest, successor): (bool, Option<&Generation>),
     [signer, jwt]: &[std::path::PathBuf; 2],
 ) -> [wire::Key; 2] {
-    let name = format!("svid-{}", generation.number());
+    let name = generation.name();
     let dated = |key: wire::Key| wire::Key {
         made: Some(generation.made()),
         // The one that had no predecessor did not have to wait.

@@ -110,9 +110,9 @@ impl Svids {
             return Err(Failure::new(
                 StatusCode::CONFLICT,
                 format!(
-                    "svid-{} was made at {} and takes over at {}: wait for that, or use \
+                    "{} was made at {} and takes over at {}: wait for that, or use \
                      --compromised if no key there is can be trusted",
-                    newest.number(),
+                    newest.name(),
                     newest.made(),
                     newest.takes_over()
                 ),
@@ -135,8 +135,7 @@ impl Svids {
     ) -> Result<(Arc<Generation>, Vec<String>), Failure> {
         self.check_issues()?;
         let _turning = self.turning.lock().await;
-        let old: Vec<String> =
-            self.generations().iter().map(|old| format!("svid-{}", old.number())).collect();
+        let old: Vec<String> = self.generations().iter().map(|old| old.name()).collect();
         let replaced = async {
             // First, so that no crash brings them back.
             self.on_disk(SvidKeys::withdraw).await?;
@@ -170,7 +169,7 @@ impl Svids {
             self.on_disk(move |keys| keys.draft(&domain, rotation, now, &SystemEntropy)).await?;
         let (number, certificate) = (draft.number(), draft.certificate_id());
         let ids = BTreeMap::from([("certificate", certificate.as_str()), ("jwt", draft.kid())]);
-        self.engine.key_made(&format!("svid-{number}"), &ids, actor).await?;
+        self.engine.key_made(&draft.name(), &ids, actor).await?;
         self.on_disk(move |keys| keys.keep(number)).await?;
         tracing::info!(number, ends = %draft.ends(), "new keys of SVIDs");
         Ok(Arc::new(draft))
