@@ -1,9 +1,10 @@
-//! Private keys for ES256, drawn from entropy.
+//! What tokens need that nobody can guess, drawn from entropy: private keys for ES256, and names.
 //!
 //! AWS-LC would draw from its own generator; a key that is a function of the entropy it is given
 //! can be made again in a test.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use data_encoding::HEXLOWER;
 use remit_model::Entropy;
 use zeroize::Zeroizing;
 
@@ -47,6 +48,14 @@ pub fn draw_es256(entropy: &dyn Entropy) -> Result<Zeroizing<Vec<u8>>, DrawError
         }
     }
     Err(DrawError)
+}
+
+/// A name for one token (`jti`, RFC 7519 section 4.1.7), 16 bytes in hex: no two are the same, so that
+/// whoever takes each but once can tell them apart.
+pub fn draw_id(entropy: &dyn Entropy) -> String {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes);
+    HEXLOWER.encode(&bytes)
 }
 
 /// Reserved at once: growing would leave copies behind.

@@ -5,7 +5,7 @@
 //! its header may hold. Nothing in a token chooses the key that it is checked with, unless its kind
 //! is one that brings its own. Claims can be had only from [`Jws::verified`], for a key.
 //!
-//! *In scope:* the form of tokens and public keys, signatures, drawing keys.
+//! *In scope:* the form of tokens and public keys, signatures, drawing keys and names of tokens.
 //! *Out of scope:* what claims mean; times; what has been seen before.
 //!
 //! *Absences:* no I/O, no clock, no unsigned and no encrypted tokens, no shared secrets. The nonce
@@ -21,7 +21,7 @@ mod set;
 mod sign;
 
 pub use certificate::CertificateThumbprint;
-pub use draw::{DrawError, draw_es256};
+pub use draw::{DrawError, draw_es256, draw_id};
 pub use error::{JwkError, JwsError};
 pub use jws::{Jws, Kind};
 pub use key::{Algorithm, PublicKey, Thumbprint, ThumbprintError};

@@ -6,8 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
-use remit_jose::{Algorithm, Jws, Kind};
+use remit_jose::{Algorithm, Jws, Kind, draw_id};
 use remit_model::{Entropy, Timestamp, Value};
 use serde::Serialize;
 use spiffe::{SpiffeId, TrustDomain};
@@ -95,13 +94,6 @@ pub(crate) fn sign(
     let signed = generation.jwt.sign("JWT", &claims);
     let token = signed.map_err(|_| SvidError::Crypto("signing a token"))?;
     Ok(JwtSvid { id: id.clone(), token, expires })
-}
-
-/// No two are the same, so that whoever takes each but once can tell them apart.
-fn draw_id(entropy: &dyn Entropy) -> String {
-    let mut bytes = [0; 16];
-    entropy.fill(&mut bytes);
-    HEXLOWER.encode(&bytes)
 }
 
 /// See [`Authority::verify_jwt`].

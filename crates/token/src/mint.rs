@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
+use remit_jose::draw_id;
 use remit_model::task::Charter;
 use remit_model::{Entropy, ServerName, Timestamp};
 
@@ -113,10 +113,4 @@ impl Minter {
     pub fn realm(&self) -> &Realm {
         &self.realm
     }
-}
-
-fn draw_id(entropy: &dyn Entropy) -> String {
-    let mut bytes = [0; 16];
-    entropy.fill(&mut bytes);
-    HEXLOWER.encode(&bytes)
 }

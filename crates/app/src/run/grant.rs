@@ -3,11 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use remit_jose::SigningKey;
-use remit_model::{Clock, Digest, Entropy, TaskId, Timestamp};
+use data_encoding::BASE64URL_NOPAD;
+use remit_jose::{SigningKey, draw_es256, draw_id};
+use remit_model::{Clock, Digest, TaskId, Timestamp};
 use remit_operator::wire::{Granted, Wanted};
 use serde::Serialize;
 
@@ -46,9 +44,7 @@ struct Proof<'a> {
 
 /// A new key, which nobody else ever has and which ends with this process.
 pub(super) fn holder_key() -> Result<SigningKey, Fail> {
-    let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-    let pkcs8 = made.map_err(|why| Fail::new(format!("a key could not be made: {why}")))?;
-    Ok(SigningKey::from_pkcs8(pkcs8.as_ref())?)
+    Ok(SigningKey::from_pkcs8(&draw_es256(&SystemEntropy)?)?)
 }
 
 impl Holder {
@@ -77,10 +73,8 @@ impl Holder {
 
     /// A proof for one request to `url`, which is without a query, with `token`.
     pub(super) fn proof(&self, method: &str, url: &str, token: &str) -> Result<String, Fail> {
-        let mut name = [0; 16];
-        SystemEntropy.fill(&mut name);
         let proof = Proof {
-            jti: HEXLOWER.encode(&name),
+            jti: draw_id(&SystemEntropy),
             htm: method,
             htu: url,
             iat: self.clock.now().as_secs(),
