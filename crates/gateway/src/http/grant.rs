@@ -76,7 +76,9 @@ pub(crate) fn authenticate(
         return Err(refuse(scheme, "invalid_dpop_proof", why));
     }
     let (method, url) = (target.method.as_str(), target.url);
-    let certificate = gateway.engine.certificate(target.peer);
+    // A grant that comes with a proof is never asked for a certificate.
+    let peer = target.peer.filter(|_| proof.is_none());
+    let certificate = gateway.engine.certificate(peer);
     let certificate = certificate.as_ref().map_err(|why| *why);
     let shown = Presented { token, proof, certificate, method, url };
     gateway.engine.authenticate(&shown, Door::McpHttp).map_err(|why| match &why {
