@@ -13,7 +13,7 @@ use std::time::Duration;
 use remit_jose::{Algorithm, Jws, JwsError, KeySet, Kind};
 use remit_model::{AgentName, Digest, Timestamp, Value};
 
-use crate::claims::ran_out;
+use crate::claims::{is_only, ran_out};
 use crate::elsewhere::{ForeignError, Vouched};
 use crate::seen::{Again, MAX_ASSERTIONS, Seen};
 use crate::verify::SKEW;
@@ -175,7 +175,8 @@ impl Assertions {
         claims: &Value,
         (most, now): (Duration, Timestamp),
     ) -> Result<Assertion, AssertionError> {
-        if !self.is_for_us(claims.member("aud").ok_or(AssertionError::Claim("aud"))?) {
+        let audience = claims.member("aud").ok_or(AssertionError::Claim("aud"))?;
+        if !is_only(audience, &self.issuer) {
             return Err(AssertionError::Audience(self.issuer.clone()));
         }
         let expires = self.check_times(claims, (most, now))?;
@@ -213,18 +214,6 @@ impl Assertions {
             Again::Full => AssertionError::Full,
         })?;
         Ok(assertion.client)
-    }
-
-    /// The issuer is the sole audience, alone or alone in a list.
-    fn is_for_us(&self, audience: &Value) -> bool {
-        match audience {
-            Value::Text(one) => *one == self.issuer,
-            Value::List(several) => match several.as_slice() {
-                [Value::Text(one)] => *one == self.issuer,
-                _ => false,
-            },
-            _ => false,
-        }
     }
 
     fn check_times(

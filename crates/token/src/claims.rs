@@ -121,3 +121,16 @@ fn times(claims: &Value, now: Timestamp) -> Result<Timestamp, TokenError> {
 pub(crate) fn ran_out(expires: Timestamp, now: Timestamp) -> bool {
     now >= expires.after(SKEW)
 }
+
+/// Whether `audience` is `wanted`, alone or alone in a list: whoever else is named could use the token
+/// here.
+pub(crate) fn is_only(audience: &Value, wanted: &str) -> bool {
+    match audience {
+        Value::Text(one) => one == wanted,
+        Value::List(several) => match several.as_slice() {
+            [Value::Text(one)] => one == wanted,
+            _ => false,
+        },
+        _ => false,
+    }
+}

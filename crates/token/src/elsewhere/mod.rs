@@ -21,7 +21,7 @@ pub use error::ForeignError;
 pub use issuer::{Issuer, MAX_FOREIGN_LIFETIME, Preset, Speaks};
 pub use rule::{Claims, MAX_CLAIMS, RuleError};
 
-use crate::claims::ran_out;
+use crate::claims::{is_only, ran_out};
 use crate::verify::SKEW;
 
 /// Bytes a `sub` may have (R13); those of CI providers have some hundred.
@@ -85,19 +85,6 @@ impl Vouched {
     /// Errors: it is bound to another.
     pub fn check_bound(&self, key: Option<Thumbprint>) -> Result<(), ForeignError> {
         if self.key.is_none() || self.key == key { Ok(()) } else { Err(ForeignError::Unproved) }
-    }
-}
-
-/// Whether `audience` is `wanted`, alone or alone in a list: whoever else is named could use the token
-/// here.
-fn is_only(audience: &Value, wanted: &str) -> bool {
-    match audience {
-        Value::Text(one) => one == wanted,
-        Value::List(several) => match several.as_slice() {
-            [Value::Text(one)] => one == wanted,
-            _ => false,
-        },
-        _ => false,
     }
 }
 
