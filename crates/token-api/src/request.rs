@@ -56,11 +56,7 @@ impl Asked {
             return Err(Failure::new("invalid_client", why).status(http::StatusCode::UNAUTHORIZED));
         }
         let id = self.form.need("client_id")?;
-        let holder = holder(desk, path, &self.headers).inspect_err(|why| {
-            if why.is_about_the_client() {
-                desk.engine.counters.unauthenticated.add();
-            }
-        })?;
+        let holder = holder(desk, path, &self.headers).inspect_err(|why| count(desk, why))?;
         Ok((id, holder))
     }
 
