@@ -55,7 +55,7 @@ impl Engine {
                 workers: Workers::from([clients, processes]),
                 label: self.left_by([&clients, &processes]),
             },
-            Opener::Client(..) | Opener::Vouched(_) => Known {
+            Opener::Client(_) => Known {
                 workers: Workers::from([clients]),
                 label: self.left_by([&clients, &processes]),
             },

@@ -25,10 +25,8 @@ pub enum Opener {
     Operator(String),
     /// A process, by what the kernel says of it.
     Peer(Workload),
-    /// An agent that proved to be it at the token endpoint, and how.
-    Client(AgentName, AttestationMethod),
-    /// A client of the token endpoint, with others who vouched for it or for a person.
-    Vouched(Box<Vouched>),
+    /// A client of the token endpoint.
+    Client(Box<Vouched>),
     /// A person who said in a browser what an agent's client is to do, and which client.
     Person(AgentName, Consented),
 }
@@ -39,12 +37,12 @@ impl Opener {
         match self {
             Self::Operator(name) => Some(name),
             Self::Person(_, consented) => Some(&consented.by),
-            Self::Peer(_) | Self::Client(..) | Self::Vouched(_) => None,
+            Self::Peer(_) | Self::Client(_) => None,
         }
     }
 }
 
-/// Who opens a task, as others have a say in it.
+/// An agent that proved to be it at the token endpoint, and who else has a say in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched {
     /// The agent.
@@ -284,8 +282,8 @@ impl Engine {
         let fits = |agent: &Agent| match opener {
             Opener::Operator(_) => true,
             Opener::Peer(workload) => agent.is(workload, settings.own_uid),
-            Opener::Client(name, _) | Opener::Person(name, _) => agent.name == *name,
-            Opener::Vouched(vouched) => agent.name == vouched.agent,
+            Opener::Client(client) => agent.name == client.agent,
+            Opener::Person(name, _) => agent.name == *name,
         };
         let mut fitting = template
             .may_open
@@ -333,12 +331,11 @@ impl Engine {
         let (method, uid, consent) = match opener {
             Opener::Operator(_) => (AttestationMethod::Operator, None, None),
             Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid), None),
-            Opener::Client(_, method) => (*method, None, None),
-            Opener::Vouched(vouched) => (vouched.method, None, None),
+            Opener::Client(client) => (client.method, None, None),
             Opener::Person(_, by) => (AttestationMethod::Consent, None, Some(by.clone())),
         };
         let (named, on_behalf) = match opener {
-            Opener::Vouched(vouched) => (vouched.named.clone(), vouched.on_behalf.clone()),
+            Opener::Client(client) => (client.named.clone(), client.on_behalf.clone()),
             _ => (None, None),
         };
         let Known { workers, label: inherited } = self.known_of(opener, &agent.name);

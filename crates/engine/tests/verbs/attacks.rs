@@ -11,7 +11,7 @@ use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId, Workload};
 use remit_ports::{Discovery, Settled, Store};
 use remit_testkit::samples::{agent_name, server};
 
-use crate::bench::{Bench, call, definition, link, operator};
+use crate::bench::{self, Bench, call, definition, link, operator};
 
 /// `write_file` with further parameters beside its arguments.
 async fn call_beside(bench: &Bench, caller: &Caller, beside: &str) -> Result<Settled, Refusal> {
@@ -27,9 +27,8 @@ async fn held(bench: &Bench, caller: &Caller) -> HoldId {
 
 async fn drift(bench: &Bench, tool: &str, definition: String) {
     let others = ["read_file", "write_file", "read_page"].into_iter().filter(|name| *name != tool);
-    let mut tools: Vec<String> = others
-        .map(|name| crate::bench::definition(name, "A file.", name != "write_file"))
-        .collect();
+    let mut tools: Vec<String> =
+        others.map(|name| bench::definition(name, "A file.", name != "write_file")).collect();
     tools.push(definition);
     bench.upstream.offer(&server("files"), Discovery { tools, ..Discovery::default() });
     bench.engine.discover(&server("files")).await.unwrap();
@@ -180,7 +179,7 @@ async fn peers_and_clients_open_tasks_at_a_bounded_rate() {
         let engine = &bench.engine;
         async move { engine.open(&opener, proposal).await }
     };
-    let client = || Opener::Client(agent_name("bot"), AttestationMethod::PrivateKeyJwt);
+    let client = || bench::client("bot", AttestationMethod::PrivateKeyJwt);
     for _ in 0..OPENINGS_PER_WINDOW / 2 {
         open(Opener::Peer(Workload::of_user(7))).await.unwrap();
         open(client()).await.unwrap();
@@ -198,14 +197,14 @@ async fn peers_and_clients_open_tasks_at_a_bounded_rate() {
 async fn a_client_opens_what_its_agent_may_and_takes_over_nobody_elses_task() {
     let bench = Bench::new().await;
     let proposal = || Proposal { template: "work".into(), ..Proposal::default() };
-    let stranger = Opener::Client(agent_name("stranger"), AttestationMethod::JwtSvid);
+    let stranger = bench::client("stranger", AttestationMethod::JwtSvid);
     let refused = bench.engine.open(&stranger, proposal()).await.unwrap_err();
     assert_eq!(refused.reasons[0].policy, "remit:agent");
     let in_its_name = Proposal { agent: Some(agent_name("bot")), ..proposal() };
     assert!(bench.engine.open(&stranger, in_its_name).await.is_err());
 
     let bot = agent_name("bot");
-    let opener = Opener::Client(bot.clone(), AttestationMethod::JwtSvid);
+    let opener = bench::client("bot", AttestationMethod::JwtSvid);
     let opened = bench.engine.open_with_grant(&opener, proposal(), &Holding::default()).await;
     let (task, token) = opened.unwrap();
     assert_eq!(task.charter.attestation.method, AttestationMethod::JwtSvid);

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use remit_catalogue::Overrides;
 use remit_engine::approve::Actor;
-use remit_engine::open::{Opener, Proposal};
+use remit_engine::open::{Opener, Proposal, Vouched};
 use remit_engine::{Caller, Elsewhere, Engine, Ports, Registry, Settings, Template};
+use remit_model::agent::AttestationMethod;
 use remit_model::{
     Agent, Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, Task, TaskId, Timestamp,
     ToolRule, Workload,
@@ -55,6 +56,12 @@ pub(crate) struct Bench {
     pub(crate) store: Arc<MemoryStore>,
     keys: Arc<MemoryKeys>,
     budget: Budget,
+}
+
+/// An agent at the token endpoint for which nobody else vouched.
+pub(crate) fn client(agent: &str, method: AttestationMethod) -> Opener {
+    let agent = agent_name(agent);
+    Opener::Client(Box::new(Vouched { agent, method, named: None, on_behalf: None }))
 }
 
 impl Bench {

@@ -3,9 +3,8 @@
 use remit_engine::open::{Opener, Proposal};
 use remit_model::agent::AttestationMethod;
 use remit_model::{Digest, Door, Task, Workload};
-use remit_testkit::samples::agent_name;
 
-use crate::bench::Bench;
+use crate::bench::{self, Bench};
 
 /// A process named by the first word, which descends from those named by the others.
 fn process(names: &[&str]) -> Opener {
@@ -14,7 +13,7 @@ fn process(names: &[&str]) -> Opener {
 }
 
 fn client() -> Opener {
-    Opener::Client(agent_name("bot"), AttestationMethod::PrivateKeyJwt)
+    bench::client("bot", AttestationMethod::PrivateKeyJwt)
 }
 
 async fn open(bench: &Bench, opener: &Opener) -> Task {

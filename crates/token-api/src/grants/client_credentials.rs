@@ -60,11 +60,7 @@ async fn open(
     holding: &Holding,
 ) -> Result<(Task, String), Failure> {
     let Client { agent, method, named, .. } = who.client.clone();
-    let opener = match (named, who.on_behalf.clone()) {
-        (None, None) => Opener::Client(agent, method),
-        (named, on_behalf) => {
-            Opener::Vouched(Box::new(Vouched { agent, method, named, on_behalf }))
-        }
-    };
+    let on_behalf = who.on_behalf.clone();
+    let opener = Opener::Client(Box::new(Vouched { agent, method, named, on_behalf }));
     Ok(engine.open_with_grant(&opener, proposal, holding).await?)
 }
