@@ -122,7 +122,8 @@ impl Engine {
     }
 }
 
-fn unrecorded(why: &dyn std::fmt::Display) -> Refusal {
+/// What could not be recorded does not happen.
+pub(crate) fn unrecorded(why: &dyn std::fmt::Display) -> Refusal {
     let why = why.to_string();
     Refusal::one(Class::Transient, "ledger", why, "see `remit status` for the cause")
 }

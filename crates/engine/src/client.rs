@@ -273,12 +273,16 @@ impl Engine {
 
     /// What `token` says and the task it is for, if it can be used now and is one of `agent`'s.
     pub fn in_use(&self, token: &str, agent: &AgentName) -> Option<(Grant, Task)> {
+        self.usable(token).filter(|(grant, _)| grant.agent == *agent)
+    }
+
+    /// The same, whoever it was made for.
+    pub(crate) fn usable(&self, token: &str) -> Option<(Grant, Task)> {
         let (grant, _) = self.grants.load().verifier.verify_once(token, self.now()).ok()?;
-        let unbound = grant.binding == Binding::Nothing;
-        if grant.agent != *agent || unbound && !self.settings.load().bearer {
+        if grant.binding == Binding::Nothing && !self.settings.load().bearer {
             return None;
         }
-        let task = self.open_task(&grant.task, agent)?;
+        let task = self.open_task(&grant.task, &grant.agent)?;
         Some((grant, task))
     }
 

@@ -183,7 +183,7 @@ impl Engine {
                 Err(why.into_ledger_error())
             }
         };
-        let children: Vec<TaskId> = guard.account().handed_on.keys().cloned().collect();
+        let children = guard.account().children();
         drop(guard);
         self.announce(Change::Task(cell.id().clone()));
         let mut in_force = InForce(accepted);

@@ -126,7 +126,7 @@ impl Engine {
         let keys = self.ports.elsewhere.keys(&voucher, asserted.key_id()).await?;
         let (ours, now) = (self.realm.issuer(), self.now());
         let svid = verify_foreign(text, (&domain.name, &keys), ours, now)?;
-        let issuer = format!("spiffe://{}", domain.name);
+        let issuer = svid.id.trust_domain().id_string();
         let whom = Named { issuer, subject: svid.id.to_string() };
         let expected =
             Expected { audience: ours.to_owned(), lifetime: MAX_FOREIGN_SVID, once: domain.once };

@@ -12,9 +12,9 @@ use remit_model::{
     Agent, Attestation, Class, Refusal, Remit, ServerName, Spent, Task, TaskId, ToolRule, ToolScope,
 };
 use remit_ports::Kind;
-use remit_token::{Binding, Grant};
+use remit_token::Grant;
 
-use crate::admit::Opening;
+use crate::admit::{self, Opening};
 use crate::call::is_over;
 use crate::cell::{CommitError, TaskCell};
 use crate::client::Client;
@@ -39,10 +39,7 @@ impl Engine {
     /// The grant that `token` is, whoever it was made for, if it can be used now. To show it is not to
     /// prove to be its holder: it says from which task something is to be handed on, no more.
     pub fn shown(&self, token: &str) -> Option<Grant> {
-        let (grant, _) = self.grants.load().verifier.verify_once(token, self.now()).ok()?;
-        let open = self.open_task(&grant.task, &grant.agent).is_some();
-        let bearer = grant.binding == Binding::Nothing;
-        (open && (!bearer || self.settings.load().bearer)).then_some(grant)
+        self.usable(token).map(|(grant, _)| grant)
     }
 
     /// Hands a task on to the agent that `to` is, and mints the child's first grant.
@@ -164,7 +161,7 @@ impl Engine {
     /// Takes back what the children of a task that have ended did not use, and ends the task if that
     /// was all it waited for.
     pub(crate) fn take_back(&self, cell: &TaskCell) {
-        let children: Vec<TaskId> = cell.lock().account().handed_on.keys().cloned().collect();
+        let children = cell.lock().account().children();
         for child in children {
             let Some(ended) = self.cell(&child) else { continue };
             let used = {
@@ -181,7 +178,7 @@ impl Engine {
     /// Takes back everything from children that a crash came before.
     pub(crate) fn take_back_unborn(&self) {
         for cell in self.cells() {
-            let children: Vec<TaskId> = cell.lock().account().handed_on.keys().cloned().collect();
+            let children = cell.lock().account().children();
             for child in children.iter().filter(|child| self.cell(child).is_none()) {
                 self.give_back_of(&cell, child, Spent::default());
             }
@@ -241,9 +238,6 @@ fn gone() -> Refusal {
 fn unrecorded(why: &CommitError) -> Refusal {
     match why {
         CommitError::State(_) => gone(),
-        CommitError::Ledger(why) => {
-            let remedy = "see `remit status` for the cause";
-            Refusal::one(Class::Transient, "ledger", why.to_string(), remedy)
-        }
+        CommitError::Ledger(why) => admit::unrecorded(why),
     }
 }

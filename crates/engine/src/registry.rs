@@ -42,11 +42,6 @@ impl Registry {
         self.configured.get(name).filter(|_| self.is_active(name))
     }
 
-    /// Whether there is an active agent of this name.
-    pub fn contains(&self, name: &AgentName) -> bool {
-        self.get(name).is_some()
-    }
-
     /// Those that are active, in the order of their names.
     pub fn active(&self) -> impl Iterator<Item = &Arc<Agent>> {
         self.configured.values().filter(|agent| self.is_active(&agent.name))

@@ -270,6 +270,11 @@ impl Account {
         }
     }
 
+    /// Tasks that were handed on from it and have not ended.
+    pub fn children(&self) -> Vec<TaskId> {
+        self.handed_on.keys().cloned().collect()
+    }
+
     fn take_back(&mut self, child: &TaskId, used: Spent) {
         if let Some(taken) = self.handed_on.remove(child) {
             self.spent = self.spent.minus(taken).plus(used);
