@@ -28,6 +28,8 @@ struct Root {
     certificate: Vec<u8>,
     /// What tells it from all others.
     id: String,
+    /// Whom it names as its subject, in DER.
+    subject: Option<Vec<u8>>,
 }
 
 impl ForeignRoots {
@@ -57,7 +59,8 @@ impl ForeignRoots {
                 )));
             }
             let id = Digest::of(certificate).to_string();
-            roots.push(Root { certificate: certificate.to_vec(), id });
+            let subject = chain::subject(certificate);
+            roots.push(Root { certificate: certificate.to_vec(), id, subject });
         }
         self.domains.insert(domain.clone(), roots);
         Ok(())
@@ -90,7 +93,7 @@ impl ForeignRoots {
     /// The subjects of the certificates, as [`crate::Authority::x509_names`] has ours.
     pub fn x509_names(&self, now: Timestamp) -> Vec<Vec<u8>> {
         let roots = self.domains.values().flatten().filter(|_| self.is_confirmed(now));
-        roots.filter_map(|root| chain::subject(&root.certificate)).collect()
+        roots.filter_map(|root| root.subject.clone()).collect()
     }
 }
 
