@@ -37,9 +37,7 @@ pub(crate) struct Offer {
 
 /// The templates that `agent` may open, by name.
 pub(crate) fn templates(engine: &Engine, agent: &AgentName) -> Vec<Arc<Template>> {
-    let settings = engine.settings();
-    let may = settings.templates.values().filter(|template| template.may_open.contains(agent));
-    may.cloned().collect()
+    engine.settings().opened_by(agent).cloned().collect()
 }
 
 /// The agent of this name.

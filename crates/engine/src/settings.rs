@@ -82,6 +82,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The templates that `agent` may open, in the order of their names.
+    pub fn opened_by(&self, agent: &AgentName) -> impl Iterator<Item = &Arc<Template>> {
+        self.templates.values().filter(|template| template.may_open.contains(agent))
+    }
+
     /// The names of the approver groups, in order.
     pub fn group_names(&self) -> Vec<String> {
         self.groups.keys().cloned().collect()

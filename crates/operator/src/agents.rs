@@ -19,7 +19,7 @@ fn name(text: &str) -> Result<AgentName, Failure> {
 fn view(engine: &Engine, settings: &Settings, registered: &Registered<'_>) -> wire::Agent {
     let name = registered.name;
     let domain = engine.realm().trust_domain();
-    let may_open = settings.templates.values().filter(|it| it.may_open.contains(name));
+    let may_open = settings.opened_by(name);
     let keys = settings.client_keys.get(name);
     wire::Agent {
         name: name.clone(),

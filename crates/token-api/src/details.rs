@@ -133,8 +133,7 @@ fn proposal(template: String, detail: Option<Detail>) -> Proposal {
 }
 
 fn only_template(agent: &AgentName, settings: &Settings) -> Result<String, Failure> {
-    let may = settings.templates.values().filter(|template| template.may_open.contains(agent));
-    let names: Vec<&str> = may.map(|template| template.name.as_str()).collect();
+    let names: Vec<&str> = settings.opened_by(agent).map(|it| it.name.as_str()).collect();
     match names.as_slice() {
         [one] => Ok((*one).to_owned()),
         [] => Err(Failure::new(
