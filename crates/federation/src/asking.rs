@@ -17,7 +17,7 @@ use crate::metadata::key_address;
 use crate::{Address, Source, WorkloadApi};
 
 /// What keys are for that an issuer of tokens publishes (RFC 7517 section 4.2).
-const TOKENS: [&str; 2] = ["", "sig"];
+pub const TOKENS: [&str; 2] = ["", "sig"];
 
 /// The keys of all who are trusted.
 pub struct Federation {

@@ -20,7 +20,7 @@ mod metadata;
 mod workload;
 
 pub use address::{Address, AddressError};
-pub use asking::Federation;
+pub use asking::{Federation, TOKENS};
 pub use kept::{AT_MOST_EVERY, KEPT_FOR, REFRESH};
 pub use metadata::key_address;
 pub use workload::{WorkloadApi, WorkloadSource};

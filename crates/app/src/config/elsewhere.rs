@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use remit_engine::Elsewhere;
 use remit_engine::elsewhere::{Domain, Rule};
-use remit_federation::{Access, Address, Source};
+use remit_federation::{Access, Address, Source, TOKENS};
 use remit_jose::{Algorithm, KeySet};
 use remit_model::{IssuerName, Value, Voucher};
 use remit_spiffe::{SpiffeId, trust_domain};
@@ -115,7 +115,7 @@ impl IssuerTable {
         };
         let text = std::fs::read_to_string(file).map_err(|why| said(&why))?;
         let set = Value::parse(&text).map_err(|why| said(&why))?;
-        let keys = KeySet::published(&set, &["", "sig"]).map_err(|why| said(&why))?;
+        let keys = KeySet::published(&set, &TOKENS).map_err(|why| said(&why))?;
         self.given = Some(Arc::new(keys));
         Ok(())
     }
