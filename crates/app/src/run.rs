@@ -17,11 +17,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::grant::{Holder, holder_key};
-use self::proxy::{MCP, Proxy};
+use self::proxy::Proxy;
 use crate::cli;
 use crate::commands::Context;
 use crate::fail::Fail;
 use crate::mcp::ensure_served;
+use crate::serve::PATH;
 
 /// What an argument of the command is replaced with the address for.
 const URL: &str = "{url}";
@@ -58,7 +59,7 @@ async fn serve(workloads: &str, args: &cli::Run, holder: Holder) -> Result<ExitS
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     let server = args.task.server.as_ref().map(|server| format!("/{server}")).unwrap_or_default();
-    let path = format!("{MCP}{server}");
+    let path = format!("{PATH}{server}");
     let url = format!("http://{address}{path}");
     let child = start(workloads, &args.command, &url)?;
     let started = child.id().ok_or_else(|| Fail::new("the command ended as it began"))?;

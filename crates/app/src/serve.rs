@@ -51,7 +51,7 @@ pub(crate) use tokens::Tokens;
 use turning::{off_the_loop, turning, unavailable};
 
 /// The path of the endpoint of all servers.
-const PATH: &str = "/mcp";
+pub(crate) const PATH: &str = "/mcp";
 
 /// A Remit that runs in this process.
 pub(crate) struct Running {

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::grant::Holder;
 use crate::fail::Fail;
+use crate::serve::PATH;
 
 /// Connections at a time (R13); further ones wait.
 const MAX_CONNECTIONS: usize = 128;
@@ -54,9 +55,6 @@ pub(super) struct Proxy {
     started: u32,
 }
 
-/// The path of the endpoint of all servers.
-pub(super) const MCP: &str = "/mcp";
-
 impl Proxy {
     /// Forwards to where `holder`'s grant is accepted what comes to `path` at `ours` from the process `started` and
     /// those that descend from it.
@@ -70,9 +68,12 @@ impl Proxy {
         let SocketAddr::V4(ours) = ours else {
             return Err(Fail::new(format!("expected an IPv4 address to listen on, got {ours}")));
         };
-        let origin = holder.endpoint.strip_suffix(MCP).map(str::to_owned);
+        let origin = holder.endpoint.strip_suffix(PATH).map(str::to_owned);
         let origin = origin.ok_or_else(|| {
-            Fail::new(format!("expected an endpoint that ends in `/mcp`, got {}", holder.endpoint))
+            Fail::new(format!(
+                "expected an endpoint that ends in `{PATH}`, got {}",
+                holder.endpoint
+            ))
         })?;
         let connector = crate::tls::connector(&origin).map_err(Fail::new)?;
         let client = Client::builder(TokioExecutor::new()).build(connector);
@@ -147,8 +148,8 @@ impl Proxy {
 
     /// The endpoint that was handed out; that of all servers has those of each below.
     fn serves(&self, path: &str) -> bool {
-        let below = |path: &str| self.path == MCP && path.starts_with("/mcp/");
-        path == self.path || below(path)
+        let below = path.strip_prefix(PATH).is_some_and(|below| below.starts_with('/'));
+        path == self.path || self.path == PATH && below
     }
 
     async fn forward(&self, request: Request<Incoming>) -> Result<Response<Body>, Fail> {
