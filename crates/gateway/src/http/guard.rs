@@ -8,17 +8,12 @@ use http::{Request, StatusCode};
 use crate::gateway::Config;
 use crate::http::reply::plain;
 
-/// What is told to a request by another name.
-const STRANGE: &str = "the `Host` header does not name this server: use its loopback address, or \
-    configure the name as an allowed host";
-
 /// Refuses requests that a web page made through a name of its own (DNS rebinding), or from an
 /// origin that is not allowed.
 ///
 /// Errors: the answer, status 403.
 pub(crate) fn check_address(config: &Config, request: &Request<Body>) -> Result<(), Box<Response>> {
-    let forbidden = |text: &str| Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
-    let Some(host) = our_name(config, request) else { return forbidden(STRANGE) };
+    let host = our_name(config, request).ok_or_else(|| Box::new(strange()))?;
     let mut origins = request.headers().get_all(ORIGIN).iter();
     match (origins.next(), origins.next()) {
         (None, _) => Ok(()),
@@ -27,15 +22,20 @@ pub(crate) fn check_address(config: &Config, request: &Request<Body>) -> Result<
         {
             Ok(())
         }
-        _ => forbidden(
+        _ => Err(Box::new(plain(
+            StatusCode::FORBIDDEN,
             "pages of this `Origin` may not talk to this server: configure it as an allowed origin",
-        ),
+        ))),
     }
 }
 
 /// The answer to a request by another name.
 pub(crate) fn strange() -> Response {
-    plain(StatusCode::FORBIDDEN, STRANGE)
+    plain(
+        StatusCode::FORBIDDEN,
+        "the `Host` header does not name this server: use its loopback address, or configure the \
+         name as an allowed host",
+    )
 }
 
 /// The name by which a request addresses this server, if it is one of ours.
