@@ -59,7 +59,8 @@ impl Choice {
     /// What came; a field that is missing counts as empty.
     pub(crate) fn read(form: &Form, template: &Template) -> Self {
         let text = |name| form.all(name).next().unwrap_or_default().trim().to_owned();
-        let ceiling = LEVELS.into_iter().find(|level| word(*level) == text("ceiling"));
+        let ceiling =
+            Confidentiality::ALL.into_iter().find(|level| level.name() == text("ceiling"));
         Self {
             purpose: text("purpose"),
             tools: form.all("tool").map(str::to_owned).collect(),
@@ -118,24 +119,6 @@ impl Choice {
             within: Some(Remit { ceiling: self.ceiling, ..Remit::default() }),
             ..Proposal::default()
         })
-    }
-}
-
-/// The levels of data, from the one that everybody may read.
-pub(crate) const LEVELS: [Confidentiality; 4] = [
-    Confidentiality::Public,
-    Confidentiality::Internal,
-    Confidentiality::Confidential,
-    Confidentiality::Restricted,
-];
-
-/// A level in one word.
-pub(crate) fn word(level: Confidentiality) -> &'static str {
-    match level {
-        Confidentiality::Public => "public",
-        Confidentiality::Internal => "internal",
-        Confidentiality::Confidential => "confidential",
-        Confidentiality::Restricted => "restricted",
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use remit_model::tool::Origin;
 use remit_model::{Effect, Limit, Remit, Timestamp};
 
-use crate::choice::word;
 use crate::offer::Offer;
 
 /// What tools of one effect do, and how to say that there is none.
@@ -85,7 +84,7 @@ pub(crate) fn budget(remit: &Remit) -> String {
 
 /// How sensitive, in one sentence.
 pub(crate) fn ceiling(remit: &Remit) -> String {
-    format!("Data up to the level “{}”", word(remit.ceiling))
+    format!("Data up to the level “{}”", remit.ceiling.name())
 }
 
 /// Until when, in one sentence.

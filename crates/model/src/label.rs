@@ -25,6 +25,21 @@ pub enum Confidentiality {
     Restricted,
 }
 
+impl Confidentiality {
+    /// All levels, from the one that everybody may read.
+    pub const ALL: [Self; 4] = [Self::Public, Self::Internal, Self::Confidential, Self::Restricted];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Confidential => "confidential",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
 /// How many sources a label names before it says *many* (R13).
 pub const MAX_SOURCES: usize = 16;
 

@@ -65,7 +65,7 @@ fn task(names: &Names, question: &Question) -> Value {
         ("sealed", Value::from(task.sealed)),
         ("integrity", text(integrity(&task.label))),
         ("confidentiality", rank(confidentiality)),
-        ("confidentiality_name", text(level(confidentiality))),
+        ("confidentiality_name", text(confidentiality.name())),
         ("sources", set(sources(&task.label))),
         ("tags", set(tags)),
         ("opened", names.moments.at(task.opened)),
@@ -112,7 +112,7 @@ fn tool(names: &Names, id: &ToolId, facts: &ToolFacts) -> Value {
         ("known", Value::from(profile.effect.origin != Origin::Assumed)),
         ("reach", text(reach(profile.reach.value))),
         ("sensitivity", rank(sensitivity)),
-        ("sensitivity_name", text(level(sensitivity))),
+        ("sensitivity_name", text(sensitivity.name())),
         ("returns", text(returns)),
         ("admission", text(&facts.admission)),
         ("idempotent", Value::from(profile.idempotent.value)),
@@ -155,16 +155,6 @@ fn reach(reach: Reach) -> &'static str {
         Reach::Local => "local",
         Reach::Internal => "internal",
         Reach::External => "external",
-    }
-}
-
-/// The word for a level.
-pub(crate) fn level(confidentiality: Confidentiality) -> &'static str {
-    match confidentiality {
-        Confidentiality::Public => "public",
-        Confidentiality::Internal => "internal",
-        Confidentiality::Confidential => "confidential",
-        Confidentiality::Restricted => "restricted",
     }
 }
 

@@ -7,8 +7,6 @@ use remit_model::question::Asked;
 use remit_model::scope::Misfit;
 use remit_model::{ArgumentPath, Class, Effect, Question, Refusal, Role, Spent, Value};
 
-use crate::context::level;
-
 /// How many things one call may touch; [`remit_model::Question::resources`] beyond are refused.
 pub const MAX_RESOURCES: usize = 64;
 
@@ -161,8 +159,8 @@ fn ceiling(question: &Question) -> Result<(), Refusal> {
         "ceiling",
         format!(
             "this task may read data up to `{}`; this tool returns `{}` data",
-            level(most),
-            level(returns)
+            most.name(),
+            returns.name()
         ),
         "do without this data, or ask for a task with a higher ceiling",
     ))

@@ -4,12 +4,12 @@ use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 use remit_engine::Template;
-use remit_model::{Limit, Reach, ServerName};
+use remit_model::{Confidentiality, Limit, Reach, ServerName};
 
 use super::facts::{facts, name};
 use super::{Leads, respond};
 use crate::ask::Ask;
-use crate::choice::{Choice, Field, LEVELS, Problems, minutes, word};
+use crate::choice::{Choice, Field, Problems, minutes};
 use crate::offer::Offer;
 use crate::text::{MAX_QUOTE, tame};
 use crate::{DECIDE, Door, offer, words};
@@ -158,7 +158,7 @@ fn tool(offer: &Offer, chosen: bool) -> Markup {
 
 fn limits(edit: &Edit<'_>, problems: &Problems) -> Markup {
     let (template, choice) = (edit.template, edit.choice);
-    let levels = LEVELS.into_iter().filter(|level| *level <= template.ceiling);
+    let levels = Confidentiality::ALL.into_iter().filter(|level| *level <= template.ceiling);
     html! {
         section class="card" {
             h2 { "Limits" }
@@ -182,7 +182,7 @@ fn limits(edit: &Edit<'_>, problems: &Problems) -> Markup {
                     label for="ceiling" { "Most sensitive data" }
                     select id="ceiling" name="ceiling" {
                         @for level in levels {
-                            option value=(word(level)) selected[level == choice.ceiling] { (word(level)) }
+                            option value=(level.name()) selected[level == choice.ceiling] { (level.name()) }
                         }
                     }
                 }
