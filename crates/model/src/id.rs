@@ -63,6 +63,11 @@ id!(
     HoldId,
     "hld"
 );
+id!(
+    /// One credential lent.
+    LeaseId,
+    "lse"
+);
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@
 pub mod elsewhere;
 pub mod keys;
 pub mod ledger;
+pub mod lend;
 pub mod record;
 pub mod stage;
 pub mod store;
@@ -21,6 +22,9 @@ pub use elsewhere::{ForeignKeys, NoKeys};
 pub use keys::{BodyKey, BodyKeys, KeyError};
 pub use ledger::{
     Accepted, Committer, Draft, Ledger, LedgerError, LedgerStatus, Receipt, Replayed, Room,
+};
+pub use lend::{
+    Holder, Issued, Issuer, IssuerError, Lent, Material, Revoked, SecretError, Secrets, Wanted,
 };
 pub use record::{Body, Clear, Entry, Kind, Outcome, Parent, Pins, Subject};
 pub use stage::{Armed, Done, Drafted, Outbound, Recorded, Reply, Settled, Ticket};

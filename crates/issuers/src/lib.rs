@@ -1,0 +1,14 @@
+//! Who lends: one file for each kind of credential, all behind [`remit_ports::Issuer`].
+//!
+//! | Kind | What is lent | What of the remit it expresses | How it ends |
+//! |---|---|---|---|
+//! | `secret` ([`stored`]) | a value that somebody keeps | nothing: the value is what it is | Remit puts it into no further request; the value itself stands |
+//!
+//! A further kind is a file here, a row above, and a variant of the configuration's `kind`.
+//!
+//! *Absences:* no rule who may have what, no record, no clock, no environment.
+
+mod clause;
+pub mod stored;
+
+pub use clause::{Clause, granted};
