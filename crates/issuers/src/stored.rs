@@ -55,7 +55,7 @@ impl Stored {
 }
 
 fn read(path: &Path) -> Result<Secret, IssuerError> {
-    let failed = |why: &dyn std::fmt::Display| {
+    let failed = |why: &dyn fmt::Display| {
         IssuerError::Refused(format!("cannot read the secret in {}: {why}", path.display()))
     };
     let file = File::open(path).map_err(|why| failed(&why))?;
