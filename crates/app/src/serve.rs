@@ -8,6 +8,7 @@ mod cosign;
 mod documents;
 mod files;
 mod handed;
+mod lending;
 #[cfg(test)]
 mod place;
 mod ring;
@@ -16,7 +17,7 @@ mod tokens;
 mod turning;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_engine::{Engine, Ports, Trust};
@@ -25,6 +26,7 @@ use remit_gateway::Gateway;
 use remit_keys::{Keyring, Keys, Operator, StateLock};
 use remit_model::Clock;
 use remit_operator::{Authority, Passphrases, wire};
+use remit_ports::Issuers;
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
@@ -151,7 +153,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let minter = Minter::new(keys.tokens().load(clock.now())?, realm);
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
-    let ports = parts.ports(Arc::clone(&federation));
+    let issuers = lending::issuers(&config, &secrets)?;
+    let ports = parts.ports(Arc::clone(&federation), issuers);
     let engine = Engine::start(ports, config.settings(), sources, minter).await?;
     let stop = CancellationToken::new();
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
@@ -259,7 +262,8 @@ impl Parts {
         let options = remit_ledger::Config::new(state.to_owned(), &node);
         let ledger = remit_ledger::FileLedger::open(options, signer, doors)?;
         tracing::info!(report = ?ledger.report(), "the ledger is open");
-        let upstream = Servers::new(servers(config)?, base(config), Arc::clone(&clock) as _);
+        let base = base(config, lending::folder(state)?);
+        let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
         Ok(Self {
             ledger: Arc::new(ledger),
@@ -270,7 +274,7 @@ impl Parts {
         })
     }
 
-    fn ports(self, federation: Arc<Federation>) -> Ports {
+    fn ports(self, federation: Arc<Federation>, issuers: Issuers) -> Ports {
         Ports {
             clock: self.clock,
             entropy: Arc::new(SystemEntropy),
@@ -279,6 +283,7 @@ impl Parts {
             store: self.store,
             upstream: self.upstream,
             elsewhere: federation,
+            issuers: Arc::new(issuers),
         }
     }
 }
@@ -301,15 +306,17 @@ fn servers(
                 Transport::Http(http)
             }
         };
-        Ok((server.name.clone(), ServerConfig { transport, shared: server.shared }))
+        let (shared, deliveries) = (server.shared, server.deliveries()?);
+        Ok((server.name.clone(), ServerConfig { transport, shared, deliveries }))
     };
     config.servers.iter().map(server).collect()
 }
 
-fn base(config: &Config) -> Base {
+fn base(config: &Config, lent: PathBuf) -> Base {
     Base {
         environment: environment::variables(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        lent,
         limits: remit_upstream::Limits {
             message: config.limits.result_bytes,
             ..remit_upstream::Limits::default()

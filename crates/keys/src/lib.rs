@@ -129,5 +129,14 @@ impl Keys {
     }
 }
 
+/// Makes the folder `path` for us alone and empty, whatever was there.
+///
+/// Errors: the disk refuses.
+pub fn fresh_dir(path: &Path) -> Result<(), KeysError> {
+    file::remove_dir(path)?;
+    file::make_dir(path)?;
+    file::check_dir(path)
+}
+
 #[cfg(test)]
 mod tests;
