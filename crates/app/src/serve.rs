@@ -23,10 +23,10 @@ use std::sync::Arc;
 use remit_engine::{Engine, Ports, Trust};
 use remit_federation::Federation;
 use remit_gateway::Gateway;
-use remit_keys::{Keyring, Keys, Operator, StateLock};
+use remit_keys::{Guard, Keyring, Keys, Operator, Sealed, StateLock};
 use remit_model::Clock;
 use remit_operator::{Authority, Passphrases, wire};
-use remit_ports::Issuers;
+use remit_ports::{Issuers, Secrets};
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
@@ -153,8 +153,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let minter = Minter::new(keys.tokens().load(clock.now())?, realm);
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
-    let issuers = lending::issuers(&config, &secrets)?;
-    let ports = parts.ports(Arc::clone(&federation), issuers);
+    let ports = parts.ports(Arc::clone(&federation));
     let engine = Engine::start(ports, config.settings(), sources, minter).await?;
     let stop = CancellationToken::new();
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
@@ -245,6 +244,7 @@ struct Parts {
     store: Arc<RedbStore>,
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
+    issuers: Issuers,
     clock: Arc<SystemClock>,
 }
 
@@ -265,16 +265,23 @@ impl Parts {
         let base = base(config, lending::folder(state)?);
         let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
+        let secrets = Sealed::open(
+            state,
+            (Guard::nothing(), None),
+            (Arc::clone(&clock) as _, Arc::new(SystemEntropy)),
+        )?;
+        let secrets: Arc<dyn Secrets> = Arc::new(secrets);
         Ok(Self {
             ledger: Arc::new(ledger),
             store: Arc::new(store),
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
+            issuers: lending::issuers(config, &secrets)?,
             clock,
         })
     }
 
-    fn ports(self, federation: Arc<Federation>, issuers: Issuers) -> Ports {
+    fn ports(self, federation: Arc<Federation>) -> Ports {
         Ports {
             clock: self.clock,
             entropy: Arc::new(SystemEntropy),
@@ -283,7 +290,7 @@ impl Parts {
             store: self.store,
             upstream: self.upstream,
             elsewhere: federation,
-            issuers: Arc::new(issuers),
+            issuers: Arc::new(self.issuers),
         }
     }
 }

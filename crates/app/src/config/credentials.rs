@@ -76,7 +76,8 @@ impl<'de> Deserialize<'de> for CredentialTable {
             de::Error::custom(format!("credential `{name}`: {}", why.to_string().trim_end()))
         };
         let lifetime = take(&mut table, "lifetime").map_err(|why: D::Error| within(&why))?;
-        let kind: Option<String> = take(&mut table, "kind").map_err(|why: D::Error| within(&why))?;
+        let kind: Option<String> =
+            take(&mut table, "kind").map_err(|why: D::Error| within(&why))?;
         let kind = match kind.as_deref() {
             Some("secret") => table.try_into().map(Kind::Secret).map_err(|why| within(&why))?,
             other => {
@@ -93,9 +94,11 @@ fn take<T: DeserializeOwned, E: de::Error>(
     table: &mut toml::Table,
     member: &str,
 ) -> Result<Option<T>, E> {
-    table.remove(member).map(toml::Value::try_into).transpose().map_err(|why| {
-        E::custom(format!("`{member}`: {}", why.to_string().trim_end()))
-    })
+    table
+        .remove(member)
+        .map(toml::Value::try_into)
+        .transpose()
+        .map_err(|why| E::custom(format!("`{member}`: {}", why.to_string().trim_end())))
 }
 
 impl CredentialTable {
@@ -165,7 +168,9 @@ fn template(text: &str) -> Result<Template, Fail> {
 /// The name of a variable; also that of a file in a folder of its own.
 fn plain(name: &str) -> Result<String, Fail> {
     let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(letters)
+    if !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(letters)
     {
         return Ok(name.to_owned());
     }
@@ -272,14 +277,49 @@ mod tests {
             (format!("{KEY}file = \"f\"\n"), "exactly one of"),
             (format!("{KEY}colour = \"red\"\n"), "colour"),
             (format!("{KEY}lifetime = \"9h\"\n"), "at most 8 h"),
-            (server(&format!("{url}lend = [{{ credential = \"other\", query = {{ k = \"{{value}}\" }} }}]")), "not a [[credential]]"),
+            (
+                server(&format!(
+                    "{url}lend = [{{ credential = \"other\", query = {{ k = \"{{value}}\" }} }}]"
+                )),
+                "not a [[credential]]",
+            ),
             (server(&format!("{url}lend = [{{ credential = \"key\" }}]")), "in a `header`"),
-            (server(&format!("{url}lend = [{{ credential = \"key\", variable = {{ K = \"{{value}}\" }} }}]")), "in a `header`"),
-            (server(&format!("{url}lend = [{{ credential = \"key\", header = {{ Host = \"{{value}}\" }} }}]")), "set by Remit itself"),
-            (server(&format!("{url}lend = [{{ credential = \"key\", header = {{ X = \"plain\" }} }}]")), "text with fields"),
-            (server(&format!("{program}lend = [{{ credential = \"key\", header = {{ X = \"{{value}}\" }} }}]")), "as a `variable`"),
-            (server(&format!("{program}lend = [{{ credential = \"key\", file = {{ \"../x\" = \"{{value}}\" }} }}]")), "name of a variable"),
-            (server(&format!("{program}shared = true\nlend = [{{ credential = \"key\", variable = {{ K = \"{{value}}\" }} }}]")), "leave out `shared`"),
+            (
+                server(&format!(
+                    "{url}lend = [{{ credential = \"key\", variable = {{ K = \"{{value}}\" }} }}]"
+                )),
+                "in a `header`",
+            ),
+            (
+                server(&format!(
+                    "{url}lend = [{{ credential = \"key\", header = {{ Host = \"{{value}}\" }} }}]"
+                )),
+                "set by Remit itself",
+            ),
+            (
+                server(&format!(
+                    "{url}lend = [{{ credential = \"key\", header = {{ X = \"plain\" }} }}]"
+                )),
+                "text with fields",
+            ),
+            (
+                server(&format!(
+                    "{program}lend = [{{ credential = \"key\", header = {{ X = \"{{value}}\" }} }}]"
+                )),
+                "as a `variable`",
+            ),
+            (
+                server(&format!(
+                    "{program}lend = [{{ credential = \"key\", file = {{ \"../x\" = \"{{value}}\" }} }}]"
+                )),
+                "name of a variable",
+            ),
+            (
+                server(&format!(
+                    "{program}shared = true\nlend = [{{ credential = \"key\", variable = {{ K = \"{{value}}\" }} }}]"
+                )),
+                "leave out `shared`",
+            ),
         ];
         for (text, expected) in cases {
             let why = refused(&text);
