@@ -12,6 +12,7 @@ mod lending;
 #[cfg(test)]
 mod place;
 mod ring;
+mod sealing;
 mod svids;
 mod tokens;
 mod turning;
@@ -23,15 +24,16 @@ use std::sync::Arc;
 use remit_engine::{Engine, Ports, Trust};
 use remit_federation::Federation;
 use remit_gateway::Gateway;
-use remit_keys::{Keyring, Keys, Operator, StateLock};
+use remit_keys::{Keyring, Keys, Operator, Sealed, StateLock};
 use remit_model::Clock;
 use remit_operator::{Authority, Passphrases, wire};
-use remit_ports::Issuers;
+use remit_ports::{Issuers, Secrets};
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
 use remit_upstream::{Base, HttpServer, ServerConfig, Servers, StdioServer, Transport};
 use tokio::net::TcpListener;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::Context;
@@ -48,6 +50,7 @@ pub(crate) use files::{
     verify, write_origin,
 };
 pub(crate) use handed::Handed;
+use sealing::Sealing;
 pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
 use turning::{off_the_loop, turning, unavailable};
@@ -148,6 +151,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let parts = Parts::open(state, &config, &keys)?;
     let ledger = Arc::clone(&parts.ledger);
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
+    let sealed = sealing::open(state, &config, Arc::clone(&clock))?;
+    let secrets: Arc<dyn Secrets> = Arc::<Sealed>::clone(&sealed);
     let issuer = endpoint.strip_suffix(PATH).unwrap_or(&endpoint);
     let realm = Realm::new(issuer, &endpoint, &config.trust_domain)?;
     let minter = Minter::new(keys.tokens().load(clock.now())?, realm);
@@ -166,6 +171,9 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let trust = Trust { ours: svids.watch(), others: handed.api.roots() };
     federation.configure(config.sources()?, &trust.ours);
     let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
+    // Whoever has lent a secret that changed hears of it here.
+    let (changed, _) = broadcast::channel(sealing::CHANGES);
+    let sealing = Sealing::new(sealed, Arc::clone(&engine), changed);
     let clients = documents::clients(&config)?;
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
@@ -191,6 +199,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         setup,
         witnesses: cosigning,
         keys: Arc::new(ring),
+        secrets: Arc::new(sealing),
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
