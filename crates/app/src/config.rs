@@ -15,6 +15,8 @@ mod keys;
 mod limits;
 #[path = "config/listen.rs"]
 mod listen;
+#[path = "config/secrets.rs"]
+mod secrets;
 #[path = "config/spiffe.rs"]
 mod spiffe;
 
@@ -41,6 +43,7 @@ use self::elsewhere::{FederationTable, IssuerTable};
 use self::keys::{Svid, Token};
 use self::limits::Limits;
 pub(crate) use self::listen::Listen;
+pub(crate) use self::secrets::{Before, Secrets};
 use self::spiffe::Spiffe;
 use crate::environment;
 use crate::fail::Fail;
@@ -71,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) svid: Svid,
     #[serde(default)]
     pub(crate) spiffe: Spiffe,
+    #[serde(default)]
+    pub(crate) secrets: Secrets,
     #[serde(default, rename = "agent")]
     pub(crate) agents: Agents,
     #[serde(default, rename = "client")]
@@ -257,6 +262,7 @@ impl Config {
         for issuer in &mut config.issuers {
             issuer.read_files(base).map_err(within)?;
         }
+        config.secrets.rebase(base).map_err(within)?;
         config.federations.iter_mut().for_each(|federation| federation.rebase(base));
         config.credentials.iter_mut().for_each(|credential| credential.rebase(base));
         Ok(config)
@@ -298,6 +304,7 @@ impl Config {
             }
         }
         self.check_credentials()?;
+        self.check_secrets()?;
         self.token.check()?;
         self.svid.check()?;
         self.check_witnesses()?;

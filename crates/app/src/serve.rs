@@ -12,6 +12,7 @@ mod lending;
 #[cfg(test)]
 mod place;
 mod ring;
+mod sealing;
 mod svids;
 mod tokens;
 mod turning;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 use remit_engine::{Engine, Ports, Trust};
 use remit_federation::Federation;
 use remit_gateway::Gateway;
-use remit_keys::{Guard, Keyring, Keys, Operator, Sealed, StateLock};
-use remit_model::Clock;
+use remit_keys::{Keyring, Keys, Operator, Sealed, StateLock};
+use remit_model::{Clock, Timestamp};
 use remit_operator::{Authority, Passphrases, wire};
 use remit_ports::{Issuers, Secrets};
 use remit_spiffe::trust_domain;
@@ -48,6 +49,7 @@ pub(crate) use files::{
     verify, write_origin,
 };
 pub(crate) use handed::Handed;
+use sealing::Sealing;
 pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
 use turning::{off_the_loop, turning, unavailable};
@@ -148,9 +150,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let parts = Parts::open(state, &config, &keys)?;
     let ledger = Arc::clone(&parts.ledger);
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
-    let issuer = endpoint.strip_suffix(PATH).unwrap_or(&endpoint);
-    let realm = Realm::new(issuer, &endpoint, &config.trust_domain)?;
-    let minter = Minter::new(keys.tokens().load(clock.now())?, realm);
+    let sealed = Arc::clone(&parts.sealed);
+    let minter = minter(&keys, &config, &endpoint, clock.now())?;
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
@@ -190,6 +191,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         setup,
         witnesses: cosigning,
         keys: Arc::new(ring),
+        secrets: Arc::new(Sealing::new(sealed, Arc::clone(&engine), lending::lent(&config))),
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
@@ -205,6 +207,13 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let tls = listening_tls(&config, &handed, clients)?;
     served.network(listener, network::Service { tls, router, bounds: network::BOUNDS });
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
+}
+
+/// What makes grants for `endpoint`.
+fn minter(keys: &Keys, config: &Config, endpoint: &str, now: Timestamp) -> Result<Minter, Fail> {
+    let issuer = endpoint.strip_suffix(PATH).unwrap_or(endpoint);
+    let realm = Realm::new(issuer, endpoint, &config.trust_domain)?;
+    Ok(Minter::new(keys.tokens().load(now)?, realm))
 }
 
 fn check_initialised(state: &Path) -> Result<(), Fail> {
@@ -245,6 +254,7 @@ struct Parts {
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
     issuers: Issuers,
+    sealed: Arc<Sealed>,
     clock: Arc<SystemClock>,
 }
 
@@ -265,18 +275,15 @@ impl Parts {
         let base = base(config, lending::folder(state)?);
         let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
-        let secrets = Sealed::open(
-            state,
-            (Guard::nothing(), None),
-            (Arc::clone(&clock) as _, Arc::new(SystemEntropy)),
-        )?;
-        let secrets: Arc<dyn Secrets> = Arc::new(secrets);
+        let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
+        let secrets: Arc<dyn Secrets> = Arc::<Sealed>::clone(&sealed);
         Ok(Self {
             ledger: Arc::new(ledger),
             store: Arc::new(store),
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
             issuers: lending::issuers(config, &secrets)?,
+            sealed,
             clock,
         })
     }
