@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use remit_fetch::in_time;
 use remit_jose::KeySet;
 use remit_model::{Clock, Value, Voucher};
 use remit_ports::{BoxFuture, ForeignKeys, NoKeys};
 use remit_spiffe::{Authority, ForeignBundle};
 use tokio::sync::watch;
 
-use crate::fetch::{Way, in_time};
+use crate::documents::Documents;
 use crate::kept::Kept;
 use crate::metadata::key_address;
 use crate::{Address, Source, WorkloadApi};
@@ -148,18 +149,18 @@ impl Asked {
     async fn fetch(&self) -> Result<Fetched, String> {
         match &self.source {
             Source::Discovered(issuer, access) => {
-                let way = Way::open(access, issuer.is_tls()).await?;
-                let keys = discover(&way, issuer).await?;
+                let documents = Documents::open(access, issuer.is_tls()).await?;
+                let keys = discover(&documents, issuer).await?;
                 let trusted = keys.shares_origin(issuer);
-                Ok((read(&way.get(&keys, trusted).await?)?, None))
+                Ok((read(&documents.get(&keys, trusted).await?)?, None))
             }
             Source::Keys(keys, access) => {
-                let way = Way::open(access, keys.is_tls()).await?;
-                Ok((read(&way.get(keys, true).await?)?, None))
+                let documents = Documents::open(access, keys.is_tls()).await?;
+                Ok((read(&documents.get(keys, true).await?)?, None))
             }
             Source::Bundle(endpoint, access) => {
-                let way = Way::open(access, endpoint.is_tls()).await?;
-                let bundle = self.bundle(&way.get(endpoint, true).await?)?;
+                let documents = Documents::open(access, endpoint.is_tls()).await?;
+                let bundle = self.bundle(&documents.get(endpoint, true).await?)?;
                 Ok((bundle.keys, bundle.refresh))
             }
             Source::Given(_) | Source::Handed => Err("they are there already".to_owned()),
@@ -176,11 +177,11 @@ impl Asked {
 }
 
 /// Where the issuer's keys are, by whichever metadata it has.
-async fn discover(way: &Way, issuer: &Address) -> Result<Address, String> {
+async fn discover(documents: &Documents, issuer: &Address) -> Result<Address, String> {
     let mut failed = Vec::new();
     for at in issuer.of_metadata() {
         let at: Address = at.parse().map_err(|why| format!("its metadata: {why}"))?;
-        match way.get(&at, true).await {
+        match documents.get(&at, true).await {
             Ok(metadata) => return key_address(&metadata, issuer),
             Err(why) => failed.push(why),
         }

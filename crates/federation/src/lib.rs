@@ -6,23 +6,22 @@
 //! within bounds, whatever such tokens name: [`AT_MOST_EVERY`], [`REFRESH`], [`KEPT_FOR`]. A [`WorkloadApi`] on
 //! this machine hands out bundles without being asked, and our own X.509-SVID with them.
 //!
-//! *In scope:* addresses, transport, metadata, when to ask again.
-//! *Out of scope:* tokens: this crate never sees one. What a key set or a bundle is (`jose`, `spiffe`).
+//! *In scope:* metadata, when to ask again.
+//! *Out of scope:* addresses and transport (`fetch`); tokens: this crate never sees one. What a key set or a bundle is (`jose`, `spiffe`).
 //!
 //! *Absences:* nothing is asked without TLS except on this machine, no redirect is followed, and nothing
 //! in a token says where to ask.
 
-mod address;
 mod asking;
-mod fetch;
+mod documents;
 mod kept;
 mod metadata;
 mod workload;
 
-pub use address::{Address, AddressError};
 pub use asking::{Federation, TOKENS};
 pub use kept::{AT_MOST_EVERY, KEPT_FOR, REFRESH};
 pub use metadata::key_address;
+pub use remit_fetch::{Address, AddressError};
 pub use workload::{WorkloadApi, WorkloadSource};
 
 use std::path::PathBuf;

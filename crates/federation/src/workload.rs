@@ -17,6 +17,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use remit_fetch::{ANSWER, chain, in_time};
 use remit_jose::KeySet;
 use remit_model::{Clock, Timestamp, Value};
 use remit_spiffe::{ForeignRoots, TrustDomain};
@@ -31,7 +32,6 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 use tower::service_fn;
 
-use crate::fetch::{ANSWER, chain, in_time};
 use crate::kept::{KEPT_FOR, REFRESH};
 
 /// Between two attempts to reach it, at first and at most (R13). It is on this machine, so that costs

@@ -3,12 +3,14 @@
 //! | Kind | What is lent | What of the remit it expresses | How it ends |
 //! |---|---|---|---|
 //! | `secret` ([`stored`]) | a value that somebody keeps | nothing: the value is what it is | Remit puts it into no further request; the value itself stands |
+//! | `postgres` ([`postgres`]) | a role of its own in a database | memberships and privileges of the tools that it covers | at once: no login, sessions ended, role dropped |
 //!
 //! A further kind is a file here, a row above, and a variant of the configuration's `kind`.
 //!
 //! *Absences:* no rule who may have what, no record, no clock, no environment.
 
 mod clause;
+pub mod postgres;
 pub mod stored;
 
 pub use clause::{Clause, granted};

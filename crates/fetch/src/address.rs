@@ -67,27 +67,37 @@ impl Address {
         &self.uri
     }
 
-    pub(crate) fn is_tls(&self) -> bool {
+    /// Whether it is asked with TLS.
+    pub fn is_tls(&self) -> bool {
         self.uri.scheme_str() == Some("https")
     }
 
     /// Whether both lead to the same server.
-    pub(crate) fn shares_origin(&self, other: &Self) -> bool {
-        let origin = |it: &Self| {
-            (it.uri.scheme().cloned(), it.uri.authority().map(|at| at.as_str().to_lowercase()))
-        };
-        origin(self) == origin(other)
+    pub fn shares_origin(&self, other: &Self) -> bool {
+        self.origin() == other.origin()
     }
 
     /// The addresses of an issuer's metadata: OpenID Connect Discovery section 4, then RFC 8414 section 3.
-    pub(crate) fn of_metadata(&self) -> [String; 2] {
+    pub fn of_metadata(&self) -> [String; 2] {
         let base = self.text.trim_end_matches('/');
-        let path = self.uri.path().trim_end_matches('/');
-        let origin = base.strip_suffix(path).unwrap_or(base);
         [
             format!("{base}/.well-known/openid-configuration"),
-            format!("{origin}/.well-known/oauth-authorization-server{path}"),
+            self.well_known("oauth-authorization-server"),
         ]
+    }
+
+    /// The address of what is known by `name` of this one (RFC 8615, with the path behind as in RFC 8414
+    /// section 3.1 and RFC 9728 section 3.1).
+    pub fn well_known(&self, name: &str) -> String {
+        let base = self.text.trim_end_matches('/');
+        let path = self.uri.path().trim_end_matches('/');
+        format!("{}/.well-known/{name}{path}", base.strip_suffix(path).unwrap_or(base))
+    }
+
+    /// Scheme, host and port, as browsers write an origin (RFC 6454 section 6.2).
+    pub fn origin(&self) -> String {
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        format!("{}://{}", self.uri.scheme_str().unwrap_or_default(), authority.to_lowercase())
     }
 }
 
