@@ -6,6 +6,7 @@
 //!
 //! *Absences:* nothing here performs I/O; adapters implement the traits and never see the engine.
 
+pub mod connect;
 pub mod elsewhere;
 pub mod keys;
 pub mod ledger;
@@ -18,6 +19,9 @@ pub mod upstream;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use connect::{
+    Begun, BroughtBack, CALLBACK, CONNECT, ConnectError, Connection, Connections, SentOn,
+};
 pub use elsewhere::{ForeignKeys, NoKeys};
 pub use keys::{BodyKey, BodyKeys, KeyError};
 pub use ledger::{
