@@ -5,6 +5,8 @@
 mod agents;
 #[path = "config/clients.rs"]
 mod clients;
+#[path = "config/credentials.rs"]
+mod credentials;
 #[path = "config/elsewhere.rs"]
 mod elsewhere;
 #[path = "config/keys.rs"]
@@ -31,6 +33,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 pub(crate) use self::agents::Agents;
 use self::clients::ClientTable;
+use self::credentials::{CredentialTable, LendTable};
+pub(crate) use self::credentials::{Kind, SecretTable};
 use self::elsewhere::{FederationTable, IssuerTable};
 use self::keys::{Svid, Token};
 pub(crate) use self::listen::Listen;
@@ -72,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) approvers: Vec<Approver>,
     #[serde(default, rename = "server")]
     pub(crate) servers: Vec<Server>,
+    #[serde(default, rename = "credential")]
+    pub(crate) credentials: Vec<CredentialTable>,
     #[serde(default, rename = "template")]
     pub(crate) templates: Vec<TemplateTable>,
     #[serde(default, rename = "witness")]
@@ -156,6 +162,9 @@ pub(crate) struct Server {
     /// Headers sent with each request.
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
+    /// What its calls are sent with.
+    #[serde(default)]
+    lend: Vec<LendTable>,
     /// One process for all tasks instead of one for each.
     #[serde(default)]
     pub(crate) shared: bool,
@@ -277,6 +286,7 @@ impl Config {
             issuer.read_files(base).map_err(within)?;
         }
         config.federations.iter_mut().for_each(|federation| federation.rebase(base));
+        config.credentials.iter_mut().for_each(|credential| credential.rebase(base));
         Ok(config)
     }
 
@@ -315,6 +325,7 @@ impl Config {
                 )));
             }
         }
+        self.check_credentials()?;
         self.token.check()?;
         self.svid.check()?;
         self.check_witnesses()?;
@@ -394,6 +405,7 @@ impl Config {
             templates,
             groups,
             servers,
+            lends: self.lends(),
             approval_lifetime: self.limits.approval.0,
             call_timeout: self.limits.call.0,
             grant_lifetime: self.limits.grant.0,

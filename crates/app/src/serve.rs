@@ -8,6 +8,7 @@ mod cosign;
 mod documents;
 mod files;
 mod handed;
+mod lending;
 #[cfg(test)]
 mod place;
 mod ring;
@@ -16,15 +17,16 @@ mod tokens;
 mod turning;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_engine::{Engine, Ports, Trust};
 use remit_federation::Federation;
 use remit_gateway::Gateway;
-use remit_keys::{Keyring, Keys, Operator, StateLock};
+use remit_keys::{Guard, Keyring, Keys, Operator, Sealed, StateLock};
 use remit_model::Clock;
 use remit_operator::{Authority, Passphrases, wire};
+use remit_ports::{Issuers, Secrets};
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
@@ -242,6 +244,7 @@ struct Parts {
     store: Arc<RedbStore>,
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
+    issuers: Issuers,
     clock: Arc<SystemClock>,
 }
 
@@ -259,13 +262,21 @@ impl Parts {
         let options = remit_ledger::Config::new(state.to_owned(), &node);
         let ledger = remit_ledger::FileLedger::open(options, signer, doors)?;
         tracing::info!(report = ?ledger.report(), "the ledger is open");
-        let upstream = Servers::new(servers(config)?, base(config), Arc::clone(&clock) as _);
+        let base = base(config, lending::folder(state)?);
+        let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
+        let secrets = Sealed::open(
+            state,
+            (Guard::nothing(), None),
+            (Arc::clone(&clock) as _, Arc::new(SystemEntropy)),
+        )?;
+        let secrets: Arc<dyn Secrets> = Arc::new(secrets);
         Ok(Self {
             ledger: Arc::new(ledger),
             store: Arc::new(store),
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
+            issuers: lending::issuers(config, &secrets)?,
             clock,
         })
     }
@@ -279,6 +290,7 @@ impl Parts {
             store: self.store,
             upstream: self.upstream,
             elsewhere: federation,
+            issuers: Arc::new(self.issuers),
         }
     }
 }
@@ -301,15 +313,17 @@ fn servers(
                 Transport::Http(http)
             }
         };
-        Ok((server.name.clone(), ServerConfig { transport, shared: server.shared }))
+        let (shared, deliveries) = (server.shared, server.deliveries()?);
+        Ok((server.name.clone(), ServerConfig { transport, shared, deliveries }))
     };
     config.servers.iter().map(server).collect()
 }
 
-fn base(config: &Config) -> Base {
+fn base(config: &Config, lent: PathBuf) -> Base {
     Base {
         environment: environment::variables(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        lent,
         limits: remit_upstream::Limits {
             message: config.limits.result_bytes,
             ..remit_upstream::Limits::default()

@@ -9,6 +9,7 @@
 
 mod agents;
 pub mod auth;
+mod credentials;
 mod error;
 mod holds;
 mod keys;
@@ -79,6 +80,9 @@ pub fn router(door: Door) -> Router {
         .route("/v1/holds/{hold}", get(holds::show))
         .route("/v1/holds/{hold}/approve", post(holds::approve))
         .route("/v1/holds/{hold}/deny", post(holds::deny))
+        .route("/v1/credentials", get(credentials::list))
+        .route("/v1/credentials/probe", post(credentials::probe))
+        .route("/v1/credentials/revoke", post(credentials::revoke))
         .route("/v1/keys", get(keys::list))
         .route("/v1/keys/{which}/rotate", post(keys::rotate))
         .route("/v1/ledger/entries/{index}", get(ledger::show))

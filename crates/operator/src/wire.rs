@@ -3,7 +3,8 @@
 use remit_jose::Thumbprint;
 use remit_model::task::Consented;
 use remit_model::{
-    AgentName, HoldId, Label, Lifecycle, Named, Refusal, Spent, TaskId, Timestamp, Tool,
+    AgentName, CredentialName, HoldId, Label, LeaseId, Lifecycle, Named, Refusal, ServerName,
+    Spent, TaskId, Timestamp, Tool,
 };
 use remit_ports::Entry;
 use serde::{Deserialize, Serialize};
@@ -409,4 +410,75 @@ impl Record {
         }
         flat
     }
+}
+
+/// `GET /v1/credentials`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Credentials {
+    /// What can be lent.
+    pub configured: Vec<Credential>,
+    /// What is lent and not taken back, oldest first.
+    pub leases: Vec<Lease>,
+}
+
+/// A credential that can be lent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Credential {
+    /// Its name.
+    pub name: CredentialName,
+    /// Who issues it.
+    pub kind: String,
+    /// The servers whose calls are sent with it.
+    pub servers: Vec<ServerName>,
+    /// How long one may be used.
+    pub lifetime_seconds: u64,
+}
+
+/// A credential that is lent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Lease {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Of which credential.
+    pub credential: CredentialName,
+    /// Its kind.
+    pub kind: String,
+    /// For calls of which server.
+    pub server: ServerName,
+    /// Within which task; none for Remit itself, which asks a server what it offers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// For which agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it is worth nothing any more.
+    pub until: Timestamp,
+    /// `issuing`, `lent`, `returning`, `overdue` or `runs out`.
+    pub state: String,
+    /// Why it could not be taken back so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// `POST /v1/credentials/revoke`: what fits all that is given.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Revoke {
+    /// One lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseId>,
+    /// All of one credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialName>,
+    /// All of one task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+}
+
+/// Its answer.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Revoked {
+    /// How many are being taken back.
+    pub revoked: usize,
 }

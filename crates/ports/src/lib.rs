@@ -15,6 +15,7 @@ pub mod record;
 pub mod stage;
 pub mod store;
 pub mod upstream;
+pub mod veil;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -28,14 +29,16 @@ pub use ledger::{
     Accepted, Committer, Draft, Ledger, LedgerError, LedgerStatus, Receipt, Replayed, Room,
 };
 pub use lend::{
-    Holder, Issued, Issuer, IssuerError, Lent, Material, Revoked, SecretError, Secrets, Wanted,
+    Holder, Issued, Issuer, IssuerError, Issuers, Lease, Lent, Material, Revoked, SecretError,
+    Secrets, Wanted,
 };
-pub use record::{Body, Clear, Entry, Kind, Outcome, Parent, Pins, Subject};
+pub use record::{Body, Clear, Entry, Kind, LeaseNote, Outcome, Parent, Pins, Subject};
 pub use stage::{Armed, Done, Drafted, Outbound, Recorded, Reply, Settled, Ticket};
-pub use store::{Projection, Store, StoreError};
+pub use store::{LeaseOut, Projection, Store, StoreError};
 pub use upstream::{
     Discovery, Link, ServerStatus, ToClient, Upstream, UpstreamError, UpstreamEvent,
 };
+pub use veil::Veil;
 
 /// A boxed future, so that ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
