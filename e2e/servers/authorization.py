@@ -103,6 +103,7 @@ class Token(TokenMixin):
     def __init__(self, token, user, family):
         self.token, self.user, self.family = token, user, family
         self.until = time.time() + token["expires_in"]
+        # The two tokens end each by itself.
         self.revoked = self.used = False
 
     def check_client(self, client):
@@ -126,6 +127,7 @@ class State:
     def end(self, family):
         for token in self.tokens:
             token.revoked |= token.family == family
+            token.used |= token.family == family
 
 
 def serve(options):
@@ -192,7 +194,7 @@ def serve(options):
             token = state.find("refresh_token", text)
             if token and token.used:
                 state.end(token.family)
-            return token if token and not token.revoked and not token.used else None
+            return token if token and not token.used else None
 
         def authenticate_user(self, token):
             return token.user
@@ -219,7 +221,7 @@ def serve(options):
                 self.request.user = f"task {subject}"
             elif kind in ("access_token", "refresh_token"):
                 found = state.find(kind, subject)
-                if not found or found.revoked:
+                if not found or (found.used if kind == "refresh_token" else found.revoked):
                     raise InvalidGrantError(f"Not known here: {subject}")
                 self.request.user = found.user
 
@@ -268,7 +270,10 @@ def serve(options):
             return state.find("access_token", text) or state.find("refresh_token", text)
 
         def revoke_token(self, token, asked):
-            token.revoked = True
+            if asked.form.get("token_type_hint") == "access_token":
+                token.revoked = True
+            else:
+                state.end(token.family)
 
     class Assertions(JWTBearerClientAssertion):
         def get_audiences(self):

@@ -1,8 +1,8 @@
 //! The consents that people gave at an authorization server, in sealed storage: each person's own, and
 //! each for one credential.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::HEXLOWER;
 use remit_model::{CredentialName, Digest, Named, Secret, SecretName};
@@ -31,6 +31,8 @@ pub(super) struct Consents {
     secrets: Arc<dyn Secrets>,
     /// Held while a refresh token is used: of two uses at once, the second looks like a thief's.
     turns: Mutex<BTreeMap<SecretName, Arc<tokio::sync::Mutex<()>>>>,
+    /// Those that were found in storage: as many as there are.
+    found: Mutex<BTreeSet<SecretName>>,
 }
 
 /// A refresh token, and with whom it is good.
@@ -41,7 +43,7 @@ pub(super) struct Good<'a> {
 
 impl Consents {
     pub(super) fn new(credential: CredentialName, secrets: Arc<dyn Secrets>) -> Self {
-        Self { credential, secrets, turns: Mutex::default() }
+        Self { credential, secrets, turns: Mutex::default(), found: Mutex::default() }
     }
 
     /// What the consent of `person` is called in sealed storage.
@@ -67,6 +69,26 @@ impl Consents {
         Ok(turn.lock_owned().await)
     }
 
+    /// That `person` gave consent, whether or not it is still good. Reads storage until it did.
+    ///
+    /// Errors: it did not.
+    pub(super) fn look(&self, person: Option<&Named>) -> Result<(), IssuerError> {
+        let name = self.name(person)?;
+        if self.found().contains(&name) {
+            return Ok(());
+        }
+        match self.secrets.read(&name) {
+            Ok(_) => self.found().insert(name),
+            Err(SecretError::Missing(_)) => return Err(self.missing(person, "gave no consent yet")),
+            Err(why) => return Err(IssuerError::Unavailable(why.to_string())),
+        };
+        Ok(())
+    }
+
+    fn found(&self) -> MutexGuard<'_, BTreeSet<SecretName>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The refresh token of `person`, if it is good with this server for this client.
     ///
     /// Errors: there is none, or it is for somebody else.
@@ -78,7 +100,10 @@ impl Consents {
         let (name, secrets) = (self.name(person)?, Arc::clone(&self.secrets));
         let read = move || secrets.read(&name);
         let kept = match off_the_loop(read).await? {
-            Err(SecretError::Missing(_)) => return Err(self.missing(person, "gave no consent yet")),
+            Err(SecretError::Missing(name)) => {
+                self.found().remove(&name);
+                return Err(self.missing(person, "gave no consent yet"));
+            }
             kept => kept.map_err(|why| IssuerError::Unavailable(why.to_string()))?,
         };
         let consent: Consent = serde_json::from_str(kept.reveal())
@@ -120,8 +145,9 @@ impl Consents {
         IssuerError::Refused(match person {
             Some(Named { issuer, subject }) => format!(
                 "`{subject}`, as {issuer} calls them, {did} for the credential `{credential}`: run `remit \
-                 credential connect {credential} --as {subject} --issuer {issuer}`, and let them follow \
-                 the address"
+                 credential connect {credential} --as {} --issuer {}`, and let them follow the address",
+                quoted(subject),
+                quoted(issuer)
             ),
             None => format!(
                 "nobody {did} for what Remit itself asks with the credential `{credential}`: run `remit \
@@ -131,6 +157,15 @@ impl Consents {
     }
 }
 
+/// A word as a shell takes it for one: names come from elsewhere, and commands are copied.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@+%,=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) && !word.starts_with('-') {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Sealed storage reads and syncs files.
 async fn off_the_loop<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -138,4 +173,23 @@ async fn off_the_loop<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|why| IssuerError::Unavailable(format!("sealed storage failed: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_name_stays_one_word_of_a_shell() {
+        for (word, expected) in [
+            ("alice@example.org", "alice@example.org"),
+            ("https://idp.example/t", "https://idp.example/t"),
+            ("", "''"),
+            ("-x", "'-x'"),
+            ("a b; rm -rf $HOME", "'a b; rm -rf $HOME'"),
+            ("it's `x`", r"'it'\''s `x`'"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
 }

@@ -31,6 +31,8 @@ use remit_ports::{
 pub use self::connect::Connecting;
 pub use self::settings::{ClientAuth, Grant, Scopes, ServerSettings, Settings, Subject};
 
+use tokio::sync::oneshot;
+
 use self::answer::{NoToken, Token};
 use self::consent::{Consents, Good};
 use self::lent::Outstanding;
@@ -393,22 +395,34 @@ impl Issuer for OAuth {
                 of.name
             )));
         }
+        if of.sign_in().is_some() {
+            of.consents.look(holder.on_behalf.as_ref())?;
+        }
         let scopes = of.scopes(holder);
         if scopes.is_empty() && !of.allow.is_empty() {
             return Err(IssuerError::Refused(format!(
-                "the remit covers no tool for which the credential `{}` has scopes: see `allow` in its table",
+                "the remit covers no tool for which the credential `{}` has scopes: see `allow` in its table, \
+                 and `scopes` of its `server` for what everybody gets",
                 of.name
             )));
         }
         Ok(scopes.into_iter().collect::<Vec<_>>().join(" "))
     }
 
-    /// Goes on if nobody waits for it any more: what the server gave may be the only way to the next token.
+    /// Goes on if nobody waits for it any more: what the server gave may be the only way to the next
+    /// token. The token that nobody waits for is taken back.
     fn issue(&self, wanted: Wanted) -> BoxFuture<'_, Result<Issued, IssuerError>> {
-        let of = Arc::clone(&self.0);
-        let issued = tokio::spawn(async move { of.issue(wanted).await });
+        let (of, (hand, wait)) = (Arc::clone(&self.0), oneshot::channel());
+        tokio::spawn(async move {
+            let unclaimed = hand.send(of.issue(wanted).await);
+            if let Err(Ok(Issued { material, .. })) = unclaimed {
+                for token in material.secrets() {
+                    of.take_back(token).await.ok();
+                }
+            }
+        });
         Box::pin(async move {
-            issued.await.unwrap_or_else(|why| Err(IssuerError::Unavailable(why.to_string())))
+            wait.await.unwrap_or_else(|why| Err(IssuerError::Unavailable(why.to_string())))
         })
     }
 

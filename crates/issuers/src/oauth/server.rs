@@ -85,8 +85,8 @@ impl Server {
         let (place, client) = (Place::of(&settings, resource)?, Client::new(&settings)?);
         if matches!(place, Place::Resource(_)) && client.shows_secret() {
             return Err(
-                "a client secret is shown to nobody but an `issuer` that is named here: name \
-                        it, or use `private_key_jwt`"
+                "a client secret is shown to nobody but an `issuer` that the configuration names: \
+                        name it, or use `private_key_jwt`"
                     .to_owned(),
             );
         }

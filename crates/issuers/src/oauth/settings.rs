@@ -1,7 +1,7 @@
 //! What a configuration says of a credential of the kind `oauth`, and what of it makes no sense.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use remit_model::SecretName;
 use serde::Deserialize;
@@ -14,18 +14,18 @@ pub(super) const MAX_LIFE: u64 = 366 * 24 * 60 * 60;
 
 /// A credential of the kind `oauth`.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// How a token is come by.
     pub grant: Grant,
     /// Who issues it.
-    #[serde(flatten)]
     pub server: ServerSettings,
     /// Where the person signs in, if that is not the same server.
     pub identity: Option<ServerSettings>,
     /// For whom a token is exchanged.
     #[serde(default)]
     pub subject: Subject,
-    /// What the token is for (RFC 8707); where no `issuer` is named, also where that is found (RFC 9728).
+    /// What the token is for (RFC 8707); where no issuer is named, also where that is found (RFC 9728).
     pub resource: Option<String>,
     /// The same as a name that the server knows (RFC 8693).
     pub audience: Option<String>,
@@ -67,6 +67,7 @@ pub enum Subject {
 
 /// An authorization server, and what Remit is there.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ServerSettings {
     /// What it calls itself, where its metadata is (RFC 8414, OpenID Connect Discovery).
     pub issuer: Option<String>,
@@ -115,6 +116,13 @@ fn yes() -> bool {
 }
 
 impl Settings {
+    /// Makes the paths of files relative to `base`.
+    pub fn rebase(&mut self, base: &Path) {
+        for server in [Some(&mut self.server), self.identity.as_mut()].into_iter().flatten() {
+            server.ca_file = server.ca_file.take().map(|file| base.join(file));
+        }
+    }
+
     /// Whether they make sense together.
     ///
     /// Errors: in words, what is missing or contradicts.
@@ -138,7 +146,7 @@ impl Settings {
                                          person signs in"
                 .to_owned()),
             (Grant::IdJag, _) if self.server.issuer.is_none() => {
-                Err("`grant = \"id_jag\"` needs `issuer`: for whom the identity provider makes its \
+                Err("`grant = \"id_jag\"` needs `server.issuer`: for whom the identity provider makes its \
                      statement"
                     .to_owned())
             }
@@ -146,7 +154,7 @@ impl Settings {
                 Err("the table `identity` is for `grant = \"id_jag\"` and \"token_exchange\"".to_owned())
             }
             (Grant::ClientCredentials, None) if self.server.client_secret.is_none() => {
-                Err("`grant = \"client_credentials\"` needs `client_secret`: without one, everybody is \
+                Err("`grant = \"client_credentials\"` needs `server.client_secret`: without one, everybody is \
                      that client"
                     .to_owned())
             }

@@ -13,8 +13,8 @@ const CANARY: &str = "canary-71c2";
 
 fn table(issuer: &str) -> String {
     format!(
-        "grant = \"client_credentials\"\nissuer = \"{issuer}\"\nclient_id = \"remit\"\n\
-         client_secret = \"client\"\nscopes = [\"read\"]\n"
+        "grant = \"client_credentials\"\nserver.issuer = \"{issuer}\"\nserver.client_id = \"remit\"\n\
+         server.client_secret = \"client\"\nserver.scopes = [\"read\"]\n"
     )
 }
 
@@ -174,16 +174,16 @@ fn a_configuration_that_makes_no_sense_says_why() {
     let identity = "[identity]\nissuer = \"https://idp.example\"\nclient_id = \"remit\"\n";
     for (from, to, why) in [
         ("https://as", "http://as", "expected an address"),
-        ("issuer = \"https://as.example\"", "", "`issuer` is missing"),
+        ("server.issuer = \"https://as.example\"", "", "`issuer` is missing"),
         (
-            "issuer = \"https://as.example\"",
+            "server.issuer = \"https://as.example\"",
             "resource = \"https://api.example\"",
             "shown to nobody but an `issuer`",
         ),
-        ("client_secret = \"client\"", "", "needs `client_secret`"),
+        ("server.client_secret = \"client\"", "", "needs `server.client_secret`"),
         (
-            "client_secret = \"client\"",
-            "client_auth = \"none\"\nclient_secret = \"client\"",
+            "server.client_secret = \"client\"",
+            "server.client_auth = \"none\"\nserver.client_secret = \"client\"",
             "uses no",
         ),
         ("client_credentials", "id_jag", "needs the table `identity`"),
@@ -191,7 +191,7 @@ fn a_configuration_that_makes_no_sense_says_why() {
         ("[\"read\"]", "[\"\"]", "expected a scope"),
         ("[\"read\"]", "[\"read\"]\nexpires_in = 0", "`expires_in`"),
         ("[\"read\"]\n", &format!("[\"read\"]\n{identity}"), "`identity` is for"),
-        ("[\"read\"]\n", "[\"read\"]\ntoken_endpoint = \"ftp://x\"", "`token_endpoint`"),
+        ("[\"read\"]\n", "[\"read\"]\nserver.token_endpoint = \"ftp://x\"", "`token_endpoint`"),
     ] {
         let text = good.replacen(from, to, 1);
         assert_ne!(text, good);

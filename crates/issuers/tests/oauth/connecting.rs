@@ -11,8 +11,8 @@ const OTHER_BACK: &str = "http://127.0.0.1:7070/oauth/callback/other";
 
 fn table(issuer: &str) -> String {
     format!(
-        "grant = \"refresh_token\"\nissuer = \"{issuer}\"\nclient_id = \"remit\"\nclient_secret = \"client\"\n\
-         scopes = [\"read\"]\n"
+        "grant = \"refresh_token\"\nserver.issuer = \"{issuer}\"\nserver.client_id = \"remit\"\nserver.client_secret = \"client\"\n\
+         server.scopes = [\"read\"]\n"
     )
 }
 

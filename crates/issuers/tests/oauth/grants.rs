@@ -22,17 +22,20 @@ const CUT: &str = "
 ";
 
 fn table(peer: &Peer, lines: &str) -> String {
-    format!("issuer = \"{}\"\nclient_id = \"remit\"\n{lines}", peer.url)
+    format!("server.issuer = \"{}\"\nserver.client_id = \"remit\"\n{lines}", peer.url)
 }
 
 #[tokio::test]
 async fn a_client_gets_what_the_remit_expresses_until_it_is_taken_back() {
     let (stand, peer) = (Stand::new(), Peer::start(&["--secret", SECRET]).await);
-    for method in
-        ["", "client_auth = \"client_secret_basic\"", "client_auth = \"client_secret_post\""]
-    {
-        let lines =
-            format!("grant = \"client_credentials\"\nclient_secret = \"client\"\n{method}\n{CUT}");
+    for method in [
+        "",
+        "server.client_auth = \"client_secret_basic\"",
+        "server.client_auth = \"client_secret_post\"",
+    ] {
+        let lines = format!(
+            "grant = \"client_credentials\"\nserver.client_secret = \"client\"\n{method}\n{CUT}"
+        );
         let api = stand.credential(&table(&peer, &lines));
         api.probe().await.unwrap();
         let lease = stand.lease();
@@ -59,7 +62,7 @@ async fn a_client_gets_what_the_remit_expresses_until_it_is_taken_back() {
 #[tokio::test]
 async fn what_this_process_no_longer_has_ends_by_itself() {
     let (stand, peer) = (Stand::new(), Peer::start(&["--secret", SECRET]).await);
-    let lines = "grant = \"client_credentials\"\nclient_secret = \"client\"";
+    let lines = "grant = \"client_credentials\"\nserver.client_secret = \"client\"";
     let api = stand.credential(&table(&peer, lines));
     let lease = stand.lease();
     let issued = stand.issue_as(&api, holder(None, &[]), lease.clone()).await.unwrap();
@@ -88,9 +91,11 @@ async fn a_key_signs_for_the_issuer_alone_also_one_that_the_resource_names() {
     let peer = Peer::start(&["--jwks", file.to_str().unwrap()]).await;
     let pem = BASE64.encode(&key);
     stand.keep("key", &format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n"));
-    let lines = "grant = \"client_credentials\"\nclient_id = \"remit\"\nclient_secret = \"key\"\n\
-                 client_auth = \"private_key_jwt\"\nscopes = [\"read\"]";
-    for from in [format!("issuer = \"{}\"", peer.url), format!("resource = \"{}/api\"", peer.url)] {
+    let lines = "grant = \"client_credentials\"\nserver.client_id = \"remit\"\nserver.client_secret = \"key\"\n\
+                 server.client_auth = \"private_key_jwt\"\nserver.scopes = [\"read\"]";
+    for from in
+        [format!("server.issuer = \"{}\"", peer.url), format!("resource = \"{}/api\"", peer.url)]
+    {
         let api = stand.credential(&format!("{from}\n{lines}"));
         let lease = stand.lease();
         let issued = stand.issue_as(&api, holder(None, &[]), lease.clone()).await.unwrap();
@@ -99,7 +104,7 @@ async fn a_key_signs_for_the_issuer_alone_also_one_that_the_resource_names() {
         assert_eq!(api.revoke(on_record(lease, issued.until)).await, Ok(Revoked::Now));
     }
     stand.keep("key", SECRET);
-    let api = stand.credential(&table(&peer, &lines.replace("client_id = \"remit\"\n", "")));
+    let api = stand.credential(&table(&peer, &lines.replace("server.client_id = \"remit\"\n", "")));
     let why = api.probe().await.unwrap_err();
     assert!(matches!(&why, IssuerError::Refused(text) if text.contains("P-256")), "{why}");
     assert!(!why.to_string().contains(SECRET));
@@ -108,8 +113,8 @@ async fn a_key_signs_for_the_issuer_alone_also_one_that_the_resource_names() {
 #[tokio::test]
 async fn a_task_is_exchanged_by_its_own_name() {
     let (stand, peer) = (Stand::new(), Peer::start(&["--secret", SECRET]).await);
-    let lines = "grant = \"token_exchange\"\nsubject = \"task\"\nclient_secret = \"client\"\n\
-                 scopes = [\"read\"]\naudience = \"files\"";
+    let lines = "grant = \"token_exchange\"\nsubject = \"task\"\nserver.client_secret = \"client\"\n\
+                 server.scopes = [\"read\"]\naudience = \"files\"";
     let api = stand.credential(&table(&peer, lines));
     let issued = stand.issue(&api, holder(None, &[])).await.unwrap();
     let (whose, _) = peer.api(issued.material.get("token").unwrap()).await.unwrap();

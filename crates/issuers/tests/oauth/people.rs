@@ -1,17 +1,17 @@
 //! Each person's own consent, and nobody else's.
 
 use remit_model::Named;
-use remit_ports::{Issuer as _, IssuerError};
+use remit_ports::{Issuer as _, IssuerError, Revoked};
 use remit_testkit::Fault;
 
 use crate::peer::Peer;
-use crate::stand::{BACK, SECRET, Stand, connect, holder, person};
+use crate::stand::{BACK, SECRET, Stand, connect, holder, on_record, person};
 
 const IDP: &str = "https://idp.example";
 
 fn table(peer: &Peer) -> String {
     format!(
-        "grant = \"refresh_token\"\nissuer = \"{}\"\nclient_id = \"remit\"\nclient_secret = \"client\"\n\
+        "grant = \"refresh_token\"\nserver.issuer = \"{}\"\nserver.client_id = \"remit\"\nserver.client_secret = \"client\"\n\
          [[allow]]\ntools = [\"files/*\"]\nscopes = [\"read\"]\n",
         peer.url
     )
@@ -37,9 +37,12 @@ async fn two_people_have_two_tokens_and_never_the_others() {
     // Again and again: each use brings the next refresh token, and the old one is dead.
     for _ in 0..3 {
         for (whom, user) in [("alice@idp", "alice"), ("bob@idp", "bob")] {
-            let issued = stand.issue(&api, holder(Some(of(whom)), &["files/read"])).await.unwrap();
-            let known = peer.api(issued.material.get("token").unwrap()).await.unwrap();
-            assert_eq!(known, (user.to_owned(), "read".to_owned()));
+            let (whom, lease) = (holder(Some(of(whom)), &["files/read"]), stand.lease());
+            let issued = stand.issue_as(&api, whom, lease.clone()).await.unwrap();
+            let token = issued.material.get("token").unwrap();
+            assert_eq!(peer.api(token).await.unwrap(), (user.to_owned(), "read".to_owned()));
+            assert_eq!(api.revoke(on_record(lease, issued.until)).await, Ok(Revoked::Now));
+            assert_eq!(peer.api(token).await, None);
         }
     }
     for nobody in [of("carol@idp"), person("alice@idp", "https://other.example")] {
@@ -133,7 +136,7 @@ async fn the_word_of_the_identity_provider_is_enough() {
         [("id_jag", "[\"openid\", \"offline_access\"]"), ("id_jag", "[\"offline_access\"]")]
     {
         let api = stand.credential(&format!(
-            "grant = \"{grant}\"\nissuer = \"{}\"\nclient_id = \"remit\"\nclient_secret = \"client\"\n\
+            "grant = \"{grant}\"\nserver.issuer = \"{}\"\nserver.client_id = \"remit\"\nserver.client_secret = \"client\"\n\
              resource = \"https://files.example/mcp\"\n\
              [[allow]]\ntools = [\"files/*\"]\nscopes = [\"read\"]\n\
              [identity]\nissuer = \"{}\"\nclient_id = \"remit\"\nclient_secret = \"client\"\nscopes = {scopes}\n",
@@ -158,7 +161,7 @@ async fn a_persons_token_is_exchanged_for_another() {
     let (stand, peer) = (Stand::new(), peer().await);
     let lines = table(&peer)
         .replace("refresh_token", "token_exchange")
-        .replace("[[allow]]", "scopes = [\"write\"]\n[[allow]]");
+        .replace("[[allow]]", "server.scopes = [\"write\"]\n[[allow]]");
     let api = stand.credential(&lines);
     connect(&stand.connecting(&[&api]), &peer, ("api", Some(of("alice"))), "alice").await.unwrap();
     let issued = stand.issue(&api, holder(Some(of("alice")), &["files/read"])).await.unwrap();
