@@ -6,6 +6,7 @@
 //!
 //! *Absences:* nothing here performs I/O; adapters implement the traits and never see the engine.
 
+pub mod connect;
 pub mod elsewhere;
 pub mod keys;
 pub mod ledger;
@@ -19,6 +20,9 @@ pub mod veil;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use connect::{
+    Begun, BroughtBack, CALLBACK, CONNECT, ConnectError, Connection, Connections, SentOn,
+};
 pub use elsewhere::{ForeignKeys, NoKeys};
 pub use keys::{BodyKey, BodyKeys, KeyError};
 pub use ledger::{
