@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | `secret` ([`stored`]) | a value that somebody keeps | nothing: the value is what it is | Remit puts it into no further request; the value itself stands |
 //! | `postgres` ([`postgres`]) | a role of its own in a database | memberships and privileges of the tools that it covers | at once: no login, sessions ended, role dropped |
+//! | `ssh` ([`ssh`]) | a certificate for logins at servers that trust an authority | principals and one command of the tools that it covers | at once for new logins, where the servers read the list of revoked keys; open sessions go on |
 //!
 //! A further kind is a file here, a row above, and a variant of the configuration's `kind`.
 //!
@@ -11,6 +12,7 @@
 
 mod clause;
 pub mod postgres;
+pub mod ssh;
 pub mod stored;
 
 pub use clause::{Clause, granted};
