@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use remit_jose::Thumbprint;
-use remit_model::{AgentName, HoldId as Id, ServerName, TaskId};
+use remit_model::{AgentName, CredentialName, HoldId as Id, LeaseId, ServerName, TaskId};
 
 /// Runtime identity governance for autonomous agents.
 ///
@@ -73,6 +73,9 @@ pub(crate) enum Command {
     Approve(HoldId),
     /// Answer a held call with no
     Deny(HoldId),
+    /// Look at credentials: what can be lent, what is; take it back
+    #[command(subcommand)]
+    Credential(Credential),
     /// Look at SVIDs, by which agents prove to others who they are
     #[command(subcommand)]
     Svid(Svid),
@@ -289,6 +292,37 @@ pub(crate) struct Stand {
     /// Why, for the record
     #[arg(long)]
     pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Credential {
+    /// List what can be lent, and what is lent and not taken back
+    List,
+    /// Ask each issuer whether it could issue now
+    Probe,
+    /// Take credentials back; whoever may still use one gets another
+    Revoke(Revoke),
+    /// How much was lent for how long, against what standing keys would have been
+    ///
+    /// Computed from the log alone, so that anyone who has it comes to the same figures.
+    Exposure {
+        /// The period up to now that is looked at, e.g. `24h`
+        #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = humantime::parse_duration)]
+        last: std::time::Duration,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Revoke {
+    /// This lease
+    pub(crate) lease: Option<LeaseId>,
+    /// All of this credential
+    #[arg(long, value_name = "NAME")]
+    pub(crate) credential: Option<CredentialName>,
+    /// All of this task
+    #[arg(long)]
+    pub(crate) task: Option<TaskId>,
 }
 
 #[derive(Debug, Subcommand)]

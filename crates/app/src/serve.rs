@@ -8,23 +8,26 @@ mod cosign;
 mod documents;
 mod files;
 mod handed;
+mod lending;
 #[cfg(test)]
 mod place;
 mod ring;
+mod sealing;
 mod svids;
 mod tokens;
 mod turning;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_engine::{Engine, Ports, Trust};
 use remit_federation::Federation;
 use remit_gateway::Gateway;
-use remit_keys::{Keyring, Keys, Operator, StateLock};
-use remit_model::Clock;
+use remit_keys::{Keyring, Keys, Operator, Sealed, StateLock};
+use remit_model::{Clock, Timestamp};
 use remit_operator::{Authority, Passphrases, wire};
+use remit_ports::{Issuers, Secrets};
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
@@ -46,6 +49,7 @@ pub(crate) use files::{
     verify, write_origin,
 };
 pub(crate) use handed::Handed;
+use sealing::Sealing;
 pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
 use turning::{off_the_loop, turning, unavailable};
@@ -146,9 +150,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let parts = Parts::open(state, &config, &keys)?;
     let ledger = Arc::clone(&parts.ledger);
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
-    let issuer = endpoint.strip_suffix(PATH).unwrap_or(&endpoint);
-    let realm = Realm::new(issuer, &endpoint, &config.trust_domain)?;
-    let minter = Minter::new(keys.tokens().load(clock.now())?, realm);
+    let sealed = Arc::clone(&parts.sealed);
+    let minter = minter(&keys, &config, &endpoint, clock.now())?;
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
@@ -188,6 +191,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         setup,
         witnesses: cosigning,
         keys: Arc::new(ring),
+        secrets: Arc::new(Sealing::new(sealed, Arc::clone(&engine), lending::lent(&config))),
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
@@ -203,6 +207,13 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let tls = listening_tls(&config, &handed, clients)?;
     served.network(listener, network::Service { tls, router, bounds: network::BOUNDS });
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
+}
+
+/// What makes grants for `endpoint`.
+fn minter(keys: &Keys, config: &Config, endpoint: &str, now: Timestamp) -> Result<Minter, Fail> {
+    let issuer = endpoint.strip_suffix(PATH).unwrap_or(endpoint);
+    let realm = Realm::new(issuer, endpoint, &config.trust_domain)?;
+    Ok(Minter::new(keys.tokens().load(now)?, realm))
 }
 
 fn check_initialised(state: &Path) -> Result<(), Fail> {
@@ -242,6 +253,8 @@ struct Parts {
     store: Arc<RedbStore>,
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
+    issuers: Issuers,
+    sealed: Arc<Sealed>,
     clock: Arc<SystemClock>,
 }
 
@@ -259,13 +272,18 @@ impl Parts {
         let options = remit_ledger::Config::new(state.to_owned(), &node);
         let ledger = remit_ledger::FileLedger::open(options, signer, doors)?;
         tracing::info!(report = ?ledger.report(), "the ledger is open");
-        let upstream = Servers::new(servers(config)?, base(config), Arc::clone(&clock) as _);
+        let base = base(config, lending::folder(state)?);
+        let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
+        let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
+        let secrets: Arc<dyn Secrets> = Arc::<Sealed>::clone(&sealed);
         Ok(Self {
             ledger: Arc::new(ledger),
             store: Arc::new(store),
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
+            issuers: lending::issuers(config, &secrets)?,
+            sealed,
             clock,
         })
     }
@@ -279,6 +297,7 @@ impl Parts {
             store: self.store,
             upstream: self.upstream,
             elsewhere: federation,
+            issuers: Arc::new(self.issuers),
         }
     }
 }
@@ -301,15 +320,17 @@ fn servers(
                 Transport::Http(http)
             }
         };
-        Ok((server.name.clone(), ServerConfig { transport, shared: server.shared }))
+        let (shared, deliveries) = (server.shared, server.deliveries()?);
+        Ok((server.name.clone(), ServerConfig { transport, shared, deliveries }))
     };
     config.servers.iter().map(server).collect()
 }
 
-fn base(config: &Config) -> Base {
+fn base(config: &Config, lent: PathBuf) -> Base {
     Base {
         environment: environment::variables(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        lent,
         limits: remit_upstream::Limits {
             message: config.limits.result_bytes,
             ..remit_upstream::Limits::default()

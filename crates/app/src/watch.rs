@@ -66,6 +66,7 @@ pub(crate) fn start(
         until(stop, ask((Arc::clone(engine), server), every, asked.clone()));
     }
     until(stop, expire(Arc::clone(engine)));
+    until(stop, Arc::clone(engine).keep_returning());
     until(stop, Arc::clone(&followers.cosigning).run());
     until(stop, Arc::clone(&followers.tokens).run());
     until(stop, Arc::clone(&followers.svids).run());

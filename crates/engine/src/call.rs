@@ -16,6 +16,7 @@ use remit_ports::{
 
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::{Scene, incoming, input};
+use crate::lend::Need;
 use crate::{Caller, Change, Engine, Held, Walking, draft};
 
 /// How often a call is asked again after the epoch moved under it.
@@ -26,6 +27,7 @@ const MAX_HOLDS: usize = 32;
 /// A permit that has its place in the log and is not yet durable.
 struct Pending {
     drafted: Drafted,
+    needs: Vec<Need>,
     accepted: Accepted,
     ticket: Ticket,
     pins: Pins,
@@ -168,7 +170,10 @@ impl Engine {
             return Err(self.refuse(&mut desk, &question, refusal).into());
         }
         match decide(&world.snapshot, question) {
-            Verdict::Permit(permit) => self.reserve(&mut desk, permit),
+            Verdict::Permit(permit) => match self.needs(&scene, permit.question()) {
+                Ok(needs) => self.reserve(&mut desk, permit, needs),
+                Err(unlent) => Err(self.refuse(&mut desk, &unlent.0, unlent.1).into()),
+            },
             Verdict::Hold(held) => Err(self.hold(&mut desk, &held).into()),
             Verdict::Deny(denied) => {
                 let refusal = denied.refusal().clone();
@@ -177,7 +182,12 @@ impl Engine {
         }
     }
 
-    fn reserve(&self, desk: &mut Desk<'_>, permit: Permit) -> Result<Pending, Undecided> {
+    fn reserve(
+        &self,
+        desk: &mut Desk<'_>,
+        permit: Permit,
+        needs: Vec<Need>,
+    ) -> Result<Pending, Undecided> {
         let reasons = permit.reasons().iter().map(|reason| reason.policy.clone()).collect();
         let (drafted, json) = Drafted::new(permit).map_err(|why| {
             let why = LedgerError::TooLarge(format!("not expressible: {why}"));
@@ -207,7 +217,7 @@ impl Engine {
         let (epoch, expected) = desk.cell.epoch();
         self.calls_open().insert(accepted.index(), desk.cell.id().clone());
         let ticket = Ticket { epoch, expected, deadline };
-        Ok(Pending { drafted, accepted, ticket, pins: desk.pins })
+        Ok(Pending { drafted, needs, accepted, ticket, pins: desk.pins })
     }
 
     /// Stages 6 to 10.
@@ -217,7 +227,7 @@ impl Engine {
         pending: Pending,
         link: &Link,
     ) -> Result<Settled, Refusal> {
-        let Pending { drafted, accepted, ticket, pins } = pending;
+        let Pending { drafted, needs, accepted, ticket, pins } = pending;
         let decision = accepted.index();
         let recorded: Recorded = match accepted.durable().await {
             Ok(receipt) => drafted.recorded(receipt).map_err(|why| {
@@ -229,11 +239,15 @@ impl Engine {
             }
         };
         self.counters.permitted.add();
+        let armed = match self.arm(cell, recorded, ticket, needs).await {
+            Ok(armed) => armed,
+            Err(done) => return self.settle(cell, pins, *done),
+        };
         // The call ends with the client's patience or with the task's stop, whichever is first.
         let stop = cell.stop_token();
         let cancelled = link.cancelled.child_token();
         let link = Link { cancelled: cancelled.clone(), ..link.clone() };
-        let mut sent = self.ports.upstream.send(recorded.arm(ticket), link);
+        let mut sent = self.ports.upstream.send(armed, link);
         let done = tokio::select! {
             done = &mut sent => done,
             () = stop.cancelled() => {
@@ -246,6 +260,7 @@ impl Engine {
 
     fn settle(&self, cell: &TaskCell, pins: Pins, done: Done) -> Result<Settled, Refusal> {
         self.counters.settled(done.outcome());
+        self.withdraw_echoed(&done);
         let record = draft::outcome(pins, &done);
         let mut task = cell.lock();
         let decision = done.decision();

@@ -185,6 +185,7 @@ impl Engine {
         };
         let children = guard.account().children();
         drop(guard);
+        self.take_back_from(cell.id());
         self.announce(Change::Task(cell.id().clone()));
         let mut in_force = InForce(accepted);
         for child in children {

@@ -15,6 +15,11 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// So many more.
+    pub fn plus(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
     /// How many.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -52,6 +57,12 @@ pub struct Counters {
     pub svids: Counter,
     /// Requests for SVIDs by processes that are no agent.
     pub svids_refused: Counter,
+    /// Credentials that could not be taken back in time.
+    pub overdue: Counter,
+    /// Seconds for which credentials were lent that have ended.
+    pub lent_seconds: Counter,
+    /// Answers that held a credential that they were asked with.
+    pub echoed: Counter,
     /// Stops that could not be recorded.
     pub unrecorded_stops: Counter,
 }

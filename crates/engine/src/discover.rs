@@ -38,7 +38,10 @@ impl Engine {
         if let Some(executable) = self.world().catalogue.executable(server) {
             self.ports.upstream.pin(server, executable);
         }
-        let offer = Arc::new(self.ports.upstream.discover(server).await?);
+        let leases = self.own_leases(server).await;
+        let offered = self.ports.upstream.discover(server, leases).await;
+        self.return_own(server);
+        let offer = Arc::new(offered?);
         let settings = self.settings();
         let Some(overrides) = settings.servers.get(server) else { return Ok(0) };
         let _writer = self.world_writer.lock().await;
@@ -88,7 +91,7 @@ impl Engine {
         server: &ServerName,
         seen: Digest,
     ) -> Result<bool, DiscoverError> {
-        let found = match self.ports.upstream.discover(server).await {
+        let found = match self.ports.upstream.discover(server, Vec::new()).await {
             Err(UpstreamError::ExecutableChanged { found, .. }) if found == seen => found,
             Err(why) => return Err(why.into()),
             Ok(_) => return Ok(false),

@@ -45,6 +45,16 @@ impl Scene<'_> {
         self.question(Asked::OpenTask, None, Value::default())
     }
 
+    /// The question whether a credential may be lent.
+    pub(crate) fn lend(&self, asked: Asked) -> Question {
+        let credential = match &asked {
+            Asked::Lend { credential, .. } => credential.as_str(),
+            _ => "",
+        };
+        let resources = vec![Resource { kind: ResourceKind::Secret, id: credential.to_owned() }];
+        Question { resources, ..self.question(asked, None, Value::default()) }
+    }
+
     fn question(&self, asked: Asked, tool: Option<&Tool>, input: Value) -> Question {
         Question {
             asked,

@@ -24,7 +24,8 @@ mod frame;
 pub mod hand_off;
 pub mod identify;
 mod inherit;
-mod key;
+pub mod key;
+pub mod lend;
 pub mod lifecycle;
 pub mod list;
 pub mod open;
@@ -44,7 +45,7 @@ use arc_swap::ArcSwap;
 use remit_model::{
     Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
 };
-use remit_ports::{BodyKeys, Discovery, Draft, ForeignKeys, Ledger, Store, Upstream};
+use remit_ports::{BodyKeys, Discovery, Draft, ForeignKeys, Issuers, Ledger, Store, Upstream};
 use remit_token::{Assertions, Certificate, Presented, Proofs, Realm, TokenError, Uncertified};
 use tokio::sync::broadcast;
 
@@ -76,6 +77,8 @@ pub struct Ports {
     pub upstream: Arc<dyn Upstream>,
     /// The keys of those elsewhere who vouch.
     pub elsewhere: Arc<dyn ForeignKeys>,
+    /// Those who issue what is lent.
+    pub issuers: Arc<Issuers>,
 }
 
 impl std::fmt::Debug for Ports {
@@ -146,6 +149,8 @@ pub struct Engine {
     pub(crate) holds: Mutex<BTreeMap<HoldId, Held>>,
     /// Permits on record whose outcome is not. Written by `call`.
     pub(crate) open_calls: Mutex<BTreeMap<u64, TaskId>>,
+    /// What is lent. Written by `lend`.
+    pub(crate) lending: lend::Lending,
     /// Since when, and how many tasks peers opened. Written by `open`.
     pub(crate) openings: Mutex<(Timestamp, u32)>,
     /// Shared by each `open` from its record until the task is in `tasks`; `recover` takes it alone

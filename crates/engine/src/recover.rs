@@ -13,9 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use remit_catalogue::{Catalogue, Change as CatalogueChange};
 use remit_model::task::{Charter, Event};
-use remit_model::{AgentName, HoldId, Lifecycle, Standing, Task, TaskId};
+use remit_model::{AgentName, HoldId, LeaseId, Lifecycle, Standing, Task, TaskId};
 use remit_policy::{LoadError, Source};
-use remit_ports::{Entry, Kind, LedgerError, Outcome, Projection, Replayed, Room, StoreError};
+use remit_ports::{
+    Entry, Kind, LeaseOut, LedgerError, Outcome, Projection, Replayed, Room, StoreError,
+};
 use remit_token::{Assertions, Minter, Proofs};
 use tokio::sync::broadcast;
 
@@ -23,6 +25,7 @@ use crate::cell::TaskCell;
 use crate::consent::{Codes, Renewals};
 use crate::erase::{forget, is_erasure};
 use crate::key::Grants;
+use crate::lend::{self, Lending};
 use crate::world::World;
 use crate::{Counters, Engine, Held, Ports, Settings, draft};
 
@@ -53,6 +56,7 @@ struct Fold {
     catalogue: Catalogue,
     open_calls: BTreeMap<u64, TaskId>,
     holds: BTreeMap<HoldId, Held>,
+    leases: BTreeMap<LeaseId, LeaseOut>,
     standing: BTreeMap<AgentName, Standing>,
     /// Tasks whose erasure is on record.
     erased: Vec<TaskId>,
@@ -79,6 +83,7 @@ impl Fold {
         Self {
             position: projection.position,
             holds: holds.collect(),
+            leases: projection.leases.into_iter().map(|out| (out.note.id.clone(), out)).collect(),
             standing: projection.standing.into_iter().collect(),
             catalogue,
             open_calls: projection.open_calls.into_iter().collect(),
@@ -110,6 +115,9 @@ impl Fold {
         }
         if entry.kind == Kind::Agent {
             return self.stand(&entry);
+        }
+        if entry.kind == Kind::Lease {
+            lend::book::fold(&mut self.leases, &entry)?;
         }
         let Some(id) = entry.task else { return Ok(()) };
         if entry.kind == Kind::Task && entry.clear.what == "opened" {
@@ -220,6 +228,7 @@ impl Engine {
             tasks: RwLock::new(cells.collect()),
             holds: Mutex::new(fold.holds),
             open_calls: Mutex::new(fold.open_calls),
+            lending: Lending::recovered(fold.leases, ports.clock.now()),
             openings: Mutex::default(),
             being_opened: tokio::sync::RwLock::default(),
             counters: Counters::default(),
@@ -302,6 +311,7 @@ impl Engine {
         let tasks = changed.iter().map(|(_, task)| task.clone()).collect();
         let open_calls = self.calls_open().iter().map(|(at, task)| (*at, task.clone())).collect();
         let holds = self.held().iter().map(|(hold, held)| (hold.clone(), held.index)).collect();
+        let leases = self.lending.book().out();
         let standing = {
             // Whoever changes it holds this from the record until it is in force.
             let _owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -309,8 +319,9 @@ impl Engine {
         };
         // What was in memory may not have been on disk yet, and the log is the truth.
         self.ports.ledger.sync().map_err(|why| not_written(&why))?;
+        let catalogue = Some(catalogue);
         let projection =
-            Projection { position, tasks, catalogue: Some(catalogue), open_calls, holds, standing };
+            Projection { position, tasks, catalogue, open_calls, holds, leases, standing };
         self.ports.store.save(&projection)?;
         for (cell, task) in &changed {
             cell.saved(task);

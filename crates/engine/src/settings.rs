@@ -10,6 +10,7 @@ use remit_model::{
     AgentName, Budget, Confidentiality, Limit, Remit, ServerName, Timestamp, ToolRule, ToolScope,
 };
 
+use crate::lend::Needed;
 use crate::{Elsewhere, Registry};
 
 /// A task template: what somebody allows in advance.
@@ -63,6 +64,8 @@ pub struct Settings {
     pub groups: BTreeMap<String, Vec<String>>,
     /// The servers, and what was configured about their tools.
     pub servers: BTreeMap<ServerName, Overrides>,
+    /// What calls of a server are sent with.
+    pub lends: BTreeMap<ServerName, Vec<Needed>>,
     /// How long an approval waits for its call.
     pub approval_lifetime: Duration,
     /// The longest a call may take.

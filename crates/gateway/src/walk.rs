@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use remit_engine::Walking;
 use remit_mcp::Request;
 use remit_model::{Call, Class, Refusal};
-use remit_ports::{Link, ToClient};
+use remit_ports::{Link, ToClient, Veil};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -176,6 +176,7 @@ impl Under {
             capabilities: form.peer.capabilities.as_ref().map(ToString::to_string),
             progress_token: progress_token(request),
             session: form.peer.session.is_some(),
+            veil: Veil::default(),
             cancelled: cancelled.clone(),
         };
         let askable = form.peer.may_answer_questions().then(|| Askable {

@@ -35,6 +35,7 @@ const BACKDATE: Duration = Duration::from_mins(1);
 
 /// What the configuration says of the servers that trust one authority.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The secret with the authority's private key, Ed25519 in OpenSSH's form.
     pub ca: SecretName,

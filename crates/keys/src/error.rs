@@ -69,13 +69,33 @@ pub enum KeysError {
     Database(String),
     /// Key database and wrapping key come from different times.
     #[error(
-        "`kek` under `{}` does not open `bodies.redb`: they belong to different states, probably \
-         of different backups; restore both from the same one", dir.display()
+        "`{}` does not open the key database beside it: they belong to different states, probably of \
+         different backups; restore both from the same one", path.display()
     )]
     Mismatch {
-        /// Where they are.
-        dir: PathBuf,
+        /// The wrapping key's file.
+        path: PathBuf,
     },
+    /// There is no wrapping key.
+    #[error(
+        "there is no `{}`, which opens the key database beside it: restore both from the same backup",
+        path.display()
+    )]
+    Kekless {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The wrapping key does not open with what there is.
+    #[error("`{}` does not open: {why}", path.display())]
+    Closed {
+        /// The wrapping key's file.
+        path: PathBuf,
+        /// What was tried, and what came of it.
+        why: String,
+    },
+    /// What the wrapping key is to be closed with will not do.
+    #[error("{0}")]
+    Guard(String),
     /// A key is there that was replaced before.
     #[error(
         "`{}` is a key of grants of before they were replaced, probably out of a backup: remove it, \

@@ -6,12 +6,15 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::Path;
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::KeysError;
 
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+/// What a file of root's that is meant for us may have.
+const ROOT_MODE: u32 = 0o640;
 
 /// The largest secret that is read; the ones here have at most a few hundred bytes (R13).
 const MAX_SECRET: u64 = 16 * 1024;
@@ -37,7 +40,7 @@ pub(crate) fn remove_dir(path: &Path) -> Result<(), KeysError> {
 pub(crate) fn rename_dir(from: &Path, to: &Path) -> Result<(), KeysError> {
     sync_dir(from)?;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::EXIST) => return Err(KeysError::Exists { dir: to.to_owned() }),
+        Err(Errno::EXIST) => return Err(KeysError::Exists { dir: to.to_owned() }),
         renamed => renamed.map_err(|why| KeysError::io("rename", from, &why))?,
     }
     to.parent().map_or(Ok(()), sync_dir)
@@ -121,7 +124,10 @@ fn wipe(file: &mut File) -> io::Result<()> {
 ///
 /// Errors: it is not there, not a plain file of ours, open to others, or too large.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeysError> {
-    let file = open(path)?;
+    read_all(path, open(path)?)
+}
+
+fn read_all(path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, KeysError> {
     let length = file.metadata().map_err(|why| KeysError::reading(path, &why))?.len();
     if length > MAX_SECRET {
         return Err(KeysError::damaged(path, &format_args!("it has {length} bytes")));
@@ -142,16 +148,42 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, K
     }
 }
 
+/// As [`read`], for a file that somebody else put there for us: it may belong to root, who may read
+/// everything anyway, and then also root's group may read it, which is how a service manager hands one
+/// over by an access list.
+pub(crate) fn read_given(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+    let file = open_plain(path)?;
+    let metadata = file.metadata().map_err(|why| KeysError::reading(path, &why))?;
+    let bits = metadata.mode() & 0o777;
+    let of_root = (metadata.uid(), metadata.gid()) == (0, 0) && bits & !ROOT_MODE == 0;
+    if !of_root {
+        check(path, &metadata, FILE_MODE)?;
+    }
+    read_all(path, file)
+}
+
 fn open(path: &Path) -> Result<File, KeysError> {
+    let file = open_plain(path)?;
+    let metadata = file.metadata().map_err(|why| KeysError::reading(path, &why))?;
+    check(path, &metadata, FILE_MODE)?;
+    Ok(file)
+}
+
+/// Opens a plain file, not through a link.
+fn open_plain(path: &Path) -> Result<File, KeysError> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
-    let file = options.open(path).map_err(|why| KeysError::reading(path, &why))?;
+    let file = options.open(path).map_err(|why| {
+        if Errno::from_io_error(&why) == Some(Errno::LOOP) {
+            return KeysError::io("read", path, &"expected a plain file, not a link");
+        }
+        KeysError::reading(path, &why)
+    })?;
     let metadata = file.metadata().map_err(|why| KeysError::reading(path, &why))?;
     if !metadata.is_file() {
         return Err(KeysError::damaged(path, &"expected a plain file"));
     }
-    check(path, &metadata, FILE_MODE)?;
     Ok(file)
 }
 

@@ -9,6 +9,7 @@ use remit_model::{Entropy, TaskId};
 use remit_ports::{BodyKey, BodyKeys, KeyError};
 
 use crate::KeysError;
+use crate::reopened::Reopened;
 use crate::vault::{NODE, Vault};
 
 /// How many unwrapped keys stay in memory (R13). A key beyond that is unwrapped when needed.
@@ -23,9 +24,7 @@ const CACHE_BOUND: usize = 4096;
 pub struct Keyring {
     dir: PathBuf,
     entropy: Arc<dyn Entropy>,
-    /// Closed after any failure, because redb refuses everything after a failed write and the
-    /// disk may hold either state; the next use opens it anew, and with that recovers.
-    vault: Mutex<Option<Vault>>,
+    vault: Reopened<Vault>,
     /// Unwrapped keys by name. Written only while `vault` is locked, so that no reader puts a key
     /// back that is being erased.
     cache: Mutex<BTreeMap<String, BodyKey>>,
@@ -42,7 +41,7 @@ impl Keyring {
     ///
     /// Errors: they are missing, exposed, damaged or do not belong together.
     pub(crate) fn open(dir: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
-        let vault = Mutex::new(Some(Vault::open(dir)?));
+        let vault = Reopened::new(Vault::open(dir)?);
         let cache = Mutex::default();
         Ok(Self { dir: dir.to_owned(), entropy, vault, cache })
     }
@@ -60,17 +59,12 @@ impl Keyring {
         cache.insert(name.to_owned(), key.clone());
     }
 
-    /// Runs `act` on the vault, opening it first if the last act failed. `act` gives the vault
-    /// back where it is still good.
+    /// Runs `act` on the vault, which it gives back where that is still good.
     fn with<T>(
         &self,
         act: impl FnOnce(Vault) -> (Option<Vault>, Result<T, KeysError>),
     ) -> Result<T, KeyError> {
-        let mut slot = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = slot.take().map_or_else(|| Vault::open(&self.dir), Ok);
-        let (vault, result) = act(opened.map_err(failed)?);
-        *slot = vault;
-        result.map_err(failed)
+        self.vault.with(|| Vault::open(&self.dir), act).map_err(failed)
     }
 
     fn name(task: Option<&TaskId>) -> &str {

@@ -1,4 +1,4 @@
-//! Everything secret that Remit itself owns, in files under `<state>/keys/`.
+//! Everything secret that Remit owns or keeps, in files under `<state>/keys/`.
 //!
 //! | File | What | Used for |
 //! |---|---|---|
@@ -9,26 +9,31 @@
 //! | `token-N.key` | ES256 (P-256), PKCS#8 DER | signing grants, generation N |
 //! | `token-N.made` | a time; nothing secret | when that was made; `.made.new` until it is on record |
 //! | `svid-N.signer`, `svid-N.jwt` | ES256 (P-256), PKCS#8 DER | signing SVIDs, generation N |
+//! | `secrets.kek`, `secrets.redb` | sealed storage ([`Sealed`]) | secrets of others |
 //! | `svid-N.crt` | X.509, DER; nothing secret | what others verify them with; `.crt.new` until they are on record |
 //!
 //! A witness has a state directory of its own with nothing but `keys/witness.key` ([`WitnessKeys`]).
 //!
 //! The folder belongs to the user Remit runs as and is closed to everybody else; a file that is
 //! not is refused rather than repaired, because whoever could read it may have. Key files are
-//! created once and never overwritten, but for `kek`, which each erasure replaces (see
-//! [`Keyring`]), and `operator.phc`. The keys of grants and of SVIDs come and go ([`TokenKeys`],
+//! created once and never overwritten, but for `kek` and `secrets.kek`, which each erasure replaces
+//! (see [`Keyring`] and [`Sealed`]), and `operator.phc`. The keys of grants and of SVIDs come and go ([`TokenKeys`],
 //! [`SvidKeys`]).
 //!
-//! *Absences:* no clock; randomness is an argument; nothing here is printed (promise R12) and
+//! *Absences:* time and randomness are arguments; nothing here is printed (promise R12) and
 //! what is read is wiped when dropped.
 
 mod error;
 mod file;
 mod generations;
+mod guard;
+mod kek;
 mod keyring;
 mod lock;
 mod operator;
 mod pair;
+mod reopened;
+mod sealed;
 mod svid;
 mod token;
 mod vault;
@@ -42,9 +47,11 @@ use remit_model::Entropy;
 use remit_tlog::SigningKey;
 
 pub use error::KeysError;
+pub use guard::Guard;
 pub use keyring::Keyring;
 pub use lock::StateLock;
 pub use operator::{MIN_PASSPHRASE, Operator, generate_passphrase};
+pub use sealed::{About, Sealed, SealedError};
 pub use svid::SvidKeys;
 pub use token::TokenKeys;
 pub use witness::WitnessKeys;
@@ -127,6 +134,15 @@ impl Keys {
     pub fn operator(&self) -> Operator {
         Operator::new(&self.dir)
     }
+}
+
+/// Makes the folder `path` for us alone and empty, whatever was there.
+///
+/// Errors: the disk refuses.
+pub fn fresh_dir(path: &Path) -> Result<(), KeysError> {
+    file::remove_dir(path)?;
+    file::make_dir(path)?;
+    file::check_dir(path)
 }
 
 #[cfg(test)]

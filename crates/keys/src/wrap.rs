@@ -1,8 +1,9 @@
-//! Wrapping: a body key encrypted under the key-encryption key (KEK), bound to its name.
+//! Sealing: something secret encrypted under a key, bound to its name; first of all wrapping, where
+//! that is another key and the key the key-encryption key (KEK).
 //!
 //! AES-256-GCM with a random nonce, the name as associated data. Format: version (1), nonce (12),
-//! ciphertext (32), tag (16). Random nonces are safe up to 2^32 wraps under one KEK (NIST SP
-//! 800-38D section 8.3); each erasure starts a new one.
+//! ciphertext (32 of a key), tag (16). Random nonces are safe up to 2^32 uses of one key (NIST SP
+//! 800-38D section 8.3); each erasure starts a new KEK, and a secret's own key seals one value.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use remit_model::{Digest, Entropy};
@@ -49,35 +50,59 @@ impl Kek {
         key: &BodyKey,
         entropy: &dyn Entropy,
     ) -> Result<Vec<u8>, KeysError> {
-        let failed = |_| KeysError::Crypto("wrapping a key");
-        let mut nonce = [0; NONCE_LEN];
-        entropy.fill(&mut nonce);
-        let mut sealed = key.as_bytes().to_vec();
-        let aad = Aad::from(name.as_bytes());
-        let nonce_value = Nonce::assume_unique_for_key(nonce);
-        self.cipher()?.seal_in_place_append_tag(nonce_value, aad, &mut sealed).map_err(failed)?;
-        Ok([&[VERSION][..], &nonce, &sealed].concat())
+        seal(&self.0, name.as_bytes(), key.as_bytes(), entropy)
     }
 
     /// The key that was wrapped under `name`; `None` if this is not such a wrap by this KEK.
     pub(crate) fn unwrap(&self, name: &str, wrapped: &[u8]) -> Option<BodyKey> {
-        let (version, rest) = wrapped.split_first()?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
-        if *version != VERSION {
-            return None;
-        }
-        let mut opened = Zeroizing::new(sealed.to_vec());
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let aad = Aad::from(name.as_bytes());
-        let key = self.cipher().ok()?.open_in_place(nonce, aad, &mut opened).ok()?;
-        let key: &[u8; 32] = (&*key).try_into().ok()?;
+        let key = open(&self.0, name.as_bytes(), wrapped)?;
+        let key: &[u8; 32] = key.as_slice().try_into().ok()?;
         Some(BodyKey::new(Zeroizing::new(*key)))
     }
+}
 
-    fn cipher(&self) -> Result<LessSafeKey, KeysError> {
-        let key = UnboundKey::new(&AES_256_GCM, self.0.as_slice());
-        key.map(LessSafeKey::new).map_err(|_| KeysError::Crypto("reading the wrapping key"))
+/// Seals `secret` under `key`, to be opened under `name` only.
+///
+/// Errors: the cryptographic library failed.
+pub(crate) fn seal(
+    key: &[u8; 32],
+    name: &[u8],
+    secret: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>, KeysError> {
+    let mut nonce = [0; NONCE_LEN];
+    entropy.fill(&mut nonce);
+    // Encrypted where it stands, behind what is written before it: no further copy, none that grows.
+    let mut sealed = Vec::with_capacity(1 + NONCE_LEN + secret.len() + AES_256_GCM.tag_len());
+    sealed.push(VERSION);
+    sealed.extend_from_slice(&nonce);
+    let start = sealed.len();
+    sealed.extend_from_slice(secret);
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let (_, plain) = sealed.split_at_mut(start);
+    let tag = cipher(key)?.seal_in_place_separate_tag(nonce, Aad::from(name), plain);
+    let tag = tag.map_err(|_| KeysError::Crypto("sealing"))?;
+    sealed.extend_from_slice(tag.as_ref());
+    Ok(sealed)
+}
+
+/// What was sealed under `key` and `name`; `None` if this was not.
+pub(crate) fn open(key: &[u8; 32], name: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (version, rest) = sealed.split_first()?;
+    let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+    if *version != VERSION {
+        return None;
     }
+    let mut opened = Zeroizing::new(sealed.to_vec());
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    let length = cipher(key).ok()?.open_in_place(nonce, Aad::from(name), &mut opened).ok()?.len();
+    opened.truncate(length);
+    Some(opened)
+}
+
+fn cipher(key: &[u8; 32]) -> Result<LessSafeKey, KeysError> {
+    let key = UnboundKey::new(&AES_256_GCM, key);
+    key.map(LessSafeKey::new).map_err(|_| KeysError::Crypto("reading a key"))
 }
 
 /// A fresh body key.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, AgentName, Attestation, Possession, ServerName};
 use crate::budget::Spent;
+use crate::credential::CredentialName;
 use crate::digest::Digest;
 use crate::elsewhere::Named;
 use crate::id::TaskId;
@@ -201,6 +202,15 @@ pub enum Asked {
     OpenTask,
     /// May this task go on?
     ContinueTask,
+    /// May this credential be lent for calls of this server?
+    Lend {
+        /// Which.
+        credential: CredentialName,
+        /// Its kind, e.g. `postgres`.
+        kind: String,
+        /// To whom it would be sent.
+        server: ServerName,
+    },
 }
 
 /// The task as the decision sees it.

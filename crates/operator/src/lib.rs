@@ -2,18 +2,20 @@
 //!
 //! It is served on the state directory's Unix socket, where the kernel names the peer. A peer may
 //! look at states, open tasks that its own user may open, and *stop* things; whatever widens
-//! (approve, admit, thaw, resume or retire an agent, read bodies, erase, rotate keys) needs an [`Operator`](auth::Operator): a session
+//! (approve, admit, thaw, resume or retire an agent, read bodies, erase, rotate keys, look at or change secrets) needs an [`Operator`](auth::Operator): a session
 //! made with the passphrase, or a peer under another user id that the configuration names.
 //!
 //! *Absences:* no rule lives here; each handler parses, calls one verb and renders.
 
 mod agents;
 pub mod auth;
+mod credentials;
 mod error;
 mod holds;
 mod keys;
 mod ledger;
 pub mod metrics;
+mod secrets;
 mod status;
 mod tasks;
 mod tools;
@@ -28,6 +30,7 @@ use remit_engine::Engine;
 pub use crate::auth::{Authority, Passphrases, Peer, Sessions, SignInError};
 pub use crate::error::{Failure, in_words};
 pub use crate::keys::SigningKeys;
+pub use crate::secrets::{Act, SealedStorage};
 
 /// How the witnesses of the log are, for its status.
 pub trait Witnesses: std::fmt::Debug + Send + Sync {
@@ -50,6 +53,8 @@ pub struct Door {
     pub witnesses: Arc<dyn Witnesses>,
     /// What it signs with.
     pub keys: Arc<dyn SigningKeys>,
+    /// The secrets that it keeps.
+    pub secrets: Arc<dyn SealedStorage>,
 }
 
 /// The operator API for the Unix socket. Every request must carry a [`Peer`] as connect info.
@@ -79,8 +84,19 @@ pub fn router(door: Door) -> Router {
         .route("/v1/holds/{hold}", get(holds::show))
         .route("/v1/holds/{hold}/approve", post(holds::approve))
         .route("/v1/holds/{hold}/deny", post(holds::deny))
+        .route("/v1/credentials", get(credentials::list))
+        .route("/v1/credentials/probe", post(credentials::probe))
+        .route("/v1/credentials/revoke", post(credentials::revoke))
         .route("/v1/keys", get(keys::list))
         .route("/v1/keys/{which}/rotate", post(keys::rotate))
+        .route("/v1/secrets", get(secrets::list))
+        .route("/v1/secrets/{secret}/add", post(secrets::add))
+        .route("/v1/secrets/{secret}/rotate", post(secrets::replace))
+        .route("/v1/secrets/{secret}/remove", post(secrets::remove))
+        .route("/v1/secrets-key/rotate", post(secrets::rotate_key))
+        .route("/v1/kept-files/keep", post(secrets::keep_file))
+        .route("/v1/kept-files/give-back", post(secrets::give_back))
+        .route("/v1/kept-files/forget", post(secrets::forget_file))
         .route("/v1/ledger/entries/{index}", get(ledger::show))
         .route("/v1/ledger/export", get(ledger::export))
         .route("/v1/ledger/proofs/{index}", get(ledger::prove))

@@ -26,6 +26,13 @@ struct TaskState {
     state: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lent {
+    credential: String,
+    kind: String,
+    state: String,
+}
+
 fn registry(door: &Door) -> Registry {
     let mut registry = Registry::with_prefix("remit");
     let counters = &door.engine.counters;
@@ -49,6 +56,13 @@ fn registry(door: &Door) -> Registry {
         ("calls_unknown", "Calls that may have happened or not", counters.unknown.get()),
         ("svids_issued", "SVIDs issued", counters.svids.get()),
         ("svids_refused", "Requests by processes that are no agent", counters.svids_refused.get()),
+        ("credentials_overdue", "Credentials not taken back in time", counters.overdue.get()),
+        ("credentials_echoed", "Answers that held their credential", counters.echoed.get()),
+        (
+            "credential_seconds",
+            "Seconds for which credentials were lent that have ended",
+            counters.lent_seconds.get(),
+        ),
         ("stops_unrecorded", "Stops that could not be recorded", counters.unrecorded_stops.get()),
     ] {
         registry.register(name, help, ConstCounter::new(value));
@@ -71,6 +85,12 @@ fn registry(door: &Door) -> Registry {
     ] {
         registry.register(name, help, ConstGauge::new(value));
     }
+    let lent = Family::<Lent, prometheus_client::metrics::gauge::Gauge>::default();
+    for lease in door.engine.leases() {
+        let (credential, state) = (lease.credential.to_string(), lease.state.to_owned());
+        lent.get_or_create(&Lent { credential, kind: lease.kind, state }).inc();
+    }
+    registry.register("credentials_lent", "Credentials that are out", lent);
     let tasks = Family::<TaskState, prometheus_client::metrics::gauge::Gauge>::default();
     for cell in door.engine.cells() {
         let state = cell.lock().state.name().to_owned();

@@ -3,7 +3,8 @@
 use remit_jose::Thumbprint;
 use remit_model::task::Consented;
 use remit_model::{
-    AgentName, HoldId, Label, Lifecycle, Named, Refusal, Spent, TaskId, Timestamp, Tool,
+    AgentName, CredentialName, HoldId, Label, LeaseId, Lifecycle, Named, Refusal, SecretName,
+    ServerName, Spent, TaskId, Timestamp, Tool,
 };
 use remit_ports::Entry;
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,8 @@ pub struct Status {
     pub servers: Vec<Server>,
     /// The witnesses of the log.
     pub witnesses: Vec<Witness>,
+    /// Sealed storage.
+    pub secrets: Sealed,
 }
 
 /// `GET /v1/agents/{agent}`
@@ -200,6 +203,74 @@ pub struct Rotated {
     pub signs_from: Timestamp,
     /// The old keys that are no longer believed.
     pub withdrawn: Vec<String>,
+}
+
+/// Sealed storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// How many secrets are in it; nothing, if it cannot be read.
+    pub count: Option<usize>,
+    /// What closes it: `nothing`, `a key from elsewhere`, `a passphrase`.
+    pub guard: String,
+    /// `protected`, or `unprotected` where a copy of the state directory opens it.
+    pub protection: String,
+}
+
+/// A secret in sealed storage; its value is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealing {
+    /// Its name.
+    pub name: SecretName,
+    /// When there first was one of that name.
+    pub made: Timestamp,
+    /// Since when it has been this one.
+    pub changed: Timestamp,
+    /// Who kept this one; `remit`, if it did so itself.
+    pub by: String,
+}
+
+/// `POST /v1/secrets/{secret}/{add,rotate}`
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Value {
+    /// The secret.
+    pub value: String,
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Value(…)")
+    }
+}
+
+/// It was done.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Done {}
+
+/// `POST /v1/kept-files/keep`: a file as it was before its secrets were taken out.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileKept {
+    /// Where it is, absolute.
+    pub path: String,
+    /// What was in it.
+    pub content: String,
+    /// SHA-256 of what is in it now.
+    pub now: remit_model::Digest,
+}
+
+impl std::fmt::Debug for FileKept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FileKept({}, …)", self.path)
+    }
+}
+
+/// `POST /v1/kept-files/{give-back,forget}`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileNamed {
+    /// Where it is, absolute.
+    pub path: String,
 }
 
 /// A witness of the log.
@@ -409,4 +480,75 @@ impl Record {
         }
         flat
     }
+}
+
+/// `GET /v1/credentials`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Credentials {
+    /// What can be lent.
+    pub configured: Vec<Credential>,
+    /// What is lent and not taken back, oldest first.
+    pub leases: Vec<Lease>,
+}
+
+/// A credential that can be lent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Credential {
+    /// Its name.
+    pub name: CredentialName,
+    /// Who issues it.
+    pub kind: String,
+    /// The servers whose calls are sent with it.
+    pub servers: Vec<ServerName>,
+    /// How long one may be used.
+    pub lifetime_seconds: u64,
+}
+
+/// A credential that is lent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Lease {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Of which credential.
+    pub credential: CredentialName,
+    /// Its kind.
+    pub kind: String,
+    /// For calls of which server.
+    pub server: ServerName,
+    /// Within which task; none for Remit itself, which asks a server what it offers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+    /// For which agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentName>,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it is worth nothing any more.
+    pub until: Timestamp,
+    /// `issuing`, `lent`, `returning`, `overdue` or `runs out`.
+    pub state: String,
+    /// Why it could not be taken back so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// `POST /v1/credentials/revoke`: what fits all that is given.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Revoke {
+    /// One lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseId>,
+    /// All of one credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialName>,
+    /// All of one task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskId>,
+}
+
+/// Its answer.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Revoked {
+    /// How many are being taken back.
+    pub revoked: usize,
 }

@@ -44,6 +44,10 @@ pub(crate) fn pairs(names: &Names, question: &Question) -> Vec<Pair<'static>> {
         }
         Asked::ListTool(id) => pairs.extend(tool(id).map(|facts| ("tool", facts))),
         Asked::OpenTask | Asked::ContinueTask => {}
+        Asked::Lend { kind, server, .. } => {
+            pairs.push(("kind", text(kind)));
+            pairs.push(("server", text(server.as_str())));
+        }
     }
     pairs
 }

@@ -227,6 +227,9 @@ fn unpermitted_by_all(question: &Question, at: Option<usize>) -> Refusal {
         Asked::ListTool(tool) => (format!("listing `{tool}`"), "listTool".to_owned()),
         Asked::OpenTask => ("opening this task".to_owned(), "openTask".to_owned()),
         Asked::ContinueTask => ("going on with this task".to_owned(), "continueTask".to_owned()),
+        Asked::Lend { credential, server, .. } => {
+            (format!("lending `{credential}` for `{server}`"), "lend".to_owned())
+        }
     };
     let touched = question.call().and_then(|_| question.resources.get(at?));
     let touched = touched.map_or_else(String::new, |resource| match resource.kind {

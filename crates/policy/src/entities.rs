@@ -68,6 +68,7 @@ pub(crate) fn action(names: &Names, question: &Question) -> (Corner, Entity) {
         Asked::ListTool(_) => Corner::new(action("listTool"), Vec::new()),
         Asked::OpenTask => Corner::new(action("openTask"), Vec::new()),
         Asked::ContinueTask => Corner::new(action("continueTask"), Vec::new()),
+        Asked::Lend { .. } => Corner::new(action("lend"), Vec::new()),
     };
     let made = corner.entity([]);
     (corner, made)
@@ -90,6 +91,13 @@ pub(crate) fn resources(names: &Names, question: &Question) -> (Vec<Corner>, Vec
         Asked::ListTool(tool) => {
             let (corner, made) = server_of(tool.server.as_str());
             (vec![corner], vec![made])
+        }
+        Asked::Lend { credential, server, .. } => {
+            let (server, made) = server_of(server.as_str());
+            let secret =
+                Resource { kind: ResourceKind::Secret, id: credential.as_str().to_owned() };
+            let (corner, secret) = touched(names, &secret, &server);
+            (vec![corner], vec![made, secret])
         }
         Asked::Call(call) => {
             let (server, made) = server_of(call.server.as_str());

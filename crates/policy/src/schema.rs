@@ -209,6 +209,7 @@ fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
         ("listTool", &["Server"], None),
         ("openTask", &["Task"], None),
         ("continueTask", &["Task"], None),
+        ("lend", &["Secret"], None),
     ] {
         let mut context = base_context();
         match extra {
@@ -218,6 +219,9 @@ fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
                 context.push((extra, text()));
             }
             None if name == "listTool" => context.push(("tool", common("ToolFacts"))),
+            None if name == "lend" => {
+                context.extend([("kind", text()), ("server", text())]);
+            }
             None => {}
         }
         actions.insert(name.to_owned(), action(&[], resources, &record(&context)));
@@ -361,9 +365,9 @@ mod tests {
             schema.actions().map(ToString::to_string).collect()
         };
         assert_eq!(names(&again), names(&compiled.schema));
-        // The tools, `@any/tool`, the six other actions, and the groups of effects, reaches, the
+        // The tools, `@any/tool`, the seven other actions, and the groups of effects, reaches, the
         // server and all tools.
-        assert_eq!(names(&again).len(), odd.len() + 1 + 6 + 5 + 3 + 1 + 1);
+        assert_eq!(names(&again).len(), odd.len() + 1 + 7 + 5 + 3 + 1 + 1);
     }
 
     #[test]

@@ -11,13 +11,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
-use remit_model::{AgentName, LeaseId, Named, Secret, SecretName, TaskId, Timestamp};
+use remit_model::{
+    AgentName, CredentialName, LeaseId, Named, Secret, SecretName, ServerName, TaskId, Timestamp,
+};
 
-use crate::BoxFuture;
+use crate::{BoxFuture, Veil};
 
 /// For whom something is lent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
     /// The agent; `None` for Remit itself, which asks a server what it offers.
     pub agent: Option<AgentName>,
@@ -94,6 +97,25 @@ enum Field {
     Secret(Secret),
 }
 
+/// A credential in the hands of Remit, lent within one task to one server.
+#[derive(Debug)]
+pub struct Lease {
+    /// Its name on record and at the server that issued it.
+    pub id: LeaseId,
+    /// Of which configured credential.
+    pub credential: CredentialName,
+    /// For calls of which server.
+    pub server: ServerName,
+    /// Within which task; `None` for Remit itself, which asks a server what it offers.
+    pub task: Option<TaskId>,
+    /// When it is worth nothing any more.
+    pub until: Timestamp,
+    /// What is handed over.
+    pub material: Material,
+    /// What keeps its secrets out of what comes back.
+    pub veil: Veil,
+}
+
 /// Why an issuer did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IssuerError {
@@ -115,7 +137,7 @@ pub trait Issuer: Send + Sync {
     /// The fields of its material, for the check of what is configured to be done with them.
     fn fields(&self) -> &'static [&'static str];
     /// What of `holder`'s remit it expresses, in canonical words: equal scopes of one task share a
-    /// lease. Goes on record in the clear.
+    /// lease. Goes on record.
     ///
     /// Errors: this holder can have nothing from it (needs a person, and the task has none).
     fn scope(&self, holder: &Holder) -> Result<String, IssuerError>;
@@ -142,6 +164,9 @@ pub enum SecretError {
     #[error("sealed storage failed: {0}")]
     Failed(String),
 }
+
+/// The issuers, by what the configuration calls them.
+pub type Issuers = BTreeMap<CredentialName, Arc<dyn Issuer>>;
 
 /// Sealed storage.
 pub trait Secrets: Send + Sync {

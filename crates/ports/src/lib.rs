@@ -6,6 +6,7 @@
 //!
 //! *Absences:* nothing here performs I/O; adapters implement the traits and never see the engine.
 
+pub mod connect;
 pub mod elsewhere;
 pub mod keys;
 pub mod ledger;
@@ -14,24 +15,30 @@ pub mod record;
 pub mod stage;
 pub mod store;
 pub mod upstream;
+pub mod veil;
 
 use std::future::Future;
 use std::pin::Pin;
 
+pub use connect::{
+    Begun, BroughtBack, CALLBACK, CONNECT, ConnectError, Connection, Connections, SentOn,
+};
 pub use elsewhere::{ForeignKeys, NoKeys};
 pub use keys::{BodyKey, BodyKeys, KeyError};
 pub use ledger::{
     Accepted, Committer, Draft, Ledger, LedgerError, LedgerStatus, Receipt, Replayed, Room,
 };
 pub use lend::{
-    Holder, Issued, Issuer, IssuerError, Lent, Material, Revoked, SecretError, Secrets, Wanted,
+    Holder, Issued, Issuer, IssuerError, Issuers, Lease, Lent, Material, Revoked, SecretError,
+    Secrets, Wanted,
 };
-pub use record::{Body, Clear, Entry, Kind, Outcome, Parent, Pins, Subject};
+pub use record::{Body, Clear, Entry, Kind, LeaseNote, Outcome, Parent, Pins, Subject};
 pub use stage::{Armed, Done, Drafted, Outbound, Recorded, Reply, Settled, Ticket};
-pub use store::{Projection, Store, StoreError};
+pub use store::{LeaseOut, Projection, Store, StoreError};
 pub use upstream::{
     Discovery, Link, ServerStatus, ToClient, Upstream, UpstreamError, UpstreamEvent,
 };
+pub use veil::{CUT, Veil};
 
 /// A boxed future, so that ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 
 use remit_model::task::Event;
-use remit_model::{Class, Digest, Door, HoldId, Possession, TaskId, Timestamp};
+use remit_model::{
+    Class, CredentialName, Digest, Door, HoldId, LeaseId, Possession, ServerName, TaskId, Timestamp,
+};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// The schema version written into every entry.
@@ -108,6 +110,25 @@ pub enum Outcome {
     Unseen,
 }
 
+/// A credential that is lent. Nothing here is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseNote {
+    /// What the configuration calls it.
+    pub credential: CredentialName,
+    /// What its issuer needs to take it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<String>,
+    /// The lease.
+    pub id: LeaseId,
+    /// The kind of credential.
+    pub kind: String,
+    /// For which server.
+    pub server: ServerName,
+    /// When it is worth nothing any more.
+    pub until: Timestamp,
+}
+
 /// What stands in the clear. No purpose text, no arguments, no excerpts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -133,6 +154,9 @@ pub struct Clear {
     /// The hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldId>,
+    /// The credential that is lent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseNote>,
     /// What became of the permit named by the first parent.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "sorted")]
     pub outcome: Option<Outcome>,

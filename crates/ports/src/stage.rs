@@ -5,7 +5,8 @@
 //! | `remit_policy::decide` | `Permit` | this question is permitted |
 //! | [`Drafted::new`] | [`Drafted`] | the record to be, and the digest it will commit to |
 //! | [`Drafted::recorded`] | [`Recorded`] | that very question is durably on record |
-//! | [`Recorded::arm`] | [`Armed`] | bound to the task's epoch; a credential joins here |
+//! | [`Recorded::arm`] | [`Armed`] | bound to the task's epoch |
+//! | [`Armed::lend`] | [`Armed`] | a credential of this task for this server joins |
 //! | [`Armed::spend`] | [`Outbound`] | nothing stopped it: these bytes may be sent, once |
 //! | [`Outbound::answered`] | [`Done`] | what came back, to be settled |
 //! | [`Done::settle`] | [`Settled`] | the outcome has its place in the log: reply |
@@ -72,10 +73,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use remit_mcp::{Object, Raw};
 use remit_model::question::Asked;
-use remit_model::{Call, Digest, Question, TaskId, Timestamp, Value};
+use remit_model::{Call, Digest, LeaseId, Question, TaskId, Timestamp, Value};
 use remit_policy::Permit;
 
 use crate::ledger::{Accepted, Receipt};
+use crate::lend::Lease;
 use crate::record::Outcome;
 
 /// A permit together with the exact bytes that will be recorded for it.
@@ -108,6 +110,7 @@ pub struct Ticket {
 pub struct Armed {
     recorded: Recorded,
     ticket: Ticket,
+    leases: Vec<Arc<Lease>>,
 }
 
 /// What may be written to the wire, once.
@@ -115,6 +118,7 @@ pub struct Armed {
 pub struct Outbound {
     recorded: Recorded,
     deadline: Timestamp,
+    leases: Vec<Arc<Lease>>,
 }
 
 /// What a server answered: the JSON-RPC `result` or `error` member, byte for byte.
@@ -133,6 +137,7 @@ pub struct Done {
     permit: Box<Permit>,
     outcome: Outcome,
     reply: Option<Reply>,
+    echoed: Box<[LeaseId]>,
 }
 
 /// A call whose outcome has its place in the log.
@@ -195,7 +200,17 @@ impl Drafted {
 impl Recorded {
     /// Binds the record to the task's epoch.
     pub fn arm(self, ticket: Ticket) -> Armed {
-        Armed { recorded: self, ticket }
+        Armed { recorded: self, ticket, leases: Vec::new() }
+    }
+
+    /// The permit's question.
+    pub fn question(&self) -> &Question {
+        self.permit.question()
+    }
+
+    /// Gives up before anything was armed.
+    pub fn not_sent(self, why: impl Into<String>) -> Done {
+        Done::of(self, Outcome::NotSent { why: bounded(&why.into()) })
     }
 
     /// The decision's index in the log.
@@ -229,6 +244,24 @@ impl Armed {
         self.ticket.deadline
     }
 
+    /// Adds a credential. It is released with these bytes and no others: nothing else leads from a
+    /// lease to a wire.
+    ///
+    /// Errors: it was lent within another task or for another server; nothing may be sent.
+    pub fn lend(mut self, lease: Arc<Lease>) -> Result<Self, Done> {
+        let server = self.call().map(|call| &call.server);
+        if lease.task.as_ref() != Some(self.task()) || server != Some(&lease.server) {
+            return Err(self.not_sent("the credential was lent for another task or server"));
+        }
+        self.leases.push(lease);
+        Ok(self)
+    }
+
+    /// The credentials that it is sent with.
+    pub fn leases(&self) -> &[Arc<Lease>] {
+        &self.leases
+    }
+
     /// Compares epochs, and `now` with the deadline, immediately before the bytes are written: the
     /// process may have stood still since the call was recorded.
     ///
@@ -236,17 +269,18 @@ impl Armed {
     /// sent where its time is over.
     pub fn spend(self, now: Timestamp) -> Result<Outbound, Done> {
         if self.ticket.epoch.load(Ordering::Acquire) != self.ticket.expected {
-            return Err(Done::of(self.recorded, Outcome::Stopped, None));
+            return Err(Done::of(self.recorded, Outcome::Stopped));
         }
         if now >= self.ticket.deadline {
             return Err(self.not_sent("its time was over before it was sent"));
         }
-        Ok(Outbound { recorded: self.recorded, deadline: self.ticket.deadline })
+        let Self { recorded, ticket, leases } = self;
+        Ok(Outbound { recorded, deadline: ticket.deadline, leases })
     }
 
     /// Gives up before anything was written.
     pub fn not_sent(self, why: impl Into<String>) -> Done {
-        Done::of(self.recorded, Outcome::NotSent { why: bounded(&why.into()) }, None)
+        Done::of(self.recorded, Outcome::NotSent { why: bounded(&why.into()) })
     }
 }
 
@@ -263,21 +297,35 @@ impl Outbound {
         self.deadline
     }
 
-    /// The server answered.
+    /// The server answered. What it says of the credentials that it was sent is cut out.
     pub fn answered(self, reply: Reply, failed: bool) -> Done {
+        let (mut reply, mut echoed) = (reply, Vec::new());
+        for lease in &self.leases {
+            if let Some(cut) = lease.veil.cut(reply.text()) {
+                reply = reply.replaced(&cut);
+                echoed.push(lease.id.clone());
+            }
+        }
         let bytes = reply.text().len() as u64;
-        Done::of(self.recorded, Outcome::Answered { bytes, failed }, Some(reply))
+        let done = Done::of(self.recorded, Outcome::Answered { bytes, failed });
+        Done { reply: Some(reply), echoed: echoed.into(), ..done }
     }
 
     /// Certainly nothing was written.
     pub fn not_sent(self, why: impl Into<String>) -> Done {
-        Done::of(self.recorded, Outcome::NotSent { why: bounded(&why.into()) }, None)
+        Done::of(self.recorded, Outcome::NotSent { why: bounded(&why.into()) })
     }
 
     /// It may have happened or not.
     pub fn unknown(self, why: impl Into<String>) -> Done {
-        Done::of(self.recorded, Outcome::Unknown { why: bounded(&why.into()) }, None)
+        Done::of(self.recorded, Outcome::Unknown { why: bounded(&why.into()) })
     }
+}
+
+/// What stands for an answer that cannot be shown in part.
+fn unshowable() -> Raw {
+    let text = "the server's answer held the credential it was sent; it is not shown";
+    Raw::from(serde_json::json!({ "code": -32_603, "message": text }))
 }
 
 /// The most characters of a reason that are kept.
@@ -304,14 +352,33 @@ impl Reply {
             Self::Error(error) => error.as_str(),
         }
     }
+
+    /// The same member with another text, which was made from it by cutting within strings.
+    fn replaced(self, text: &str) -> Self {
+        let raw = Raw::parse(text);
+        match self {
+            Self::Result(_) => match raw.ok().and_then(|raw| Object::parse(&raw).ok()) {
+                Some(result) => Self::Result(result),
+                // Cut in a place that is no string: there is nothing left to show of it.
+                None => Self::Error(unshowable()),
+            },
+            Self::Error(_) => Self::Error(raw.unwrap_or_else(|_| unshowable())),
+        }
+    }
 }
 
 // === impl Done ===
 
 impl Done {
-    fn of(recorded: Recorded, outcome: Outcome, reply: Option<Reply>) -> Self {
+    fn of(recorded: Recorded, outcome: Outcome) -> Self {
         let Recorded { permit, receipt } = recorded;
-        Self { decision: receipt.index(), permit: Box::new(permit), outcome, reply }
+        let (permit, reply, echoed) = (Box::new(permit), None, Box::default());
+        Self { decision: receipt.index(), permit, outcome, reply, echoed }
+    }
+
+    /// The credentials that the server's answer held; they were cut out of it.
+    pub fn echoed(&self) -> &[LeaseId] {
+        &self.echoed
     }
 
     /// What became of it.

@@ -3,7 +3,10 @@
 //! The store holds nothing that the ledger does not. It is written behind the hot path and saves
 //! the start from replaying everything; a lost store costs time, never truth.
 
-use remit_model::{AgentName, HoldId, Standing, Task, TaskId};
+use remit_model::{AgentName, HoldId, Standing, Task, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::record::LeaseNote;
 
 /// The state of everything after the first `position` entries.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,8 +21,25 @@ pub struct Projection {
     pub open_calls: Vec<(u64, TaskId)>,
     /// Calls held for a person, and the index of the record that holds them.
     pub holds: Vec<(HoldId, u64)>,
+    /// Credentials that are lent and were not taken back.
+    pub leases: Vec<LeaseOut>,
     /// Agents of whom there is more to say than that they are configured, and how they stand.
     pub standing: Vec<(AgentName, Standing)>,
+}
+
+/// A credential that is out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseOut {
+    /// What it is.
+    pub note: LeaseNote,
+    /// Within which task; `None` for Remit itself.
+    pub task: Option<TaskId>,
+    /// For which agent; `None` likewise.
+    pub agent: Option<AgentName>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it cannot be taken back and was given up for that.
+    pub runs_out: bool,
 }
 
 /// Why the store failed. It is never fatal: the ledger is replayed instead.

@@ -4,13 +4,17 @@
 //! the first byte is written and never writes the same call twice: where it is not certain that
 //! nothing was written, the outcome is unknown. A server's words are input from outside.
 
+use std::sync::Arc;
+
 use remit_model::{Digest, ServerName, TaskId};
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::BoxFuture;
+use crate::lend::Lease;
 use crate::stage::{Armed, Done};
+use crate::veil::Veil;
 
 /// What goes back to the client while its call is open.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub struct Link {
     pub progress_token: Option<String>,
     /// Whether the client has a session, on whose stream a server can put questions to it.
     pub session: bool,
+    /// What must not be said to the client.
+    pub veil: Veil,
     /// Fires when the client gave up or the task was stopped: cancel upstream, do not wait.
     pub cancelled: CancellationToken,
 }
@@ -141,10 +147,12 @@ pub struct ServerStatus {
 pub trait Upstream: Send + Sync {
     /// Sends a recorded call and waits for its end.
     fn send(&self, armed: Armed, link: Link) -> BoxFuture<'_, Done>;
-    /// Asks a server what it offers. Remit's own act, not an agent's.
+    /// Asks a server what it offers. Remit's own act, not an agent's; `leases` are its own, for this
+    /// and for what else is Remit's own with that server.
     fn discover<'a>(
         &'a self,
         server: &'a ServerName,
+        leases: Vec<Arc<Lease>>,
     ) -> BoxFuture<'a, Result<Discovery, UpstreamError>>;
     /// Fixes the executable that may be started for `server`.
     fn pin(&self, server: &ServerName, executable: Digest);

@@ -14,7 +14,7 @@ use crate::file::fault;
 
 /// The version of what the tables hold. Another one is not read but replayed; so a change of any
 /// type in a [`Projection`] that old JSON would not survive must raise it.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const TASKS: TableDefinition<'_, &str, &str> = TableDefinition::new("tasks");
 const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
@@ -36,6 +36,7 @@ pub(crate) fn read(database: &Database) -> Result<Option<Projection>, Fault> {
         catalogue: meta(&read, "catalogue")?,
         open_calls: meta(&read, "open_calls")?,
         holds: meta(&read, "holds")?,
+        leases: meta(&read, "leases")?,
         standing: meta(&read, "standing")?,
     }))
 }
@@ -80,6 +81,7 @@ pub(crate) fn write(database: &Database, changed: &Projection) -> Result<(), Fau
     put(&write, "catalogue", &changed.catalogue)?;
     put(&write, "open_calls", &changed.open_calls)?;
     put(&write, "holds", &changed.holds)?;
+    put(&write, "leases", &changed.leases)?;
     put(&write, "standing", &changed.standing)?;
     {
         let mut table = write.open_table(TASKS).map_err(fault)?;

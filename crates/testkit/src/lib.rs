@@ -11,6 +11,7 @@
 mod disk;
 mod elsewhere;
 mod fault;
+mod issuer;
 mod keys;
 mod ledger;
 pub mod samples;
@@ -22,6 +23,7 @@ mod upstream;
 pub use disk::{DiskFault, DiskPlan, FaultyFile};
 pub use elsewhere::FixedKeys;
 pub use fault::Fault;
+pub use issuer::MemoryIssuer;
 pub use keys::MemoryKeys;
 pub use ledger::MemoryLedger;
 pub use secrets::MemorySecrets;

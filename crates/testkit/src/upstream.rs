@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use remit_mcp::{Object, Raw};
-use remit_model::{Call, Digest, ServerName, TaskId, Timestamp};
+use remit_model::{Call, Digest, LeaseId, ServerName, TaskId, Timestamp};
 use remit_ports::{
-    Armed, BoxFuture, Discovery, Done, Link, Outbound, Reply, ServerStatus, ToClient, Upstream,
-    UpstreamError, UpstreamEvent,
+    Armed, BoxFuture, Discovery, Done, Lease, Link, Outbound, Reply, ServerStatus, ToClient,
+    Upstream, UpstreamError, UpstreamEvent,
 };
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, watch};
@@ -53,6 +53,8 @@ pub struct Sent {
     pub task: TaskId,
     /// The call.
     pub call: Call,
+    /// The credentials it was sent with.
+    pub leases: Vec<LeaseId>,
 }
 
 type Script = Box<dyn Fn(&Call) -> Answer + Send + Sync>;
@@ -171,6 +173,7 @@ impl ScriptedUpstream {
             return armed.not_sent(why);
         }
         let (decision, task) = (armed.decision(), armed.task().clone());
+        let leases = armed.leases().iter().map(|lease| lease.id.clone()).collect();
         // Time stands still for these servers: what it does to calls is for real ones to show.
         let outbound = match armed.spend(Timestamp(0)) {
             Ok(outbound) => outbound,
@@ -179,7 +182,7 @@ impl ScriptedUpstream {
         let (Some(call), Some(answer), true) = (outbound.call().cloned(), answer, open) else {
             return outbound.not_sent("given up before anything was written");
         };
-        lock(&self.sent).push(Sent { decision, task, call });
+        lock(&self.sent).push(Sent { decision, task, call, leases });
         self.writes.send_modify(|written| *written += 1);
         self.notify(&link);
         if !pass(&self.answer_gate, &link.cancelled).await {
@@ -240,6 +243,7 @@ impl Upstream for ScriptedUpstream {
     fn discover<'a>(
         &'a self,
         server: &'a ServerName,
+        _: Vec<Arc<Lease>>,
     ) -> BoxFuture<'a, Result<Discovery, UpstreamError>> {
         let offer = lock(&self.offers).get(server).cloned();
         Box::pin(async move { offer.ok_or_else(|| UpstreamError::Unknown(server.clone())) })

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
+use crate::delivery::Delivery;
+
 /// The variables a child may inherit; everything else stays behind, secrets included.
 pub(crate) const INHERITED: [&str; 11] = [
     "PATH",
@@ -29,6 +31,8 @@ pub struct ServerConfig {
     pub transport: Transport,
     /// One process or session for all tasks instead of one for each.
     pub shared: bool,
+    /// Where what is lent goes.
+    pub deliveries: Vec<Delivery>,
 }
 
 /// How a server is reached.
@@ -81,6 +85,8 @@ pub struct Base {
     pub environment: BTreeMap<String, String>,
     /// Our name and version, as servers are told.
     pub version: String,
+    /// A folder of ours alone, for what processes are lent as files.
+    pub lent: PathBuf,
     /// The bounds.
     pub limits: Limits,
 }
@@ -127,6 +133,19 @@ impl Default for Limits {
     }
 }
 
+/// The header `name`, if it is one that a person may set.
+///
+/// Errors: it is none, or belongs to the protocol.
+pub(crate) fn free_header(name: &str) -> Result<HeaderName, BadServer> {
+    let lower = name.to_ascii_lowercase();
+    let ours =
+        ["host", "content-type", "content-length", "accept", "connection", "transfer-encoding"];
+    if lower.starts_with("mcp-") || ours.contains(&lower.as_str()) {
+        return Err(BadServer::Reserved(name.to_owned()));
+    }
+    lower.parse().map_err(|_| BadServer::Header(name.to_owned()))
+}
+
 impl HttpServer {
     /// The endpoint at `url`, with `headers` on every request.
     ///
@@ -141,14 +160,9 @@ impl HttpServer {
         }
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            let lower = name.to_ascii_lowercase();
-            let ours = ["host", "content-type", "content-length", "accept", "connection"];
-            if lower.starts_with("mcp-") || ours.contains(&lower.as_str()) {
-                return Err(BadServer::Reserved(name.clone()));
-            }
-            let bad = || BadServer::Header(name.clone());
-            let key: HeaderName = lower.parse().map_err(|_| bad())?;
-            let mut value: HeaderValue = value.parse().map_err(|_| bad())?;
+            let key = free_header(name)?;
+            let bad = |_| BadServer::Header(name.clone());
+            let mut value: HeaderValue = value.parse().map_err(bad)?;
             value.set_sensitive(true);
             map.insert(key, value);
         }

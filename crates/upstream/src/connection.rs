@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use remit_mcp::Object;
-use remit_model::{ServerName, TaskId};
+use remit_model::{LeaseId, ServerName, TaskId};
 
 use crate::handshake::Spoken;
 use crate::wire::Wire;
@@ -21,6 +21,17 @@ pub(crate) struct Connection {
     pub(crate) spoken: Spoken,
     /// Our version, as the server was told.
     pub(crate) version: String,
+    /// What its process was started with.
+    pub(crate) given: Given,
+}
+
+/// What a process was given when it started; taken away when the connection ends.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// The leases.
+    pub(crate) leases: Vec<LeaseId>,
+    /// The folder of its files.
+    pub(crate) files: Option<tempfile::TempDir>,
 }
 
 impl Connection {

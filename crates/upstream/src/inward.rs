@@ -11,7 +11,7 @@ use std::time::Duration;
 use remit_mcp::meta::PROGRESS_TOKEN;
 use remit_mcp::{Edit, Notification, Object, Raw, Request, Response, RpcError, method};
 use remit_model::{ServerName, TaskId};
-use remit_ports::{Link, ToClient, UpstreamEvent};
+use remit_ports::{Link, ToClient, UpstreamEvent, Veil};
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, broadcast, oneshot};
 
@@ -30,6 +30,8 @@ pub(crate) struct Outlet {
     pub(crate) drifted: Arc<Mutex<Option<TaskId>>>,
     /// How long a client has to answer a server's request.
     pub(crate) wait: Duration,
+    /// What goes nowhere.
+    pub(crate) veil: Veil,
 }
 
 /// Judges what one connection's server says on its own.
@@ -67,7 +69,7 @@ impl Inward {
             method::MESSAGE | "notifications/elicitation/complete" => {
                 let link = via.cloned().or_else(|| self.table.sole(self.task.is_none()));
                 if let Some(link) = link {
-                    forward(&link, notification.raw());
+                    self.forward(&link, notification.raw());
                 }
             }
             method::ACKNOWLEDGED | method::CANCELLED => {}
@@ -81,7 +83,7 @@ impl Inward {
                     server: self.server.clone(),
                     task: self.task.clone(),
                     method: other.to_owned(),
-                    message: notification.raw().as_str().to_owned(),
+                    message: self.cleaned(notification.raw().as_str().to_owned()),
                 };
                 // Nobody may be listening yet; that is no error.
                 let _ = self.outlet.events.send(event);
@@ -97,7 +99,7 @@ impl Inward {
         let theirs = link.progress_token.as_deref().and_then(|text| Raw::parse(text).ok());
         let Some(theirs) = theirs else { return };
         let params = Edit::of(params).set(PROGRESS_TOKEN, theirs).finish();
-        forward(&link, &notification.rewritten(params));
+        self.forward(&link, &notification.rewritten(params));
     }
 
     /// Answers a request of the server: the text of the response.
@@ -130,7 +132,7 @@ impl Inward {
             return Err(refuse("the client did not declare that it can answer this"));
         }
         let (answer, answered) = oneshot::channel();
-        let params = request.params().and_then(|params| boxed(params.raw()));
+        let params = request.params().and_then(|params| self.veiled(&link, params.raw()));
         let message = ToClient::Request { method: request.method().to_owned(), params, answer };
         if link.to_client.try_send(message).is_err() {
             return Err(refuse("the client cannot be reached"));
@@ -150,6 +152,26 @@ impl Inward {
     }
 }
 
+impl Inward {
+    /// A client that is slow loses notifications rather than holding up the server.
+    fn forward(&self, link: &Link, notification: &Raw) {
+        if let Some(message) = self.veiled(link, notification) {
+            let _ = link.to_client.try_send(ToClient::Notification(message));
+        }
+    }
+
+    /// What the server said, without what this connection was lent.
+    pub(crate) fn cleaned(&self, text: String) -> String {
+        self.outlet.veil.cleaned(text)
+    }
+
+    /// A message without what was lent, for the client of `link`.
+    fn veiled(&self, link: &Link, raw: &Raw) -> Option<Box<RawValue>> {
+        let text = link.veil.cleaned(self.cleaned(raw.as_str().to_owned()));
+        RawValue::from_string(text).ok()
+    }
+}
+
 /// The error for a request of a server that nobody answers.
 fn refuse(why: &str) -> Raw {
     RpcError::new(remit_mcp::error::METHOD_NOT_FOUND, why, None).to_raw()
@@ -159,15 +181,4 @@ fn can(link: &Link, method: &str) -> bool {
     let wanted = if method == method::ELICIT { "elicitation" } else { "roots" };
     let declared = link.capabilities.as_deref().and_then(|text| Raw::parse(text).ok());
     declared.and_then(|raw| Object::parse(&raw).ok()).is_some_and(|caps| caps.has(wanted))
-}
-
-fn boxed(raw: &Raw) -> Option<Box<RawValue>> {
-    RawValue::from_string(raw.as_str().to_owned()).ok()
-}
-
-/// A client that is slow loses notifications rather than holding up the server.
-fn forward(link: &Link, notification: &Raw) {
-    if let Some(message) = boxed(notification) {
-        let _ = link.to_client.try_send(ToClient::Notification(message));
-    }
 }

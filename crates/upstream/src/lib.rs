@@ -14,10 +14,14 @@
 //! can and may answer them, its process gets a scrubbed environment and a pinned executable, and it
 //! ends with the task it ran for.
 //!
+//! **What is lent goes with the call it was lent for** (`delivery`): into its request, or into the process
+//! of its task. What comes back is cut before anybody sees it.
+//!
 //! *Absences:* no decision is made here, no record written; the engine is not known here.
 
 mod config;
 mod connection;
+mod delivery;
 mod gate;
 mod handshake;
 mod health;
@@ -34,4 +38,5 @@ mod tests;
 mod wire;
 
 pub use config::{BadServer, Base, HttpServer, Limits, ServerConfig, StdioServer, Transport};
+pub use delivery::{BadTemplate, Delivery, Place, Template};
 pub use servers::Servers;

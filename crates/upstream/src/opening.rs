@@ -1,13 +1,19 @@
 //! Opening a connection: back-off, the pinned executable, the handshake.
 
+use std::collections::BTreeMap;
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use remit_mcp::Era;
-use remit_model::ServerName;
+use remit_model::{Secret, ServerName};
 use remit_ports::{Link, UpstreamError};
 
 use crate::config::Transport;
-use crate::connection::{Connection, Key};
+use crate::connection::{Connection, Given, Key};
+use crate::delivery::Equipment;
 use crate::handshake::{self, Disagreement, Plan};
 use crate::http::Endpoint;
 use crate::inward::{Inward, Outlet};
@@ -24,17 +30,18 @@ impl Servers {
         &self,
         key: &Key,
         server: &Arc<Server>,
-        link: Option<&Link>,
+        (link, equipment): (Option<&Link>, &Arc<Equipment>),
     ) -> Result<Connection, UpstreamError> {
         // A connection that is not a task's own is not any client's either.
         let session = key.1.is_some() && link.is_some_and(|link| link.session);
         let known = server.learnt(|learnt| learnt.era(session));
-        let first = self.attempt(key, server, link, known).await;
+        let first = self.attempt(key, server, (link, equipment), known).await;
         match first {
             // A server of the session era may end when it is asked something it does not know.
-            Err((_, true)) if known.is_none() => {
-                self.attempt(key, server, link, Some(Era::Sessions)).await.map_err(|(e, _)| e)
-            }
+            Err((_, true)) if known.is_none() => self
+                .attempt(key, server, (link, equipment), Some(Era::Sessions))
+                .await
+                .map_err(|(e, _)| e),
             other => other.map_err(|(error, _)| error),
         }
     }
@@ -44,7 +51,7 @@ impl Servers {
         &self,
         key: &Key,
         server: &Arc<Server>,
-        link: Option<&Link>,
+        (link, equipment): (Option<&Link>, &Arc<Equipment>),
         era: Option<Era>,
     ) -> Result<Connection, (UpstreamError, bool)> {
         let limits = self.base.limits;
@@ -58,9 +65,11 @@ impl Servers {
                 events: self.events.clone(),
                 drifted: Arc::clone(&server.drifted),
                 wait: limits.client_answer,
+                veil: equipment.veil.clone(),
             },
         ));
-        let wire = self.wire(key, server, inward).await.map_err(|error| (error, false))?;
+        let (wire, given) =
+            self.wire(key, server, (inward, equipment)).await.map_err(|error| (error, false))?;
         let plan =
             Plan { era, probe: limits.probe, start: limits.start, version: &self.base.version };
         let link = link.filter(|_| key.1.is_some());
@@ -68,7 +77,7 @@ impl Servers {
             Ok(spoken) => {
                 server.learnt(|learnt| learnt.learn(&spoken, era));
                 let version = self.base.version.clone();
-                Ok(Connection { server: key.0.clone(), wire, spoken, version })
+                Ok(Connection { server: key.0.clone(), wire, spoken, version, given })
             }
             Err(disagreement) => {
                 let ended = !wire.is_alive();
@@ -89,8 +98,8 @@ impl Servers {
         &self,
         key: &Key,
         server: &Arc<Server>,
-        inward: Arc<Inward>,
-    ) -> Result<Arc<dyn Wire>, UpstreamError> {
+        (inward, equipment): (Arc<Inward>, &Arc<Equipment>),
+    ) -> Result<(Arc<dyn Wire>, Given), UpstreamError> {
         let limits = self.base.limits;
         let unreachable = |why| UpstreamError::Unreachable { server: key.0.clone(), why };
         let wait = server.health.wait();
@@ -102,16 +111,20 @@ impl Servers {
         tokio::time::sleep(wait).await;
         match &server.config.transport {
             Transport::Http(http) => {
-                let endpoint = Endpoint::new(http, inward, limits).map_err(unreachable)?;
-                Ok(endpoint)
+                let equipment = Arc::clone(equipment);
+                let endpoint =
+                    Endpoint::new(http, inward, equipment, limits).map_err(unreachable)?;
+                Ok((endpoint, Given::default()))
             }
             Transport::Stdio(config) => {
                 let found = self.admitted(&key.0, server).await?;
-                let process = stdio::start(config, &found.path, &self.base).map_err(|why| {
+                let (variables, given) = give(equipment, &self.base.lent).map_err(unreachable)?;
+                let process = stdio::start(config, &found.path, &self.base, &variables);
+                let process = process.map_err(|why| {
                     server.health.failed();
                     unreachable(why)
                 })?;
-                Ok(Pipe::open(process, inward, limits))
+                Ok((Pipe::open(process, inward, limits), given))
             }
         }
     }
@@ -137,4 +150,27 @@ impl Servers {
         }
         Err(UpstreamError::ExecutableChanged { server: name.clone(), pinned, found: found.digest })
     }
+}
+
+/// What a process is started with: variables, and files in a folder below `base` whose paths stand in
+/// variables.
+fn give(equipment: &Equipment, base: &Path) -> Result<(BTreeMap<String, Secret>, Given), String> {
+    let mut variables = equipment.variables.clone();
+    let mut given = Given { leases: equipment.leases.clone(), files: None };
+    if equipment.files.is_empty() {
+        return Ok((variables, given));
+    }
+    let failed = |why: std::io::Error| format!("what it is lent cannot be written: {why}");
+    let ours_alone = Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().permissions(ours_alone).tempdir_in(base);
+    let folder = folder.map_err(failed)?;
+    for (name, secret) in &equipment.files {
+        let path = folder.path().join(name);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(secret.reveal().as_bytes())).map_err(failed)?;
+        variables.insert(name.clone(), Secret::new(path.display().to_string()));
+    }
+    given.files = Some(folder);
+    Ok((variables, given))
 }

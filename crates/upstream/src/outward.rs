@@ -93,6 +93,7 @@ mod tests {
             capabilities: Some(capabilities.to_owned()),
             progress_token: None,
             session: false,
+            veil: remit_ports::Veil::default(),
             cancelled: CancellationToken::new(),
         }
     }

@@ -13,12 +13,14 @@ use std::time::Duration;
 use remit_mcp::{Era, Object, ParamHeaders, Raw, Revision};
 use remit_model::{Call, Clock, Digest, Operation, ServerName, TaskId};
 use remit_ports::{
-    Armed, BoxFuture, Discovery, Done, Link, ServerStatus, Upstream, UpstreamError, UpstreamEvent,
+    Armed, BoxFuture, Discovery, Done, Lease, Link, ServerStatus, Upstream, UpstreamError,
+    UpstreamEvent,
 };
 use tokio::sync::broadcast;
 
 use crate::config::{Base, ServerConfig, Transport};
 use crate::connection::{Connection, Key};
+use crate::delivery::Equipment;
 use crate::gate::Slot;
 use crate::handshake::Spoken;
 use crate::health::Health;
@@ -50,6 +52,8 @@ pub(crate) struct Server {
     /// How it is doing.
     pub(crate) health: Arc<Health>,
     learnt: Mutex<Learnt>,
+    /// What Remit's own messages to it are sent with.
+    own: Mutex<Arc<Equipment>>,
     /// The task whose own server announced last that its tools changed.
     pub(crate) drifted: Arc<Mutex<Option<TaskId>>>,
     /// Held while it is asked what it offers.
@@ -87,6 +91,10 @@ impl Learnt {
 }
 
 impl Server {
+    fn own(&self) -> Arc<Equipment> {
+        Arc::clone(&self.own.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Reads or changes what was learnt.
     pub(crate) fn learnt<T>(&self, read: impl FnOnce(&mut Learnt) -> T) -> T {
         read(&mut self.learnt.lock().unwrap_or_else(PoisonError::into_inner))
@@ -111,6 +119,7 @@ impl Servers {
                 config,
                 health,
                 learnt: Mutex::default(),
+                own: Mutex::default(),
                 drifted: Arc::default(),
                 asking: tokio::sync::Mutex::default(),
             })
@@ -129,22 +138,27 @@ impl Servers {
         self.configured.get(name).ok_or_else(|| UpstreamError::Unknown(name.clone()))
     }
 
-    /// The connection `key`, opened if there is none or the old one ended.
+    /// The connection `key`, opened if there is none, the old one ended, or its process was given
+    /// something else. A process that is replaced lives on until its last call has ended.
     async fn connection(
         &self,
         key: &Key,
-        link: Option<&Link>,
+        (link, equipment): (Option<&Link>, &Arc<Equipment>),
     ) -> Result<Arc<Connection>, UpstreamError> {
         let server = self.server(&key.0)?;
         let cell = self.cell(key)?;
         let mut held = cell.lock().await;
-        if let Some(connection) = held.as_ref().filter(|c| c.wire.is_alive()) {
+        let stdio = matches!(server.config.transport, Transport::Stdio(_));
+        let fits = |c: &&Arc<Connection>| {
+            c.wire.is_alive() && (!stdio || c.given.leases == equipment.leases)
+        };
+        if let Some(connection) = held.as_ref().filter(fits) {
             return Ok(Arc::clone(connection));
         }
         *held = None;
-        let opened = self.open(key, server, link).await;
+        let opened = self.open(key, server, (link, equipment)).await;
         if let Err(error) = &opened {
-            server.health.error(&error.to_string());
+            server.health.error(&equipment.veil.cleaned(error.to_string()));
         }
         let connection = Arc::new(opened?);
         if !self.is_throwaway(key) {
@@ -189,13 +203,14 @@ impl Servers {
     pub(crate) async fn carry(
         &self,
         (call, task): (&Call, &TaskId),
-        link: Link,
+        (link, equipment): (Link, Arc<Equipment>),
         gate: Arc<dyn crate::gate::Gate>,
         within: Duration,
     ) -> Ended {
         let key = self.key(call, task, &link);
+        let own = if key.1.is_some() { Arc::clone(&equipment) } else { self.own(call, &equipment) };
         let connection = tokio::select! {
-            connection = self.connection(&key, Some(&link)) => connection,
+            connection = self.connection(&key, (Some(&link), &own)) => connection,
             () = link.cancelled.cancelled() => return Ended::Unsent("the call was cancelled".to_owned()),
             () = tokio::time::sleep(within) => {
                 return Ended::Unsent("the server was not ready in time".to_owned());
@@ -205,6 +220,9 @@ impl Servers {
             Ok(connection) => connection,
             Err(error) => return Ended::Unsent(error.to_string()),
         };
+        if key.1.is_some() {
+            connection.wire.equip(&own);
+        }
         let Some(given) = Connection::object(&call.params) else {
             return Ended::Unsent("the parameters are no JSON object".to_owned());
         };
@@ -216,10 +234,19 @@ impl Servers {
             revision: Some(revision),
             mirrored: self.mirrored(call),
             link: Some(link),
+            equipment: Some(equipment),
             gate,
             within,
         };
         connection.wire.ask(ask).await
+    }
+
+    /// What a connection for all tasks sends its own messages with: Remit's own, or for want of that
+    /// what the call that opens it has.
+    fn own(&self, call: &Call, of_call: &Arc<Equipment>) -> Arc<Equipment> {
+        let server = self.configured.get(&call.server);
+        let own = server.map(|server| server.own()).filter(|own| !own.leases.is_empty());
+        own.unwrap_or_else(|| Arc::clone(of_call))
     }
 
     fn mirrored(&self, call: &Call) -> Option<Arc<ParamHeaders>> {
@@ -228,16 +255,27 @@ impl Servers {
         server.learnt(|learnt| learnt.mirrored.get(name).map(Arc::clone))
     }
 
-    async fn offered(&self, name: &ServerName) -> Result<Discovery, UpstreamError> {
+    async fn offered(
+        &self,
+        name: &ServerName,
+        leases: Vec<Arc<Lease>>,
+    ) -> Result<Discovery, UpstreamError> {
         let server = self.server(name)?;
+        let equipment = Equipment::of(&server.config.deliveries, &leases)
+            .map_err(|why| UpstreamError::Unreachable { server: name.clone(), why })?;
+        let equipment = Arc::new(equipment);
+        *server.own.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&equipment);
         let limits = self.base.limits;
         let _one_at_a_time = server.asking.lock().await;
         let drifted = server.drifted.lock().unwrap_or_else(PoisonError::into_inner).take();
         let live = drifted.and_then(|task| self.live(&(name.clone(), Some(task))));
         let own = match live {
             Some(connection) => connection,
-            None => self.connection(&(name.clone(), None), None).await?,
+            None => self.connection(&(name.clone(), None), (None, &equipment)).await?,
         };
+        if own.given.leases.is_empty() {
+            own.wire.equip(&equipment);
+        }
         let listed = listing::list(&own, limits).await;
         if self.is_throwaway(&(name.clone(), None)) {
             self.forget(&(name.clone(), None));
@@ -313,10 +351,17 @@ impl Upstream for Servers {
             };
             let task = armed.task().clone();
             let within = armed.deadline().since(self.clock.now());
+            let deliveries = self.configured.get(&call.server).map(|s| &*s.config.deliveries);
+            let equipment = match Equipment::of(deliveries.unwrap_or_default(), armed.leases()) {
+                Ok(equipment) => Arc::new(equipment),
+                Err(why) => return armed.not_sent(why),
+            };
+            let link = Link { veil: equipment.veil.clone(), ..link };
             let slot = Arc::new(Slot::new(armed, Arc::clone(&self.clock)));
             let gate: Arc<Slot> = Arc::clone(&slot);
-            let ended = self.carry((&call, &task), link, gate, within).await;
-            match slot.finish(ended) {
+            let carrying = (link, Arc::clone(&equipment));
+            let ended = self.carry((&call, &task), carrying, gate, within).await;
+            match slot.finish(ended.veiled(&equipment.veil)) {
                 Some(done) => done,
                 // INVARIANT: a slot is finished once, here; it yields its call exactly then.
                 None => std::future::pending().await,
@@ -327,8 +372,9 @@ impl Upstream for Servers {
     fn discover<'a>(
         &'a self,
         server: &'a ServerName,
+        leases: Vec<Arc<Lease>>,
     ) -> BoxFuture<'a, Result<Discovery, UpstreamError>> {
-        Box::pin(self.offered(server))
+        Box::pin(self.offered(server, leases))
     }
 
     fn pin(&self, server: &ServerName, executable: Digest) {

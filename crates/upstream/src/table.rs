@@ -134,6 +134,7 @@ mod tests {
             capabilities: None,
             progress_token: None,
             session: false,
+            veil: remit_ports::Veil::default(),
             cancelled: CancellationToken::new(),
         }
     }

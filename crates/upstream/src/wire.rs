@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_mcp::{Outcome, ParamHeaders, Raw, Revision};
-use remit_ports::{BoxFuture, Link};
+use remit_ports::{BoxFuture, Link, Veil};
 
+use crate::delivery::Equipment;
 use crate::gate::{Gate, Own};
 
 /// One request.
@@ -20,6 +21,8 @@ pub(crate) struct Ask {
     pub(crate) mirrored: Option<Arc<ParamHeaders>>,
     /// The client it is for; `None` for requests of our own.
     pub(crate) link: Option<Link>,
+    /// What it is sent with; `None`: what the connection has.
+    pub(crate) equipment: Option<Arc<Equipment>>,
     /// Opened immediately before the first byte.
     pub(crate) gate: Arc<dyn Gate>,
     /// How long it may take.
@@ -35,6 +38,7 @@ impl Ask {
             revision: None,
             mirrored: None,
             link: None,
+            equipment: None,
             gate: Arc::new(Own),
             within,
         }
@@ -60,6 +64,16 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
+    /// Without what may not be said of it; the answer itself is cut where it is settled.
+    pub(crate) fn veiled(self, veil: &Veil) -> Self {
+        match self {
+            Self::Reply(outcome) => Self::Reply(outcome),
+            Self::Http { status, why } => Self::Http { status, why: veil.cleaned(why) },
+            Self::Unsent(why) => Self::Unsent(veil.cleaned(why)),
+            Self::Lost(why) => Self::Lost(veil.cleaned(why)),
+        }
+    }
+
     /// Why there is no answer, in words.
     pub(crate) fn why(self) -> String {
         match self {
@@ -79,6 +93,8 @@ pub(crate) trait Wire: Send + Sync {
     /// Starts listening for what the server says outside any request, in the given revision; over
     /// when a call may follow.
     fn listen(self: Arc<Self>, revision: Revision) -> BoxFuture<'static, ()>;
+    /// What it sends its own messages with from now on; a process has what it was started with.
+    fn equip(&self, _: &Arc<Equipment>) {}
     /// Whether it can still be used.
     fn is_alive(&self) -> bool;
     /// Ends it.

@@ -61,9 +61,11 @@ fn stand(program: &str) -> Stand {
     let base = Base {
         environment: [("PATH".to_owned(), path)].into(),
         version: "1".to_owned(),
+        lent: std::env::temp_dir(),
         limits: Limits::default(),
     };
-    let config = ServerConfig { transport: Transport::Stdio(stdio), shared: false };
+    let config =
+        ServerConfig { transport: Transport::Stdio(stdio), shared: false, deliveries: Vec::new() };
     let (clock, stops_after_next) = (ManualClock::at(samples::NOW), AtomicBool::new(false));
     let clock = Arc::new(Halting { clock, stops_after_next });
     let of: Arc<Halting> = Arc::clone(&clock);
@@ -97,7 +99,14 @@ async fn armed(tool: &str, millis: u64) -> (Armed, Arc<AtomicU64>) {
 fn link() -> Link {
     let (to_client, _) = mpsc::channel(4);
     let cancelled = CancellationToken::new();
-    Link { to_client, capabilities: None, progress_token: None, session: false, cancelled }
+    Link {
+        to_client,
+        capabilities: None,
+        progress_token: None,
+        session: false,
+        veil: remit_ports::Veil::default(),
+        cancelled,
+    }
 }
 
 async fn send(stand: &Stand, tool: &str, millis: u64) -> Done {

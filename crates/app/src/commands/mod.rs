@@ -3,6 +3,7 @@
 mod agent;
 mod audit;
 mod completions;
+mod credential;
 mod demo_server;
 mod doctor;
 mod hold;
@@ -84,6 +85,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Hold(args) => hold::run(&context, args, out).await?,
         Command::Approve(id) => hold::answer(&context, &id.hold, "approve", out).await?,
         Command::Deny(id) => hold::answer(&context, &id.hold, "deny", out).await?,
+        Command::Credential(args) => credential::run(&context, args, out).await?,
         Command::Svid(args) => svid::run(&context, args, out).await?,
         Command::Keys(args) => keys::run(&context, args, out).await?,
         Command::Policy(args) => return policy::run(&context, args, out).await,

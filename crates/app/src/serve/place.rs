@@ -46,6 +46,7 @@ impl Place {
             elsewhere: Arc::new(FixedKeys::default()),
             store: Arc::new(MemoryStore::new()),
             upstream: Arc::new(ScriptedUpstream::default()),
+            issuers: Arc::default(),
         };
         let minter = Minter::new(keys.tokens().load(self.clock.now()).unwrap(), realm);
         let config = self.dir.path().join("remit.toml");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use remit_catalogue::Overrides;
 use remit_engine::approve::Actor;
+use remit_engine::lend::Needed;
 use remit_engine::open::{Opener, Proposal, Vouched};
 use remit_engine::{Caller, Elsewhere, Engine, Ports, Registry, Settings, Template};
 use remit_model::agent::AttestationMethod;
@@ -14,10 +15,11 @@ use remit_model::{
     ToolRule, Workload,
 };
 use remit_policy::Source;
-use remit_ports::{Discovery, Entry, Kind, Link, Outcome, Settled};
+use remit_ports::{Discovery, Entry, Kind, Link, Outcome, Revoked, Settled};
 use remit_testkit::samples::{agent, agent_name, server};
 use remit_testkit::{
-    FixedKeys, ManualClock, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream, SeededEntropy,
+    FixedKeys, ManualClock, MemoryIssuer, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream,
+    SeededEntropy,
 };
 use remit_token::{GrantKey, GrantKeys, Minter, Realm};
 use tokio::sync::mpsc;
@@ -26,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 /// Reads pass; what has an effect passes with an approval of `operators`.
 pub(crate) const POLICY: &str = r#"
 @id("open") permit (principal, action in [Remit::Action::"openTask", Remit::Action::"continueTask", Remit::Action::"listTool"], resource);
+@id("lend") permit (principal, action == Remit::Action::"lend", resource) when { resource.value == "key" && context.kind == "memory" };
 @id("reads") permit (principal, action in Remit::Action::"effect:read", resource);
 @id("approved") @reason("an effect needs the approval of an operator")
 permit (principal, action in Remit::Action::"tools", resource)
@@ -54,6 +57,8 @@ pub(crate) struct Bench {
     pub(crate) upstream: Arc<ScriptedUpstream>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<MemoryStore>,
+    /// Issues the credential `key`, which calls of `shop` are sent with.
+    pub(crate) issuer: Arc<MemoryIssuer>,
     keys: Arc<MemoryKeys>,
     budget: Budget,
 }
@@ -76,8 +81,11 @@ impl Bench {
         let upstream = Arc::new(ScriptedUpstream::default());
         upstream.offer(&server("files"), offer(&["read_file", "write_file", "read_page"]));
         let store = Arc::new(MemoryStore::new());
-        let engine = start(&clock, &keys, &ledger, (&upstream, &store), budget).await;
-        let bench = Self { engine, ledger, upstream, clock, store, keys, budget };
+        upstream.offer(&server("shop"), offer(&["read_order", "read_stock"]));
+        let issuer = Arc::new(MemoryIssuer::new(Revoked::Now));
+        let ends = (&upstream, &store, &issuer);
+        let engine = start(&clock, &keys, &ledger, ends, budget).await;
+        let bench = Self { engine, ledger, upstream, clock, store, issuer, keys, budget };
         bench.engine.discover(&server("files")).await.unwrap();
         bench
     }
@@ -85,7 +93,7 @@ impl Bench {
     /// The process dies and a new one starts on the same disk.
     pub(crate) async fn restart(&mut self) {
         self.ledger.restart();
-        let ends = (&self.upstream, &self.store);
+        let ends = (&self.upstream, &self.store, &self.issuer);
         self.engine = start(&self.clock, &self.keys, &self.ledger, ends, self.budget).await;
         self.engine.discover(&server("files")).await.unwrap();
     }
@@ -187,6 +195,7 @@ pub(crate) fn link() -> Link {
         capabilities: None,
         progress_token: None,
         session: false,
+        veil: remit_ports::Veil::default(),
         cancelled: CancellationToken::new(),
     }
 }
@@ -199,7 +208,7 @@ async fn start(
     clock: &Arc<ManualClock>,
     keys: &Arc<MemoryKeys>,
     ledger: &Arc<MemoryLedger>,
-    (upstream, store): (&Arc<ScriptedUpstream>, &Arc<MemoryStore>),
+    (upstream, store, issuer): (&Arc<ScriptedUpstream>, &Arc<MemoryStore>, &Arc<MemoryIssuer>),
     budget: Budget,
 ) -> Arc<Engine> {
     let ports = Ports {
@@ -210,6 +219,7 @@ async fn start(
         elsewhere: Arc::new(FixedKeys::default()),
         store: Arc::clone(store) as _,
         upstream: Arc::clone(upstream) as _,
+        issuers: Arc::new(BTreeMap::from([("key".parse().unwrap(), Arc::clone(issuer) as _)])),
     };
     Engine::start(ports, settings(budget), vec![policy()], minter()).await.unwrap()
 }
@@ -248,17 +258,34 @@ fn settings(budget: Budget) -> Settings {
         idle: Some(Duration::from_mins(10)),
         delegation: 20,
     };
+    let lent = Template {
+        name: "lent".into(),
+        tools: vec![ToolRule::any_arguments("shop/*".parse().unwrap())],
+        ..template.clone()
+    };
+    let key = Needed {
+        credential: "key".parse().unwrap(),
+        lifetime: Duration::from_mins(10),
+        process: true,
+    };
     let overrides =
         Overrides { owner: "operators".into(), trust_annotations: true, tools: BTreeMap::new() };
     Settings {
         node: "test".into(),
         agents: agents(),
-        templates: BTreeMap::from([("work".into(), Arc::new(template))]),
+        templates: BTreeMap::from([
+            ("work".into(), Arc::new(template)),
+            ("lent".into(), Arc::new(lent)),
+        ]),
         groups: BTreeMap::from([
             ("operators".into(), vec![]),
             ("treasury".into(), vec!["tina".into()]),
         ]),
-        servers: BTreeMap::from([(server("files"), overrides)]),
+        servers: BTreeMap::from([
+            (server("files"), overrides.clone()),
+            (server("shop"), overrides),
+        ]),
+        lends: BTreeMap::from([(server("shop"), vec![key])]),
         approval_lifetime: Duration::from_mins(5),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(5),

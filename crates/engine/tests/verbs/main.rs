@@ -10,6 +10,7 @@ mod durability;
 mod handoff;
 mod identity;
 mod inherit;
+mod lend;
 mod lifecycle;
 mod tools;
 mod walk;

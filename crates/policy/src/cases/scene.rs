@@ -189,11 +189,27 @@ impl Scene {
             (None, None, None, None, None, Some("continue")) => {
                 Ok((Asked::ContinueTask, None, vec![server("remit")]))
             }
+            (None, None, None, None, None, Some(text)) if text.starts_with("lend ") => lend(text),
             _ => Err("expected exactly one of `call`, `list`, `read`, `prompt`, `complete`, \
-                      `ask = \"open\"` and `ask = \"continue\"`"
+                      `ask = \"open\"`, `ask = \"continue\"` and \
+                      `ask = \"lend CREDENTIAL KIND SERVER\"`"
                 .to_owned()),
         }
     }
+}
+
+/// `lend CREDENTIAL KIND SERVER`
+fn lend<T>(text: &str) -> Result<(Asked, Option<T>, Vec<Resource>), String> {
+    let mut words = text.split(' ').skip(1);
+    let (Some(credential), Some(kind), Some(to), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(format!("expected `lend CREDENTIAL KIND SERVER`, got `{text}`"));
+    };
+    let resources = vec![Resource { kind: ResourceKind::Secret, id: credential.to_owned() }];
+    let credential = credential.parse().map_err(|why| format!("{why}"))?;
+    let to = to.parse().map_err(|why| format!("{why}"))?;
+    Ok((Asked::Lend { credential, kind: kind.to_owned(), server: to }, None, resources))
 }
 
 impl TaskCase {

@@ -27,8 +27,14 @@ fn ready() -> Ready {
     let ticket = Ticket { epoch: Arc::clone(&epoch), expected: 3, deadline };
     let (to_client, heard) = mpsc::channel(4);
     let cancelled = CancellationToken::new();
-    let link =
-        Link { to_client, capabilities: None, progress_token: None, session: false, cancelled };
+    let link = Link {
+        to_client,
+        capabilities: None,
+        progress_token: None,
+        session: false,
+        veil: remit_ports::Veil::default(),
+        cancelled,
+    };
     Ready { armed: drafted.recorded(receipt).unwrap().arm(ticket), link, heard, epoch }
 }
 
@@ -100,10 +106,10 @@ async fn cancelled_before_and_after_the_write() {
 async fn offers_pins_and_releases() {
     let upstream = ScriptedUpstream::default();
     let server = samples::server("mail");
-    assert!(matches!(upstream.discover(&server).await, Err(UpstreamError::Unknown(_))));
+    assert!(matches!(upstream.discover(&server, Vec::new()).await, Err(UpstreamError::Unknown(_))));
     let tools = vec!["{}".to_owned()];
     upstream.offer(&server, Discovery { tools, ..Discovery::default() });
-    assert_eq!(upstream.discover(&server).await.unwrap().tools.len(), 1);
+    assert_eq!(upstream.discover(&server, Vec::new()).await.unwrap().tools.len(), 1);
     upstream.pin(&server, Digest::of(b"x"));
     assert_eq!(upstream.pinned()[&server], Digest::of(b"x"));
     upstream.release(&samples::task_id(1));

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{self, Aside, Shape};
 use super::pool::Pool;
 use crate::config::{HttpServer, Limits};
+use crate::delivery::Equipment;
 use crate::gate::Own;
 use crate::inward::Inward;
 use crate::outward;
@@ -51,6 +52,8 @@ pub(crate) struct Endpoint {
     inward: Arc<Inward>,
     limits: Limits,
     session: Mutex<Session>,
+    /// What its own messages are sent with.
+    equipment: Mutex<Arc<Equipment>>,
     stop: CancellationToken,
 }
 
@@ -70,6 +73,7 @@ impl Endpoint {
     pub(crate) fn new(
         server: &HttpServer,
         inward: Arc<Inward>,
+        equipment: Arc<Equipment>,
         limits: Limits,
     ) -> Result<Arc<Self>, String> {
         let pool = Pool::new(&server.uri, Arc::clone(&inward.health))?;
@@ -80,8 +84,13 @@ impl Endpoint {
             inward,
             limits,
             session: Mutex::default(),
+            equipment: Mutex::new(equipment),
             stop: CancellationToken::new(),
         }))
+    }
+
+    fn equipment(&self) -> Arc<Equipment> {
+        Arc::clone(&self.equipment.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn session(&self) -> Session {
@@ -98,10 +107,11 @@ impl Endpoint {
             Err(why) => return Ended::Unsent(why),
         };
         let stateless = ask.revision.is_some_and(|revision| revision.era() == Era::Stateless);
+        let equipment = ask.equipment.clone().unwrap_or_else(|| self.equipment());
         let http = if stateless {
-            self.stateless(&request, ask.mirrored.as_deref())
+            self.stateless(&request, ask.mirrored.as_deref(), &equipment)
         } else {
-            self.post(request.raw())
+            self.post(request.raw(), &equipment)
         };
         let http = match http {
             Ok(http) => http,
@@ -227,8 +237,14 @@ impl Endpoint {
         }
     }
 
-    fn stateless(&self, request: &Request, mirrored: Option<&ParamHeaders>) -> Result<Out, String> {
-        let mut http = self.bare(Method::POST, Bytes::from(request.raw().as_str().to_owned()))?;
+    fn stateless(
+        &self,
+        request: &Request,
+        mirrored: Option<&ParamHeaders>,
+        equipment: &Equipment,
+    ) -> Result<Out, String> {
+        let body = Bytes::from(request.raw().as_str().to_owned());
+        let mut http = self.bare(Method::POST, body, equipment)?;
         let ours = headers::generate(request, Revision::LATEST, mirrored).map_err(|e| e.message)?;
         for (name, value) in ours {
             let name: HeaderName = name.parse().map_err(|_| format!("`{name}` is no header"))?;
@@ -238,8 +254,9 @@ impl Endpoint {
         Ok(http)
     }
 
-    fn post(&self, message: &Raw) -> Result<Out, String> {
-        let mut http = self.bare(Method::POST, Bytes::from(message.as_str().to_owned()))?;
+    fn post(&self, message: &Raw, equipment: &Equipment) -> Result<Out, String> {
+        let body = Bytes::from(message.as_str().to_owned());
+        let mut http = self.bare(Method::POST, body, equipment)?;
         self.add_session(&mut http);
         Ok(http)
     }
@@ -255,7 +272,7 @@ impl Endpoint {
         }
     }
 
-    fn bare(&self, method: Method, body: Bytes) -> Result<Out, String> {
+    fn bare(&self, method: Method, body: Bytes, equipment: &Equipment) -> Result<Out, String> {
         let uri = &self.server.uri;
         let host = match (uri.host().unwrap_or_default(), uri.port()) {
             (host, Some(port)) => format!("{host}:{port}"),
@@ -264,7 +281,7 @@ impl Endpoint {
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         let mut http = http::Request::builder()
             .method(method)
-            .uri(target)
+            .uri(equipment.target(target))
             .header(HOST, host)
             .header(USER_AGENT, outward::NAME)
             .header(ACCEPT, "application/json, text/event-stream")
@@ -274,6 +291,9 @@ impl Endpoint {
         for (name, value) in &self.server.headers {
             http.headers_mut().insert(name.clone(), value.clone());
         }
+        for (name, value) in &equipment.headers {
+            http.headers_mut().insert(name.clone(), value.clone());
+        }
         Ok(http)
     }
 
@@ -281,7 +301,8 @@ impl Endpoint {
     ///
     /// Errors: there is none; `true` if it may be tried again.
     async fn open_stream(&self, last: Option<&str>) -> Result<Incoming, bool> {
-        let mut http = self.bare(Method::GET, Bytes::new()).map_err(|_| false)?;
+        let mut http =
+            self.bare(Method::GET, Bytes::new(), &self.equipment()).map_err(|_| false)?;
         self.add_session(&mut http);
         http.headers_mut().remove(CONTENT_TYPE);
         http.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -331,7 +352,7 @@ impl Wire for Endpoint {
 
     fn tell(&self, message: Raw) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let Ok(http) = self.post(&message) else { return };
+            let Ok(http) = self.post(&message, &self.equipment()) else { return };
             let told = tokio::time::timeout(TELL, self.pool.send(http, &Own)).await;
             match told {
                 Ok(Ok((response, _))) if response.status().is_success() => {}
@@ -379,6 +400,11 @@ impl Wire for Endpoint {
         })
     }
 
+    fn equip(&self, equipment: &Arc<Equipment>) {
+        let mut held = self.equipment.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::clone(equipment);
+    }
+
     fn is_alive(&self) -> bool {
         !self.stop.is_cancelled()
     }
@@ -391,7 +417,7 @@ impl Wire for Endpoint {
         let (Some(me), true) = (self.me.upgrade(), open) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            if let Ok(mut http) = me.bare(Method::DELETE, Bytes::new()) {
+            if let Ok(mut http) = me.bare(Method::DELETE, Bytes::new(), &me.equipment()) {
                 me.add_session(&mut http);
                 let _ = tokio::time::timeout(TELL, me.pool.send(http, &Own)).await;
             }

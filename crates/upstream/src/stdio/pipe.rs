@@ -61,7 +61,7 @@ impl Pipe {
         let Process { mut child, stdin, stdout, stderr } = process;
         let health = Arc::clone(&inward.health);
         let started = health.now();
-        tokio::spawn(process::keep_stderr(stderr, Arc::clone(&health)));
+        tokio::spawn(process::keep_stderr(stderr, Arc::clone(&inward)));
         tokio::spawn(write(stdin, jobs, Arc::clone(&inward.table), stop.clone()));
         let reader = tokio::spawn(read(stdout, Arc::clone(&inward), queue.downgrade(), limits));
         let (ending, about) = (stop.clone(), Arc::clone(&inward));

@@ -1,18 +1,20 @@
 //! One child process: started with next to nothing of ours, ended with everything it started.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use remit_mcp::line::Lines;
+use remit_model::Secret;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Base, INHERITED, StdioServer};
-use crate::health::Health;
+use crate::inward::Inward;
 
 /// How long a process may take between SIGTERM and SIGKILL.
 const TERM_GRACE: Duration = Duration::from_secs(1);
@@ -37,7 +39,14 @@ pub(crate) struct Supervised {
 ///
 /// It leads a process group of its own, and sees a fixed list of plain variables and what is
 /// configured for it.
-pub(crate) fn start(server: &StdioServer, path: &Path, base: &Base) -> Result<Process, String> {
+///
+/// `lent` goes into its environment last, over what is configured under the same name.
+pub(crate) fn start(
+    server: &StdioServer,
+    path: &Path,
+    base: &Base,
+    lent: &BTreeMap<String, Secret>,
+) -> Result<Process, String> {
     let mut command = Command::new(path);
     command.args(&server.args).env_clear();
     for name in INHERITED {
@@ -46,6 +55,7 @@ pub(crate) fn start(server: &StdioServer, path: &Path, base: &Base) -> Result<Pr
         }
     }
     command.envs(&server.env);
+    command.envs(lent.iter().map(|(name, secret)| (name, secret.reveal())));
     if let Some(directory) = &server.directory {
         command.current_dir(directory);
     }
@@ -107,7 +117,7 @@ fn described(status: std::io::Result<ExitStatus>) -> String {
 }
 
 /// Keeps the last lines of standard error.
-pub(crate) async fn keep_stderr(mut stderr: ChildStderr, health: Arc<Health>) {
+pub(crate) async fn keep_stderr(mut stderr: ChildStderr, inward: Arc<Inward>) {
     let mut lines = Lines::new(STDERR_LINE);
     let mut buffer = vec![0; 4096];
     while let Ok(read) = stderr.read(&mut buffer).await {
@@ -115,8 +125,11 @@ pub(crate) async fn keep_stderr(mut stderr: ChildStderr, health: Arc<Health>) {
         lines.feed(bytes);
         while let Some(line) = lines.next_line() {
             match line {
-                Ok(line) => health.stderr(&String::from_utf8_lossy(&line)),
-                Err(too_long) => health.stderr(&too_long.to_string()),
+                Ok(line) => {
+                    let line = String::from_utf8_lossy(&line).into_owned();
+                    inward.health.stderr(&inward.cleaned(line));
+                }
+                Err(too_long) => inward.health.stderr(&too_long.to_string()),
             }
         }
     }

@@ -43,7 +43,7 @@ fn headers(entry: &Value) -> &Value {
 async fn a_stateless_endpoint_gets_headers_that_mirror_the_body() {
     let running = start("stateless").await;
     let mut events = running.servers.events();
-    let offer = running.servers.discover(&name()).await.unwrap();
+    let offer = running.servers.discover(&name(), Vec::new()).await.unwrap();
     assert_eq!(offer.revision, "2026-07-28");
     let names = offer.tools.join(" ");
     assert!(names.contains("echo") && !names.contains("bad_header"), "{names}");
@@ -104,7 +104,8 @@ async fn a_stream_carries_progress_and_requests_before_the_answer() {
         });
         let gate = Arc::new(Counting::default());
         let stream = call("stream", "{}");
-        let ended = running.servers.carry((&stream, &task(1)), link, gate, LONG).await;
+        let ended =
+            running.servers.carry((&stream, &task(1)), (link, Arc::default()), gate, LONG).await;
         let answered: Value = serde_json::from_str(&text(&ended)).unwrap();
         assert_eq!(client.await.unwrap(), [json!("mine")], "{era}");
         if era == "sessions" {
@@ -163,7 +164,7 @@ async fn an_answer_that_comes_on_the_sessions_own_stream_is_taken() {
 #[tokio::test]
 async fn a_server_that_refuses_a_revision_and_lists_it_is_asked_once_more() {
     let running = start("reluctant").await;
-    let offer = running.servers.discover(&name()).await.unwrap();
+    let offer = running.servers.discover(&name(), Vec::new()).await.unwrap();
     assert_eq!(offer.revision, "2026-07-28");
     assert_eq!(logged(&running.log, "server/discover").len(), 2);
     assert_eq!(logged(&running.log, "\"initialize\"").len(), 0);
@@ -172,13 +173,14 @@ async fn a_server_that_refuses_a_revision_and_lists_it_is_asked_once_more() {
 #[tokio::test]
 async fn a_server_of_both_eras_is_spoken_to_as_its_client_speaks() {
     let running = start("both").await;
-    running.servers.discover(&name()).await.unwrap();
+    running.servers.discover(&name(), Vec::new()).await.unwrap();
     let echo = call("echo", "{}");
     for (session, opened) in [(false, 0), (true, 1), (false, 1), (true, 1)] {
         let (mut link, _messages) = link("{}");
         link.session = session;
         let gate = Arc::new(Counting::default());
-        let ended = running.servers.carry((&echo, &task(1)), link, gate, LONG).await;
+        let ended =
+            running.servers.carry((&echo, &task(1)), (link, Arc::default()), gate, LONG).await;
         assert_eq!(text(&ended), "ok");
         let sessions = logged(&running.log, "\"initialize\"").len();
         assert_eq!(sessions, opened, "session: {session}");

@@ -73,6 +73,7 @@ fn base(limits: Limits) -> Base {
     Base {
         environment: environment.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
         version: "9.9".to_owned(),
+        lent: std::env::temp_dir(),
         limits,
     }
 }
@@ -87,7 +88,7 @@ fn name() -> ServerName {
 
 fn servers(transport: Transport, shared: bool, limits: Limits) -> Servers {
     let clock = Arc::new(Ticking(tokio::time::Instant::now()));
-    let config = ServerConfig { transport, shared };
+    let config = ServerConfig { transport, shared, deliveries: Vec::new() };
     Servers::new([(name(), config)].into(), base(limits), clock)
 }
 
@@ -120,6 +121,7 @@ fn link(capabilities: &str) -> (Link, mpsc::Receiver<ToClient>) {
         capabilities: Some(capabilities.to_owned()),
         progress_token: Some("\"mine\"".to_owned()),
         session: false,
+        veil: remit_ports::Veil::default(),
         cancelled: CancellationToken::new(),
     };
     (link, messages)
@@ -134,7 +136,7 @@ async fn carry_within(servers: &Servers, call: &Call, within: Duration) -> (Ende
     let gate = Arc::new(Counting::default());
     let (link, _messages) = link("{}");
     let of: Arc<dyn Gate> = Arc::<Counting>::clone(&gate);
-    let ended = servers.carry((call, &task(1)), link, of, within).await;
+    let ended = servers.carry((call, &task(1)), (link, Arc::default()), of, within).await;
     (ended, gate.opened.load(Ordering::SeqCst))
 }
 

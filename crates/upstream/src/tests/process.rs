@@ -68,12 +68,12 @@ async fn a_changed_executable_does_not_start_until_it_is_admitted() {
     std::fs::write(&copy, &original).unwrap();
     let config = stdio(&[copy.to_str().unwrap(), "sessions"]);
     let servers = servers(config, false, limits());
-    let first = servers.discover(&name()).await.unwrap().executable.unwrap();
+    let first = servers.discover(&name(), Vec::new()).await.unwrap().executable.unwrap();
     std::fs::write(&copy, format!("{original}\n# and now something else\n")).unwrap();
     let (ended, opened) = carry(&servers, "echo", "{}").await;
     assert!(matches!(&ended, Ended::Unsent(why) if why.contains("admit it first")), "{ended:?}");
     assert_eq!(opened, 0);
-    let error = servers.discover(&name()).await.unwrap_err();
+    let error = servers.discover(&name(), Vec::new()).await.unwrap_err();
     let UpstreamError::ExecutableChanged { pinned, found, .. } = error else { panic!("{error}") };
     assert_eq!(pinned, first);
     assert_ne!(found, first);
@@ -99,6 +99,6 @@ async fn a_server_that_cannot_start_is_not_tried_in_a_loop() {
     assert!(waits >= 3, "the waits grow until calls fail at once");
     let missing = StdioServer { program: "/no/such/program".to_owned(), ..python(&[]) };
     let servers = self::servers(Transport::Stdio(missing), false, limits());
-    let error = servers.discover(&name()).await.unwrap_err().to_string();
+    let error = servers.discover(&name(), Vec::new()).await.unwrap_err().to_string();
     assert!(error.contains("no executable `/no/such/program`"), "{error}");
 }

@@ -70,7 +70,8 @@ async fn a_shut_gate_keeps_the_call_from_the_server() {
     let servers = server("sessions", &log);
     let (link, _messages) = link("{}");
     let gate: Arc<dyn Gate> = Arc::new(Counting { shut: true, ..Counting::default() });
-    let ended = servers.carry((&call("echo", "{}"), &task(1)), link, gate, LONG).await;
+    let ended =
+        servers.carry((&call("echo", "{}"), &task(1)), (link, Arc::default()), gate, LONG).await;
     assert!(lost(&ended).contains("stopped"), "{ended:?}");
     assert!(logged(&log, "tools/call").is_empty());
 }
@@ -89,7 +90,7 @@ async fn a_late_server_is_told_that_nobody_waits() {
     let cancelled = link.cancelled.clone();
     let gate = Arc::new(Counting::default());
     let (own, of) = (task(1), slow.clone());
-    let carried = servers.carry((&of, &own), link, gate, LONG);
+    let carried = servers.carry((&of, &own), (link, Arc::default()), gate, LONG);
     let cancel = async {
         eventually(|| logged(&log, "\"slow\"").len() == 2).await;
         cancelled.cancel();
@@ -133,7 +134,7 @@ async fn progress_returns_under_the_clients_token_and_no_other() {
     let (link, mut messages) = link("{}");
     let gate = Arc::new(Counting::default());
     let progress = call("progress", "{}");
-    let ended = servers.carry((&progress, &task(1)), link, gate, LONG).await;
+    let ended = servers.carry((&progress, &task(1)), (link, Arc::default()), gate, LONG).await;
     assert_eq!(text(&ended), "done");
     let mut got = Vec::new();
     while let Ok(ToClient::Notification(message)) = messages.try_recv() {
@@ -163,7 +164,8 @@ async fn a_server_asks_a_client_that_can_answer_and_never_its_model() {
     for (tool, expected) in [("elicit", "\"accept\""), ("sample", "switched off")] {
         let gate = Arc::new(Counting::default());
         let asking = call(tool, "{}");
-        let ended = servers.carry((&asking, &task(1)), link.clone(), gate, LONG).await;
+        let ended =
+            servers.carry((&asking, &task(1)), (link.clone(), Arc::default()), gate, LONG).await;
         assert!(text(&ended).contains(expected), "{ended:?}");
     }
     drop(link);
@@ -180,7 +182,7 @@ async fn everything_offered_is_listed_and_a_change_is_seen_where_it_happened() {
         let (_folder, log) = log();
         let servers = server(era, &log);
         let mut events = servers.events();
-        let offer = servers.discover(&name()).await.unwrap();
+        let offer = servers.discover(&name(), Vec::new()).await.unwrap();
         assert_eq!(offer.tools.len(), 15, "{era}: all pages");
         assert_eq!(offer.tools[0], r#"{"name": "echo", "inputSchema": {"type": "object"}}"#);
         assert!(offer.executable.is_some());
@@ -191,7 +193,7 @@ async fn everything_offered_is_listed_and_a_change_is_seen_where_it_happened() {
         let event = events.recv().await.unwrap();
         assert_eq!(event.method, "notifications/tools/list_changed");
         assert_eq!(event.task, Some(task(1)));
-        let offer = servers.discover(&name()).await.unwrap();
+        let offer = servers.discover(&name(), Vec::new()).await.unwrap();
         assert!(offer.tools[0].contains("evil.example"), "{era}: {}", offer.tools[0]);
     }
 }
@@ -206,7 +208,7 @@ async fn tasks_do_not_share_a_process_unless_configured() {
             let (link, _messages) = link("{}");
             let gate = Arc::new(Counting::default());
             let echo = call("echo", "{}");
-            let ended = servers.carry((&echo, &task(n)), link, gate, LONG).await;
+            let ended = servers.carry((&echo, &task(n)), (link, Arc::default()), gate, LONG).await;
             assert!(text(&ended).contains("arguments"));
         }
         assert_eq!(servers.status()[0].alive, processes);

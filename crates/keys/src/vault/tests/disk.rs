@@ -12,8 +12,9 @@ const OPERATIONS: u64 = 10_000;
 fn failing(stand: &Stand, plan: &DiskPlan) -> Vault {
     let file = fs::File::options().read(true).write(true).open(database_path(stand.dir.path()));
     let database = builder().create_with_backend(plan.strikes(file.unwrap())).unwrap();
-    let kek = read_kek(&kek_path(stand.dir.path())).unwrap().unwrap();
-    Vault { dir: stand.dir.path().to_owned(), database, kek }
+    let file = kek_file(stand.dir.path());
+    let (kek, _) = file.read().unwrap().unwrap();
+    Vault { file, database, kek }
 }
 
 /// Runs `act` while `fault` strikes after `left` operations, then `check` with whether it was told

@@ -1,0 +1,221 @@
+//! Exposure: credential-seconds that were out, against what standing keys would have been.
+//!
+//! A credential is exposed from the record that names it until the record of its end, or until it is
+//! worth nothing any more. The same use with standing keys would have had one key for each agent at
+//! each server for the whole period, whether it was used or not.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use remit_model::{CredentialName, LeaseId, ServerName, Timestamp};
+use remit_ports::{Entry, Kind};
+use serde::Serialize;
+
+use super::super::moment;
+use crate::out::table;
+
+/// The fold over the records of leases.
+pub(super) struct Exposure {
+    from: Timestamp,
+    now: Timestamp,
+    out: BTreeMap<LeaseId, Out>,
+    lines: BTreeMap<Key, Sum>,
+}
+
+type Key = (Option<String>, ServerName, CredentialName, String);
+
+struct Out {
+    key: Key,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+#[derive(Default)]
+struct Sum {
+    leases: u64,
+    out: u64,
+    millis: u64,
+}
+
+/// What is shown.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    from: Timestamp,
+    to: Timestamp,
+    /// Credential-seconds of all.
+    credential_seconds: u64,
+    /// The same use with standing keys.
+    standing_seconds: u64,
+    uses: Vec<Use>,
+}
+
+#[derive(Debug, Serialize)]
+struct Use {
+    /// The agent; none for Remit itself.
+    agent: Option<String>,
+    server: ServerName,
+    credential: CredentialName,
+    kind: String,
+    /// How many were lent.
+    leases: u64,
+    /// How many are out now.
+    out: u64,
+    credential_seconds: u64,
+}
+
+impl Exposure {
+    /// Of the time `last` up to `now`.
+    pub(super) fn over(now: Timestamp, last: Duration) -> Self {
+        let millis = u64::try_from(last.as_millis()).unwrap_or(u64::MAX);
+        let from = Timestamp(now.0.saturating_sub(millis));
+        Self { from, now, out: BTreeMap::new(), lines: BTreeMap::new() }
+    }
+
+    /// Takes up one record.
+    pub(super) fn visit(&mut self, entry: &Entry) {
+        let Some(lease) = entry.clear.lease.as_ref().filter(|_| entry.kind == Kind::Lease) else {
+            return;
+        };
+        match entry.clear.what.as_str() {
+            "lending" => {
+                let key = (
+                    entry.clear.agent.clone(),
+                    lease.server.clone(),
+                    lease.credential.clone(),
+                    lease.kind.clone(),
+                );
+                let out = Out { key, since: entry.wall, until: lease.until };
+                self.out.insert(lease.id.clone(), out);
+            }
+            "returned" | "ran out" => {
+                if let Some(out) = self.out.remove(&lease.id) {
+                    self.count(&out, entry.wall.min(out.until.max(out.since)), false);
+                }
+            }
+            _ => {
+                if let Some(out) = self.out.get_mut(&lease.id) {
+                    out.until = lease.until;
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, out: &Out, end: Timestamp, is_out: bool) {
+        let (from, to) = (out.since.max(self.from), end.min(self.now));
+        if to < from {
+            return;
+        }
+        let sum = self.lines.entry(out.key.clone()).or_default();
+        sum.leases += 1;
+        sum.out += u64::from(is_out);
+        sum.millis += to.0 - from.0;
+    }
+
+    /// What it comes to.
+    pub(super) fn report(mut self) -> Report {
+        for out in std::mem::take(&mut self.out).into_values() {
+            self.count(&out, out.until, true);
+        }
+        let period = self.now.since(self.from).as_secs();
+        let standing_seconds = period.saturating_mul(self.lines.len() as u64);
+        let uses: Vec<Use> = self.lines.into_iter().map(use_of).collect();
+        let credential_seconds = uses.iter().map(|line| line.credential_seconds).sum();
+        Report { from: self.from, to: self.now, credential_seconds, standing_seconds, uses }
+    }
+}
+
+fn use_of(((agent, server, credential, kind), sum): (Key, Sum)) -> Use {
+    let Sum { leases, out, millis } = sum;
+    Use { agent, server, credential, kind, leases, out, credential_seconds: millis / 1000 }
+}
+
+/// The report for a person.
+pub(super) fn in_words(report: &Report) -> String {
+    if report.uses.is_empty() {
+        return format!("nothing was lent since {}", moment(report.from));
+    }
+    let row = |line: &Use| {
+        vec![
+            line.agent.clone().unwrap_or_else(|| "remit itself".to_owned()),
+            line.server.to_string(),
+            line.credential.to_string(),
+            line.kind.clone(),
+            line.leases.to_string(),
+            line.out.to_string(),
+            line.credential_seconds.to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = report.uses.iter().map(row).collect();
+    let heads = ["AGENT", "SERVER", "CREDENTIAL", "KIND", "LEASES", "OUT NOW", "SECONDS"];
+    let percent = report.credential_seconds.saturating_mul(1000) / report.standing_seconds.max(1);
+    format!(
+        "{}\n\n{} credential-seconds since {}; standing keys for the same: {} ({}.{} %)",
+        table(&heads, &rows),
+        report.credential_seconds,
+        moment(report.from),
+        report.standing_seconds,
+        percent / 10,
+        percent % 10,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(at: u64, what: &str, (lease, until): (u8, u64)) -> Entry {
+        let json = serde_json::json!({
+            "catalogue": "00".repeat(32), "engine": "e", "epoch": 0, "kind": "lease", "mono": 0,
+            "node": "n", "policy": "00".repeat(32), "schema": "00".repeat(32), "seq": 0, "v": 1,
+            "wall": at,
+            "clear": { "agent": "bot", "what": what, "lease": {
+                "credential": "db", "id": format!("lse_{lease:026}"), "kind": "postgres",
+                "server": "orders", "until": until,
+            }},
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn report(entries: &[Entry]) -> Report {
+        let mut exposure = Exposure::over(Timestamp(100_000), Duration::from_secs(50));
+        for entry in entries {
+            exposure.visit(entry);
+        }
+        exposure.report()
+    }
+
+    #[test]
+    fn a_credential_counts_from_its_record_to_its_end_within_the_period() {
+        let report = report(&[
+            entry(10_000, "lending", (1, 20_000)),
+            entry(12_000, "returned", (1, 20_000)),
+            entry(40_000, "lending", (2, 90_000)),
+            entry(60_000, "returned", (2, 90_000)),
+            entry(70_000, "lending", (3, 72_000)),
+            entry(70_500, "lent", (3, 75_000)),
+            entry(79_000, "returned", (3, 75_000)),
+            entry(98_000, "lending", (4, 900_000)),
+        ]);
+        let line = &report.uses[0];
+        // Of the second 10 s lie in the period; the third was worth nothing after 75; the last is out.
+        assert_eq!((line.leases, line.out, line.credential_seconds), (3, 1, 10 + 5 + 2));
+        assert_eq!((report.credential_seconds, report.standing_seconds), (17, 50));
+        assert!(in_words(&report).contains("17 credential-seconds"), "{}", in_words(&report));
+    }
+
+    #[test]
+    fn what_cannot_be_taken_back_counts_until_it_runs_out() {
+        let report = report(&[
+            entry(60_000, "lending", (1, 80_000)),
+            entry(61_000, "runs out", (1, 80_000)),
+            entry(95_000, "ran out", (1, 80_000)),
+        ]);
+        assert_eq!(report.credential_seconds, 20);
+        assert_eq!(report.uses[0].out, 0);
+    }
+
+    #[test]
+    fn where_nothing_was_lent_it_says_so() {
+        assert!(in_words(&report(&[])).starts_with("nothing was lent since"));
+    }
+}

@@ -1,0 +1,264 @@
+//! What is lent and not taken back: the fold over the records of leases, and what is being done about
+//! each. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use remit_model::{LeaseId, TaskId, Timestamp};
+use remit_ports::{Entry, LeaseOut, Lent};
+
+/// The first and the longest wait before a credential is asked back again.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// How long a credential may be owed before it is called overdue.
+const OVERDUE: Duration = Duration::from_mins(1);
+
+/// Every credential that is out.
+#[derive(Debug, Default)]
+pub(crate) struct Book(BTreeMap<LeaseId, Line>);
+
+#[derive(Debug)]
+struct Line {
+    out: LeaseOut,
+    stage: Stage,
+}
+
+/// What is being done about a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// An issuer is being asked for it; `unwanted`: it is to be taken back as soon as it is there.
+    Issuing { unwanted: bool },
+    /// It is in use.
+    Out,
+    /// It is to be taken back, the next time at `next`.
+    Owed { since: Timestamp, next: Timestamp, tries: u32, why: Option<String> },
+    /// It is being taken back.
+    Returning { since: Timestamp, tries: u32 },
+    /// It cannot be taken back and runs out by itself.
+    RunsOut,
+}
+
+/// Something that is due.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Its issuer has to be asked for it.
+    Return(LeaseOut),
+    /// It ran out.
+    RanOut(LeaseOut),
+}
+
+impl Book {
+    /// What the records say. Whoever held what is out has ended with the process, so all of it is owed.
+    pub(crate) fn recovered(out: BTreeMap<LeaseId, LeaseOut>, now: Timestamp) -> Self {
+        let line = |out: LeaseOut| {
+            let owed = Stage::Owed { since: now, next: now, tries: 0, why: None };
+            let stage = if out.runs_out { Stage::RunsOut } else { owed };
+            (out.note.id.clone(), Line { out, stage })
+        };
+        Self(out.into_values().map(line).collect())
+    }
+
+    /// What is out, for the projection.
+    pub(crate) fn out(&self) -> Vec<LeaseOut> {
+        self.0.values().map(|line| line.out.clone()).collect()
+    }
+
+    /// Each, with what is being done about it.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&LeaseOut, &Stage)> {
+        self.0.values().map(|line| (&line.out, &line.stage))
+    }
+
+    /// How many are out.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// One of them.
+    pub(crate) fn find(&self, lease: &LeaseId) -> Option<LeaseOut> {
+        self.0.get(lease).map(|line| line.out.clone())
+    }
+
+    /// How many are out for `task`.
+    pub(crate) fn of_task(&self, task: &TaskId) -> usize {
+        self.0.values().filter(|line| line.out.task.as_ref() == Some(task)).count()
+    }
+
+    /// An issuer is going to be asked for it.
+    pub(crate) fn begin(&mut self, out: LeaseOut) {
+        let stage = Stage::Issuing { unwanted: false };
+        self.0.insert(out.note.id.clone(), Line { out, stage });
+    }
+
+    /// It was issued, or may have been: `true` if it may be used.
+    pub(crate) fn issued(&mut self, out: LeaseOut, wanted: bool, now: Timestamp) -> bool {
+        let Some(line) = self.0.get_mut(&out.note.id) else { return false };
+        let wanted = wanted && line.stage == Stage::Issuing { unwanted: false };
+        line.out = out;
+        line.stage = Stage::Out;
+        if !wanted {
+            line.owe(now);
+        }
+        wanted
+    }
+
+    /// It lives until `until`.
+    pub(crate) fn renewed(&mut self, lease: &LeaseId, until: Timestamp) {
+        if let Some(line) = self.0.get_mut(lease) {
+            line.out.note.until = until;
+        }
+    }
+
+    /// Owes every one that `which` picks; says how many.
+    pub(crate) fn owe(&mut self, now: Timestamp, which: impl Fn(&LeaseOut) -> bool) -> usize {
+        let picked = self.0.values_mut().filter(|line| which(&line.out));
+        picked.map(|line| line.owe(now)).count()
+    }
+
+    /// What is due at `now`; each is given once, until [`Self::failed`] or [`Self::gone`].
+    pub(crate) fn due(&mut self, now: Timestamp) -> Vec<Due> {
+        let mut due = Vec::new();
+        for line in self.0.values_mut() {
+            match &line.stage {
+                Stage::Out if line.out.note.until <= now => line.owe(now),
+                Stage::RunsOut if line.out.note.until <= now => {
+                    due.push(Due::RanOut(line.out.clone()));
+                }
+                _ => {}
+            }
+            if let Stage::Owed { since, next, tries, .. } = line.stage
+                && next <= now
+            {
+                line.stage = Stage::Returning { since, tries };
+                due.push(Due::Return(line.out.clone()));
+            }
+        }
+        due
+    }
+
+    /// When something is due next.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        let at = |line: &Line| match line.stage {
+            Stage::Owed { next, .. } => Some(next),
+            Stage::Out | Stage::RunsOut => Some(line.out.note.until),
+            Stage::Issuing { .. } | Stage::Returning { .. } => None,
+        };
+        self.0.values().filter_map(at).min()
+    }
+
+    /// It could not be taken back; it is asked back again later. Gives how long it has been owed if
+    /// that has just become too long.
+    pub(crate) fn failed(
+        &mut self,
+        lease: &LeaseId,
+        why: String,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let line = self.0.get_mut(lease)?;
+        let Stage::Returning { since, tries } = line.stage else { return None };
+        let wait = AGAIN.0.saturating_mul(1 << tries.min(16)).min(AGAIN.1);
+        let next = now.after(wait);
+        line.stage = Stage::Owed { since, next, tries: tries.saturating_add(1), why: Some(why) };
+        let (before, after) = (now.since(since), next.since(since));
+        (before < OVERDUE && after >= OVERDUE).then_some(after)
+    }
+
+    /// It cannot be taken back.
+    pub(crate) fn runs_out(&mut self, lease: &LeaseId) {
+        if let Some(line) = self.0.get_mut(lease) {
+            line.out.runs_out = true;
+            line.stage = Stage::RunsOut;
+        }
+    }
+
+    /// It is worth nothing any more; gives since when it was owed.
+    pub(crate) fn gone(&mut self, lease: &LeaseId) -> Option<Timestamp> {
+        match self.0.remove(lease)?.stage {
+            Stage::Returning { since, .. } | Stage::Owed { since, .. } => Some(since),
+            _ => None,
+        }
+    }
+}
+
+impl Line {
+    fn owe(&mut self, now: Timestamp) {
+        match &mut self.stage {
+            Stage::Issuing { unwanted } => *unwanted = true,
+            Stage::Out => {
+                self.stage = Stage::Owed { since: now, next: now, tries: 0, why: None };
+            }
+            // Somebody asked for it: do not wait.
+            Stage::Owed { next, .. } => *next = now,
+            Stage::Returning { .. } | Stage::RunsOut => {}
+        }
+    }
+}
+
+impl Stage {
+    /// In one word.
+    pub(crate) fn name(&self, now: Timestamp) -> &'static str {
+        match self {
+            Self::Issuing { .. } => "issuing",
+            Self::Out => "lent",
+            Self::Owed { since, .. } | Self::Returning { since, .. }
+                if now.since(*since) >= OVERDUE =>
+            {
+                "overdue"
+            }
+            Self::Owed { .. } | Self::Returning { .. } => "returning",
+            Self::RunsOut => "runs out",
+        }
+    }
+}
+
+/// Takes up one record of a lease. What a projection knew already changes nothing.
+pub(crate) fn fold(out: &mut BTreeMap<LeaseId, LeaseOut>, entry: &Entry) -> Result<(), String> {
+    let note = entry.clear.lease.clone().ok_or("it names no lease")?;
+    match entry.clear.what.as_str() {
+        LENDING => {
+            let agent = entry.clear.agent.as_deref().map(str::parse).transpose();
+            let agent = agent.map_err(|why| format!("{why}"))?;
+            let (task, since, runs_out) = (entry.task.clone(), entry.wall, false);
+            out.insert(note.id.clone(), LeaseOut { note, task, agent, since, runs_out });
+        }
+        LENT | RENEWED => {
+            if let Some(lease) = out.get_mut(&note.id) {
+                lease.note = note;
+            }
+        }
+        RUNS_OUT => {
+            if let Some(lease) = out.get_mut(&note.id) {
+                lease.runs_out = true;
+            }
+        }
+        RETURNED | RAN_OUT => {
+            out.remove(&note.id);
+        }
+        other => return Err(format!("expected what became of a lease, got `{other}`")),
+    }
+    Ok(())
+}
+
+/// An issuer is going to be asked.
+pub(crate) const LENDING: &str = "lending";
+/// It was issued.
+pub(crate) const LENT: &str = "lent";
+/// It lives longer.
+pub(crate) const RENEWED: &str = "renewed";
+/// It was taken back.
+pub(crate) const RETURNED: &str = "returned";
+/// It cannot be taken back, and counts until it runs out.
+pub(crate) const RUNS_OUT: &str = "runs out";
+/// It ran out.
+pub(crate) const RAN_OUT: &str = "ran out";
+
+/// What an issuer is told of it.
+pub(crate) fn lent(out: &LeaseOut) -> Lent {
+    Lent {
+        lease: out.note.id.clone(),
+        task: out.task.clone(),
+        handle: out.note.handle.clone(),
+        until: out.note.until,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! A duty to take back is never forgotten, and never overtakes what it is about.
+
+use super::*;
+use remit_ports::LeaseNote;
+
+fn out(n: u8, until: u64) -> LeaseOut {
+    let note = LeaseNote {
+        credential: "db".parse().unwrap(),
+        handle: None,
+        id: format!("lse_{n:026}").parse().unwrap(),
+        kind: "postgres".into(),
+        server: "orders".parse().unwrap(),
+        until: Timestamp(until),
+    };
+    LeaseOut { note, task: None, agent: None, since: Timestamp(0), runs_out: false }
+}
+
+fn book(leases: &[LeaseOut]) -> Book {
+    let mut book = Book::default();
+    for lease in leases {
+        book.begin(lease.clone());
+        assert!(book.issued(lease.clone(), true, Timestamp(0)));
+    }
+    book
+}
+
+#[test]
+fn what_is_out_is_owed_when_it_ends_and_given_to_one_at_a_time() {
+    let lease = out(1, 1_000);
+    let mut book = book(std::slice::from_ref(&lease));
+    assert_eq!(book.due(Timestamp(999)), []);
+    assert_eq!(book.next(), Some(Timestamp(1_000)));
+    assert_eq!(book.due(Timestamp(1_000)), [Due::Return(lease.clone())]);
+    assert_eq!(book.due(Timestamp(1_000)), [], "somebody is at it");
+    assert_eq!(book.gone(&lease.note.id), Some(Timestamp(1_000)));
+    assert_eq!((book.next(), book.out()), (None, vec![]));
+}
+
+#[test]
+fn an_issuer_that_is_down_delays_the_return_and_never_ends_it() {
+    let lease = out(1, 1_000_000);
+    let id = &lease.note.id;
+    let mut book = book(std::slice::from_ref(&lease));
+    assert_eq!(book.owe(Timestamp(0), |_| true), 1);
+    let (mut now, mut told, mut waits) = (Timestamp(0), 0, Vec::new());
+    for _ in 0..40 {
+        assert_eq!(book.due(now), [Due::Return(lease.clone())]);
+        told += usize::from(book.failed(id, "it is down".into(), now).is_some());
+        let next = book.next().unwrap();
+        waits.push(next.since(now).as_secs());
+        now = next;
+    }
+    assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
+    assert_eq!(told, 1, "an alarm is raised once");
+    let (_, stage) = book.lines().next().unwrap();
+    assert_eq!(stage.name(now), "overdue");
+    book.owe(now, |_| true);
+    assert_eq!(book.next(), Some(now), "whoever asks for it does not have to wait");
+}
+
+#[test]
+fn what_became_unwanted_while_it_was_issued_is_taken_back_once_it_is_there() {
+    let lease = out(1, 1_000);
+    let mut book = Book::default();
+    book.begin(lease.clone());
+    book.owe(Timestamp(5), |_| true);
+    assert_eq!(book.due(Timestamp(5)), [], "a revocation must not overtake the issue");
+    assert!(!book.issued(lease.clone(), true, Timestamp(6)), "it may not be used");
+    assert_eq!(book.due(Timestamp(6)), [Due::Return(lease)]);
+}
+
+#[test]
+fn what_may_have_been_issued_is_taken_back_too() {
+    let lease = out(1, 1_000);
+    let mut book = Book::default();
+    book.begin(lease.clone());
+    assert!(!book.issued(lease.clone(), false, Timestamp(6)));
+    assert_eq!(book.due(Timestamp(6)), [Due::Return(lease)]);
+}
+
+#[test]
+fn what_cannot_be_taken_back_counts_until_it_runs_out() {
+    let lease = out(1, 1_000);
+    let mut book = book(std::slice::from_ref(&lease));
+    book.owe(Timestamp(5), |_| true);
+    book.due(Timestamp(5));
+    book.runs_out(&lease.note.id);
+    assert_eq!(book.due(Timestamp(999)), []);
+    let gone = LeaseOut { runs_out: true, ..lease };
+    assert_eq!(book.due(Timestamp(1_000)), [Due::RanOut(gone)]);
+}
+
+#[test]
+fn after_a_crash_everything_is_owed_but_what_cannot_be_taken_back() {
+    let (one, other) = (out(1, 1_000), LeaseOut { runs_out: true, ..out(2, 1_000) });
+    let all = [&one, &other].map(|lease| (lease.note.id.clone(), lease.clone()));
+    let mut book = Book::recovered(all.into(), Timestamp(7));
+    assert_eq!(book.due(Timestamp(7)), [Due::Return(one)]);
+    assert_eq!(book.of_task(&"tsk_00000000000000000000000000".parse().unwrap()), 0);
+}

@@ -1,0 +1,252 @@
+//! What is lent for a decision is on record first, belongs to its task, and is taken back with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use remit_engine::Caller;
+use remit_engine::open::{Opener, Proposal};
+use remit_model::{Door, LeaseId, TaskId, Workload};
+use remit_ports::{IssuerError, Kind, Outcome};
+use remit_testkit::samples::server;
+use remit_testkit::{Answer, Fault, MemoryIssuer};
+
+use crate::bench::Bench;
+
+/// A task that may use `shop`, whose calls need `key`.
+async fn task(bench: &Bench) -> Caller {
+    bench.engine.discover(&server("shop")).await.unwrap();
+    settled(bench).await;
+    let proposal = Proposal { template: "lent".into(), ..Proposal::default() };
+    let opened = bench.engine.open(&Opener::Peer(Workload::of_user(7)), proposal).await.unwrap();
+    bench.engine.caller(opened.id(), Door::McpHttp).unwrap()
+}
+
+/// Lets the engine take back what is due.
+async fn settled(bench: &Bench) {
+    let returning = tokio::spawn(Arc::clone(&bench.engine).keep_returning());
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if bench.engine.leases().iter().all(|lease| lease.state != "returning") {
+            break;
+        }
+    }
+    returning.abort();
+}
+
+/// What became of each lease of `task`, as the records say.
+fn told(bench: &Bench, task: &TaskId) -> Vec<String> {
+    let records = bench.records(task).into_iter();
+    let leases = records.filter(|(_, entry)| entry.kind == Kind::Lease);
+    leases.map(|(_, entry)| entry.clear.what).collect()
+}
+
+#[tokio::test]
+async fn a_call_is_sent_with_a_lease_of_its_task_that_was_on_record_before() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.call(&caller, "shop/read_stock").await.unwrap();
+    let sent = bench.upstream.sent();
+    let lease = sent[0].leases[0].clone();
+    assert_eq!(sent[1].leases, std::slice::from_ref(&lease), "it is used again");
+    let holder = &bench.issuer.alive()[&lease];
+    assert_eq!(holder.task.as_ref(), Some(&caller.task));
+    assert_eq!(holder.tools.len(), 2, "both tools that the remit covers: {holder:?}");
+    let kinds = bench.kinds(&caller.task);
+    let order = [Kind::Task, Kind::Decision, Kind::Lease, Kind::Lease, Kind::Outcome];
+    assert_eq!(kinds[..5], order, "{kinds:?}");
+    let records = bench.records(&caller.task);
+    let (decision, lending) = (&records[1], &records[2].1);
+    assert_eq!(lending.parents[0].index, decision.0, "it names the decision it is for");
+    assert!(lending.clear.question.is_some(), "and what was asked");
+    bench.assert_recorded_then_done();
+}
+
+#[tokio::test]
+async fn servers_that_need_nothing_get_nothing() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.call(&caller, "files/read_file").await.unwrap();
+    assert!(bench.upstream.sent()[0].leases.is_empty());
+    assert_eq!(bench.issuer.issued(), 0);
+}
+
+#[tokio::test]
+async fn two_tasks_never_share_a_lease() {
+    let bench = Bench::new().await;
+    let (one, other) = (task(&bench).await, task(&bench).await);
+    bench.call(&one, "shop/read_order").await.unwrap();
+    bench.call(&other, "shop/read_order").await.unwrap();
+    let sent = bench.upstream.sent();
+    assert_ne!(sent[0].leases, sent[1].leases);
+    bench.engine.close(&one.task, remit_model::task::CloseReason::Done, "olga").unwrap();
+    settled(&bench).await;
+    assert_eq!(bench.issuer.alive().into_keys().collect::<Vec<_>>(), sent[1].leases);
+}
+
+#[tokio::test]
+async fn whatever_ends_a_task_takes_back_what_it_had() {
+    for end in ["close", "freeze", "deadline"] {
+        let bench = Bench::new().await;
+        let caller = task(&bench).await;
+        bench.call(&caller, "shop/read_order").await.unwrap();
+        match end {
+            "close" => {
+                let reason = remit_model::task::CloseReason::Done;
+                drop(bench.engine.close(&caller.task, reason, "olga").unwrap());
+            }
+            "freeze" => drop(bench.engine.freeze(&caller.task, "olga").unwrap()),
+            _ => {
+                bench.clock.advance(Duration::from_hours(2));
+                bench.engine.expire();
+            }
+        }
+        settled(&bench).await;
+        assert!(bench.issuer.alive().is_empty(), "{end}");
+        assert!(bench.engine.leases().is_empty(), "{end}");
+        let told = told(&bench, &caller.task);
+        assert_eq!(told, ["lending", "lent", "returned"], "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_thawed_task_gets_another() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.engine.freeze(&caller.task, "olga").unwrap();
+    settled(&bench).await;
+    bench.engine.thaw(&caller.task, "olga").unwrap();
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    let sent = bench.upstream.sent();
+    assert_ne!(sent[0].leases, sent[1].leases);
+    assert_eq!(bench.issuer.alive().len(), 1);
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_refuses_the_call_and_owes_what_it_may_have_made() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.issuer.fail(Some(IssuerError::Unavailable("it is down".into())));
+    let ended = bench.call(&caller, "shop/read_order").await.unwrap();
+    let Outcome::NotSent { why } = ended.outcome() else { panic!("{:?}", ended.outcome()) };
+    assert!(why.contains("`key`") && why.contains("it is down"), "{why}");
+    assert!(bench.upstream.sent().is_empty());
+    assert_eq!(bench.issuer.alive().len(), 1, "the answer was lost, the credential is there");
+    settled(&bench).await;
+    let lease = &bench.engine.leases()[0];
+    assert_eq!(lease.trouble.as_deref(), Some("it is down"));
+    bench.issuer.fail(None);
+    bench.engine.withdraw(|_| true);
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty() && bench.engine.leases().is_empty());
+    bench.call(&caller, "shop/read_order").await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_crash_everything_is_taken_back_whatever_the_moment() {
+    // Issued and used; issued and the answer lost; issued, with its record lost.
+    for moment in ["lent", "lending", "unrecorded"] {
+        let mut bench = Bench::new().await;
+        let caller = task(&bench).await;
+        match moment {
+            "lent" => drop(bench.call(&caller, "shop/read_order").await.unwrap()),
+            "lending" => {
+                bench.issuer.fail(Some(IssuerError::Unavailable("lost".into())));
+                drop(bench.call(&caller, "shop/read_order").await);
+                bench.issuer.fail(None);
+            }
+            _ => {
+                bench.call(&caller, "shop/read_order").await.unwrap();
+                bench.engine.project().await.unwrap();
+            }
+        }
+        assert_eq!(bench.issuer.alive().len(), 1, "{moment}");
+        bench.restart().await;
+        settled(&bench).await;
+        assert!(bench.issuer.alive().is_empty(), "{moment}");
+        assert!(bench.engine.leases().is_empty(), "{moment}");
+        bench.call(&caller, "shop/read_order").await.unwrap();
+        assert_eq!(bench.issuer.alive().len(), 1, "{moment}: the task goes on with another");
+        bench.restart().await;
+        assert_eq!(bench.engine.leases().len(), 1, "{moment}: and that is known, too");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_on_record_is_not_asked_for() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    let before = bench.issuer.issued();
+    bench.ledger.fail_next(Fault::Before);
+    bench.call(&caller, "shop/read_order").await.unwrap_err();
+    assert_eq!(bench.issuer.issued(), before);
+}
+
+#[tokio::test]
+async fn what_ends_soon_is_prolonged_or_replaced() {
+    for renews in [true, false] {
+        let bench = Bench::new().await;
+        if renews {
+            bench.issuer.renews();
+        }
+        let caller = task(&bench).await;
+        bench.call(&caller, "shop/read_order").await.unwrap();
+        bench.clock.advance(Duration::from_secs(595));
+        bench.call(&caller, "shop/read_order").await.unwrap();
+        let sent = bench.upstream.sent();
+        assert_eq!(sent[0].leases == sent[1].leases, renews);
+        bench.clock.advance(Duration::from_secs(10));
+        settled(&bench).await;
+        let alive: Vec<LeaseId> = bench.issuer.alive().into_keys().collect();
+        assert_eq!(alive, sent[1].leases, "the old one went when it ended");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_can_refuse_to_lend() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    let text =
+        crate::bench::POLICY.replace("resource.value == \"key\"", "resource.value == \"none\"");
+    let source = remit_policy::Source { path: "test.cedar".into(), text };
+    bench.engine.reload_policies(vec![source]).await.unwrap();
+    let refusal = bench.call(&caller, "shop/read_order").await.unwrap_err();
+    assert!(refusal.to_string().contains("lending `key` for `shop`"), "{refusal}");
+    assert!(bench.issuer.alive().is_empty() && bench.upstream.sent().is_empty());
+    let kinds = bench.kinds(&caller.task);
+    assert_eq!(kinds, [Kind::Task, Kind::Refusal], "the call is not permitted either");
+}
+
+#[tokio::test]
+async fn an_answer_that_gives_the_credential_away_is_cut_and_ends_the_lease() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    let lease = bench.upstream.sent()[0].leases[0].clone();
+    let token = MemoryIssuer::token(&lease);
+    bench.upstream.set_script(move |_| Answer::text(&format!("you sent me {token}!")));
+    let ended = bench.call(&caller, "shop/read_order").await.unwrap();
+    let (_, reply) = ended.into_reply();
+    let text = reply.unwrap().text().to_owned();
+    assert!(!text.contains("token-of"), "{text}");
+    assert!(text.contains("you sent me [credential cut by remit]!"), "{text}");
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty());
+    for entry in bench.ledger.entries() {
+        let body = format!("{:?}", entry.body);
+        assert!(!body.contains("token-of"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn remit_itself_lends_no_tool_and_takes_it_back_at_once() {
+    let bench = Bench::new().await;
+    bench.engine.discover(&server("shop")).await.unwrap();
+    let alive = bench.issuer.alive();
+    let holder = alive.values().next().unwrap();
+    assert!(holder.task.is_none() && holder.tools.is_empty(), "{holder:?}");
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty());
+    assert_eq!(bench.issuer.issued(), 1);
+}
