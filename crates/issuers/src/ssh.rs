@@ -80,8 +80,12 @@ impl Ssh {
         Ok(Self { ca, secrets, entropy, list, source_address, extensions, allow })
     }
 
-    /// What `holder` may log in as; a certificate holds one command, for all of its principals.
+    /// What `holder` may log in as: Remit itself as nobody. A certificate holds one command, for all of
+    /// its principals.
     fn logins(&self, holder: &Holder) -> Result<Logins, IssuerError> {
+        if holder.task.is_none() {
+            return Ok(Logins::default());
+        }
         let refused = |why: &str| Err(IssuerError::Refused(why.to_owned()));
         let mut granted = granted(&self.allow, holder);
         let Some(mut logins) = granted.next().cloned() else {
@@ -152,6 +156,10 @@ impl Ssh {
         builder.key_id(key_id(wanted))?;
         for principal in &logins.principals {
             builder.valid_principal(principal.as_str())?;
+        }
+        if logins.principals.is_empty() {
+            // A certificate of no principal would be good for every one. This one nobody is.
+            builder.valid_principal(wanted.lease.as_str())?;
         }
         if let Some(command) = &logins.command {
             builder.critical_option("force-command", command.as_str())?;

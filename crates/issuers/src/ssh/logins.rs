@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 /// What whoever may use certain tools may log in as.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Logins {
     /// Names that the server takes the certificate for: users, unless its `AuthorizedPrincipals…` say
     /// otherwise.
@@ -152,7 +152,9 @@ impl Extension {
 impl fmt::Display for Logins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let principals: Vec<_> = self.principals.iter().map(Principal::as_str).collect();
-        write!(f, "as {}", principals.join(","))?;
+        let principals =
+            if principals.is_empty() { "nobody".to_owned() } else { principals.join(",") };
+        write!(f, "as {principals}")?;
         self.command.as_ref().map_or(Ok(()), |it| write!(f, ": {}", it.as_str()))
     }
 }

@@ -152,6 +152,21 @@ async fn elsewhere_later_and_as_somebody_else_it_opens_nothing() {
     }
 }
 
+/// Remit itself asks a server what it offers: the server has its files, and they open nothing.
+#[tokio::test]
+async fn a_certificate_of_no_task_opens_nothing() {
+    let sshd = Sshd::start().await;
+    let issuer = issuer(&sshd.ca(), &sshd.revoked(), "");
+    let remit = Holder::default();
+    let scope = issuer.scope(&remit).unwrap();
+    assert_eq!(scope, "as nobody");
+    let (now, until) = (samples::NOW, LATER);
+    let wanted = Wanted { lease: lease(1), holder: remit, scope, now, until };
+    let issued = issuer.issue(wanted).await.unwrap();
+    assert!(is_refused(&sshd.run(&issued, &[], "echo hello").await));
+    assert!(sshd.log().contains("not a listed principal"), "{}", sshd.log());
+}
+
 #[tokio::test]
 async fn one_certificate_holds_one_command() {
     let folder = tempfile::tempdir().unwrap();
