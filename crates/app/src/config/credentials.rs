@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use remit_engine::lend::Needed;
+use remit_issuers::oauth;
 use remit_model::{CredentialName, SecretName, ServerName};
 use remit_upstream::{Delivery, Place, Template};
 use serde::Deserialize;
@@ -34,6 +35,8 @@ pub(crate) struct CredentialTable {
 pub(crate) enum Kind {
     /// Somebody keeps it.
     Secret(SecretTable),
+    /// An authorization server.
+    OAuth(Box<oauth::Settings>),
 }
 
 /// Where a value is kept: exactly one of them.
@@ -80,9 +83,15 @@ impl<'de> Deserialize<'de> for CredentialTable {
             take(&mut table, "kind").map_err(|why: D::Error| within(&why))?;
         let kind = match kind.as_deref() {
             Some("secret") => table.try_into().map(Kind::Secret).map_err(|why| within(&why))?,
+            Some("oauth") => {
+                let settings = table.try_into().map(Box::new);
+                settings.map(Kind::OAuth).map_err(|why| within(&why))?
+            }
             other => {
                 let got = other.map_or("none".to_owned(), |kind| format!("`{kind}`"));
-                return Err(within(&format_args!("expected a `kind`: `secret`; got {got}")));
+                return Err(within(&format_args!(
+                    "expected a `kind`: `secret` or `oauth`; got {got}"
+                )));
             }
         };
         let lifetime = lifetime.unwrap_or(Period(Duration::from_mins(15)));
@@ -106,6 +115,7 @@ impl CredentialTable {
     pub(crate) fn rebase(&mut self, base: &Path) {
         match &mut self.kind {
             Kind::Secret(table) => table.file = table.file.take().map(|file| base.join(file)),
+            Kind::OAuth(settings) => settings.rebase(base),
         }
     }
 
@@ -121,6 +131,8 @@ impl CredentialTable {
         }
         match &self.kind {
             Kind::Secret(table) => table.check(&self.name),
+            // Checked when its issuer is made, before anything starts.
+            Kind::OAuth(_) => Ok(()),
         }
     }
 }

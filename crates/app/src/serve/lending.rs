@@ -3,33 +3,52 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use remit_issuers::oauth::{self, Connecting, Doors, OAuth};
 use remit_issuers::stored::{Place, Stored};
 use remit_model::{CredentialName, Digest, Secret};
-use remit_ports::{Issuer, Issuers, Secrets};
+use remit_ports::{Connections, Issuer, Issuers, Secrets};
 use remit_upstream::Delivery;
 
 use crate::config::{Config, Kind, SecretTable};
 use crate::environment;
 use crate::fail::Fail;
 
-/// The issuers of `config`.
-///
-/// Errors: one of them cannot be made, or gives nothing of what a server is to be lent.
-pub(super) fn issuers(config: &Config, secrets: &Arc<dyn Secrets>) -> Result<Issuers, Fail> {
-    let mut issuers = Issuers::new();
-    for table in &config.credentials {
-        let issuer: Arc<dyn Issuer> = match &table.kind {
-            Kind::Secret(secret) => Arc::new(stored(&table.name, secret, secrets)?),
-        };
-        issuers.insert(table.name.clone(), issuer);
-    }
-    for server in &config.servers {
-        for delivery in server.deliveries()? {
-            fits(&delivery, &issuers)
-                .map_err(|why| Fail::new(format!("server `{}`: {why}", server.name)))?;
+/// Who issues what is lent, and where people connect what of it is theirs.
+pub(super) struct Lending {
+    pub(super) issuers: Issuers,
+    pub(super) connections: Arc<dyn Connections>,
+}
+
+impl Lending {
+    /// Those of `config`; people come to `own`, this server's address without a path.
+    ///
+    /// Errors: one of them cannot be made, or gives nothing of what a server is to be lent.
+    pub(super) fn open(config: &Config, own: &str, doors: Doors) -> Result<Self, Fail> {
+        let (mut issuers, mut accounts, doors) = (Issuers::new(), Vec::new(), Arc::new(doors));
+        for table in &config.credentials {
+            let name = &table.name;
+            let issuer: Arc<dyn Issuer> = match &table.kind {
+                Kind::Secret(secret) => Arc::new(stored(name, secret, &doors.secrets)?),
+                Kind::OAuth(settings) => {
+                    let settings = oauth::Settings::clone(settings);
+                    let issuer = OAuth::new(name.clone(), settings, Arc::clone(&doors));
+                    let issuer =
+                        issuer.map_err(|why| Fail::new(format!("credential `{name}`: {why}")))?;
+                    accounts.push(issuer.clone());
+                    Arc::new(issuer)
+                }
+            };
+            issuers.insert(name.clone(), issuer);
         }
+        for server in &config.servers {
+            for delivery in server.deliveries()? {
+                fits(&delivery, &issuers)
+                    .map_err(|why| Fail::new(format!("server `{}`: {why}", server.name)))?;
+            }
+        }
+        let connections = Arc::new(Connecting::new(accounts, own, doors));
+        Ok(Self { issuers, connections })
     }
-    Ok(issuers)
 }
 
 fn fits(delivery: &Delivery, issuers: &Issuers) -> Result<(), Fail> {
