@@ -11,8 +11,12 @@ mod credentials;
 mod elsewhere;
 #[path = "config/keys.rs"]
 mod keys;
+#[path = "config/limits.rs"]
+mod limits;
 #[path = "config/listen.rs"]
 mod listen;
+#[path = "config/secrets.rs"]
+mod secrets;
 #[path = "config/spiffe.rs"]
 mod spiffe;
 
@@ -37,7 +41,9 @@ use self::credentials::{CredentialTable, LendTable};
 pub(crate) use self::credentials::{Kind, SecretTable};
 use self::elsewhere::{FederationTable, IssuerTable};
 use self::keys::{Svid, Token};
+use self::limits::Limits;
 pub(crate) use self::listen::Listen;
+pub(crate) use self::secrets::{Before, Secrets};
 use self::spiffe::Spiffe;
 use crate::environment;
 use crate::fail::Fail;
@@ -68,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) svid: Svid,
     #[serde(default)]
     pub(crate) spiffe: Spiffe,
+    #[serde(default)]
+    pub(crate) secrets: Secrets,
     #[serde(default, rename = "agent")]
     pub(crate) agents: Agents,
     #[serde(default, rename = "client")]
@@ -101,37 +109,6 @@ fn trust_domain() -> String {
 pub(crate) struct Operator {
     /// User ids; Remit's own is never one.
     pub(crate) uids: Vec<u32>,
-}
-
-/// Bounds.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Limits {
-    /// The longest a call may take.
-    pub(crate) call: Period,
-    /// How long a grant lives.
-    pub(crate) grant: Period,
-    /// How long an approval waits for its call.
-    pub(crate) approval: Period,
-    /// How often a server that announces no change is asked all the same what it offers.
-    pub(crate) ask: Period,
-    /// The largest request, in bytes.
-    pub(crate) request_bytes: usize,
-    /// The largest result, in bytes.
-    pub(crate) result_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            call: Period(Duration::from_mins(2)),
-            grant: Period(Duration::from_mins(15)),
-            approval: Period(Duration::from_mins(15)),
-            ask: Period(Duration::from_mins(5)),
-            request_bytes: 4 * 1024 * 1024,
-            result_bytes: 16 * 1024 * 1024,
-        }
-    }
 }
 
 /// A group of people who can approve.
@@ -285,6 +262,7 @@ impl Config {
         for issuer in &mut config.issuers {
             issuer.read_files(base).map_err(within)?;
         }
+        config.secrets.rebase(base).map_err(within)?;
         config.federations.iter_mut().for_each(|federation| federation.rebase(base));
         config.credentials.iter_mut().for_each(|credential| credential.rebase(base));
         Ok(config)
@@ -326,6 +304,7 @@ impl Config {
             }
         }
         self.check_credentials()?;
+        self.check_secrets()?;
         self.token.check()?;
         self.svid.check()?;
         self.check_witnesses()?;

@@ -12,6 +12,7 @@ mod lending;
 #[cfg(test)]
 mod place;
 mod ring;
+mod sealing;
 mod svids;
 mod tokens;
 mod turning;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 use remit_engine::{Engine, Ports, Trust};
 use remit_federation::Federation;
 use remit_gateway::Gateway;
-use remit_keys::{Guard, Keyring, Keys, Operator, Sealed, StateLock};
-use remit_model::Clock;
+use remit_keys::{Keyring, Keys, Operator, Sealed, StateLock};
+use remit_model::{Clock, Timestamp};
 use remit_operator::{Authority, Passphrases, wire};
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
@@ -47,6 +48,7 @@ pub(crate) use files::{
     verify, write_origin,
 };
 pub(crate) use handed::Handed;
+use sealing::Sealing;
 pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
 use turning::{off_the_loop, turning, unavailable};
@@ -144,12 +146,11 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let address = listener.local_addr()?;
     let endpoint = endpoint(&config, address);
     let keys = Keys::open(state, Arc::new(SystemEntropy))?;
-    let issuer = endpoint.strip_suffix(PATH).unwrap_or(&endpoint);
-    let parts = Parts::open(state, (&config, issuer), &keys)?;
+    let parts = Parts::open(state, (&config, &endpoint), &keys)?;
     let (ledger, connections) = (Arc::clone(&parts.ledger), Arc::clone(&parts.lending.connections));
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
-    let realm = Realm::new(issuer, &endpoint, &config.trust_domain)?;
-    let minter = Minter::new(keys.tokens().load(clock.now())?, realm);
+    let sealed = Arc::clone(&parts.sealed);
+    let minter = minter(&keys, &config, &endpoint, clock.now())?;
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
@@ -189,6 +190,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         witnesses: cosigning,
         keys: Arc::new(ring),
         connections,
+        secrets: Arc::new(Sealing::new(sealed, Arc::clone(&engine), lending::lent(&config))),
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
@@ -204,6 +206,17 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let tls = listening_tls(&config, &handed, clients)?;
     served.network(listener, network::Service { tls, router, bounds: network::BOUNDS });
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
+}
+
+/// This server's address without a path, as it calls itself.
+fn own(endpoint: &str) -> &str {
+    endpoint.strip_suffix(PATH).unwrap_or(endpoint)
+}
+
+/// What makes grants for `endpoint`.
+fn minter(keys: &Keys, config: &Config, endpoint: &str, now: Timestamp) -> Result<Minter, Fail> {
+    let realm = Realm::new(own(endpoint), endpoint, &config.trust_domain)?;
+    Ok(Minter::new(keys.tokens().load(now)?, realm))
 }
 
 fn check_initialised(state: &Path) -> Result<(), Fail> {
@@ -251,11 +264,12 @@ struct Parts {
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
     lending: lending::Lending,
+    sealed: Arc<Sealed>,
     clock: Arc<SystemClock>,
 }
 
 impl Parts {
-    fn open(state: &Path, (config, own): (&Config, &str), keys: &Keys) -> Result<Self, Fail> {
+    fn open(state: &Path, (config, endpoint): (&Config, &str), keys: &Keys) -> Result<Self, Fail> {
         let clock = Arc::new(SystemClock::new());
         let doors = remit_ledger::Doors {
             clock: Arc::clone(&clock) as _,
@@ -271,13 +285,9 @@ impl Parts {
         let base = base(config, lending::folder(state)?);
         let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
-        let secrets = Sealed::open(
-            state,
-            (Guard::nothing(), None),
-            (Arc::clone(&clock) as _, Arc::new(SystemEntropy)),
-        )?;
+        let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
         let doors = remit_issuers::oauth::Doors {
-            secrets: Arc::new(secrets),
+            secrets: Arc::<Sealed>::clone(&sealed),
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&clock) as _,
             tasks: None,
@@ -287,7 +297,8 @@ impl Parts {
             store: Arc::new(store),
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
-            lending: lending::Lending::open(config, own, doors)?,
+            lending: lending::Lending::open(config, own(endpoint), doors)?,
+            sealed,
             clock,
         })
     }

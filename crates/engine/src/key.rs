@@ -21,6 +21,36 @@ pub(crate) struct Grants {
     pub(crate) era: u64,
 }
 
+/// What is done with what lies in sealed storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// A secret is added.
+    Added,
+    /// A secret is replaced by another.
+    Replaced,
+    /// A secret was removed.
+    Removed,
+    /// All are wrapped under a new key.
+    Rewrapped,
+    /// A file is kept as it was before its secrets were taken out.
+    Kept,
+    /// Such a file is given back.
+    GivenBack,
+}
+
+impl Sealing {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Added => "secret_added",
+            Self::Replaced => "secret_replaced",
+            Self::Removed => "secret_removed",
+            Self::Rewrapped => "secrets_rewrapped",
+            Self::Kept => "file_kept",
+            Self::GivenBack => "file_given_back",
+        }
+    }
+}
+
 impl Grants {
     pub(crate) fn new(minter: Minter, era: u64) -> Self {
         Self { verifier: minter.verifier(), minter, era }
@@ -84,6 +114,24 @@ impl Engine {
         let mut record = self.of_key("withdrawn", Some(actor));
         record.body.insert("keys".to_owned(), json(&names));
         record.room = Room::Restriction;
+        self.ports.ledger.append(record)?.durable().await.map(drop)
+    }
+
+    /// Records what is done with what lies in sealed storage, because `actor` wants it; `names` say with
+    /// which. What adds or opens something is on record first; what removes something has happened.
+    ///
+    /// Errors: it is not on record.
+    pub async fn sealing(
+        &self,
+        what: Sealing,
+        names: &[&str],
+        actor: &Actor,
+    ) -> Result<(), LedgerError> {
+        let mut record = self.of_key(what.word(), Some(actor));
+        record.body.insert("secrets".to_owned(), json(&names));
+        if matches!(what, Sealing::Removed) {
+            record.room = Room::Restriction;
+        }
         self.ports.ledger.append(record)?.durable().await.map(drop)
     }
 

@@ -18,6 +18,7 @@ use remit_model::{
     Class, CredentialName, Digest, LeaseId, Question, Refusal, ServerName, TaskId, Timestamp,
 };
 use remit_policy::{Verdict, decide};
+use remit_ports::lend::MAX_HANDLE;
 use remit_ports::{
     Accepted, Armed, Done, Holder, Issued, Issuer, Kind, Lease, LeaseNote, LeaseOut, Recorded,
     Ticket, Veil, Wanted,
@@ -314,6 +315,9 @@ impl Engine {
             tracing::warn!(lease = %out.note.id, credential = %out.note.credential, %why, "not issued");
             why.to_string()
         })?;
+        if issued.handle.as_ref().is_some_and(|handle| handle.len() > MAX_HANDLE) {
+            return Err(format!("its issuer left a handle of more than {MAX_HANDLE} bytes"));
+        }
         out.note.until = issued.until;
         out.note.handle.clone_from(&issued.handle);
         let unrecorded =

@@ -24,7 +24,7 @@ mod frame;
 pub mod hand_off;
 pub mod identify;
 mod inherit;
-mod key;
+pub mod key;
 pub mod lend;
 pub mod lifecycle;
 pub mod list;

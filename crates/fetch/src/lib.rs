@@ -8,7 +8,9 @@
 //! used, and no error text holds anything of a body.
 
 mod address;
+mod trust;
 mod way;
 
 pub use address::{Address, AddressError};
+pub use trust::trusting;
 pub use way::{ANSWER, Answer, MAX_DOCUMENT, Way, chain, in_time};

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,13 +12,10 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
 use crate::Address;
+use crate::trust::{nobody, trusting};
 
 /// How long it may take to get what is asked for, in all: somebody waits for it.
 pub const ANSWER: Duration = Duration::from_secs(10);
@@ -48,13 +44,8 @@ impl Way {
     }
 
     fn read(ca_file: Option<&Path>, tls: bool) -> Result<Self, String> {
-        let builder = HttpsConnectorBuilder::new();
-        let builder = match ca_file {
-            None if tls => builder
-                .with_provider_and_native_roots(default_provider())
-                .map_err(|why| format!("the certificates of this machine cannot be read: {why}"))?,
-            file => builder.with_tls_config(trusting(file)?),
-        };
+        let trusted = if tls || ca_file.is_some() { trusting(ca_file)? } else { nobody()? };
+        let builder = HttpsConnectorBuilder::new().with_tls_config(trusted);
         let connector = builder.https_or_http().enable_http1().build();
         Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
     }
@@ -131,24 +122,6 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T, String>>) -> Result
     tokio::time::timeout(ANSWER, work)
         .await
         .unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER.as_secs())))
-}
-
-/// Trusts the certificates in `file` and no other.
-fn trusting(file: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    if let Some(file) = file {
-        let said = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-        for certificate in CertificateDer::pem_file_iter(file).map_err(|why| said(&why))? {
-            let certificate = certificate.map_err(|why| said(&why))?;
-            roots.add(certificate).map_err(|why| said(&why))?;
-        }
-        if roots.is_empty() {
-            return Err(said(&"it holds no certificate"));
-        }
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|why| why.to_string())?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// An error with its causes, in one line.

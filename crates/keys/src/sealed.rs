@@ -108,22 +108,33 @@ impl Sealed {
         &self.place.guard
     }
 
+    /// Whether `secret` could be kept as `name`, where there should be one already, or none.
+    ///
+    /// Errors: it could not be.
+    pub fn check(
+        &self,
+        (name, secret): (&SecretName, &Secret),
+        replaces: bool,
+    ) -> Result<(), SealedError> {
+        self.with(|chest| {
+            check_size(secret)?;
+            check_there(name, chest.about(name)?.is_some(), replaces)?;
+            if replaces { Ok(()) } else { check_room(chest) }
+        })
+    }
+
     /// Keeps a new secret, durably, because `by` wants it.
     ///
     /// Errors: there is one of that name, or no room for it.
     pub fn add(&self, name: &SecretName, secret: &Secret, by: &str) -> Result<(), SealedError> {
-        self.keep_if((name, secret), by, |there| {
-            if there { Err(SealedError::Exists(name.clone())) } else { Ok(()) }
-        })
+        self.keep_if((name, secret), by, |there| check_there(name, there, false))
     }
 
     /// Replaces a secret, durably, because `by` wants it. What was there is gone.
     ///
     /// Errors: there is none of that name.
     pub fn replace(&self, name: &SecretName, secret: &Secret, by: &str) -> Result<(), SealedError> {
-        self.keep_if((name, secret), by, |there| {
-            if there { Ok(()) } else { Err(SealedError::Missing(name.clone())) }
-        })
+        self.keep_if((name, secret), by, |there| check_there(name, there, true))
     }
 
     /// Removes a secret, durably: nothing opens it any more.
@@ -191,10 +202,7 @@ impl Sealed {
         by: &str,
         may: impl FnOnce(bool) -> Result<(), SealedError>,
     ) -> Result<(), SealedError> {
-        let size = secret.reveal().len();
-        if !(1..=MAX_SECRET).contains(&size) {
-            return Err(SealedError::Size(size));
-        }
+        check_size(secret)?;
         let changed = self.clock.now();
         self.with(|chest| {
             let there = chest.about(name)?;
@@ -205,9 +213,7 @@ impl Sealed {
             if there.is_some() {
                 return Ok(chest.turn(&change, self.entropy.as_ref())?);
             }
-            if chest.all()?.len() >= MAX_SECRETS {
-                return Err(SealedError::Full);
-            }
+            check_room(chest)?;
             Ok(chest.put(&change, self.entropy.as_ref())?)
         })
     }
@@ -224,6 +230,23 @@ impl Sealed {
             (good.then_some(chest), result)
         })
     }
+}
+
+fn check_size(secret: &Secret) -> Result<(), SealedError> {
+    let size = secret.reveal().len();
+    if (1..=MAX_SECRET).contains(&size) { Ok(()) } else { Err(SealedError::Size(size)) }
+}
+
+fn check_there(name: &SecretName, there: bool, replaces: bool) -> Result<(), SealedError> {
+    match (there, replaces) {
+        (true, false) => Err(SealedError::Exists(name.clone())),
+        (false, true) => Err(SealedError::Missing(name.clone())),
+        _ => Ok(()),
+    }
+}
+
+fn check_room(chest: &Chest) -> Result<(), SealedError> {
+    if chest.all()?.len() < MAX_SECRETS { Ok(()) } else { Err(SealedError::Full) }
 }
 
 impl Secrets for Sealed {

@@ -33,7 +33,7 @@ impl Timestamp {
     }
 
     /// From whole seconds since the Unix epoch.
-    pub fn from_secs(secs: u64) -> Self {
+    pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 }

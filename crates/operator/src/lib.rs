@@ -2,7 +2,7 @@
 //!
 //! It is served on the state directory's Unix socket, where the kernel names the peer. A peer may
 //! look at states, open tasks that its own user may open, and *stop* things; whatever widens
-//! (approve, admit, connect, thaw, resume or retire an agent, read bodies, erase, rotate keys) needs an [`Operator`](auth::Operator): a session
+//! (approve, admit, connect, thaw, resume or retire an agent, read bodies, erase, rotate keys, look at or change secrets) needs an [`Operator`](auth::Operator): a session
 //! made with the passphrase, or a peer under another user id that the configuration names.
 //!
 //! *Absences:* no rule lives here; each handler parses, calls one verb and renders.
@@ -16,6 +16,7 @@ mod holds;
 mod keys;
 mod ledger;
 pub mod metrics;
+mod secrets;
 mod status;
 mod tasks;
 mod tools;
@@ -31,6 +32,7 @@ use remit_ports::Connections;
 pub use crate::auth::{Authority, Passphrases, Peer, Sessions, SignInError};
 pub use crate::error::{Failure, in_words};
 pub use crate::keys::SigningKeys;
+pub use crate::secrets::{Act, SealedStorage};
 
 /// How the witnesses of the log are, for its status.
 pub trait Witnesses: std::fmt::Debug + Send + Sync {
@@ -55,6 +57,8 @@ pub struct Door {
     pub keys: Arc<dyn SigningKeys>,
     /// Where people connect accounts.
     pub connections: Arc<dyn Connections>,
+    /// The secrets that it keeps.
+    pub secrets: Arc<dyn SealedStorage>,
 }
 
 /// The operator API for the Unix socket. Every request must carry a [`Peer`] as connect info.
@@ -90,6 +94,14 @@ pub fn router(door: Door) -> Router {
         .route("/v1/credentials/{credential}/connect", post(connect::begin))
         .route("/v1/keys", get(keys::list))
         .route("/v1/keys/{which}/rotate", post(keys::rotate))
+        .route("/v1/secrets", get(secrets::list))
+        .route("/v1/secrets/{secret}/add", post(secrets::add))
+        .route("/v1/secrets/{secret}/rotate", post(secrets::replace))
+        .route("/v1/secrets/{secret}/remove", post(secrets::remove))
+        .route("/v1/secrets-key/rotate", post(secrets::rotate_key))
+        .route("/v1/kept-files/keep", post(secrets::keep_file))
+        .route("/v1/kept-files/give-back", post(secrets::give_back))
+        .route("/v1/kept-files/forget", post(secrets::forget_file))
         .route("/v1/ledger/entries/{index}", get(ledger::show))
         .route("/v1/ledger/export", get(ledger::export))
         .route("/v1/ledger/proofs/{index}", get(ledger::prove))

@@ -45,6 +45,7 @@ fn status(door: &Door) -> wire::Status {
         policy_refused: world.refused.clone(),
         servers: servers.collect(),
         witnesses: door.witnesses.status(),
+        secrets: door.secrets.status(),
     }
 }
 

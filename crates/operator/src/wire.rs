@@ -3,8 +3,8 @@
 use remit_jose::Thumbprint;
 use remit_model::task::Consented;
 use remit_model::{
-    AgentName, CredentialName, HoldId, Label, LeaseId, Lifecycle, Named, Refusal, ServerName,
-    Spent, TaskId, Timestamp, Tool,
+    AgentName, CredentialName, HoldId, Label, LeaseId, Lifecycle, Named, Refusal, SecretName,
+    ServerName, Spent, TaskId, Timestamp, Tool,
 };
 use remit_ports::Entry;
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,8 @@ pub struct Status {
     pub servers: Vec<Server>,
     /// The witnesses of the log.
     pub witnesses: Vec<Witness>,
+    /// Sealed storage.
+    pub secrets: Sealed,
 }
 
 /// `GET /v1/agents/{agent}`
@@ -201,6 +203,74 @@ pub struct Rotated {
     pub signs_from: Timestamp,
     /// The old keys that are no longer believed.
     pub withdrawn: Vec<String>,
+}
+
+/// Sealed storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// How many secrets are in it; nothing, if it cannot be read.
+    pub count: Option<usize>,
+    /// What closes it: `nothing`, `a key from elsewhere`, `a passphrase`.
+    pub guard: String,
+    /// `protected`, or `unprotected` where a copy of the state directory opens it.
+    pub protection: String,
+}
+
+/// A secret in sealed storage; its value is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealing {
+    /// Its name.
+    pub name: SecretName,
+    /// When there first was one of that name.
+    pub made: Timestamp,
+    /// Since when it has been this one.
+    pub changed: Timestamp,
+    /// Who kept this one; `remit`, if it did so itself.
+    pub by: String,
+}
+
+/// `POST /v1/secrets/{secret}/{add,rotate}`
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Value {
+    /// The secret.
+    pub value: String,
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Value(…)")
+    }
+}
+
+/// It was done.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Done {}
+
+/// `POST /v1/kept-files/keep`: a file as it was before its secrets were taken out.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileKept {
+    /// Where it is, absolute.
+    pub path: String,
+    /// What was in it.
+    pub content: String,
+    /// SHA-256 of what is in it now.
+    pub now: remit_model::Digest,
+}
+
+impl std::fmt::Debug for FileKept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FileKept({}, …)", self.path)
+    }
+}
+
+/// `POST /v1/kept-files/{give-back,forget}`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileNamed {
+    /// Where it is, absolute.
+    pub path: String,
 }
 
 /// A witness of the log.

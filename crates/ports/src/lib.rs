@@ -38,7 +38,7 @@ pub use store::{LeaseOut, Projection, Store, StoreError};
 pub use upstream::{
     Discovery, Link, ServerStatus, ToClient, Upstream, UpstreamError, UpstreamEvent,
 };
-pub use veil::Veil;
+pub use veil::{CUT, Veil};
 
 /// A boxed future, so that ports can be used as trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

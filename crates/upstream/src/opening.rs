@@ -1,9 +1,9 @@
 //! Opening a connection: back-off, the pinned executable, the handshake.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -161,7 +161,9 @@ fn give(equipment: &Equipment, base: &Path) -> Result<(BTreeMap<String, Secret>,
         return Ok((variables, given));
     }
     let failed = |why: std::io::Error| format!("what it is lent cannot be written: {why}");
-    let folder = tempfile::TempDir::new_in(base).map_err(failed)?;
+    let ours_alone = Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().permissions(ours_alone).tempdir_in(base);
+    let folder = folder.map_err(failed)?;
     for (name, secret) in &equipment.files {
         let path = folder.path().join(name);
         let mut options = OpenOptions::new();

@@ -1,11 +1,12 @@
 //! Who issues what is lent, put together from the configuration.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_issuers::oauth::{self, Connecting, Doors, OAuth};
 use remit_issuers::stored::{Place, Stored};
-use remit_model::{CredentialName, Digest, Secret};
+use remit_model::{CredentialName, Digest, Secret, SecretName};
 use remit_ports::{Connections, Issuer, Issuers, Secrets};
 use remit_upstream::Delivery;
 
@@ -49,6 +50,17 @@ impl Lending {
         let connections = Arc::new(Connecting::new(accounts, own, doors));
         Ok(Self { issuers, connections })
     }
+}
+
+/// The credentials that are nothing but a secret in sealed storage, by its name.
+pub(super) fn lent(config: &Config) -> BTreeMap<SecretName, Vec<CredentialName>> {
+    let mut lent = BTreeMap::<_, Vec<_>>::new();
+    for table in &config.credentials {
+        if let Kind::Secret(SecretTable { secret: Some(secret), .. }) = &table.kind {
+            lent.entry(secret.clone()).or_default().push(table.name.clone());
+        }
+    }
+    lent
 }
 
 fn fits(delivery: &Delivery, issuers: &Issuers) -> Result<(), Fail> {

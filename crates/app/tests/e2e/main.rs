@@ -18,6 +18,7 @@ mod eras;
 mod grants;
 mod input;
 mod kills;
+mod lend;
 mod misbehaviour;
 mod operators;
 mod passage;

@@ -483,6 +483,16 @@ pub(crate) async fn documents((certificate, key): (&Path, &Path), journal: &Path
     started(&[&[peer("servers/documents.py").as_str()], &files[..]].concat()).await
 }
 
+/// The server of `e2e/servers/guarded.py`, which accepts what stands in `keys` and writes what it was sent
+/// to `journal`; `elsewhere` is where it redirects to.
+pub(crate) async fn guarded(keys: &Path, journal: &Path, elsewhere: &str) -> Listening {
+    let [keys, journal] = [keys, journal].map(|file| file.to_str().unwrap());
+    let elsewhere = (!elsewhere.is_empty()).then_some(elsewhere);
+    let script = peer("servers/guarded.py");
+    let arguments: Vec<&str> = [&script, keys, journal].into_iter().chain(elsewhere).collect();
+    listening(&arguments).await
+}
+
 /// Makes a certificate for 127.0.0.1 and its key.
 pub(crate) async fn certificate(certificate: &Path, key: &Path) {
     let mut program = Command::new(python());

@@ -1,3 +1,5 @@
+//! A duty to take back is never forgotten, and never overtakes what it is about.
+
 use super::*;
 use remit_ports::LeaseNote;
 

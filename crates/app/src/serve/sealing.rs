@@ -1,0 +1,201 @@
+//! Sealed storage of this process: opened as the configuration says, changed by operators, on record.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use remit_engine::Engine;
+use remit_engine::approve::Actor;
+use remit_engine::key::Sealing as Noted;
+use remit_keys::{About, Guard, KeysError, Sealed, SealedError};
+use remit_model::{Clock, CredentialName, Digest, SecretName};
+use remit_operator::{Act, Failure, SealedStorage, wire};
+use remit_ports::BoxFuture;
+use zeroize::Zeroizing;
+
+use super::unavailable;
+use crate::config::{Before, Config, Secrets};
+use crate::environment::SystemEntropy;
+use crate::fail::Fail;
+
+/// The most that is read where a passphrase is expected (R13).
+const MAX_LINE: u64 = 4096;
+
+/// Opens sealed storage of `state`, closed as `config` says.
+///
+/// Errors: it does not open, or what closes it is not to be had.
+pub(crate) fn open(
+    state: &Path,
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<Sealed>, Fail> {
+    let guards = (guard(&config.secrets)?, config.secrets.before.as_ref().map(before).transpose()?);
+    Ok(Arc::new(Sealed::open(state, guards, (clock, Arc::new(SystemEntropy)))?))
+}
+
+fn guard(secrets: &Secrets) -> Result<Guard, Fail> {
+    Ok(match (&secrets.key_file, &secrets.passphrase_file, secrets.passphrase) {
+        (Some(file), _, _) => Guard::key_file(file)?,
+        (_, Some(file), _) => Guard::passphrase_file(file)?,
+        (_, _, Some(_)) => Guard::passphrase(ask()?)?,
+        (None, None, None) => Guard::nothing(),
+    })
+}
+
+fn before(before: &Before) -> Result<Guard, KeysError> {
+    match (&before.key_file, &before.passphrase_file) {
+        (Some(file), _) => Guard::key_file(file),
+        (None, Some(file)) => Guard::passphrase_file(file),
+        (None, None) => Ok(Guard::nothing()),
+    }
+}
+
+/// Asks for the passphrase of sealed storage: at the terminal if there is one, else it is the first line
+/// of standard input.
+fn ask() -> Result<Zeroizing<String>, Fail> {
+    let failed = |why| {
+        Fail::new(format!(
+            "the passphrase of sealed storage cannot be read from standard input: {why}"
+        ))
+    };
+    if std::io::stdin().is_terminal() {
+        return rpassword::prompt_password("Passphrase of sealed storage: ")
+            .map(Zeroizing::new)
+            .map_err(failed);
+    }
+    let mut line = Zeroizing::new(String::new());
+    std::io::stdin().lock().take(MAX_LINE).read_line(&mut line).map_err(failed)?;
+    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// What operators do to sealed storage.
+#[derive(Debug)]
+pub(super) struct Sealing {
+    store: Arc<Sealed>,
+    engine: Arc<Engine>,
+    lent: BTreeMap<SecretName, Vec<CredentialName>>,
+    /// Held by whoever changes something, so that what was checked still holds when it is done.
+    one: tokio::sync::Mutex<()>,
+}
+
+impl Sealing {
+    /// Over `store`; `lent` are the credentials that are nothing but a secret.
+    pub(super) fn new(
+        store: Arc<Sealed>,
+        engine: Arc<Engine>,
+        lent: BTreeMap<SecretName, Vec<CredentialName>>,
+    ) -> Self {
+        Self { store, engine, lent, one: tokio::sync::Mutex::default() }
+    }
+
+    /// Does `act`. What adds something is on record first, what removes something has happened then.
+    async fn carry_out(&self, act: Act, actor: &Actor) -> Result<(), Failure> {
+        let _one = self.one.lock().await;
+        match act {
+            Act::Add(name, secret) => {
+                self.store.check((&name, &secret), false).map_err(refused)?;
+                self.engine.sealing(Noted::Added, &[name.as_str()], actor).await?;
+                let by = actor.name.clone();
+                self.on_disk(move |store| store.add(&name, &secret, &by)).await
+            }
+            Act::Replace(name, secret) => {
+                self.store.check((&name, &secret), true).map_err(refused)?;
+                self.engine.sealing(Noted::Replaced, &[name.as_str()], actor).await?;
+                let (by, replaced) = (actor.name.clone(), name.clone());
+                self.on_disk(move |store| store.replace(&name, &secret, &by)).await?;
+                self.withdraw(&replaced);
+                Ok(())
+            }
+            Act::Remove(name) => {
+                let removed = name.clone();
+                self.on_disk(move |store| store.remove(&removed)).await?;
+                self.withdraw(&name);
+                self.engine.sealing(Noted::Removed, &[name.as_str()], actor).await.map_err(|why| {
+                    unavailable(&format_args!("`{name}` is gone, but that is not on record: {why}"))
+                })
+            }
+            Act::RotateKey => {
+                self.engine.sealing(Noted::Rewrapped, &[], actor).await?;
+                self.on_disk(Sealed::turn).await
+            }
+            Act::KeepFile(file) => {
+                self.engine.sealing(Noted::Kept, &[&file.path], actor).await?;
+                let bytes = serde_json::to_vec(&file).map(Zeroizing::new).map_err(Failure::bad)?;
+                let path = digest(&file.path);
+                self.on_disk(move |store| store.keep_original(&path, &bytes)).await
+            }
+            Act::ForgetFile(path) => {
+                let path = digest(&path);
+                self.on_disk(move |store| store.forget_original(&path)).await
+            }
+        }
+    }
+
+    /// Off the event loop: it writes and syncs.
+    async fn on_disk(
+        &self,
+        act: impl FnOnce(&Sealed) -> Result<(), SealedError> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let store = Arc::clone(&self.store);
+        let done = tokio::task::spawn_blocking(move || act(&store)).await;
+        done.map_err(|why| unavailable(&why))?.map_err(refused)
+    }
+
+    /// Nobody goes on with what it was.
+    fn withdraw(&self, name: &SecretName) {
+        if let Some(lent) = self.lent.get(name) {
+            self.engine.withdraw(|out| lent.contains(&out.note.credential));
+        }
+    }
+}
+
+/// What an original is found by.
+fn digest(path: &str) -> Digest {
+    Digest::of_parts(&[b"remit/file/v1", path.as_bytes()])
+}
+
+fn refused(why: SealedError) -> Failure {
+    let status = match &why {
+        SealedError::Missing(_) => StatusCode::NOT_FOUND,
+        SealedError::Exists(_) | SealedError::Full | SealedError::ManyOriginals => {
+            StatusCode::CONFLICT
+        }
+        SealedError::Size(_) | SealedError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        SealedError::Keys(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Failure::new(status, why)
+}
+
+impl SealedStorage for Sealing {
+    fn status(&self) -> wire::Sealed {
+        let guard = self.store.guard();
+        let protection = if guard.is_nothing() { "unprotected" } else { "protected" };
+        wire::Sealed {
+            count: self.store.list().ok().map(|all| all.len()),
+            guard: guard.name().to_owned(),
+            protection: protection.to_owned(),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<wire::Sealing>, Failure> {
+        let told = |About { name, made, changed, by }| wire::Sealing { name, made, changed, by };
+        Ok(self.store.list().map_err(refused)?.into_iter().map(told).collect())
+    }
+
+    fn act(self: Arc<Self>, act: Act, actor: Actor) -> BoxFuture<'static, Result<(), Failure>> {
+        let acting = tokio::spawn(async move { self.carry_out(act, &actor).await });
+        Box::pin(async move { acting.await.map_err(|why| unavailable(&why))? })
+    }
+
+    fn file(&self, path: String, actor: Actor) -> BoxFuture<'_, Result<wire::FileKept, Failure>> {
+        Box::pin(async move {
+            let bytes = self.store.original(&digest(&path)).map_err(refused)?.ok_or_else(|| {
+                Failure::missing(format!("no original of `{path}` is kept: it was never imported"))
+            })?;
+            self.engine.sealing(Noted::GivenBack, &[&path], &actor).await?;
+            serde_json::from_slice(&bytes).map_err(|why| unavailable(&why))
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! Credentials are lent for a decision, never held by the agent, and taken back with the task.
+
+mod http;
+mod process;
+
+use std::path::Path;
+
+use remit_ports::CUT;
+use serde_json::Value;
+
+use crate::stand::Stand;
+
+/// A canary: stands nowhere but where it was put.
+const CANARY: &str = "c4nary-9f2e7d61b8a0-of-the-upstream";
+
+/// Looks for `canary` wherever Remit writes or shows something.
+async fn assert_nowhere(stand: &Stand, canary: &str, but: &Path) {
+    let log = stand.log();
+    assert!(!log.contains(canary), "in the log: {log}");
+    for args in [&["status"][..], &["doctor"], &["credential", "list"], &["tool", "list"]] {
+        let said = stand.remit(&[args, &["--json"]].concat()).await.said();
+        assert!(!said.contains(canary), "{args:?}: {said}");
+    }
+    stand.all_published().await;
+    let bodies = stand.with_passphrase(&["audit", "export", "--format", "jsonl", "--bodies"]).await;
+    assert!(bodies.ok && bodies.stdout.contains("lending"), "{}", bodies.said());
+    assert!(!bodies.stdout.contains(canary), "in a body of the ledger");
+    let metrics = fetched(&format!("http://{}/metrics", stand.address())).await;
+    assert!(metrics.contains("remit_credential_seconds"), "{metrics}");
+    assert!(!metrics.contains(canary), "{metrics}");
+    let mut folders = vec![stand.state().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path != but {
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                let found = bytes.windows(canary.len()).any(|piece| piece == canary.as_bytes());
+                assert!(!found, "in {}", path.display());
+            }
+        }
+    }
+}
+
+async fn fetched(url: &str) -> String {
+    let address = url.trim_start_matches("http://");
+    let (host, path) = address.split_once('/').unwrap();
+    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
+    answer
+}
+
+/// What became of each lease of `task`, as the log says.
+async fn told(stand: &Stand, task: &str) -> Vec<String> {
+    let entries = stand.entries().await;
+    let leases = entries.iter().filter(|entry| entry["kind"] == "lease" && entry["task"] == task);
+    leases.map(|entry| entry["clear"]["what"].as_str().unwrap().to_owned()).collect()
+}
+
+fn leases(all: &Value) -> &Vec<Value> {
+    all["leases"].as_array().unwrap()
+}
+
+/// Waits until nothing of a task is lent.
+async fn all_returned(stand: &Stand) {
+    let none = |all: &Value| leases(all).iter().all(|lease| lease.get("task").is_none());
+    stand.until("everything is taken back", &["credential", "list"], none).await;
+}

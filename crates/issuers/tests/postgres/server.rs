@@ -1,0 +1,178 @@
+//! A PostgreSQL server of the test's own, on a free port, in a temporary folder.
+
+use std::ffi::OsStr;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio_postgres::{Client, Error, NoTls};
+
+/// The superuser, and who may make roles and nothing else.
+pub(crate) const BOSS: &str = "boss:canary-of-the-boss";
+pub(crate) const LENDER: &str = "lender:canary-of-the-lender";
+
+/// What there is: two groups, what they may do, and two databases.
+const SHOP: &str = "
+    CREATE TABLE orders (id int, total numeric); INSERT INTO orders VALUES (1, 9.5);
+    CREATE TABLE customers (id int);
+    CREATE ROLE orders_reader NOLOGIN; GRANT SELECT ON orders TO orders_reader;
+    CREATE ROLE orders_writer NOLOGIN; GRANT INSERT ON orders TO orders_writer;
+    CREATE ROLE lender LOGIN CREATEROLE PASSWORD 'canary-of-the-lender';
+    GRANT orders_reader, orders_writer TO lender WITH ADMIN OPTION;
+    CREATE ROLE heir NOLOGIN; GRANT heir TO lender;
+    CREATE SCHEMA work AUTHORIZATION heir; GRANT USAGE, CREATE ON SCHEMA work TO orders_writer;
+    GRANT SELECT ON customers TO lender WITH GRANT OPTION";
+
+pub(crate) struct Server {
+    folder: TempDir,
+    process: Child,
+    port: u16,
+}
+
+static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+
+impl Server {
+    /// The one that all tests of a run share while any of them needs it.
+    pub(crate) async fn shared() -> Arc<Self> {
+        let started = tokio::task::spawn_blocking(|| {
+            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.upgrade().unwrap_or_else(|| {
+                let server = Arc::new(Self::start());
+                *shared = Arc::downgrade(&server);
+                server
+            })
+        });
+        started.await.unwrap()
+    }
+
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, password) = (folder.path().join("data"), folder.path().join("password"));
+        std::fs::write(&password, "canary-of-the-boss").unwrap();
+        certificate(folder.path());
+        for file in ["", "password", "server.crt", "server.key"] {
+            if let Some(uid) = uid() {
+                chown(folder.path().join(file), Some(uid), None).unwrap();
+            }
+        }
+        let words = ["-A", "scram-sha-256", "-U", "boss", "-E", "UTF8", "--locale=C", "--no-sync"];
+        let mut init = program("initdb");
+        init.args(words).arg("-D").arg(&data).arg("--pwfile").arg(&password);
+        assert!(init.stdout(Stdio::null()).status().unwrap().success());
+
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let mut server = program("postgres");
+        server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k"]).arg(folder.path());
+        let file = |name| folder.path().join(name).display().to_string();
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "fsync=off",
+            "log_statement=all",
+            "ssl=on",
+            &format!("ssl_cert_file={}", file("server.crt")),
+            &format!("ssl_key_file={}", file("server.key")),
+        ] {
+            server.args(["-c", setting]);
+        }
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let process = server.stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let server = Self { folder, process, port };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let boss = server.ready().await;
+            boss.batch_execute("SET log_statement = 'none'").await.unwrap();
+            boss.batch_execute(SHOP).await.unwrap();
+        });
+        server
+    }
+
+    async fn ready(&self) -> Client {
+        for _ in 0..500 {
+            if let Ok(client) = login(&self.url(BOSS, "postgres")).await {
+                return client;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the server does not start: {}", self.log());
+    }
+
+    /// The address of a database for `user:password`.
+    pub(crate) fn url(&self, user: &str, database: &str) -> String {
+        format!("postgresql://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The superuser in the database of the orders.
+    pub(crate) async fn boss(&self) -> Client {
+        login(&self.url(BOSS, "postgres")).await.unwrap()
+    }
+
+    /// Everything the server logged, every statement among it.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// The certificate of its authority.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.folder.path().join("server.crt")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Its children end with it.
+        let _ = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
+        let _ = self.process.wait();
+    }
+}
+
+/// A session, for as long as the client lives.
+pub(crate) async fn login(url: &str) -> Result<Client, Error> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The user that the server runs as, where the test is root: it refuses to run as that.
+fn uid() -> Option<u32> {
+    let id = |words: &[&str]| {
+        let said = Command::new("id").args(words).output().unwrap().stdout;
+        String::from_utf8(said).unwrap().trim().parse::<u32>().ok()
+    };
+    (id(&["-u"]) == Some(0)).then(|| id(&["-u", "postgres"]).expect("there is a user `postgres`"))
+}
+
+/// One of the server's programs, from the search path or where Debian keeps them.
+fn program(name: &str) -> Command {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut here: Vec<_> = versions.map(|it| it.path().join("bin").join(name)).collect();
+    here.retain(|path| path.exists());
+    here.sort();
+    let mut command = Command::new(here.pop().as_deref().map_or(OsStr::new(name), Path::as_os_str));
+    command.env("LC_ALL", "C").current_dir("/");
+    if let Some(uid) = uid() {
+        command.uid(uid);
+    }
+    command
+}
+
+fn certificate(folder: &Path) {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    openssl.args(["-nodes", "-days", "30", "-subj", "/CN=test"]);
+    openssl.args([
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        "server.key",
+        "-out",
+        "server.crt",
+    ]);
+    assert!(openssl.current_dir(folder).stderr(Stdio::null()).status().unwrap().success());
+}
