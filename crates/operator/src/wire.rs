@@ -532,6 +532,23 @@ pub struct Lease {
     pub trouble: Option<String>,
 }
 
+/// `POST /v1/credentials/{credential}/connect`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Connect {
+    /// In whose tasks the account is used; left out: for what Remit itself asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Named>,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Connecting {
+    /// The address that the person is to follow: good once, and for whoever has it.
+    pub address: String,
+    /// Until when.
+    pub ends: Timestamp,
+}
+
 /// `POST /v1/credentials/revoke`: what fits all that is given.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Revoke {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use remit_engine::lend::Needed;
-use remit_issuers::postgres;
+use remit_issuers::{oauth, postgres, ssh};
 use remit_model::{CredentialName, SecretName, ServerName};
 use remit_upstream::{Delivery, Place, Template};
 use serde::Deserialize;
@@ -37,6 +37,10 @@ pub(crate) enum Kind {
     Secret(SecretTable),
     /// A role in a PostgreSQL database.
     Postgres(postgres::Settings),
+    /// An authority of SSH servers.
+    Ssh(ssh::Settings),
+    /// An authorization server.
+    OAuth(Box<oauth::Settings>),
 }
 
 /// Where a value is kept: exactly one of them.
@@ -84,9 +88,11 @@ impl<'de> Deserialize<'de> for CredentialTable {
         let kind = match kind.as_deref() {
             Some("secret") => table.try_into().map(Kind::Secret),
             Some("postgres") => table.try_into().map(Kind::Postgres),
+            Some("ssh") => table.try_into().map(Kind::Ssh),
+            Some("oauth") => table.try_into().map(Box::new).map(Kind::OAuth),
             other => {
                 let got = other.map_or("none".to_owned(), |kind| format!("`{kind}`"));
-                let known = "`secret`, `postgres`";
+                let known = "`secret`, `postgres`, `ssh`, `oauth`";
                 return Err(within(&format_args!("expected a `kind`, one of {known}; got {got}")));
             }
         };
@@ -115,6 +121,8 @@ impl CredentialTable {
             Kind::Postgres(settings) => {
                 settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
             }
+            Kind::Ssh(settings) => settings.revoked = base.join(&settings.revoked),
+            Kind::OAuth(settings) => settings.rebase(base),
         }
     }
 
@@ -130,8 +138,8 @@ impl CredentialTable {
         }
         match &self.kind {
             Kind::Secret(table) => table.check(&self.name),
-            // Checked where its issuer is made.
-            Kind::Postgres(_) => Ok(()),
+            // Checked when its issuer is made, before anything starts.
+            Kind::Postgres(_) | Kind::Ssh(_) | Kind::OAuth(_) => Ok(()),
         }
     }
 }
