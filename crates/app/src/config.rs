@@ -385,6 +385,7 @@ impl Config {
             groups,
             servers,
             lends: self.lends(),
+            pick_ups: self.pick_ups(),
             approval_lifetime: self.limits.approval.0,
             call_timeout: self.limits.call.0,
             grant_lifetime: self.limits.grant.0,
