@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use remit_engine::lend::Needed;
+use remit_issuers::postgres;
 use remit_model::{CredentialName, SecretName, ServerName};
 use remit_upstream::{Delivery, Place, Template};
 use serde::Deserialize;
@@ -34,6 +35,8 @@ pub(crate) struct CredentialTable {
 pub(crate) enum Kind {
     /// Somebody keeps it.
     Secret(SecretTable),
+    /// A role in a PostgreSQL database.
+    Postgres(postgres::Settings),
 }
 
 /// Where a value is kept: exactly one of them.
@@ -79,12 +82,15 @@ impl<'de> Deserialize<'de> for CredentialTable {
         let kind: Option<String> =
             take(&mut table, "kind").map_err(|why: D::Error| within(&why))?;
         let kind = match kind.as_deref() {
-            Some("secret") => table.try_into().map(Kind::Secret).map_err(|why| within(&why))?,
+            Some("secret") => table.try_into().map(Kind::Secret),
+            Some("postgres") => table.try_into().map(Kind::Postgres),
             other => {
                 let got = other.map_or("none".to_owned(), |kind| format!("`{kind}`"));
-                return Err(within(&format_args!("expected a `kind`: `secret`; got {got}")));
+                let known = "`secret`, `postgres`";
+                return Err(within(&format_args!("expected a `kind`, one of {known}; got {got}")));
             }
         };
+        let kind = kind.map_err(|why| within(&why))?;
         let lifetime = lifetime.unwrap_or(Period(Duration::from_mins(15)));
         Ok(Self { name, lifetime, kind })
     }
@@ -106,6 +112,9 @@ impl CredentialTable {
     pub(crate) fn rebase(&mut self, base: &Path) {
         match &mut self.kind {
             Kind::Secret(table) => table.file = table.file.take().map(|file| base.join(file)),
+            Kind::Postgres(settings) => {
+                settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
+            }
         }
     }
 
@@ -121,6 +130,8 @@ impl CredentialTable {
         }
         match &self.kind {
             Kind::Secret(table) => table.check(&self.name),
+            // Checked where its issuer is made.
+            Kind::Postgres(_) => Ok(()),
         }
     }
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use remit_issuers::postgres::Postgres;
 use remit_issuers::stored::{Place, Stored};
 use remit_model::{CredentialName, Digest, Secret, SecretName};
 use remit_ports::{Issuer, Issuers, Secrets};
 use remit_upstream::Delivery;
 
 use crate::config::{Config, Kind, SecretTable};
-use crate::environment;
+use crate::environment::{self, SystemEntropy};
 use crate::fail::Fail;
 
 /// The issuers of `config`.
@@ -19,8 +20,14 @@ use crate::fail::Fail;
 pub(super) fn issuers(config: &Config, secrets: &Arc<dyn Secrets>) -> Result<Issuers, Fail> {
     let mut issuers = Issuers::new();
     for table in &config.credentials {
+        let within = |why| Fail::new(format!("credential `{}`: {why}", table.name));
         let issuer: Arc<dyn Issuer> = match &table.kind {
             Kind::Secret(secret) => Arc::new(stored(&table.name, secret, secrets)?),
+            Kind::Postgres(settings) => {
+                let entropy = Arc::new(SystemEntropy);
+                let made = Postgres::new(settings.clone(), Arc::clone(secrets), entropy);
+                Arc::new(made.map_err(within)?)
+            }
         };
         issuers.insert(table.name.clone(), issuer);
     }
