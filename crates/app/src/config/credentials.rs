@@ -8,7 +8,7 @@ use remit_engine::lend::Needed;
 use remit_engine::lend::pick_up::PICKED_UP;
 use remit_issuers::{oauth, postgres, ssh};
 use remit_model::{CredentialName, SecretName, ServerName};
-use remit_upstream::{Delivery, Place, Template};
+use remit_upstream::{Delivery, Place, Signs, Template};
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer};
 
@@ -72,9 +72,19 @@ pub(crate) struct LendTable {
     /// Variable → text with fields.
     #[serde(default)]
     variable: BTreeMap<String, String>,
+    /// For which service of AWS, or of whoever speaks like it, each request is signed.
+    sign: Option<SignTable>,
     /// Variable that holds the path → text with fields.
     #[serde(default)]
     file: BTreeMap<String, String>,
+}
+
+/// What a signature is good for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignTable {
+    region: String,
+    service: String,
 }
 
 impl<'de> Deserialize<'de> for CredentialTable {
@@ -180,7 +190,11 @@ impl LendTable {
         for (name, text) in &self.file {
             places.push((Place::File(plain(name)?), template(text)?));
         }
-        Ok(Delivery { credential: self.credential.clone(), places })
+        let signs = self.sign.as_ref().map(|sign| {
+            let SignTable { region, service } = sign.clone();
+            Signs { region, service }
+        });
+        Ok(Delivery { credential: self.credential.clone(), places, signs })
     }
 }
 
@@ -210,14 +224,16 @@ impl Server {
         let deliveries = deliveries.map_err(within)?;
         for delivery in &deliveries {
             let fits = |(place, _): &(Place, Template)| place.is_of_process() == self.url.is_none();
-            if !delivery.places.iter().all(fits) || delivery.places.is_empty() {
+            let (places, signs) = (&delivery.places, delivery.signs.is_some());
+            let nowhere = places.is_empty() && !signs || signs && self.url.is_none();
+            if !places.iter().all(fits) || nowhere {
                 return Err(within(Fail::new(format!(
                     "expected to lend `{}` {}",
                     delivery.credential,
                     if self.url.is_none() {
                         "as a `variable` or a `file`, because it is a program"
                     } else {
-                        "in a `header` or the `query`, because it has an address"
+                        "in a `header` or the `query`, or to `sign`, because it has an address"
                     }
                 ))));
             }

@@ -10,7 +10,7 @@ use remit_issuers::ssh::Ssh;
 use remit_issuers::stored::{Place, Stored};
 use remit_model::{CredentialName, Digest, Secret, SecretName};
 use remit_ports::{Connections, Issuer, Issuers};
-use remit_upstream::Delivery;
+use remit_upstream::{Delivery, SIGNING};
 
 use crate::config::{Config, CredentialTable, Kind, SecretTable};
 use crate::environment;
@@ -79,7 +79,8 @@ fn fits(delivery: &Delivery, issuers: &Issuers) -> Result<(), Fail> {
     let Some(issuer) = issuers.get(&delivery.credential) else { return Ok(()) };
     let wanted = delivery.places.iter().flat_map(|(_, template)| template.fields());
     let known = issuer.fields();
-    let unknown = wanted.into_iter().find(|field| !known.contains(field));
+    let signing = delivery.signs.iter().flat_map(|_| SIGNING);
+    let unknown = wanted.chain(signing).find(|field| !known.contains(field));
     unknown.map_or(Ok(()), |field| {
         Err(Fail::new(format!(
             "expected fields of `{}`, which are {}; got `{field}`",
