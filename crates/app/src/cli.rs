@@ -1,10 +1,14 @@
 //! The command line.
 
+mod secrets;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use remit_jose::Thumbprint;
 use remit_model::{AgentName, CredentialName, HoldId as Id, LeaseId, ServerName, TaskId};
+
+pub(crate) use self::secrets::{Scan, Secret, SecretAdd, SecretRotate};
 
 /// Runtime identity governance for autonomous agents.
 ///
@@ -82,6 +86,11 @@ pub(crate) enum Command {
     /// Look at the keys that Remit signs with; replace those of grants and of SVIDs
     #[command(subcommand)]
     Keys(Keys),
+    /// Keep secrets of others, and let nobody read them back (operator)
+    #[command(subcommand)]
+    Secret(Secret),
+    /// Find secrets that stand in the clear in configurations, dotenv files, profiles and unit files
+    Scan(Scan),
     /// Check and test policies
     #[command(subcommand)]
     Policy(Policy),
@@ -300,6 +309,12 @@ pub(crate) enum Credential {
     List,
     /// Ask each issuer whether it could issue now
     Probe,
+    /// Have a person connect an account of theirs: prints the address to follow
+    ///
+    /// They sign in at the authorization server of the credential. What Remit gets there is used in that
+    /// person's tasks alone. Without `--as`, in no task: for what Remit itself asks, such as which tools
+    /// there are.
+    Connect(Connect),
     /// Take credentials back; whoever may still use one gets another
     Revoke(Revoke),
     /// How much was lent for how long, against what standing keys would have been
@@ -310,6 +325,18 @@ pub(crate) enum Credential {
         #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = humantime::parse_duration)]
         last: std::time::Duration,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// The credential, a [[credential]] of the kind `oauth`
+    pub(crate) credential: CredentialName,
+    /// The person in whose tasks it will be used, as `--issuer` calls them
+    #[arg(long = "as", value_name = "PERSON", requires = "issuer")]
+    pub(crate) person: Option<String>,
+    /// Who calls them so: the identity provider that says for whom tasks are opened
+    #[arg(long, value_name = "URL", requires = "person")]
+    pub(crate) issuer: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -27,7 +27,6 @@ use remit_gateway::Gateway;
 use remit_keys::{Keyring, Keys, Operator, Sealed, StateLock};
 use remit_model::{Clock, Timestamp};
 use remit_operator::{Authority, Passphrases, wire};
-use remit_ports::{Issuers, Secrets};
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
@@ -50,6 +49,7 @@ pub(crate) use files::{
 };
 pub(crate) use handed::Handed;
 use sealing::Sealing;
+pub(crate) use sealing::open as sealed;
 pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
 use turning::{off_the_loop, turning, unavailable};
@@ -147,8 +147,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let address = listener.local_addr()?;
     let endpoint = endpoint(&config, address);
     let keys = Keys::open(state, Arc::new(SystemEntropy))?;
-    let parts = Parts::open(state, &config, &keys)?;
-    let ledger = Arc::clone(&parts.ledger);
+    let parts = Parts::open(state, (&config, &endpoint), &keys)?;
+    let (ledger, connections) = (Arc::clone(&parts.ledger), Arc::clone(&parts.lending.connections));
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
     let sealed = Arc::clone(&parts.sealed);
     let minter = minter(&keys, &config, &endpoint, clock.now())?;
@@ -179,11 +179,10 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     watch::start(&engine, followers, config.limits.ask.0, &stop).await;
     handed.answered().await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
-    let checker = Checker(keys.operator());
     let setup = setup((state, config_file), &config);
-    let people = Arc::new(authority(&config, checker));
-    let page =
-        page(&gateway, remit_consent::Door::new(Arc::clone(&engine), Arc::clone(&people), clients));
+    let people = Arc::new(authority(&config, Checker(keys.operator())));
+    let consent = remit_consent::Door::new(Arc::clone(&engine), Arc::clone(&people), clients);
+    let pages = pages(&gateway, consent, Arc::clone(&connections));
     let door = remit_operator::Door {
         engine: Arc::clone(&engine),
         authority: people,
@@ -191,13 +190,14 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         setup,
         witnesses: cosigning,
         keys: Arc::new(ring),
+        connections,
         secrets: Arc::new(Sealing::new(sealed, Arc::clone(&engine), lending::lent(&config))),
     };
     let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
     let verifying = bundle::door(Arc::clone(&engine), trust.clone());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
-    let mut router = public(&config, gateway, door, trust.ours.clone()).merge(page);
+    let mut router = public(&config, gateway, door, trust.ours.clone()).merge(pages);
     if handed.is_ours() {
         let (engine, authority) = (Arc::clone(&engine), trust.ours.clone());
         router = router.merge(bundle::public(Arc::clone(&engine), authority.clone()));
@@ -209,10 +209,14 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
 }
 
+/// This server's address without a path, as it calls itself.
+fn own(endpoint: &str) -> &str {
+    endpoint.strip_suffix(PATH).unwrap_or(endpoint)
+}
+
 /// What makes grants for `endpoint`.
 fn minter(keys: &Keys, config: &Config, endpoint: &str, now: Timestamp) -> Result<Minter, Fail> {
-    let issuer = endpoint.strip_suffix(PATH).unwrap_or(endpoint);
-    let realm = Realm::new(issuer, endpoint, &config.trust_domain)?;
+    let realm = Realm::new(own(endpoint), endpoint, &config.trust_domain)?;
     Ok(Minter::new(keys.tokens().load(now)?, realm))
 }
 
@@ -242,9 +246,16 @@ fn public(
         .merge(remit_operator::public(door))
 }
 
-/// The consent page, under this server's own names alone.
-fn page(gateway: &Arc<Gateway>, door: remit_consent::Door) -> axum::Router {
-    remit_gateway::by_our_names(Arc::clone(gateway), remit_consent::router(door))
+/// What people see in a browser, under this server's own names alone.
+fn pages(
+    gateway: &Arc<Gateway>,
+    door: remit_consent::Door,
+    connections: Arc<dyn remit_ports::Connections>,
+) -> axum::Router {
+    let secure = door.is_secure();
+    let connect = remit_consent::connect(remit_consent::Connect { connections, secure });
+    let pages = remit_consent::router(door).merge(connect);
+    remit_gateway::by_our_names(Arc::clone(gateway), pages)
 }
 
 /// The adapters.
@@ -253,13 +264,13 @@ struct Parts {
     store: Arc<RedbStore>,
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
-    issuers: Issuers,
+    lending: lending::Lending,
     sealed: Arc<Sealed>,
     clock: Arc<SystemClock>,
 }
 
 impl Parts {
-    fn open(state: &Path, config: &Config, keys: &Keys) -> Result<Self, Fail> {
+    fn open(state: &Path, (config, endpoint): (&Config, &str), keys: &Keys) -> Result<Self, Fail> {
         let clock = Arc::new(SystemClock::new());
         let doors = remit_ledger::Doors {
             clock: Arc::clone(&clock) as _,
@@ -276,13 +287,18 @@ impl Parts {
         let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
         let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
-        let secrets: Arc<dyn Secrets> = Arc::<Sealed>::clone(&sealed);
+        let doors = remit_issuers::oauth::Doors {
+            secrets: Arc::<Sealed>::clone(&sealed),
+            entropy: Arc::new(SystemEntropy),
+            clock: Arc::clone(&clock) as _,
+            tasks: None,
+        };
         Ok(Self {
             ledger: Arc::new(ledger),
             store: Arc::new(store),
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
-            issuers: lending::issuers(config, &secrets)?,
+            lending: lending::Lending::open(config, own(endpoint), doors)?,
             sealed,
             clock,
         })
@@ -297,7 +313,7 @@ impl Parts {
             store: self.store,
             upstream: self.upstream,
             elsewhere: federation,
-            issuers: Arc::new(self.issuers),
+            issuers: Arc::new(self.lending.issuers),
         }
     }
 }

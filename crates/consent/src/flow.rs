@@ -18,7 +18,7 @@ use crate::ask::{Ask, Bad};
 use crate::choice::{Choice, Problems};
 use crate::form::{Form, MAX_FORM, MAX_SIGN_IN};
 use crate::page::{self, Edit, Review};
-use crate::session::{Draft, Pending, Turn, end_cookie, set_cookie};
+use crate::session::{Draft, Pending, SIGNED_IN, Turn, end_cookie, set_cookie};
 use crate::{Door, offer, origin};
 
 /// A form that did not come from our page.
@@ -60,7 +60,7 @@ pub(crate) async fn sign_in(State(door): State<Door>, request: Request<Body>) ->
     let (turn, cookie) = Turn::begin(door.engine.now(), entropy);
     let pending = Pending { person, ask, draft: None, shown: None };
     let mut response = first(&door, &turn, pending, None);
-    if let Some(cookie) = set_cookie(&cookie, door.is_secure()) {
+    if let Some(cookie) = set_cookie(&SIGNED_IN, &cookie, door.is_secure()) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     response
@@ -232,7 +232,7 @@ fn refused(bad: Bad) -> Response {
 /// Sends the browser on with an answer; whoever was signed in is no more.
 fn end(door: &Door, address: &str) -> Response {
     let mut response = go(address);
-    if let Some(cookie) = end_cookie(door.is_secure()) {
+    if let Some(cookie) = end_cookie(&SIGNED_IN, door.is_secure()) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     response

@@ -8,12 +8,15 @@
 //! The passphrase may be typed here because what it is typed for, opening a task for an agent, is less
 //! than what it is good for on the command line; the session that it makes is good for this page alone.
 //!
+//! Beside it are the pages on which a person connects an account elsewhere ([`Connect`]).
+//!
 //! *Absences:* no rule about who may open what lives here, and nothing is recorded here. No script: what
 //! the page shows was computed by the server. Before somebody has signed in, a request leaves nothing behind.
 
 mod ask;
 mod choice;
 mod client;
+mod connect;
 mod flow;
 mod form;
 mod offer;
@@ -35,6 +38,7 @@ use remit_token_api::AUTHORIZE;
 pub use crate::client::{
     Client, ClientIdError, Clients, Document, Documents, Fetched, Introduced, MAX_DOCUMENT, Reach,
 };
+pub use crate::connect::{Connect, connect};
 pub use crate::redirect::{RedirectError, check as check_redirect};
 use crate::session::Sessions;
 
@@ -57,7 +61,7 @@ impl Door {
     }
 
     /// Whether people come here over TLS, as the server names itself.
-    fn is_secure(&self) -> bool {
+    pub fn is_secure(&self) -> bool {
         self.engine.realm().issuer().starts_with("https:")
     }
 }

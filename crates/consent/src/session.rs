@@ -24,9 +24,16 @@ pub(crate) const SESSION: Duration = Duration::from_mins(10);
 /// How many can be signed in (R13); the first of them gives way.
 const MAX_SESSIONS: usize = 64;
 
-/// The cookie's name, and over TLS: no other host, and nothing on the way, can set one of that name.
-const PLAIN: &str = "remit_consent";
-const SECURE: &str = "__Host-remit_consent";
+/// That of who is signed in.
+pub(crate) const SIGNED_IN: Cookie = Cookie { name: "remit_consent", same_site: "Strict" };
+
+/// A cookie of ours.
+pub(crate) struct Cookie {
+    /// What it is called over plain HTTP.
+    pub(crate) name: &'static str,
+    /// Who may send a browser here with it.
+    pub(crate) same_site: &'static str,
+}
 
 /// The sessions, by the digest of what the browser holds.
 #[derive(Debug, Default)]
@@ -93,7 +100,7 @@ impl Sessions {
 
     /// Whether something lies before whoever sent a request with these headers.
     pub(crate) fn knows(&self, (headers, secure): (&HeaderMap, bool), now: Timestamp) -> bool {
-        let session = cookie(headers, name(secure)).map(of);
+        let session = cookie(headers, &SIGNED_IN, secure).map(of);
         session
             .is_some_and(|session| self.lock().get(&session).is_some_and(|found| now < found.ends))
     }
@@ -106,7 +113,7 @@ impl Sessions {
         ticket: &str,
         now: Timestamp,
     ) -> Option<(Turn, Pending)> {
-        let session = of(cookie(headers, name(secure))?);
+        let session = of(cookie(headers, &SIGNED_IN, secure)?);
         let mut sessions = self.lock();
         sessions.retain(|_, session| now < session.ends);
         sessions.get(&session).filter(|found| found.ticket == of(ticket))?;
@@ -119,27 +126,31 @@ impl Sessions {
     }
 }
 
-fn name(secure: bool) -> &'static str {
-    if secure { SECURE } else { PLAIN }
+impl Cookie {
+    /// Its name. Over TLS, no other host and nothing on the way can set one of that name.
+    fn name(&self, secure: bool) -> String {
+        format!("{}{}", if secure { "__Host-" } else { "" }, self.name)
+    }
 }
 
 /// The header that makes a browser hold `token`. Plain HTTP is served on loopback alone, where browsers
 /// refuse `Secure`, and with it the prefix.
-pub(crate) fn set_cookie(token: &str, secure: bool) -> Option<HeaderValue> {
-    let (name, seconds) = (name(secure), SESSION.as_secs());
+pub(crate) fn set_cookie(cookie: &Cookie, token: &str, secure: bool) -> Option<HeaderValue> {
+    let (name, site, seconds) = (cookie.name(secure), cookie.same_site, SESSION.as_secs());
     let rest = if secure { "Path=/; Secure" } else { "Path=/oauth" };
-    let text = format!("{name}={token}; Max-Age={seconds}; HttpOnly; SameSite=Strict; {rest}");
+    let text = format!("{name}={token}; Max-Age={seconds}; HttpOnly; SameSite={site}; {rest}");
     HeaderValue::from_str(&text).ok()
 }
 
 /// The header that makes a browser forget it.
-pub(crate) fn end_cookie(secure: bool) -> Option<HeaderValue> {
+pub(crate) fn end_cookie(cookie: &Cookie, secure: bool) -> Option<HeaderValue> {
     let rest = if secure { "Path=/; Secure" } else { "Path=/oauth" };
-    HeaderValue::from_str(&format!("{}=; Max-Age=0; {rest}", name(secure))).ok()
+    HeaderValue::from_str(&format!("{}=; Max-Age=0; {rest}", cookie.name(secure))).ok()
 }
 
 /// The value of the one cookie of this name; of two, none, because one of them is not ours.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, cookie: &Cookie, secure: bool) -> Option<&'a str> {
+    let name = cookie.name(secure);
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs =
         lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -169,13 +180,13 @@ mod tests {
             (&["__Host-remit_consent=a"], None),
             (&[], None),
         ] {
-            assert_eq!(cookie(&headers(lines), PLAIN), found, "{lines:?}");
+            assert_eq!(cookie(&headers(lines), &SIGNED_IN, false), found, "{lines:?}");
         }
     }
 
     #[test]
     fn over_tls_the_cookie_is_for_this_host_alone() {
-        let cookie = set_cookie("t", true).unwrap();
+        let cookie = set_cookie(&SIGNED_IN, "t", true).unwrap();
         let cookie = cookie.to_str().unwrap();
         assert!(
             cookie.starts_with("__Host-remit_consent=t; ") && cookie.ends_with("Path=/; Secure")

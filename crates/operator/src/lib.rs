@@ -2,13 +2,14 @@
 //!
 //! It is served on the state directory's Unix socket, where the kernel names the peer. A peer may
 //! look at states, open tasks that its own user may open, and *stop* things; whatever widens
-//! (approve, admit, thaw, resume or retire an agent, read bodies, erase, rotate keys, look at or change secrets) needs an [`Operator`](auth::Operator): a session
+//! (approve, admit, connect, thaw, resume or retire an agent, read bodies, erase, rotate keys, look at or change secrets) needs an [`Operator`](auth::Operator): a session
 //! made with the passphrase, or a peer under another user id that the configuration names.
 //!
 //! *Absences:* no rule lives here; each handler parses, calls one verb and renders.
 
 mod agents;
 pub mod auth;
+mod connect;
 mod credentials;
 mod error;
 mod holds;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use remit_engine::Engine;
+use remit_ports::Connections;
 
 pub use crate::auth::{Authority, Passphrases, Peer, Sessions, SignInError};
 pub use crate::error::{Failure, in_words};
@@ -53,6 +55,8 @@ pub struct Door {
     pub witnesses: Arc<dyn Witnesses>,
     /// What it signs with.
     pub keys: Arc<dyn SigningKeys>,
+    /// Where people connect accounts.
+    pub connections: Arc<dyn Connections>,
     /// The secrets that it keeps.
     pub secrets: Arc<dyn SealedStorage>,
 }
@@ -87,6 +91,7 @@ pub fn router(door: Door) -> Router {
         .route("/v1/credentials", get(credentials::list))
         .route("/v1/credentials/probe", post(credentials::probe))
         .route("/v1/credentials/revoke", post(credentials::revoke))
+        .route("/v1/credentials/{credential}/connect", post(connect::begin))
         .route("/v1/keys", get(keys::list))
         .route("/v1/keys/{which}/rotate", post(keys::rotate))
         .route("/v1/secrets", get(secrets::list))

@@ -227,6 +227,8 @@ pub struct Sealing {
     pub changed: Timestamp,
     /// Who kept this one; `remit`, if it did so itself.
     pub by: String,
+    /// The credentials that are nothing but this secret.
+    pub lent_as: Vec<CredentialName>,
 }
 
 /// `POST /v1/secrets/{secret}/{add,rotate}`
@@ -530,6 +532,23 @@ pub struct Lease {
     /// Why it could not be taken back so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+}
+
+/// `POST /v1/credentials/{credential}/connect`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Connect {
+    /// In whose tasks the account is used; left out: for what Remit itself asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Named>,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Connecting {
+    /// The address that the person is to follow: good once, and for whoever has it.
+    pub address: String,
+    /// Until when.
+    pub ends: Timestamp,
 }
 
 /// `POST /v1/credentials/revoke`: what fits all that is given.

@@ -4,7 +4,7 @@ mod exposure;
 
 use std::collections::BTreeMap;
 
-use remit_model::{CredentialName, ServerName};
+use remit_model::{CredentialName, Named, ServerName};
 use remit_operator::wire;
 use serde_json::json;
 
@@ -36,6 +36,19 @@ pub(crate) async fn run(
                 return Err(Fail::new(format!("{failing} of {} do not work", probed.len())));
             }
             Ok(())
+        }
+        cli::Credential::Connect(cli::Connect { credential, person, issuer }) => {
+            let named = |(subject, issuer)| Named { issuer, subject };
+            let wanted = wire::Connect { person: person.zip(issuer).map(named) };
+            let path = format!("/v1/credentials/{credential}/connect");
+            let begun: wire::Connecting = context.client().post(&path, &wanted).await?;
+            out.say(&begun, |begun| {
+                format!(
+                    "{}\n\nis good once, until {}, for whoever follows it: give it to that person alone",
+                    begun.address,
+                    moment(begun.ends)
+                )
+            })
         }
         cli::Credential::Revoke(cli::Revoke { lease, credential, task }) => {
             let which = wire::Revoke { lease, credential, task };

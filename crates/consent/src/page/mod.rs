@@ -1,5 +1,6 @@
 //! The pages, made by the server: plain forms, no script, nothing from elsewhere.
 
+mod connect;
 mod edit;
 mod facts;
 mod review;
@@ -17,6 +18,7 @@ use http::{HeaderValue, StatusCode};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use remit_model::Digest;
 
+pub(crate) use self::connect::{connect, connected, going_on, not_connected};
 pub(crate) use self::edit::{Edit, edit};
 pub(crate) use self::review::{Review, review};
 pub(crate) use self::sign_in::sign_in;
