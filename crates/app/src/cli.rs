@@ -1,10 +1,14 @@
 //! The command line.
 
+mod secrets;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use remit_jose::Thumbprint;
 use remit_model::{AgentName, CredentialName, HoldId as Id, LeaseId, ServerName, TaskId};
+
+pub(crate) use self::secrets::{Scan, Secret, SecretAdd, SecretRotate};
 
 /// Runtime identity governance for autonomous agents.
 ///
@@ -82,6 +86,11 @@ pub(crate) enum Command {
     /// Look at the keys that Remit signs with; replace those of grants and of SVIDs
     #[command(subcommand)]
     Keys(Keys),
+    /// Keep secrets of others, and let nobody read them back (operator)
+    #[command(subcommand)]
+    Secret(Secret),
+    /// Find secrets that stand in the clear in configurations, dotenv files, profiles and unit files
+    Scan(Scan),
     /// Check and test policies
     #[command(subcommand)]
     Policy(Policy),

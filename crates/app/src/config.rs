@@ -37,8 +37,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 pub(crate) use self::agents::Agents;
 use self::clients::ClientTable;
-use self::credentials::{CredentialTable, LendTable};
-pub(crate) use self::credentials::{Kind, SecretTable};
+use self::credentials::LendTable;
+pub(crate) use self::credentials::{CredentialTable, Kind, SecretTable};
 use self::elsewhere::{FederationTable, IssuerTable};
 use self::keys::{Svid, Token};
 use self::limits::Limits;
@@ -385,6 +385,7 @@ impl Config {
             groups,
             servers,
             lends: self.lends(),
+            pick_ups: self.pick_ups(),
             approval_lifetime: self.limits.approval.0,
             call_timeout: self.limits.call.0,
             grant_lifetime: self.limits.grant.0,

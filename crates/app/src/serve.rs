@@ -49,6 +49,7 @@ pub(crate) use files::{
 };
 pub(crate) use handed::Handed;
 use sealing::Sealing;
+pub(crate) use sealing::open as sealed;
 pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
 use turning::{off_the_loop, turning, unavailable};

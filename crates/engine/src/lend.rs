@@ -7,6 +7,7 @@
 
 pub(crate) mod book;
 mod own;
+pub mod pick_up;
 pub mod take_back;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use remit_model::question::Asked;
 use remit_model::{
     Class, CredentialName, Digest, LeaseId, Question, Refusal, ServerName, TaskId, Timestamp,
 };
-use remit_policy::{Verdict, decide};
+use remit_policy::{Hold, Verdict, decide};
 use remit_ports::lend::MAX_HANDLE;
 use remit_ports::{
     Accepted, Armed, Done, Holder, Issued, Issuer, Kind, Lease, LeaseNote, LeaseOut, Recorded,
@@ -150,12 +151,7 @@ impl Engine {
         let question = match decide(&scene.world.snapshot, asked) {
             Verdict::Permit(permit) => permit.into_question(),
             Verdict::Hold(held) => {
-                let reasons = held.reasons().to_vec();
-                let remedy =
-                    "a policy would let a person approve this; credentials cannot be approved"
-                        .to_owned();
-                let refusal = Refusal { class: Class::Structural, reasons, remedy, hold: None };
-                return Err(Box::new((held.question().clone(), refusal)));
+                return Err(Box::new((held.question().clone(), unapprovable(&held))));
             }
             Verdict::Deny(denied) => {
                 return Err(Box::new((denied.question().clone(), denied.refusal().clone())));
@@ -384,6 +380,13 @@ fn quoted(text: &str) -> String {
 fn late() -> remit_ports::IssuerError {
     let why = format!("the issuer gave no answer within {} s", ISSUE.as_secs());
     remit_ports::IssuerError::Unavailable(why)
+}
+
+/// What a hold comes to: a person approves calls, not what they need.
+fn unapprovable(held: &Hold) -> Refusal {
+    let remedy = "a policy would let a person approve this; credentials cannot be approved";
+    let reasons = held.reasons().to_vec();
+    Refusal { class: Class::Structural, reasons, remedy: remedy.to_owned(), hold: None }
 }
 
 fn unlent(why: String, remedy: &str) -> Refusal {

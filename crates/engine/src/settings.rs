@@ -7,7 +7,8 @@ use std::time::Duration;
 use remit_catalogue::Overrides;
 use remit_jose::KeySet;
 use remit_model::{
-    AgentName, Budget, Confidentiality, Limit, Remit, ServerName, Timestamp, ToolRule, ToolScope,
+    AgentName, Budget, Confidentiality, CredentialName, Limit, Remit, ServerName, Timestamp,
+    ToolRule, ToolScope,
 };
 
 use crate::lend::Needed;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub servers: BTreeMap<ServerName, Overrides>,
     /// What calls of a server are sent with.
     pub lends: BTreeMap<ServerName, Vec<Needed>>,
+    /// What programs may pick up, and how long one may be used.
+    pub pick_ups: BTreeMap<CredentialName, Duration>,
     /// How long an approval waits for its call.
     pub approval_lifetime: Duration,
     /// The longest a call may take.

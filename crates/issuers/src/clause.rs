@@ -2,16 +2,29 @@
 
 use remit_model::ToolPattern;
 use remit_ports::Holder;
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 /// What whoever may use certain tools may do at the server behind them.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Clause<T> {
     /// Holds where the remit covers at least one tool that one of these names.
     pub tools: Vec<ToolPattern>,
     /// What then may be done, in the issuer's own terms.
-    #[serde(flatten)]
     pub what: T,
+}
+
+/// `tools`, and beside it the members of `T`, which refuses those it does not know.
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Clause<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut table = toml::Table::deserialize(deserializer)?;
+        let tools = table.remove("tools").ok_or_else(|| D::Error::missing_field("tools"))?;
+        let within = |why: toml::de::Error| D::Error::custom(why.to_string().trim_end());
+        Ok(Self {
+            tools: tools.try_into().map_err(within)?,
+            what: table.try_into().map_err(within)?,
+        })
+    }
 }
 
 /// What `holder` may do: of `clauses` those that hold, in the order of the configuration.
@@ -26,6 +39,28 @@ pub fn granted<'a, T>(clauses: &'a [Clause<T>], holder: &'a Holder) -> impl Iter
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct What {
+        roles: Vec<String>,
+    }
+
+    #[test]
+    fn a_clause_refuses_what_nobody_knows() {
+        let read = toml::from_str::<Clause<What>>;
+        let clause = read("tools = [\"db/*\"]\nroles = [\"r\"]\n").unwrap();
+        assert_eq!((clause.tools.len(), clause.what.roles), (1, vec!["r".to_owned()]));
+        for (text, why) in [
+            ("roles = [\"r\"]\n", "tools"),
+            ("tools = [\"db/*\"]\n", "roles"),
+            ("tools = [\"nothing\"]\nroles = []\n", "tool pattern"),
+            ("tools = [\"db/*\"]\nroles = []\nrole = \"r\"\n", "role"),
+        ] {
+            let said = read(text).unwrap_err().to_string();
+            assert!(said.contains(why), "{text}: {said}");
+        }
+    }
 
     #[test]
     fn a_clause_holds_where_the_remit_covers_one_of_its_tools() {

@@ -41,6 +41,7 @@ const CONNECTIONS: u16 = 8;
 
 /// What the configuration says of one database.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The secret with the connection string of who may make roles.
     pub admin: SecretName,

@@ -186,6 +186,8 @@ pub enum Door {
     McpHttp,
     /// MCP over stdio, through `remit mcp`.
     McpStdio,
+    /// A program that comes for a credential.
+    PickUp,
     /// Remit itself, e.g. a re-evaluation.
     Internal,
 }

@@ -227,6 +227,8 @@ pub struct Sealing {
     pub changed: Timestamp,
     /// Who kept this one; `remit`, if it did so itself.
     pub by: String,
+    /// The credentials that are nothing but this secret.
+    pub lent_as: Vec<CredentialName>,
 }
 
 /// `POST /v1/secrets/{secret}/{add,rotate}`

@@ -18,6 +18,7 @@ pub(crate) fn pairs(names: &Names, question: &Question) -> Vec<Pair<'static>> {
     let door = match question.door {
         Door::McpHttp => "mcp-http",
         Door::McpStdio => "mcp-stdio",
+        Door::PickUp => "pick-up",
         Door::Internal => "internal",
     };
     let mut pairs = vec![

@@ -199,6 +199,11 @@ impl Material {
         })
     }
 
+    /// All of them, for whoever may hold them.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.keys().filter_map(|name| Some((*name, self.get(name)?)))
+    }
+
     /// The fields that nobody may see.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.0.values().filter_map(|field| match field {

@@ -50,6 +50,12 @@ pub fn agent_of(id: &SpiffeId) -> Option<AgentName> {
     id.path().strip_prefix("/agent/")?.parse().ok()
 }
 
+/// The agent and the task of the run whose ID `id` is, as [`task_id`] makes it.
+pub fn run_of(id: &SpiffeId) -> Option<(AgentName, TaskId)> {
+    let (agent, task) = id.path().strip_prefix("/agent/")?.split_once("/task/")?;
+    Some((agent.parse().ok()?, task.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +81,9 @@ mod tests {
         );
         assert_eq!(agent_of(&agent_id(&domain, &agent).unwrap()), Some(agent.clone()));
         assert_eq!(agent_of(&task_id(&domain, &agent, &task).unwrap()), None);
+        let run = task_id(&domain, &agent, &task).unwrap();
+        assert_eq!(run_of(&run), Some((agent.clone(), task.clone())));
+        assert_eq!(run_of(&agent_id(&domain, &agent).unwrap()), None);
         for other in ["bot", "agent", "tool/bot", "agent/bot/task", "agent/Bot"] {
             assert_eq!(agent_of(&SpiffeId::new(format!("spiffe://a/{other}")).unwrap()), None);
         }

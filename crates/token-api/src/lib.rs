@@ -18,6 +18,7 @@ mod failure;
 mod form;
 mod grants;
 mod metadata;
+mod pick_up;
 mod request;
 mod state;
 
@@ -70,5 +71,6 @@ pub fn router(desk: Desk) -> Router {
         .route(TOKEN, post(grants::grant))
         .route(INTROSPECT, post(state::introspect))
         .route(REVOKE, post(state::revoke))
+        .route("/credentials/{credential}", post(pick_up::pick_up))
         .with_state(desk)
 }

@@ -6,6 +6,7 @@ use remit_operator::wire::{Status, Witness};
 use serde::Serialize;
 
 use super::Context;
+use super::status::sealed;
 use crate::config::Config;
 use crate::fail::Fail;
 use crate::out::Out;
@@ -137,6 +138,11 @@ fn running(status: &Status) -> Vec<Finding> {
         let says = format!("{} calls wait for a person; `remit hold list`", status.holds);
         findings.push(note("holds", says));
     }
+    findings.push(match (sealed(&status.secrets), status.secrets.count) {
+        ((says, true), _) => good("secrets", says),
+        ((says, false), None) => bad("secrets", says),
+        ((says, false), Some(_)) => note("secrets", says),
+    });
     findings.extend(status.witnesses.iter().map(witness));
     for server in &status.servers {
         if let Some(why) = &server.last_error {

@@ -5,13 +5,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use remit_keys::StateLock;
+use remit_model::SecretName;
+use remit_scan::Found;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Context, import};
+use super::import::Taken;
+use super::lent::lend;
+use super::{Context, import, scan};
 use crate::client::read_passphrase;
 use crate::config::{COMMENTED, Config};
-use crate::environment::{self, SystemEntropy};
+use crate::environment::{self, SystemClock, SystemEntropy};
 use crate::fail::Fail;
 use crate::out::Out;
 use crate::{cli, serve};
@@ -20,17 +25,21 @@ use crate::{cli, serve};
 pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<(), Fail> {
     if let Some(file) = &args.import {
         // A file that cannot be taken over must not cost the passphrase, which is shown once.
-        import::read(file, &[])?;
+        import::read((file, &text_of(file)?), &Taken::default())?;
     }
     let made = make(context, args.origin.as_deref())?;
     let imported = args.import.as_deref().map(|file| import(context, file)).transpose()?;
-    let names = imported.as_ref().map(|imported| imported.names.clone()).unwrap_or_default();
+    let (names, sealed) = imported
+        .as_ref()
+        .map(|(imported, sealed)| (imported.names.clone(), sealed.clone()))
+        .unwrap_or_default();
     let value = json!({
         "state": context.state,
         "config": context.config(),
         "created": made.is_some(),
         "passphrase": made.as_ref().and_then(|made| made.shown.as_ref().map(|shown| shown.as_str())),
         "imported": names,
+        "sealed": sealed,
     });
     out.say(&value, |_| {
         let mut lines = Vec::new();
@@ -38,8 +47,17 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
             Some(made) => lines.push(created(context, made)),
             None => lines.push(format!("{} is a state directory already", context.state.display())),
         }
-        if let Some(imported) = &imported {
+        if let (Some((imported, _)), Some(file)) = (&imported, &args.import) {
             lines.push(format!("took over: {}", imported.names.join(", ")));
+            if !sealed.is_empty() {
+                let names: Vec<_> = sealed.iter().map(ToString::to_string).collect();
+                lines.push(format!(
+                    "moved into sealed storage, to be lent to these servers: {}; they stand in {} as \
+                     before: point its client at Remit, and take them out",
+                    names.join(", "),
+                    file.display()
+                ));
+            }
             if !imported.secrets.is_empty() {
                 lines.push(format!(
                     "these members look like secrets and stand in the clear in the configuration: {}",
@@ -150,11 +168,24 @@ fn write_policies(dir: &Path) -> Result<(), Fail> {
     Ok(())
 }
 
-fn import(context: &Context, file: &Path) -> Result<import::Imported, Fail> {
+fn text_of(file: &Path) -> Result<String, Fail> {
+    std::fs::read_to_string(file)
+        .map_err(|why| Fail::new(format!("cannot read {}: {why}", file.display())))
+}
+
+/// Takes over the servers of `file`, and their secrets into sealed storage.
+fn import(context: &Context, file: &Path) -> Result<(import::Imported, Vec<SecretName>), Fail> {
     let path = context.config();
     let config = Config::read(&path)?;
-    let taken: Vec<String> = config.servers.iter().map(|server| server.name.to_string()).collect();
-    let imported = import::read(file, &taken)?;
+    let taken = Taken {
+        servers: config.servers.iter().map(|server| server.name.to_string()).collect(),
+        credentials: config.credentials.iter().map(|table| table.name.to_string()).collect(),
+    };
+    let text = text_of(file)?;
+    // First what can be refused without having changed anything.
+    import::read((file, &text), &taken)?;
+    let (text, sealed) = seal(context, (&config, &taken), (file, text))?;
+    let imported = import::read((file, &text), &taken)?;
     let mut text = std::fs::read_to_string(&path)?;
     text.push_str(&imported.toml);
     let beside = path.with_extension("toml.new");
@@ -162,5 +193,45 @@ fn import(context: &Context, file: &Path) -> Result<import::Imported, Fail> {
     // What was written must be readable before it takes the old file's place.
     Config::read(&beside)?;
     std::fs::rename(&beside, &path)?;
-    Ok(imported)
+    Ok((imported, sealed))
+}
+
+/// `text` with references in the place of the secrets that new servers can be lent, which are sealed then.
+///
+/// Errors: there are some, and a running Remit has sealed storage open.
+fn seal(
+    context: &Context,
+    (config, taken): (&Config, &Taken),
+    (file, text): (&Path, String),
+) -> Result<(String, Vec<SecretName>), Fail> {
+    let found = remit_scan::find(&text, remit_scan::Form::Client).unwrap_or_default();
+    let can_be_lent = |found: &Found| {
+        let server = found.server.as_deref().map(import::plain).unwrap_or_default();
+        if taken.servers.contains(&server) {
+            return false;
+        }
+        let around = (found.before.as_str(), found.behind.as_str());
+        let name: Option<SecretName> = found.suggested_name().parse().ok();
+        name.is_some_and(|name| lend(&found.place, &found.name, &name, around).is_ok())
+    };
+    let found: Vec<Found> = found.into_iter().filter(can_be_lent).collect();
+    if found.is_empty() {
+        return Ok((text, Vec::new()));
+    }
+    let _lock = StateLock::acquire(&context.state).map_err(|why| {
+        Fail::new(format!(
+            "{} holds secrets in the clear, and {why}; or run `remit scan --import {}` first, then this \
+             again",
+            file.display(),
+            file.display()
+        ))
+    })?;
+    let store = serve::sealed(&context.state, config, Arc::new(SystemClock::new()))?;
+    let mut names = store.list()?.into_iter().map(|about| about.name).collect();
+    let named = scan::named(&found, &mut names)?;
+    for (found, name) in &named {
+        store.add(name, &found.secret, "remit init")?;
+    }
+    let names = named.iter().map(|(_, name)| name.clone()).collect();
+    Ok((remit_scan::replaced(&text, &named), names))
 }

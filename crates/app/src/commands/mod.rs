@@ -10,8 +10,11 @@ mod hold;
 mod import;
 mod init;
 mod keys;
+mod lent;
 mod policy;
 mod reconcile;
+mod scan;
+mod secret;
 mod status;
 mod svid;
 mod task;
@@ -88,6 +91,8 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Credential(args) => credential::run(&context, args, out).await?,
         Command::Svid(args) => svid::run(&context, args, out).await?,
         Command::Keys(args) => keys::run(&context, args, out).await?,
+        Command::Secret(args) => secret::run(&context, args, out).await?,
+        Command::Scan(args) => return scan::run(&context, &args, out).await,
         Command::Policy(args) => return policy::run(&context, args, out).await,
         Command::Audit(args) => return audit::run(&context, args, out).await,
         // Not the state directory of a log, so not the default of one.

@@ -1,6 +1,6 @@
 //! `remit status`
 
-use remit_operator::wire::{Status, Witness};
+use remit_operator::wire::{Sealed, Status, Witness};
 
 use super::{Context, moment};
 use crate::fail::Fail;
@@ -26,6 +26,17 @@ fn witness(witness: &Witness, published: u64) -> String {
     )
 }
 
+/// What there is to say of sealed storage, and whether that is good.
+pub(super) fn sealed(sealed: &Sealed) -> (String, bool) {
+    let count = sealed.count.map_or("cannot be read".to_owned(), |count| format!("{count} kept"));
+    if sealed.protection == "protected" {
+        return (format!("{count}, closed by {}", sealed.guard), sealed.count.is_some());
+    }
+    let why = "the key lies beside them, so a copy of the state directory opens them; set `key_file` \
+               or a passphrase in [secrets]";
+    (format!("{count}, UNPROTECTED: {why}"), false)
+}
+
 fn words(status: &Status) -> String {
     let counts = |counts: &std::collections::BTreeMap<String, usize>| {
         let parts: Vec<_> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
@@ -45,6 +56,7 @@ fn words(status: &Status) -> String {
         format!("tasks     {}", counts(&status.tasks)),
         format!("tools     {}", counts(&status.tools)),
         format!("holds     {} waiting", status.holds),
+        format!("secrets   {}", sealed(&status.secrets).0),
         format!("policy    {}", status.policy.get(..12).unwrap_or_default()),
     ];
     if let Some(why) = &status.refusing {

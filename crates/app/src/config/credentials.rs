@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use remit_engine::lend::Needed;
-use remit_issuers::oauth;
+use remit_engine::lend::pick_up::PICKED_UP;
+use remit_issuers::{oauth, postgres, ssh};
 use remit_model::{CredentialName, SecretName, ServerName};
 use remit_upstream::{Delivery, Place, Template};
 use serde::Deserialize;
@@ -26,6 +27,8 @@ pub(crate) struct CredentialTable {
     pub(crate) name: CredentialName,
     /// How long one may be used.
     pub(crate) lifetime: Period,
+    /// Whether programs may pick it up.
+    pick_up: bool,
     /// Who issues it.
     pub(crate) kind: Kind,
 }
@@ -35,6 +38,10 @@ pub(crate) struct CredentialTable {
 pub(crate) enum Kind {
     /// Somebody keeps it.
     Secret(SecretTable),
+    /// A role in a PostgreSQL database.
+    Postgres(postgres::Settings),
+    /// An authority of SSH servers.
+    Ssh(ssh::Settings),
     /// An authorization server.
     OAuth(Box<oauth::Settings>),
 }
@@ -79,23 +86,23 @@ impl<'de> Deserialize<'de> for CredentialTable {
             de::Error::custom(format!("credential `{name}`: {}", why.to_string().trim_end()))
         };
         let lifetime = take(&mut table, "lifetime").map_err(|why: D::Error| within(&why))?;
+        let pick_up = take(&mut table, "pick_up").map_err(|why: D::Error| within(&why))?;
         let kind: Option<String> =
             take(&mut table, "kind").map_err(|why: D::Error| within(&why))?;
         let kind = match kind.as_deref() {
-            Some("secret") => table.try_into().map(Kind::Secret).map_err(|why| within(&why))?,
-            Some("oauth") => {
-                let settings = table.try_into().map(Box::new);
-                settings.map(Kind::OAuth).map_err(|why| within(&why))?
-            }
+            Some("secret") => table.try_into().map(Kind::Secret),
+            Some("postgres") => table.try_into().map(Kind::Postgres),
+            Some("ssh") => table.try_into().map(Kind::Ssh),
+            Some("oauth") => table.try_into().map(Box::new).map(Kind::OAuth),
             other => {
                 let got = other.map_or("none".to_owned(), |kind| format!("`{kind}`"));
-                return Err(within(&format_args!(
-                    "expected a `kind`: `secret` or `oauth`; got {got}"
-                )));
+                let known = "`secret`, `postgres`, `ssh`, `oauth`";
+                return Err(within(&format_args!("expected a `kind`, one of {known}; got {got}")));
             }
         };
+        let kind = kind.map_err(|why| within(&why))?;
         let lifetime = lifetime.unwrap_or(Period(Duration::from_mins(15)));
-        Ok(Self { name, lifetime, kind })
+        Ok(Self { name, lifetime, pick_up: pick_up.unwrap_or(false), kind })
     }
 }
 
@@ -115,6 +122,10 @@ impl CredentialTable {
     pub(crate) fn rebase(&mut self, base: &Path) {
         match &mut self.kind {
             Kind::Secret(table) => table.file = table.file.take().map(|file| base.join(file)),
+            Kind::Postgres(settings) => {
+                settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
+            }
+            Kind::Ssh(settings) => settings.revoked = base.join(&settings.revoked),
             Kind::OAuth(settings) => settings.rebase(base),
         }
     }
@@ -132,7 +143,7 @@ impl CredentialTable {
         match &self.kind {
             Kind::Secret(table) => table.check(&self.name),
             // Checked when its issuer is made, before anything starts.
-            Kind::OAuth(_) => Ok(()),
+            Kind::Postgres(_) | Kind::Ssh(_) | Kind::OAuth(_) => Ok(()),
         }
     }
 }
@@ -237,12 +248,23 @@ impl Config {
         lending.map(|server| (server.name.clone(), all(server))).collect()
     }
 
+    /// What programs may pick up.
+    pub(crate) fn pick_ups(&self) -> BTreeMap<CredentialName, Duration> {
+        let offered = self.credentials.iter().filter(|table| table.pick_up);
+        offered.map(|table| (table.name.clone(), table.lifetime.0)).collect()
+    }
+
     /// Errors: what is lent is not what is configured.
     pub(super) fn check_credentials(&self) -> Result<(), Fail> {
         super::unique("credential", self.credentials.iter().map(|table| table.name.as_str()))?;
         self.credentials.iter().try_for_each(CredentialTable::check)?;
         for server in &self.servers {
             server.deliveries()?;
+            if server.name.as_str() == PICKED_UP {
+                return Err(Fail::new(format!(
+                    "no server can be called `{PICKED_UP}`: what programs pick up is recorded under that"
+                )));
+            }
             if server.lend.len() > MAX_LENDS {
                 return Err(Fail::new(format!(
                     "server `{}`: expected at most {MAX_LENDS} credentials in `lend`",

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_issuers::oauth::{self, Connecting, Doors, OAuth};
+use remit_issuers::postgres::Postgres;
+use remit_issuers::ssh::Ssh;
 use remit_issuers::stored::{Place, Stored};
 use remit_model::{CredentialName, Digest, Secret, SecretName};
-use remit_ports::{Connections, Issuer, Issuers, Secrets};
+use remit_ports::{Connections, Issuer, Issuers};
 use remit_upstream::Delivery;
 
-use crate::config::{Config, Kind, SecretTable};
+use crate::config::{Config, CredentialTable, Kind, SecretTable};
 use crate::environment;
 use crate::fail::Fail;
 
@@ -27,19 +29,9 @@ impl Lending {
     pub(super) fn open(config: &Config, own: &str, doors: Doors) -> Result<Self, Fail> {
         let (mut issuers, mut accounts, doors) = (Issuers::new(), Vec::new(), Arc::new(doors));
         for table in &config.credentials {
-            let name = &table.name;
-            let issuer: Arc<dyn Issuer> = match &table.kind {
-                Kind::Secret(secret) => Arc::new(stored(name, secret, &doors.secrets)?),
-                Kind::OAuth(settings) => {
-                    let settings = oauth::Settings::clone(settings);
-                    let issuer = OAuth::new(name.clone(), settings, Arc::clone(&doors));
-                    let issuer =
-                        issuer.map_err(|why| Fail::new(format!("credential `{name}`: {why}")))?;
-                    accounts.push(issuer.clone());
-                    Arc::new(issuer)
-                }
-            };
-            issuers.insert(name.clone(), issuer);
+            let issuer = issuer(table, &doors, &mut accounts)
+                .map_err(|why| Fail::new(format!("credential `{}`: {why}", table.name)))?;
+            issuers.insert(table.name.clone(), issuer);
         }
         for server in &config.servers {
             for delivery in server.deliveries()? {
@@ -50,6 +42,26 @@ impl Lending {
         let connections = Arc::new(Connecting::new(accounts, own, doors));
         Ok(Self { issuers, connections })
     }
+}
+
+/// The issuer of one credential; one that people connect is put to `accounts`, too.
+fn issuer(
+    table: &CredentialTable,
+    doors: &Arc<Doors>,
+    accounts: &mut Vec<OAuth>,
+) -> Result<Arc<dyn Issuer>, String> {
+    let (secrets, entropy) = (Arc::clone(&doors.secrets), Arc::clone(&doors.entropy));
+    Ok(match &table.kind {
+        Kind::Secret(secret) => Arc::new(Stored::new(place(&table.name, secret)?, secrets)),
+        Kind::Postgres(settings) => Arc::new(Postgres::new(settings.clone(), secrets, entropy)?),
+        Kind::Ssh(settings) => Arc::new(Ssh::new(settings.clone(), secrets, entropy)?),
+        Kind::OAuth(settings) => {
+            let settings = oauth::Settings::clone(settings);
+            let issuer = OAuth::new(table.name.clone(), settings, Arc::clone(doors))?;
+            accounts.push(issuer.clone());
+            Arc::new(issuer)
+        }
+    })
 }
 
 /// The credentials that are nothing but a secret in sealed storage, by its name.
@@ -77,26 +89,21 @@ fn fits(delivery: &Delivery, issuers: &Issuers) -> Result<(), Fail> {
     })
 }
 
-fn stored(
-    name: &CredentialName,
-    table: &SecretTable,
-    secrets: &Arc<dyn Secrets>,
-) -> Result<Stored, Fail> {
-    let place = match (&table.secret, &table.file, &table.variable) {
+fn place(name: &CredentialName, table: &SecretTable) -> Result<Place, String> {
+    Ok(match (&table.secret, &table.file, &table.variable) {
         (Some(secret), _, _) => Place::Sealed(secret.clone()),
         (_, Some(file), _) => Place::File(file.clone()),
         (_, _, variable) => {
             let variable = variable.as_deref().unwrap_or_default();
             let value = environment::variable(variable).ok_or_else(|| {
-                Fail::new(format!(
-                    "credential `{name}` is the variable `{variable}`, which is not set: set it for \
-                     `remit serve`, or keep the value with `remit secret add {name}`"
-                ))
+                format!(
+                    "it is the variable `{variable}`, which is not set: set it for `remit serve`, or keep \
+                     the value with `remit secret add {name}`"
+                )
             })?;
             Place::Variable(Secret::new(value))
         }
-    };
-    Ok(Stored::new(place, Arc::clone(secrets)))
+    })
 }
 
 /// A folder of ours alone for what processes are lent as files: in memory where there is one. What a

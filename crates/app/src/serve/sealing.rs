@@ -23,6 +23,9 @@ use crate::fail::Fail;
 /// The most that is read where a passphrase is expected (R13).
 const MAX_LINE: u64 = 4096;
 
+/// How often one file can be imported anew without undoing it (R13).
+const MAX_KEPT: usize = 8;
+
 /// Opens sealed storage of `state`, closed as `config` says.
 ///
 /// Errors: it does not open, or what closes it is not to be had.
@@ -121,16 +124,30 @@ impl Sealing {
                 self.on_disk(Sealed::turn).await
             }
             Act::KeepFile(file) => {
+                let kept = self.kept(&file.path)?.len();
+                if kept >= MAX_KEPT {
+                    let why = format!("`{}` was imported {MAX_KEPT} times: undo that", file.path);
+                    return Err(Failure::new(StatusCode::CONFLICT, why));
+                }
                 self.engine.sealing(Noted::Kept, &[&file.path], actor).await?;
                 let bytes = serde_json::to_vec(&file).map(Zeroizing::new).map_err(Failure::bad)?;
-                let path = digest(&file.path);
-                self.on_disk(move |store| store.keep_original(&path, &bytes)).await
+                let at = digest(&file.path, kept);
+                self.on_disk(move |store| store.keep_original(&at, &bytes)).await
             }
-            Act::ForgetFile(path) => {
-                let path = digest(&path);
-                self.on_disk(move |store| store.forget_original(&path)).await
-            }
+            Act::ForgetFile(path) => match self.kept(&path)?.len().checked_sub(1) {
+                Some(last) => {
+                    let at = digest(&path, last);
+                    self.on_disk(move |store| store.forget_original(&at)).await
+                }
+                None => Ok(()),
+            },
         }
+    }
+
+    /// The originals of the file at `path`, each from before a further import.
+    fn kept(&self, path: &str) -> Result<Vec<Zeroizing<Vec<u8>>>, Failure> {
+        let each = (0..MAX_KEPT).map_while(|n| self.store.original(&digest(path, n)).transpose());
+        each.collect::<Result<_, _>>().map_err(refused)
     }
 
     /// Off the event loop: it writes and syncs.
@@ -151,9 +168,9 @@ impl Sealing {
     }
 }
 
-/// What an original is found by.
-fn digest(path: &str) -> Digest {
-    Digest::of_parts(&[b"remit/file/v1", path.as_bytes()])
+/// What an original is found by: that of `path`, before it was imported for the time `n`.
+fn digest(path: &str, n: usize) -> Digest {
+    Digest::of_parts(&[b"remit/file/v1", path.as_bytes(), &n.to_be_bytes()])
 }
 
 fn refused(why: SealedError) -> Failure {
@@ -180,7 +197,10 @@ impl SealedStorage for Sealing {
     }
 
     fn list(&self) -> Result<Vec<wire::Sealing>, Failure> {
-        let told = |About { name, made, changed, by }| wire::Sealing { name, made, changed, by };
+        let told = |About { name, made, changed, by }| {
+            let lent_as = self.lent.get(&name).cloned().unwrap_or_default();
+            wire::Sealing { name, made, changed, by, lent_as }
+        };
         Ok(self.store.list().map_err(refused)?.into_iter().map(told).collect())
     }
 
@@ -191,7 +211,7 @@ impl SealedStorage for Sealing {
 
     fn file(&self, path: String, actor: Actor) -> BoxFuture<'_, Result<wire::FileKept, Failure>> {
         Box::pin(async move {
-            let bytes = self.store.original(&digest(&path)).map_err(refused)?.ok_or_else(|| {
+            let bytes = self.kept(&path)?.pop().ok_or_else(|| {
                 Failure::missing(format!("no original of `{path}` is kept: it was never imported"))
             })?;
             self.engine.sealing(Noted::GivenBack, &[&path], &actor).await?;

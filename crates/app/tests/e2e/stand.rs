@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -400,6 +400,24 @@ impl Stand {
     /// Runs it as somebody who guesses the passphrase.
     pub(crate) async fn with_guess(&self, args: &[&str]) -> Ran {
         self.with_passphrase_file("guess", args).await
+    }
+
+    /// Acts as the operator, with `input` on standard input.
+    pub(crate) async fn as_operator_with_input(&self, args: &[&str], input: &str) -> Ran {
+        let mut child = Command::new(REMIT)
+            .args(args)
+            .arg("--state")
+            .arg(&self.state)
+            .arg("--passphrase-file")
+            .arg(self.passphrase_file())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+        Ran::of(timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap())
     }
 
     async fn with_passphrase_file(&self, name: &str, args: &[&str]) -> Ran {

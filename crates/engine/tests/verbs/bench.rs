@@ -286,6 +286,7 @@ fn settings(budget: Budget) -> Settings {
             (server("shop"), overrides),
         ]),
         lends: BTreeMap::from([(server("shop"), vec![key])]),
+        pick_ups: BTreeMap::new(),
         approval_lifetime: Duration::from_mins(5),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(5),

@@ -88,8 +88,9 @@ impl Upstream for Servers {
     fn discover<'a>(
         &'a self,
         server: &'a ServerName,
+        leases: Vec<Arc<remit_ports::Lease>>,
     ) -> BoxFuture<'a, Result<Discovery, UpstreamError>> {
-        self.script.discover(server)
+        self.script.discover(server, leases)
     }
     fn pin(&self, server: &ServerName, executable: Digest) {
         self.script.pin(server, executable);
@@ -169,6 +170,7 @@ impl Bench {
             entropy: Arc::new(SeededEntropy::new(1)),
             ledger: Arc::clone(&ledger) as _,
             keys,
+            issuers: Arc::default(),
             elsewhere: Arc::new(FixedKeys::default()),
             store: Arc::new(MemoryStore::new()),
             upstream: Arc::clone(&servers) as _,
@@ -263,6 +265,8 @@ fn settings() -> Settings {
         templates: BTreeMap::from([("work".into(), Arc::new(template))]),
         groups: BTreeMap::from([("operators".into(), vec![])]),
         servers: BTreeMap::from(servers),
+        lends: BTreeMap::new(),
+        pick_ups: BTreeMap::new(),
         approval_lifetime: Duration::from_mins(5),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(30),

@@ -106,6 +106,7 @@ pub enum ClientAuth {
 
 /// What may be asked for.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scopes {
     /// By the names that the server knows.
     pub scopes: BTreeSet<String>,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 /// What whoever may use certain tools may do in the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Rights {
     /// Group roles that it becomes a member of.
     pub roles: BTreeSet<Name>,

@@ -2,6 +2,7 @@
 //! Roles are lent by a real server, and nothing of them outlives their return.
 
 mod server;
+mod shared;
 
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -1,19 +1,21 @@
-//! A PostgreSQL server of the test's own, on a free port, in a temporary folder.
+//! A PostgreSQL server of the test's own, on a free port, in a temporary folder. Not a fake: the real one,
+//! which `e2e/setup` installs. The end-to-end tests use it, too.
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio_postgres::{Client, Error, NoTls};
 
-/// The superuser, and who may make roles and nothing else.
+/// The superuser, `user:password`.
 pub(crate) const BOSS: &str = "boss:canary-of-the-boss";
+/// Who may make roles and nothing else, likewise.
 pub(crate) const LENDER: &str = "lender:canary-of-the-lender";
 
 /// What there is: two groups, what they may do, and two databases.
@@ -28,29 +30,26 @@ const SHOP: &str = "
     CREATE SCHEMA work AUTHORIZATION heir; GRANT USAGE, CREATE ON SCHEMA work TO orders_writer;
     GRANT SELECT ON customers TO lender WITH GRANT OPTION";
 
+/// A server with the groups `orders_reader` and `orders_writer`, and tables for them.
+#[derive(Debug)]
 pub(crate) struct Server {
-    folder: TempDir,
-    process: Child,
-    port: u16,
+    pub(crate) folder: TempDir,
+    pub(crate) process: Mutex<Option<Child>>,
+    pub(crate) port: u16,
 }
 
-static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
-
 impl Server {
-    /// The one that all tests of a run share while any of them needs it.
-    pub(crate) async fn shared() -> Arc<Self> {
-        let started = tokio::task::spawn_blocking(|| {
-            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-            shared.upgrade().unwrap_or_else(|| {
-                let server = Arc::new(Self::start());
-                *shared = Arc::downgrade(&server);
-                server
-            })
-        });
-        started.await.unwrap()
+    /// It is down from now on.
+    pub(crate) fn stop(&self) {
+        let process = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut process) = process {
+            // Its children end with it.
+            let _ = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+            let _ = process.wait();
+        }
     }
 
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (data, password) = (folder.path().join("data"), folder.path().join("password"));
         std::fs::write(&password, "canary-of-the-boss").unwrap();
@@ -67,21 +66,7 @@ impl Server {
 
         let port =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut server = program("postgres");
-        server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k"]).arg(folder.path());
-        let file = |name| folder.path().join(name).display().to_string();
-        for setting in [
-            "listen_addresses=127.0.0.1",
-            "fsync=off",
-            "log_statement=all",
-            "ssl=on",
-            &format!("ssl_cert_file={}", file("server.crt")),
-            &format!("ssl_key_file={}", file("server.key")),
-        ] {
-            server.args(["-c", setting]);
-        }
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let process = server.stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let process = Mutex::new(Some(run(folder.path(), port)));
         let server = Self { folder, process, port };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
@@ -92,14 +77,15 @@ impl Server {
         server
     }
 
-    async fn ready(&self) -> Client {
+    pub(crate) async fn ready(&self) -> Client {
         for _ in 0..500 {
             if let Ok(client) = login(&self.url(BOSS, "postgres")).await {
                 return client;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the server does not start: {}", self.log());
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+        panic!("the server does not start: {log}");
     }
 
     /// The address of a database for `user:password`.
@@ -111,24 +97,30 @@ impl Server {
     pub(crate) async fn boss(&self) -> Client {
         login(&self.url(BOSS, "postgres")).await.unwrap()
     }
-
-    /// Everything the server logged, every statement among it.
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
-    }
-
-    /// The certificate of its authority.
-    pub(crate) fn ca_file(&self) -> PathBuf {
-        self.folder.path().join("server.crt")
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Its children end with it.
-        let _ = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
-        let _ = self.process.wait();
+        self.stop();
     }
+}
+
+pub(crate) fn run(folder: &Path, port: u16) -> Child {
+    let mut server = program("postgres");
+    server.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string(), "-k"]).arg(folder);
+    let file = |name| folder.join(name).display().to_string();
+    for setting in [
+        "listen_addresses=127.0.0.1",
+        "fsync=off",
+        "log_statement=all",
+        "ssl=on",
+        &format!("ssl_cert_file={}", file("server.crt")),
+        &format!("ssl_key_file={}", file("server.key")),
+    ] {
+        server.args(["-c", setting]);
+    }
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    server.stderr(log).stdout(Stdio::null()).spawn().unwrap()
 }
 
 /// A session, for as long as the client lives.

@@ -1,7 +1,10 @@
 //! Credentials are lent for a decision, never held by the agent, and taken back with the task.
 
 mod http;
+mod postgres;
 mod process;
+#[path = "../../../../issuers/tests/postgres/server.rs"]
+mod server;
 
 use std::path::Path;
 
