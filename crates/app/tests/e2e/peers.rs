@@ -493,16 +493,6 @@ pub(crate) async fn guarded(keys: &Path, journal: &Path, elsewhere: &str) -> Lis
     listening(&arguments).await
 }
 
-/// The authorization server of `e2e/servers/authorization.py`, of which Remit is the public client `remit`
-/// with the credential `whose`, and the server of `e2e/servers/whose.py` that takes its tokens.
-pub(crate) async fn whose() -> (Listening, Listening) {
-    let back = "http://127.0.0.1/oauth/callback/whose";
-    let script = peer("servers/authorization.py");
-    let accounts = started(&[&script, "--client", "remit", "--redirect", back]).await;
-    let server = listening(&[&peer("servers/whose.py"), &accounts.url]).await;
-    (accounts, server)
-}
-
 /// Makes a certificate for 127.0.0.1 and its key.
 pub(crate) async fn certificate(certificate: &Path, key: &Path) {
     let mut program = Command::new(python());
@@ -512,13 +502,13 @@ pub(crate) async fn certificate(certificate: &Path, key: &Path) {
 }
 
 /// A server in Python that prints its URL first.
-async fn listening(arguments: &[&str]) -> Listening {
+pub(crate) async fn listening(arguments: &[&str]) -> Listening {
     let server = started(arguments).await;
     reachable(&server.url).await;
     server
 }
 
-async fn started(arguments: &[&str]) -> Listening {
+pub(crate) async fn started(arguments: &[&str]) -> Listening {
     let mut child = Command::new(python())
         .args(arguments)
         .stdin(Stdio::null())

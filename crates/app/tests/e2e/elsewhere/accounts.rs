@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::granted;
 use super::people::Office;
-use crate::peers::{Listening, whose};
+use crate::peers::{Listening, listening, peer, started};
 use crate::stand::{Plan, Stand};
 use crate::wire::{Answer, Request, exchange, get};
 
@@ -21,7 +21,10 @@ struct Bureau {
 
 impl Bureau {
     async fn open() -> Self {
-        let (accounts, server) = whose().await;
+        let back = "http://127.0.0.1/oauth/callback/whose";
+        let script = peer("servers/authorization.py");
+        let accounts = started(&[&script, "--client", "remit", "--redirect", back]).await;
+        let server = listening(&[&peer("servers/whose.py"), &accounts.url]).await;
         let credential = format!(
             "[[credential]]\nname = \"whose\"\nkind = \"oauth\"\ngrant = \"refresh_token\"\n\
              server = {{ issuer = \"{}\", client_id = \"remit\", scopes = [\"read\"] }}\n\
