@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use remit_engine::lend::Needed;
 use remit_engine::lend::pick_up::PICKED_UP;
-use remit_issuers::{oauth, postgres, ssh};
+use remit_issuers::{oauth, postgres, ssh, sts};
 use remit_model::{CredentialName, SecretName, ServerName};
 use remit_upstream::{Delivery, Place, Signs, Template};
 use serde::Deserialize;
@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Postgres(postgres::Settings),
     /// An authority of SSH servers.
     Ssh(ssh::Settings),
+    /// A role at AWS.
+    Sts(Box<sts::Settings>),
     /// An authorization server.
     OAuth(Box<oauth::Settings>),
 }
@@ -103,10 +105,11 @@ impl<'de> Deserialize<'de> for CredentialTable {
             Some("secret") => table.try_into().map(Kind::Secret),
             Some("postgres") => table.try_into().map(Kind::Postgres),
             Some("ssh") => table.try_into().map(Kind::Ssh),
+            Some("sts") => table.try_into().map(Box::new).map(Kind::Sts),
             Some("oauth") => table.try_into().map(Box::new).map(Kind::OAuth),
             other => {
                 let got = other.map_or("none".to_owned(), |kind| format!("`{kind}`"));
-                let known = "`secret`, `postgres`, `ssh`, `oauth`";
+                let known = "`secret`, `postgres`, `ssh`, `sts`, `oauth`";
                 return Err(within(&format_args!("expected a `kind`, one of {known}; got {got}")));
             }
         };
@@ -136,6 +139,9 @@ impl CredentialTable {
                 settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
             }
             Kind::Ssh(settings) => settings.revoked = base.join(&settings.revoked),
+            Kind::Sts(settings) => {
+                settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
+            }
             Kind::OAuth(settings) => settings.rebase(base),
         }
     }
@@ -153,7 +159,7 @@ impl CredentialTable {
         match &self.kind {
             Kind::Secret(table) => table.check(&self.name),
             // Checked when its issuer is made, before anything starts.
-            Kind::Postgres(_) | Kind::Ssh(_) | Kind::OAuth(_) => Ok(()),
+            Kind::Postgres(_) | Kind::Ssh(_) | Kind::Sts(_) | Kind::OAuth(_) => Ok(()),
         }
     }
 }

@@ -8,6 +8,7 @@ use remit_issuers::oauth::{self, Connecting, Doors, OAuth};
 use remit_issuers::postgres::Postgres;
 use remit_issuers::ssh::Ssh;
 use remit_issuers::stored::{Place, Stored};
+use remit_issuers::sts::{self, Sts};
 use remit_model::{CredentialName, Digest, Secret, SecretName};
 use remit_ports::{Connections, Issuer, Issuers};
 use remit_upstream::{Delivery, SIGNING};
@@ -55,6 +56,10 @@ fn issuer(
         Kind::Secret(secret) => Arc::new(Stored::new(place(&table.name, secret)?, secrets)),
         Kind::Postgres(settings) => Arc::new(Postgres::new(settings.clone(), secrets, entropy)?),
         Kind::Ssh(settings) => Arc::new(Ssh::new(settings.clone(), secrets, entropy)?),
+        Kind::Sts(settings) => {
+            let settings = sts::Settings::clone(settings);
+            Arc::new(Sts::new(settings, secrets, Arc::clone(&doors.clock))?)
+        }
         Kind::OAuth(settings) => {
             let settings = oauth::Settings::clone(settings);
             let issuer = OAuth::new(table.name.clone(), settings, Arc::clone(doors))?;
