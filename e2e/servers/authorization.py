@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import secrets
 import threading
 import time
@@ -63,7 +64,8 @@ class Client(ClientMixin):
         return " ".join(it for it in (scope or "").split() if it in SCOPES)
 
     def check_redirect_uri(self, uri):
-        return uri in self.redirects
+        # On this machine any port will do (RFC 8252 section 7.3).
+        return re.sub(r"^http://127\.0\.0\.1:\d+/", "http://127.0.0.1/", uri) in self.redirects
 
     def check_client_secret(self, secret):
         return bool(self.secret) and secrets.compare_digest(secret, self.secret)

@@ -57,6 +57,9 @@ use turning::{off_the_loop, turning, unavailable};
 /// The path of the endpoint of all servers.
 pub(crate) const PATH: &str = "/mcp";
 
+/// How long a stop waits for what is lent to be taken back; the next start goes on with the rest.
+const LAST_RETURNS: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A Remit that runs in this process.
 pub(crate) struct Running {
     /// Where it listens.
@@ -76,6 +79,7 @@ impl Running {
         let rest = async { while self.served.tasks.join_next().await.is_some() {} };
         drop(tokio::time::timeout(std::time::Duration::from_secs(5), rest).await);
         self.served.tasks.abort_all();
+        self.engine.return_all(LAST_RETURNS).await;
         let ledger = Arc::clone(&self.ledger);
         let written = tokio::task::spawn_blocking(move || {
             if let Err(why) = ledger.flush() {

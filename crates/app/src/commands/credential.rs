@@ -41,7 +41,7 @@ pub(crate) async fn run(
             let named = |(subject, issuer)| Named { issuer, subject };
             let wanted = wire::Connect { person: person.zip(issuer).map(named) };
             let path = format!("/v1/credentials/{credential}/connect");
-            let begun: wire::Connecting = context.client().post(&path, &wanted).await?;
+            let begun: wire::Connecting = context.operator().await?.post(&path, &wanted).await?;
             out.say(&begun, |begun| {
                 format!(
                     "{}\n\nis good once, until {}, for whoever follows it: give it to that person alone",

@@ -8,9 +8,10 @@ use remit_issuers::oauth::{self, Connecting, Doors, OAuth};
 use remit_issuers::postgres::Postgres;
 use remit_issuers::ssh::Ssh;
 use remit_issuers::stored::{Place, Stored};
+use remit_issuers::sts::{self, Sts};
 use remit_model::{CredentialName, Digest, Secret, SecretName};
 use remit_ports::{Connections, Issuer, Issuers};
-use remit_upstream::Delivery;
+use remit_upstream::{Delivery, SIGNING};
 
 use crate::config::{Config, CredentialTable, Kind, SecretTable};
 use crate::environment;
@@ -55,6 +56,10 @@ fn issuer(
         Kind::Secret(secret) => Arc::new(Stored::new(place(&table.name, secret)?, secrets)),
         Kind::Postgres(settings) => Arc::new(Postgres::new(settings.clone(), secrets, entropy)?),
         Kind::Ssh(settings) => Arc::new(Ssh::new(settings.clone(), secrets, entropy)?),
+        Kind::Sts(settings) => {
+            let settings = sts::Settings::clone(settings);
+            Arc::new(Sts::new(settings, secrets, Arc::clone(&doors.clock))?)
+        }
         Kind::OAuth(settings) => {
             let settings = oauth::Settings::clone(settings);
             let issuer = OAuth::new(table.name.clone(), settings, Arc::clone(doors))?;
@@ -79,7 +84,8 @@ fn fits(delivery: &Delivery, issuers: &Issuers) -> Result<(), Fail> {
     let Some(issuer) = issuers.get(&delivery.credential) else { return Ok(()) };
     let wanted = delivery.places.iter().flat_map(|(_, template)| template.fields());
     let known = issuer.fields();
-    let unknown = wanted.into_iter().find(|field| !known.contains(field));
+    let signing = delivery.signs.iter().flat_map(|_| SIGNING);
+    let unknown = wanted.chain(signing).find(|field| !known.contains(field));
     unknown.map_or(Ok(()), |field| {
         Err(Fail::new(format!(
             "expected fields of `{}`, which are {}; got `{field}`",

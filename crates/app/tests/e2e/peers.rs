@@ -502,13 +502,13 @@ pub(crate) async fn certificate(certificate: &Path, key: &Path) {
 }
 
 /// A server in Python that prints its URL first.
-async fn listening(arguments: &[&str]) -> Listening {
+pub(crate) async fn listening(arguments: &[&str]) -> Listening {
     let server = started(arguments).await;
     reachable(&server.url).await;
     server
 }
 
-async fn started(arguments: &[&str]) -> Listening {
+pub(crate) async fn started(arguments: &[&str]) -> Listening {
     let mut child = Command::new(python())
         .args(arguments)
         .stdin(Stdio::null())

@@ -5,9 +5,9 @@ use std::time::Duration;
 use remit_ports::{BroughtBack, ConnectError, Connections as _, SentOn};
 
 use crate::peer::{Liar, Peer, json, metadata, parameters};
-use crate::stand::{BACK, OWN, SECRET, Stand, brought, connect, holder, person};
+use crate::stand::{BACK, OWN, PLACE, SECRET, Stand, brought, connect, holder, person};
 
-const OTHER_BACK: &str = "http://127.0.0.1:7070/oauth/callback/other";
+const OTHER_PLACE: &str = "http://127.0.0.1/oauth/callback/other";
 
 fn table(issuer: &str) -> String {
     format!(
@@ -17,7 +17,7 @@ fn table(issuer: &str) -> String {
 }
 
 async fn peer() -> Peer {
-    Peer::start(&["--secret", SECRET, "--redirect", BACK, "--redirect", OTHER_BACK]).await
+    Peer::start(&["--secret", SECRET, "--redirect", PLACE, "--redirect", OTHER_PLACE]).await
 }
 
 /// One way in which what a browser brings back is bent.

@@ -5,7 +5,7 @@ use remit_ports::{Issuer as _, IssuerError, Revoked};
 use remit_testkit::Fault;
 
 use crate::peer::Peer;
-use crate::stand::{BACK, SECRET, Stand, connect, holder, on_record, person};
+use crate::stand::{PLACE, SECRET, Stand, connect, holder, on_record, person};
 
 const IDP: &str = "https://idp.example";
 
@@ -18,7 +18,7 @@ fn table(peer: &Peer) -> String {
 }
 
 async fn peer() -> Peer {
-    Peer::start(&["--secret", SECRET, "--redirect", BACK]).await
+    Peer::start(&["--secret", SECRET, "--redirect", PLACE]).await
 }
 
 fn of(subject: &str) -> Named {

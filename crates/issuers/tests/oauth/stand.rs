@@ -18,6 +18,8 @@ use crate::peer::Peer;
 pub(crate) const OWN: &str = "http://127.0.0.1:7070";
 /// Where the credential `api` has people sent back.
 pub(crate) const BACK: &str = "http://127.0.0.1:7070/oauth/callback/api";
+/// The same as the authorization server knows it: on this machine, ports come and go.
+pub(crate) const PLACE: &str = "http://127.0.0.1/oauth/callback/api";
 /// The client secret.
 pub(crate) const SECRET: &str = "canary-client-3b7c";
 

@@ -4,19 +4,28 @@
 mod moto;
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use moto::{Moto, REGION};
+use moto::{Moto, REGION, boto};
 use remit_issuers::sts::{Settings, Sts};
 use remit_model::{LeaseId, Timestamp};
-use remit_ports::{Holder, Issuer as _, IssuerError, Lent, Revoked, Wanted};
+use remit_ports::{Holder, Issued, Issuer as _, IssuerError, Lent, Revoked, Wanted};
 use remit_sigv4::{Keys, Scope, Unsigned, sign};
 use remit_testkit::{ManualClock, MemorySecrets, samples};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+
+impl Moto {
+    /// What boto3 says when it uses what was issued.
+    pub(crate) async fn boto(&self, issued: &Issued, words: &[&str]) -> Output {
+        let field = |name| issued.material.get(name).unwrap();
+        let keys = (field("access_key"), field("secret_key"), Some(field("session_token")));
+        boto(&self.endpoint, words, keys).await
+    }
+}
 
 /// A minute after [`samples::NOW`].
 const UNTIL: Timestamp = Timestamp(samples::NOW.0 + 60_000);

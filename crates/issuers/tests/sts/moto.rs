@@ -1,11 +1,11 @@
-//! A service that is not AWS: moto's server, which verifies signatures, and boto3 as its client.
+//! A service that is not AWS: moto's server, which verifies signatures, and boto3 as its client. The
+//! end-to-end tests use it, too.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use remit_ports::Issued;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 
@@ -42,16 +42,13 @@ impl Moto {
         let (key, role) = said.trim().split_once(' ').expect("moto is set up");
         Self { _process: process, endpoint, key: key.to_owned(), role: role.to_owned() }
     }
-
-    /// What boto3 says when it uses what was issued.
-    pub(crate) async fn boto(&self, issued: &Issued, words: &[&str]) -> Output {
-        let field = |name| issued.material.get(name).unwrap();
-        let keys = (field("access_key"), field("secret_key"), Some(field("session_token")));
-        boto(&self.endpoint, words, keys).await
-    }
 }
 
-async fn boto(endpoint: &str, words: &[&str], keys: (&str, &str, Option<&str>)) -> Output {
+pub(crate) async fn boto(
+    endpoint: &str,
+    words: &[&str],
+    keys: (&str, &str, Option<&str>),
+) -> Output {
     let mut python = Command::new(peer(".venv/bin/python"));
     python.arg(peer("clients/aws.py")).arg(endpoint).args(words).env("AWS_REGION", REGION);
     python.env("AWS_ACCESS_KEY_ID", keys.0).env("AWS_SECRET_ACCESS_KEY", keys.1);

@@ -1,6 +1,7 @@
 //! Agents and people that others vouch for: an issuer that nobody here wrote the cryptography of
 //! (`e2e/servers/issuer.py`), other trust domains, and the JWT-bearer grant.
 
+mod accounts;
 mod attacks;
 mod clients;
 mod federation;

@@ -12,8 +12,8 @@ use crate::wire::{Answer, get};
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// A Remit that believes an issuer about people, and a client that it knows by its key.
-struct Office {
-    desk: Desk,
+pub(super) struct Office {
+    pub(super) desk: Desk,
     worker: Holder,
     /// Where the client's public key is.
     _folder: TempDir,
@@ -21,11 +21,15 @@ struct Office {
 
 impl Office {
     async fn open() -> Self {
+        Self::with(Plan::new()).await
+    }
+
+    pub(super) async fn with(plan: Plan) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let worker = Holder::new();
         let keys = folder.path().join("worker.jwks");
         std::fs::write(&keys, json!({ "keys": [worker.jwk()] }).to_string()).unwrap();
-        let plan = Plan::new().agent_keys(&keys);
+        let plan = plan.agent_keys(&keys);
         let lines = "vouches_for = [\"people\", \"workloads\"]";
         let issuer = Issuer::start(&[]).await;
         issuer.control(json!({ "oauth": true })).await;
@@ -34,14 +38,14 @@ impl Office {
     }
 
     /// An ID-JAG for `alice`, given to the client.
-    fn jag(&self, beside: &Value) -> String {
+    pub(super) fn jag(&self, beside: &Value) -> String {
         let mut claims = json!({"sub": "alice", "client_id": "worker"});
         claims.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
         self.desk.forge(&json!({"typ": "oauth-id-jag+jwt"}), &claims)
     }
 
     /// Shows an assertion as the client, which proves to be it.
-    async fn show(&self, assertion: &str, more: &[(&str, &str)]) -> Answer {
+    pub(super) async fn show(&self, assertion: &str, more: &[(&str, &str)]) -> Answer {
         let proof = self.worker.assertion(("worker", &self.desk.ours), &json!({}));
         let form = [
             ("grant_type", TYPE),

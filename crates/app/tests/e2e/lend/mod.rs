@@ -1,10 +1,16 @@
 //! Credentials are lent for a decision, never held by the agent, and taken back with the task.
 
+mod errands;
 mod http;
+#[path = "../../../../issuers/tests/sts/moto.rs"]
+mod moto;
+mod pick_up;
 mod postgres;
 mod process;
 #[path = "../../../../issuers/tests/postgres/server.rs"]
 mod server;
+#[path = "../../../../issuers/tests/ssh/sshd.rs"]
+mod sshd;
 
 use std::path::Path;
 
