@@ -169,8 +169,20 @@ impl Inner {
     }
 
     async fn issue(&self, wanted: Wanted) -> Result<Issued, IssuerError> {
+        let issued = match self.token(&wanted).await {
+            Ok(token) => self.lend(&wanted, token).await,
+            Err(why) => Err(why),
+        };
+        if issued.is_err() {
+            // Whatever the server made, nobody has it.
+            self.outstanding.put(&wanted.lease, (None, wanted.until), wanted.now);
+        }
+        issued
+    }
+
+    async fn token(&self, wanted: &Wanted) -> Result<Token, IssuerError> {
         let (scope, person) = (wanted.scope.as_str(), wanted.holder.on_behalf.as_ref());
-        let token = match &self.granting {
+        Ok(match &self.granting {
             Granting::ClientCredentials => {
                 self.granted(&self.form(scope, &[("grant_type", "client_credentials")])).await?
             }
@@ -198,8 +210,7 @@ impl Inner {
                 let fields = [("grant_type", JWT_BEARER), ("assertion", word.reveal())];
                 self.granted(&self.form(scope, &fields)).await?
             }
-        };
-        self.lend(&wanted, token).await
+        })
     }
 
     async fn granted(&self, form: &[(&str, &str)]) -> Result<Token, IssuerError> {
@@ -307,7 +318,7 @@ impl Inner {
             }
         };
         let until = wanted.now.after(Duration::from_secs(life));
-        self.outstanding.put(&wanted.lease, (token.access.clone(), until), wanted.now);
+        self.outstanding.put(&wanted.lease, (Some(token.access.clone()), until), wanted.now);
         let material = Material::default().with_secret("token", token.access);
         Ok(Issued { material, until, handle: None })
     }
@@ -348,7 +359,11 @@ impl Inner {
         if lent.until <= self.doors.clock.now() {
             return Ok(Revoked::Now);
         }
-        let Some(token) = self.outstanding.of(&lent.lease) else { return Ok(Revoked::AtExpiry) };
+        let token = match self.outstanding.of(&lent.lease) {
+            Some(Some(token)) => token,
+            Some(None) => return Ok(Revoked::Now),
+            None => return Ok(Revoked::AtExpiry),
+        };
         let revoked = self.take_back(&token).await?;
         if revoked == Revoked::AtExpiry {
             self.outstanding.forget(&lent.lease);
