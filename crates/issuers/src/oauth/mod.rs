@@ -119,7 +119,9 @@ impl OAuth {
             }
             (Grant::TokenExchange, Subject::Task, _) => {
                 let tasks = doors.tasks.clone();
-                Granting::ExchangeForTask(tasks.ok_or("tasks have no JWT-SVIDs here")?)
+                Granting::ExchangeForTask(tasks.ok_or(
+                    "`subject = \"task\"` needs JWT-SVIDs of tasks, which are not handed out here",
+                )?)
             }
             (Grant::IdJag, _, Some(identity)) => Granting::IdJag { identity },
             (Grant::IdJag, _, None) => return Err("the table `identity` is missing".to_owned()),
