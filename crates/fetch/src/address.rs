@@ -63,7 +63,8 @@ impl Address {
         &self.text
     }
 
-    pub(crate) fn uri(&self) -> &Uri {
+    /// What a request names.
+    pub fn uri(&self) -> &Uri {
         &self.uri
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use http::{Request, StatusCode, request};
+use http::{HeaderMap, Request, StatusCode, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -89,6 +89,22 @@ impl Way {
         self.send(url, request, (authorization, body)).await
     }
 
+    /// Posts `body` to `url` with `headers`, such as a signature over both.
+    ///
+    /// Errors: as [`Self::post`].
+    pub async fn post_as(
+        &self,
+        url: &Address,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        let mut request = Request::post(url.uri().clone());
+        if let Some(own) = request.headers_mut() {
+            own.extend(headers);
+        }
+        self.send(url, request, (None, body)).await
+    }
+
     async fn send(
         &self,
         url: &Address,
@@ -98,9 +114,11 @@ impl Way {
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
+        if request.headers_ref().is_some_and(|own| !own.contains_key(ACCEPT)) {
+            request = request.header(ACCEPT, "application/json");
+        }
         let request = request
             .header(USER_AGENT, concat!("remit/", env!("CARGO_PKG_VERSION")))
-            .header(ACCEPT, "application/json")
             .body(Full::new(body))
             .map_err(|why| why.to_string())?;
         let response = self.0.request(request).await;

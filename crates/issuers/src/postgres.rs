@@ -20,7 +20,6 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use postgres_protocol::escape::escape_literal;
 use remit_model::{Entropy, LeaseId, Secret, SecretName, Timestamp};
 use remit_ports::{
@@ -30,6 +29,7 @@ use serde::Deserialize;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+use crate::escape::escaped;
 use crate::{Clause, granted};
 use admin::{Admin, in_time};
 use password::Password;
@@ -191,17 +191,15 @@ fn url(
     database: &str,
     tls: SslMode,
 ) -> String {
-    const ESCAPED: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    let database = utf8_percent_encode(database, ESCAPED);
+    let database = escaped(database);
     let query = if tls == SslMode::Require { "?sslmode=require" } else { "" };
     if host.starts_with('/') {
-        let folder = utf8_percent_encode(host, ESCAPED);
+        let folder = escaped(host);
         return format!("postgresql://{user}:{password}@/{database}?host={folder}&port={port}");
     }
     let host = match host.parse() {
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
-        _ => utf8_percent_encode(host, ESCAPED).to_string(),
+        _ => escaped(host).to_string(),
     };
     format!("postgresql://{user}:{password}@{host}:{port}/{database}{query}")
 }

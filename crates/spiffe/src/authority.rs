@@ -128,10 +128,14 @@ impl Authority {
         bundle::jwt_keys(self, now)
     }
 
+    /// The signing certificates, each in DER.
+    pub fn x509_certificates(&self, now: Timestamp) -> impl Iterator<Item = &[u8]> {
+        self.alive(now).map(|generation| generation.certificate.as_ref())
+    }
+
     /// The signing certificates, each in DER, one after the other.
     pub fn x509_bundle(&self, now: Timestamp) -> Vec<u8> {
-        let certificates = self.alive(now).map(|generation| generation.certificate.as_ref());
-        certificates.collect::<Vec<_>>().concat()
+        self.x509_certificates(now).collect::<Vec<_>>().concat()
     }
 
     /// The subjects of the signing certificates, each a distinguished name in DER: by them the client

@@ -45,6 +45,13 @@ pub fn task_id(
     Ok(SpiffeId::from_segments(domain.clone(), &segments)?)
 }
 
+/// `spiffe://<domain>/remit`: Remit itself, which asks servers what they offer.
+///
+/// Errors: as [`agent_id`].
+pub fn own_id(domain: &TrustDomain) -> Result<SpiffeId, SvidError> {
+    Ok(SpiffeId::from_segments(domain.clone(), &["remit"])?)
+}
+
 /// The agent whose ID `id` is, as [`agent_id`] makes it. A run's is none.
 pub fn agent_of(id: &SpiffeId) -> Option<AgentName> {
     id.path().strip_prefix("/agent/")?.parse().ok()
@@ -81,6 +88,7 @@ mod tests {
         );
         assert_eq!(agent_of(&agent_id(&domain, &agent).unwrap()), Some(agent.clone()));
         assert_eq!(agent_of(&task_id(&domain, &agent, &task).unwrap()), None);
+        assert_eq!(agent_of(&own_id(&domain).unwrap()), None);
         let run = task_id(&domain, &agent, &task).unwrap();
         assert_eq!(run_of(&run), Some((agent.clone(), task.clone())));
         assert_eq!(run_of(&agent_id(&domain, &agent).unwrap()), None);

@@ -9,9 +9,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use data_encoding::BASE64;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use remit_model::{CredentialName, LeaseId, Secret};
 use remit_ports::{Lease, Material, Veil};
+use remit_sigv4::{Keys, Scope, Unsigned, sign};
 use zeroize::Zeroizing;
 
 use crate::config::{BadServer, free_header};
@@ -23,7 +25,22 @@ pub struct Delivery {
     pub credential: CredentialName,
     /// Where each text goes.
     pub places: Vec<(Place, Template)>,
+    /// Signs each request with it, as AWS wants it.
+    pub signs: Option<Signs>,
 }
+
+/// For which service requests are signed (AWS Signature Version 4) with the fields `access_key`,
+/// `secret_key` and `session_token`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signs {
+    /// Its region, such as `eu-central-1`.
+    pub region: String,
+    /// Its name in signatures, such as `execute-api`.
+    pub service: String,
+}
+
+/// The fields that sign.
+pub const SIGNING: [&str; 2] = ["access_key", "secret_key"];
 
 /// Where a text goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +76,8 @@ pub struct BadTemplate(String);
 /// What one request or process is given. Nothing of it can be printed.
 #[derive(Default)]
 pub(crate) struct Equipment {
-    pub(crate) headers: HeaderMap,
+    headers: HeaderMap,
+    signature: Option<Signature>,
     pub(crate) query: Vec<(String, Secret)>,
     pub(crate) variables: BTreeMap<String, Secret>,
     pub(crate) files: BTreeMap<String, Secret>,
@@ -67,6 +85,14 @@ pub(crate) struct Equipment {
     pub(crate) leases: Vec<LeaseId>,
     /// What may not come back.
     pub(crate) veil: Veil,
+}
+
+/// What signs requests.
+struct Signature {
+    signs: Signs,
+    access_key: Secret,
+    secret_key: Secret,
+    session_token: Option<Secret>,
 }
 
 impl Place {
@@ -145,13 +171,44 @@ impl Equipment {
             let why = |why: String| format!("credential `{}`: {why}", lease.credential);
             equipment.leases.push(lease.id.clone());
             equipment.veil.join(&lease.veil);
-            let fitting = deliveries.iter().filter(|it| it.credential == lease.credential);
-            for (place, template) in fitting.flat_map(|delivery| &delivery.places) {
-                let text = template.filled(&lease.material).map_err(why)?;
-                equipment.put(place, text).map_err(why)?;
+            for delivery in deliveries.iter().filter(|it| it.credential == lease.credential) {
+                for (place, template) in &delivery.places {
+                    let text = template.filled(&lease.material).map_err(why)?;
+                    equipment.put(place, text).map_err(why)?;
+                }
+                if let Some(signs) = &delivery.signs {
+                    let signature = Signature::of(signs, &lease.material).map_err(why)?;
+                    equipment.signature = Some(signature);
+                }
             }
         }
         Ok(equipment)
+    }
+
+    /// The headers that are lent for a request to `server`, of which the `head` is as it will be sent
+    /// otherwise, at `now`, in seconds since the Unix epoch.
+    ///
+    /// Errors: it cannot be signed.
+    pub(crate) fn headers(
+        &self,
+        server: &Uri,
+        head: &Parts,
+        body: &str,
+        now: u64,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+        let mut headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        if let Some(signature) = &self.signature {
+            let mut parts = server.clone().into_parts();
+            parts.path_and_query = head.uri.path_and_query().cloned();
+            let uri = Uri::from_parts(parts).map_err(|why| why.to_string())?;
+            let mut all = head.headers.clone();
+            all.extend(headers.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
+            let unsigned =
+                Unsigned { method: &head.method, uri: &uri, headers: &all, body: body.as_bytes() };
+            headers.extend(signature.sign(unsigned, now)?);
+        }
+        Ok(headers)
     }
 
     fn put(&mut self, place: &Place, text: Secret) -> Result<(), String> {
@@ -190,6 +247,34 @@ impl Equipment {
     }
 }
 
+impl Signature {
+    fn of(signs: &Signs, material: &Material) -> Result<Self, String> {
+        let get = |field: &str| material.get(field).map(|text| Secret::new(text.to_owned()));
+        let need =
+            |field: &str| get(field).ok_or_else(|| format!("what was issued has no `{field}`"));
+        Ok(Self {
+            signs: signs.clone(),
+            access_key: need("access_key")?,
+            secret_key: need("secret_key")?,
+            session_token: get("session_token"),
+        })
+    }
+
+    fn sign(
+        &self,
+        unsigned: Unsigned<'_>,
+        now: u64,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+        let keys = Keys {
+            access_key: self.access_key.reveal(),
+            secret_key: self.secret_key.reveal(),
+            session_token: self.session_token.as_ref().map(Secret::reveal),
+        };
+        let scope = Scope { region: &self.signs.region, service: &self.signs.service };
+        sign(unsigned, keys, scope, now).map_err(|why| why.to_string())
+    }
+}
+
 impl fmt::Debug for Equipment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Equipment").field(&self.leases).finish()
@@ -217,7 +302,7 @@ mod tests {
 
     fn equipment(place: Place, template: &str, value: &str) -> Result<Equipment, String> {
         let places = vec![(place, template.parse().unwrap())];
-        let delivery = Delivery { credential: "key".parse().unwrap(), places };
+        let delivery = Delivery { credential: "key".parse().unwrap(), places, signs: None };
         Equipment::of(&[delivery], &[lease(value)])
     }
 

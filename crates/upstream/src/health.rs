@@ -48,6 +48,11 @@ impl Health {
         self.clock.monotonic()
     }
 
+    /// Seconds since the Unix epoch.
+    pub(crate) fn wall(&self) -> u64 {
+        self.clock.now().as_secs()
+    }
+
     /// Something went wrong.
     pub(crate) fn error(&self, why: &str) {
         let why = self.presentable(why);

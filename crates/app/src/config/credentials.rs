@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use remit_engine::lend::Needed;
 use remit_engine::lend::pick_up::PICKED_UP;
-use remit_issuers::{oauth, postgres, ssh};
+use remit_issuers::{oauth, postgres, ssh, sts, svid};
 use remit_model::{CredentialName, SecretName, ServerName};
-use remit_upstream::{Delivery, Place, Template};
+use remit_upstream::{Delivery, Place, Signs, Template};
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer};
 
@@ -42,6 +42,10 @@ pub(crate) enum Kind {
     Postgres(postgres::Settings),
     /// An authority of SSH servers.
     Ssh(ssh::Settings),
+    /// A role at AWS.
+    Sts(Box<sts::Settings>),
+    /// Remit itself, which says who a run is.
+    Svid(svid::Settings),
     /// An authorization server.
     OAuth(Box<oauth::Settings>),
 }
@@ -72,9 +76,19 @@ pub(crate) struct LendTable {
     /// Variable → text with fields.
     #[serde(default)]
     variable: BTreeMap<String, String>,
+    /// For which service of AWS, or of whoever speaks like it, each request is signed.
+    sign: Option<SignTable>,
     /// Variable that holds the path → text with fields.
     #[serde(default)]
     file: BTreeMap<String, String>,
+}
+
+/// What a signature is good for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignTable {
+    region: String,
+    service: String,
 }
 
 impl<'de> Deserialize<'de> for CredentialTable {
@@ -93,10 +107,12 @@ impl<'de> Deserialize<'de> for CredentialTable {
             Some("secret") => table.try_into().map(Kind::Secret),
             Some("postgres") => table.try_into().map(Kind::Postgres),
             Some("ssh") => table.try_into().map(Kind::Ssh),
+            Some("sts") => table.try_into().map(Box::new).map(Kind::Sts),
+            Some("svid") => table.try_into().map(Kind::Svid),
             Some("oauth") => table.try_into().map(Box::new).map(Kind::OAuth),
             other => {
                 let got = other.map_or("none".to_owned(), |kind| format!("`{kind}`"));
-                let known = "`secret`, `postgres`, `ssh`, `oauth`";
+                let known = "`secret`, `postgres`, `ssh`, `sts`, `svid`, `oauth`";
                 return Err(within(&format_args!("expected a `kind`, one of {known}; got {got}")));
             }
         };
@@ -126,6 +142,10 @@ impl CredentialTable {
                 settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
             }
             Kind::Ssh(settings) => settings.revoked = base.join(&settings.revoked),
+            Kind::Sts(settings) => {
+                settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
+            }
+            Kind::Svid(_) => {}
             Kind::OAuth(settings) => settings.rebase(base),
         }
     }
@@ -143,7 +163,9 @@ impl CredentialTable {
         match &self.kind {
             Kind::Secret(table) => table.check(&self.name),
             // Checked when its issuer is made, before anything starts.
-            Kind::Postgres(_) | Kind::Ssh(_) | Kind::OAuth(_) => Ok(()),
+            Kind::Postgres(_) | Kind::Ssh(_) | Kind::Sts(_) | Kind::Svid(_) | Kind::OAuth(_) => {
+                Ok(())
+            }
         }
     }
 }
@@ -180,7 +202,11 @@ impl LendTable {
         for (name, text) in &self.file {
             places.push((Place::File(plain(name)?), template(text)?));
         }
-        Ok(Delivery { credential: self.credential.clone(), places })
+        let signs = self.sign.as_ref().map(|sign| {
+            let SignTable { region, service } = sign.clone();
+            Signs { region, service }
+        });
+        Ok(Delivery { credential: self.credential.clone(), places, signs })
     }
 }
 
@@ -210,14 +236,16 @@ impl Server {
         let deliveries = deliveries.map_err(within)?;
         for delivery in &deliveries {
             let fits = |(place, _): &(Place, Template)| place.is_of_process() == self.url.is_none();
-            if !delivery.places.iter().all(fits) || delivery.places.is_empty() {
+            let (places, signs) = (&delivery.places, delivery.signs.is_some());
+            let nowhere = places.is_empty() && !signs || signs && self.url.is_none();
+            if !places.iter().all(fits) || nowhere {
                 return Err(within(Fail::new(format!(
                     "expected to lend `{}` {}",
                     delivery.credential,
                     if self.url.is_none() {
                         "as a `variable` or a `file`, because it is a program"
                     } else {
-                        "in a `header` or the `query`, because it has an address"
+                        "in a `header` or the `query`, or to `sign`, because it has an address"
                     }
                 ))));
             }

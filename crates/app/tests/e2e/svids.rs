@@ -35,7 +35,7 @@ fn endpoint(stand: &Stand) -> String {
     format!("unix://{}", stand.state().join("workload.sock").display())
 }
 
-async fn client(stand: &Stand) -> WorkloadApiClient {
+pub(crate) async fn client(stand: &Stand) -> WorkloadApiClient {
     WorkloadApiClient::connect_to(endpoint(stand)).await.unwrap()
 }
 

@@ -1,6 +1,7 @@
 #![cfg(test)]
 //! Certificates open a real server for what they say, and nothing once they are returned.
 
+mod client;
 mod sshd;
 
 use std::fs;

@@ -65,6 +65,7 @@ struct Session {
 }
 
 type Out = http::Request<Full<Bytes>>;
+type Head = http::Request<()>;
 
 impl Endpoint {
     /// The endpoint that `server` configures; connects when first used.
@@ -243,25 +244,23 @@ impl Endpoint {
         mirrored: Option<&ParamHeaders>,
         equipment: &Equipment,
     ) -> Result<Out, String> {
-        let body = Bytes::from(request.raw().as_str().to_owned());
-        let mut http = self.bare(Method::POST, body, equipment)?;
+        let mut http = self.bare(Method::POST, equipment)?;
         let ours = headers::generate(request, Revision::LATEST, mirrored).map_err(|e| e.message)?;
         for (name, value) in ours {
             let name: HeaderName = name.parse().map_err(|_| format!("`{name}` is no header"))?;
             let value = value.parse().map_err(|_| format!("`{name}` has no usable value"))?;
             http.headers_mut().insert(name, value);
         }
-        Ok(http)
+        self.finished(http, request.raw().as_str(), equipment)
     }
 
     fn post(&self, message: &Raw, equipment: &Equipment) -> Result<Out, String> {
-        let body = Bytes::from(message.as_str().to_owned());
-        let mut http = self.bare(Method::POST, body, equipment)?;
+        let mut http = self.bare(Method::POST, equipment)?;
         self.add_session(&mut http);
-        Ok(http)
+        self.finished(http, message.as_str(), equipment)
     }
 
-    fn add_session(&self, http: &mut Out) {
+    fn add_session(&self, http: &mut Head) {
         let session = self.session();
         if let Some(id) = session.id {
             http.headers_mut().insert(HeaderName::from_static(headers::SESSION_ID), id);
@@ -272,7 +271,8 @@ impl Endpoint {
         }
     }
 
-    fn bare(&self, method: Method, body: Bytes, equipment: &Equipment) -> Result<Out, String> {
+    /// What every request to it begins with.
+    fn bare(&self, method: Method, equipment: &Equipment) -> Result<Head, String> {
         let uri = &self.server.uri;
         let host = match (uri.host().unwrap_or_default(), uri.port()) {
             (host, Some(port)) => format!("{host}:{port}"),
@@ -286,23 +286,31 @@ impl Endpoint {
             .header(USER_AGENT, outward::NAME)
             .header(ACCEPT, "application/json, text/event-stream")
             .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
+            .body(())
             .map_err(|e| e.to_string())?;
         for (name, value) in &self.server.headers {
             http.headers_mut().insert(name.clone(), value.clone());
         }
-        for (name, value) in &equipment.headers {
-            http.headers_mut().insert(name.clone(), value.clone());
-        }
         Ok(http)
+    }
+
+    /// The request as it is sent: with its body, and what is lent for it, which comes last because it may
+    /// sign all the rest.
+    fn finished(&self, http: Head, body: &str, equipment: &Equipment) -> Result<Out, String> {
+        let (mut head, ()) = http.into_parts();
+        let lent = equipment.headers(&self.server.uri, &head, body, self.inward.health.wall())?;
+        for (name, value) in lent {
+            head.headers.insert(name, value);
+        }
+        Ok(Out::from_parts(head, Full::new(Bytes::from(body.to_owned()))))
     }
 
     /// Opens the GET stream of a session, from the event after `last` on.
     ///
     /// Errors: there is none; `true` if it may be tried again.
     async fn open_stream(&self, last: Option<&str>) -> Result<Incoming, bool> {
-        let mut http =
-            self.bare(Method::GET, Bytes::new(), &self.equipment()).map_err(|_| false)?;
+        let equipment = self.equipment();
+        let mut http = self.bare(Method::GET, &equipment).map_err(|_| false)?;
         self.add_session(&mut http);
         http.headers_mut().remove(CONTENT_TYPE);
         http.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -310,6 +318,7 @@ impl Endpoint {
             let value = HeaderValue::from_str(last).map_err(|_| false)?;
             http.headers_mut().insert(HeaderName::from_static("last-event-id"), value);
         }
+        let http = self.finished(http, "", &equipment).map_err(|_| false)?;
         let (response, _connection) = self.pool.send(http, &Own).await.map_err(|_| true)?;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::OK && answer::shape(&head.headers) == Shape::Events {
@@ -417,8 +426,10 @@ impl Wire for Endpoint {
         let (Some(me), true) = (self.me.upgrade(), open) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            if let Ok(mut http) = me.bare(Method::DELETE, Bytes::new(), &me.equipment()) {
-                me.add_session(&mut http);
+            let equipment = me.equipment();
+            let Ok(mut http) = me.bare(Method::DELETE, &equipment) else { return };
+            me.add_session(&mut http);
+            if let Ok(http) = me.finished(http, "", &equipment) {
                 let _ = tokio::time::timeout(TELL, me.pool.send(http, &Own)).await;
             }
         });

@@ -1,10 +1,16 @@
 //! Credentials are lent for a decision, never held by the agent, and taken back with the task.
 
+mod errands;
 mod http;
+#[path = "../../../../issuers/tests/sts/moto.rs"]
+mod moto;
+mod pick_up;
 mod postgres;
 mod process;
 #[path = "../../../../issuers/tests/postgres/server.rs"]
 mod server;
+#[path = "../../../../issuers/tests/ssh/sshd.rs"]
+mod sshd;
 
 use std::path::Path;
 
@@ -17,7 +23,7 @@ use crate::stand::Stand;
 const CANARY: &str = "c4nary-9f2e7d61b8a0-of-the-upstream";
 
 /// Looks for `canary` wherever Remit writes or shows something.
-async fn assert_nowhere(stand: &Stand, canary: &str, but: &Path) {
+pub(crate) async fn assert_nowhere(stand: &Stand, canary: &str, but: &Path) {
     let log = stand.log();
     assert!(!log.contains(canary), "in the log: {log}");
     for args in [&["status"][..], &["doctor"], &["credential", "list"], &["tool", "list"]] {
