@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::server::{LENDER, Server, run};
 use super::{all_returned, assert_nowhere, told};
+use crate::kills::number;
 use crate::peers::{Client, peer, python};
 use crate::stand::{Plan, Stand};
 
@@ -145,7 +146,7 @@ fn holds(memory: &[u8], text: &str) -> bool {
 /// Promise R4 from outside: whenever the process is killed, nothing survives at the database.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_no_role_is_left() {
-    let kills = option_env!("REMIT_KILLS").and_then(|it| it.parse().ok()).unwrap_or(KILLS);
+    let kills = number("REMIT_KILLS").unwrap_or(KILLS);
     let server = Server::own().await;
     let mut stand = stand(&server).await;
     for kill in 0..kills {
