@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::status::sealed;
-use crate::config::Config;
+use crate::config::{Config, Server};
 use crate::fail::Fail;
 use crate::out::Out;
 use crate::{environment, serve};
@@ -32,6 +32,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out) -> Result<ExitCode, Fa
     let mut findings = vec![state(context), configuration(context)];
     findings.extend(protection(context));
     findings.extend(grants(context));
+    findings.extend(in_the_clear(context));
     match context.client().get::<Status>("/v1/status").await {
         Ok(status) => findings.extend(running(&status)),
         Err(why) => findings.push(note("server", why.to_string())),
@@ -106,6 +107,20 @@ fn grants(context: &Context) -> Option<Finding> {
              leave out `bearer` in [listen]",
         ),
     })
+}
+
+/// What servers are configured with and could be lent.
+fn in_the_clear(context: &Context) -> Option<Finding> {
+    let config = Config::read(&context.config()).ok()?;
+    let members = |server: &Server| {
+        let all = server.env.iter().chain(&server.headers);
+        let secret = all.filter(|(member, value)| remit_scan::is_secret(member, value));
+        secret.map(|(member, _)| format!("{}.{member}", server.name)).collect::<Vec<_>>()
+    };
+    let found: Vec<String> = config.servers.iter().flat_map(members).collect();
+    let says = "look like secrets that stand in the clear in the configuration: keep them with `remit \
+                secret add`, and lend them";
+    (!found.is_empty()).then(|| note("secrets", format!("{} {says}", found.join(", "))))
 }
 
 fn witness(witness: &Witness) -> Finding {
