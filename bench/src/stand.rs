@@ -47,20 +47,27 @@ pub(crate) struct Setup {
     pub(crate) policies: Policies,
     /// How many tasks are open.
     pub(crate) tasks: usize,
+    /// Whether calls are sent with a credential that is lent to their task.
+    pub(crate) lent: bool,
 }
 
 impl FromStr for Setup {
     type Err = String;
 
-    /// `POLICIES:TASKS`, where `starter` stands for the starter pack.
+    /// `POLICIES:TASKS` or `POLICIES:TASKS:lent`, where `starter` stands for the starter pack.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("expected POLICIES:TASKS like `1:10` or `starter:10`, got `{text}`");
+        let wrong = || {
+            format!(
+                "expected POLICIES:TASKS like `1:10`, `starter:10` or `1:10:lent`, got `{text}`"
+            )
+        };
+        let (text, lent) = text.strip_suffix(":lent").map_or((text, false), |rest| (rest, true));
         let (policies, tasks) = text.split_once(':').ok_or_else(wrong)?;
         let policies = match policies {
             "starter" => Policies::Starter,
             count => Policies::Generated(count.parse().map_err(|_| wrong())?),
         };
-        Ok(Self { policies, tasks: tasks.parse().map_err(|_| wrong())? })
+        Ok(Self { policies, tasks: tasks.parse().map_err(|_| wrong())?, lent })
     }
 }
 
@@ -71,7 +78,8 @@ impl fmt::Display for Setup {
             Policies::Generated(1) => f.write_str("1 policy")?,
             Policies::Generated(count) => write!(f, "{count} policies")?,
         }
-        write!(f, ", {} open", self.tasks)
+        write!(f, ", {} open", self.tasks)?;
+        f.write_str(if self.lent { ", lent a credential" } else { "" })
     }
 }
 
@@ -126,7 +134,8 @@ impl Stand {
             &["init", "--state", text(&state)?, "--passphrase-file", text(&passphrase)?],
         )
         .await?;
-        std::fs::write(state.join("remit.toml"), configuration(upstream))?;
+        std::fs::write(state.join("remit.toml"), configuration(upstream, setup.lent))?;
+        std::fs::write(state.join("key"), "a-key-of-the-measured-server")?;
         if let Policies::Generated(count) = setup.policies {
             let folder = state.join("policies");
             std::fs::remove_dir_all(&folder)?;
@@ -222,11 +231,19 @@ fn text(path: &Path) -> Result<&str, Fail> {
     path.to_str().ok_or_else(|| Fail::new("expected a temporary folder whose path is UTF-8"))
 }
 
-fn configuration(upstream: &str) -> String {
+fn configuration(upstream: &str, lent: bool) -> String {
+    let (credential, lend) = if lent {
+        (
+            "[[credential]]\nname = \"key\"\nkind = \"secret\"\nfile = \"key\"\nlifetime = \"8h\"\n",
+            "lend = [{ credential = \"key\", header = { Authorization = \"Bearer {value}\" } }]\n",
+        )
+    } else {
+        ("", "")
+    };
     format!(
         "policies = \"policies\"\n[listen]\naddress = \"127.0.0.1:0\"\n[limits]\ngrant = \"1h\"\n\
          [[agent]]\nname = \"worker\"\nowner = \"operators\"\n[[approver]]\ngroup = \"operators\"\n\
-         [[server]]\nname = \"{SERVER}\"\nurl = \"http://{upstream}/mcp\"\nowner = \"operators\"\n\
+         {credential}[[server]]\nname = \"{SERVER}\"\nurl = \"http://{upstream}/mcp\"\nowner = \"operators\"\n{lend}\
          [[template]]\nname = \"{TEMPLATE}\"\nmay_open = [\"worker\"]\npurpose = \"be measured\"\n\
          tools = [\"{SERVER}/*\"]\ndeadline = \"8h\"\n"
     )
@@ -268,6 +285,7 @@ mod tests {
             ("1:10", "1 policy, 10 open"),
             ("1000:10", "1000 policies, 10 open"),
             ("starter:1", "starter pack, 1 open"),
+            ("1:10:lent", "1 policy, 10 open, lent a credential"),
         ] {
             assert_eq!(text.parse::<Setup>().unwrap().to_string(), named);
         }

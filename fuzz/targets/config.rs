@@ -3,7 +3,7 @@
 //! there.
 
 #[path = "../../crates/app/src/config.rs"]
-#[expect(dead_code, reason = "the program uses more of it")]
+#[expect(dead_code, unused_imports, reason = "the program uses more of it")]
 mod config;
 #[path = "../../crates/app/src/environment.rs"]
 #[expect(dead_code, reason = "as above")]

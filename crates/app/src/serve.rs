@@ -9,6 +9,7 @@ mod documents;
 mod files;
 mod handed;
 mod lending;
+mod minting;
 #[cfg(test)]
 mod place;
 mod ring;
@@ -48,6 +49,7 @@ pub(crate) use files::{
     verify, write_origin,
 };
 pub(crate) use handed::Handed;
+use minting::Minting;
 use sealing::Sealing;
 pub(crate) use sealing::open as sealed;
 pub(crate) use svids::Svids;
@@ -154,7 +156,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let parts = Parts::open(state, (&config, &endpoint), &keys)?;
     let (ledger, connections) = (Arc::clone(&parts.ledger), Arc::clone(&parts.lending.connections));
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
-    let sealed = Arc::clone(&parts.sealed);
+    let (sealed, minting) = (Arc::clone(&parts.sealed), Arc::clone(&parts.minting));
     let minter = minter(&keys, &config, &endpoint, clock.now())?;
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
@@ -164,9 +166,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
     cosigning.configure(&config.witnesses);
     let tokens = Tokens::open(keys.tokens(), config.token.rotate.0, Arc::clone(&engine)).await;
-    let domain = trust_domain(&config.trust_domain)?;
-    let turns = (config.svid.rotate.0, handed.is_ours());
-    let svids = Svids::open(keys.svids(), &domain, turns, Arc::clone(&engine)).await?;
+    let svids = opened_svids(&keys, &config, &handed, &engine).await?;
+    minting.by(svids.watch());
     let trust = Trust { ours: svids.watch(), others: handed.api.roots() };
     federation.configure(config.sources()?, &trust.ours);
     let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
@@ -216,6 +217,18 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
 /// This server's address without a path, as it calls itself.
 fn own(endpoint: &str) -> &str {
     endpoint.strip_suffix(PATH).unwrap_or(endpoint)
+}
+
+/// The keys of SVIDs, if this Remit issues any.
+async fn opened_svids(
+    keys: &Keys,
+    config: &Config,
+    handed: &Handed,
+    engine: &Arc<Engine>,
+) -> Result<Arc<Svids>, Fail> {
+    let domain = trust_domain(&config.trust_domain)?;
+    let turns = (config.svid.rotate.0, handed.is_ours());
+    Svids::open(keys.svids(), &domain, turns, Arc::clone(engine)).await
 }
 
 /// What makes grants for `endpoint`.
@@ -269,6 +282,7 @@ struct Parts {
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
     lending: lending::Lending,
+    minting: Arc<Minting>,
     sealed: Arc<Sealed>,
     clock: Arc<SystemClock>,
 }
@@ -291,18 +305,21 @@ impl Parts {
         let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
         let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
+        let minting = Minting::new(config, own(endpoint), Arc::clone(&clock) as _)?;
+        let minting = Arc::new(minting);
         let doors = remit_issuers::oauth::Doors {
             secrets: Arc::<Sealed>::clone(&sealed),
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&clock) as _,
-            tasks: None,
+            tasks: Some(Arc::<Minting>::clone(&minting)),
         };
         Ok(Self {
             ledger: Arc::new(ledger),
             store: Arc::new(store),
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
-            lending: lending::Lending::open(config, own(endpoint), doors)?,
+            lending: lending::Lending::open(config, own(endpoint), (doors, &minting))?,
+            minting,
             sealed,
             clock,
         })

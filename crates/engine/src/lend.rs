@@ -284,7 +284,8 @@ impl Engine {
             return Err("the task was stopped meanwhile".to_owned());
         }
         let veil = Veil::over(material.secrets());
-        let LeaseNote { id, credential, server, until, .. } = out.note;
+        let LeaseNote { id, credential, server, until: worth, .. } = out.note;
+        let until = until.min(worth);
         Ok(Arc::new(Lease { id, credential, server, task: out.task, until, material, veil }))
     }
 

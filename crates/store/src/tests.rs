@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use redb::{ReadableDatabase as _, TableDefinition};
 use remit_model::{Lifecycle, Standing, Task, Timestamp};
+use remit_ports::{LeaseNote, LeaseOut};
 use remit_testkit::{MemoryStore, samples};
 use tempfile::TempDir;
 
@@ -33,6 +34,20 @@ fn projection(position: u64, tasks: Vec<Task>) -> Projection {
         catalogue: Some("{\"tools\":[]}".to_owned()),
         open_calls: vec![(7, samples::task_id(1))],
         holds: vec![("hld_00000000000000000000000000".parse().unwrap(), 9)],
+        leases: vec![LeaseOut {
+            note: LeaseNote {
+                credential: "db".parse().unwrap(),
+                handle: Some("role".to_owned()),
+                id: "lse_00000000000000000000000000".parse().unwrap(),
+                kind: "postgres".to_owned(),
+                server: "orders".parse().unwrap(),
+                until: Timestamp(6),
+            },
+            task: Some(samples::task_id(1)),
+            agent: None,
+            since: Timestamp(4),
+            runs_out: true,
+        }],
         standing: vec![(
             "bot".parse().unwrap(),
             Standing { lifecycle: Lifecycle::Retired, since: Timestamp(5) },
@@ -136,7 +151,7 @@ fn a_damaged_file_never_gives_a_wrong_answer() {
 #[test]
 fn another_version_is_moved_aside() {
     for (name, json, says) in [
-        ("version", "1", "version 1, expected 2"),
+        ("version", "1", "version 1, expected 3"),
         ("position", "-1", "`position`"),
         ("open_calls", "[[1]]", "`open_calls`"),
     ] {

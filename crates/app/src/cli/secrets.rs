@@ -50,6 +50,12 @@ pub(crate) struct Scan {
     /// Move what is found into sealed storage, and leave a reference in its place (operator)
     #[arg(long, conflicts_with = "undo")]
     pub(crate) import: bool,
+    #[command(flatten)]
+    pub(crate) back: PutBack,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PutBack {
     /// Put these files back as they were before `--import` (operator)
     #[arg(long)]
     pub(crate) undo: bool,

@@ -21,7 +21,7 @@ pub(crate) async fn run(
     args: &cli::Scan,
     out: &mut Out,
 ) -> Result<ExitCode, Fail> {
-    if args.undo {
+    if args.back.undo {
         return moving::undo(context, args, out).await.map(|()| ExitCode::SUCCESS);
     }
     let looked = files::look(&args.paths)?;

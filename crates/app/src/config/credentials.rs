@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use remit_engine::lend::Needed;
 use remit_engine::lend::pick_up::PICKED_UP;
-use remit_issuers::{oauth, postgres, ssh, sts};
+use remit_issuers::{oauth, postgres, ssh, sts, svid};
 use remit_model::{CredentialName, SecretName, ServerName};
 use remit_upstream::{Delivery, Place, Signs, Template};
 use serde::Deserialize;
@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     Ssh(ssh::Settings),
     /// A role at AWS.
     Sts(Box<sts::Settings>),
+    /// Remit itself, which says who a run is.
+    Svid(svid::Settings),
     /// An authorization server.
     OAuth(Box<oauth::Settings>),
 }
@@ -106,10 +108,11 @@ impl<'de> Deserialize<'de> for CredentialTable {
             Some("postgres") => table.try_into().map(Kind::Postgres),
             Some("ssh") => table.try_into().map(Kind::Ssh),
             Some("sts") => table.try_into().map(Box::new).map(Kind::Sts),
+            Some("svid") => table.try_into().map(Kind::Svid),
             Some("oauth") => table.try_into().map(Box::new).map(Kind::OAuth),
             other => {
                 let got = other.map_or("none".to_owned(), |kind| format!("`{kind}`"));
-                let known = "`secret`, `postgres`, `ssh`, `sts`, `oauth`";
+                let known = "`secret`, `postgres`, `ssh`, `sts`, `svid`, `oauth`";
                 return Err(within(&format_args!("expected a `kind`, one of {known}; got {got}")));
             }
         };
@@ -142,6 +145,7 @@ impl CredentialTable {
             Kind::Sts(settings) => {
                 settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
             }
+            Kind::Svid(_) => {}
             Kind::OAuth(settings) => settings.rebase(base),
         }
     }
@@ -159,7 +163,9 @@ impl CredentialTable {
         match &self.kind {
             Kind::Secret(table) => table.check(&self.name),
             // Checked when its issuer is made, before anything starts.
-            Kind::Postgres(_) | Kind::Ssh(_) | Kind::Sts(_) | Kind::OAuth(_) => Ok(()),
+            Kind::Postgres(_) | Kind::Ssh(_) | Kind::Sts(_) | Kind::Svid(_) | Kind::OAuth(_) => {
+                Ok(())
+            }
         }
     }
 }

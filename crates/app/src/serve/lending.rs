@@ -9,10 +9,12 @@ use remit_issuers::postgres::Postgres;
 use remit_issuers::ssh::Ssh;
 use remit_issuers::stored::{Place, Stored};
 use remit_issuers::sts::{self, Sts};
+use remit_issuers::svid::Svid;
 use remit_model::{CredentialName, Digest, Secret, SecretName};
 use remit_ports::{Connections, Issuer, Issuers};
 use remit_upstream::{Delivery, SIGNING};
 
+use super::minting::Minting;
 use crate::config::{Config, CredentialTable, Kind, SecretTable};
 use crate::environment;
 use crate::fail::Fail;
@@ -27,10 +29,14 @@ impl Lending {
     /// Those of `config`; people come to `own`, this server's address without a path.
     ///
     /// Errors: one of them cannot be made, or gives nothing of what a server is to be lent.
-    pub(super) fn open(config: &Config, own: &str, doors: Doors) -> Result<Self, Fail> {
+    pub(super) fn open(
+        config: &Config,
+        own: &str,
+        (doors, minting): (Doors, &Arc<Minting>),
+    ) -> Result<Self, Fail> {
         let (mut issuers, mut accounts, doors) = (Issuers::new(), Vec::new(), Arc::new(doors));
         for table in &config.credentials {
-            let issuer = issuer(table, &doors, &mut accounts)
+            let issuer = issuer(table, (&doors, minting), &mut accounts)
                 .map_err(|why| Fail::new(format!("credential `{}`: {why}", table.name)))?;
             issuers.insert(table.name.clone(), issuer);
         }
@@ -48,7 +54,7 @@ impl Lending {
 /// The issuer of one credential; one that people connect is put to `accounts`, too.
 fn issuer(
     table: &CredentialTable,
-    doors: &Arc<Doors>,
+    (doors, minting): (&Arc<Doors>, &Arc<Minting>),
     accounts: &mut Vec<OAuth>,
 ) -> Result<Arc<dyn Issuer>, String> {
     let (secrets, entropy) = (Arc::clone(&doors.secrets), Arc::clone(&doors.entropy));
@@ -60,6 +66,7 @@ fn issuer(
             let settings = sts::Settings::clone(settings);
             Arc::new(Sts::new(settings, secrets, Arc::clone(&doors.clock))?)
         }
+        Kind::Svid(settings) => Arc::new(Svid::new(settings.clone(), minting.mint())?),
         Kind::OAuth(settings) => {
             let settings = oauth::Settings::clone(settings);
             let issuer = OAuth::new(table.name.clone(), settings, Arc::clone(doors))?;

@@ -29,6 +29,7 @@ mod reconcile;
 mod refusals;
 mod run;
 mod rust_sdk;
+mod secrets;
 mod servers;
 mod stand;
 mod streams;

@@ -212,6 +212,8 @@ pub(crate) struct Stand {
     dir: TempDir,
     state: PathBuf,
     environment: Vec<(String, String)>,
+    /// What somebody types when the server starts.
+    typed: Option<String>,
     serving: Option<Serving>,
 }
 
@@ -222,7 +224,7 @@ impl Stand {
         std::fs::write(dir.path().join("passphrase"), PASSPHRASE).unwrap();
         std::fs::write(dir.path().join("guess"), "a wrong guess at it").unwrap();
         let environment = plan.environment.clone();
-        let mut stand = Self { dir, state, environment, serving: None };
+        let mut stand = Self { dir, state, environment, typed: None, serving: None };
         let init = stand.with_passphrase(&["init"]).await;
         assert!(init.ok, "remit init: {}", init.said());
         std::fs::write(stand.config(), &plan.config).unwrap();
@@ -232,7 +234,12 @@ impl Stand {
 
     /// A state directory that is there already; nothing runs yet.
     pub(crate) fn left_behind(dir: TempDir, state: PathBuf) -> Self {
-        Self { dir, state, environment: Vec::new(), serving: None }
+        Self { dir, state, environment: Vec::new(), typed: None, serving: None }
+    }
+
+    /// Types this whenever the server starts from now on.
+    pub(crate) fn types(&mut self, line: &str) {
+        self.typed = Some(line.to_owned());
     }
 
     /// The state directory.
@@ -301,19 +308,32 @@ impl Stand {
             .append(true)
             .open(self.dir.path().join("serve.log"))
             .unwrap();
-        Command::new(REMIT)
+        let typing = if self.typed.is_some() { Stdio::piped() } else { Stdio::null() };
+        let mut child = Command::new(REMIT)
             .args(["serve", "--json", "--config"])
             .arg(self.config())
             .arg("--state")
             .arg(&self.state)
             .env("UPSTREAM_PASSWORD", SECRET)
             .envs(self.environment.iter().cloned())
-            .stdin(Stdio::null())
+            .stdin(typing)
             .stdout(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .unwrap()
+            .unwrap();
+        if let (Some(line), Some(mut input)) = (self.typed.clone(), child.stdin.take()) {
+            tokio::spawn(async move { input.write_all(format!("{line}\n").as_bytes()).await });
+        }
+        child
+    }
+
+    /// Starts the server and gives what it says instead of getting ready.
+    pub(crate) async fn fails_to_start(&self) -> String {
+        let before = self.log().len();
+        let ended = timeout(PATIENCE, self.launch().wait_with_output()).await.unwrap().unwrap();
+        assert!(!ended.status.success(), "remit serve started: {}", self.log());
+        self.log().split_off(before)
     }
 
     /// The server's process.
@@ -376,6 +396,25 @@ impl Stand {
     /// Runs it with `--json` and takes its document.
     pub(crate) async fn ask(&self, args: &[&str]) -> Value {
         self.remit(&[args, &["--json"]].concat()).await.json()
+    }
+
+    /// Runs it as the person who knows the passphrase, with `input` on its standard input.
+    pub(crate) async fn with_input(&self, args: &[&str], input: &str) -> Ran {
+        let mut child = Command::new(REMIT)
+            .args(args)
+            .arg("--state")
+            .arg(&self.state)
+            .arg("--passphrase-file")
+            .arg(self.passphrase_file())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        // It may have ended before it read everything.
+        drop(child.stdin.take().unwrap().write_all(input.as_bytes()).await);
+        Ran::of(timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap())
     }
 
     /// The entries of the ledger: all there are, once they are published.

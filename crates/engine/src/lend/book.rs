@@ -20,6 +20,8 @@ pub(crate) struct Book(BTreeMap<LeaseId, Line>);
 struct Line {
     out: LeaseOut,
     stage: Stage,
+    /// When its use ends: as was wanted, even if its issuer knows no life as short as that.
+    ends: Timestamp,
 }
 
 /// What is being done about a credential.
@@ -52,7 +54,7 @@ impl Book {
         let line = |out: LeaseOut| {
             let owed = Stage::Owed { since: now, next: now, tries: 0, why: None };
             let stage = if out.runs_out { Stage::RunsOut } else { owed };
-            (out.note.id.clone(), Line { out, stage })
+            (out.note.id.clone(), Line { ends: out.note.until, out, stage })
         };
         Self(out.into_values().map(line).collect())
     }
@@ -85,13 +87,14 @@ impl Book {
     /// An issuer is going to be asked for it.
     pub(crate) fn begin(&mut self, out: LeaseOut) {
         let stage = Stage::Issuing { unwanted: false };
-        self.0.insert(out.note.id.clone(), Line { out, stage });
+        self.0.insert(out.note.id.clone(), Line { ends: out.note.until, out, stage });
     }
 
     /// It was issued, or may have been: `true` if it may be used.
     pub(crate) fn issued(&mut self, out: LeaseOut, wanted: bool, now: Timestamp) -> bool {
         let Some(line) = self.0.get_mut(&out.note.id) else { return false };
         let wanted = wanted && line.stage == Stage::Issuing { unwanted: false };
+        line.ends = line.ends.min(out.note.until);
         line.out = out;
         line.stage = Stage::Out;
         if !wanted {
@@ -104,6 +107,7 @@ impl Book {
     pub(crate) fn renewed(&mut self, lease: &LeaseId, until: Timestamp) {
         if let Some(line) = self.0.get_mut(lease) {
             line.out.note.until = until;
+            line.ends = until;
         }
     }
 
@@ -118,7 +122,7 @@ impl Book {
         let mut due = Vec::new();
         for line in self.0.values_mut() {
             match &line.stage {
-                Stage::Out if line.out.note.until <= now => line.owe(now),
+                Stage::Out if line.ends <= now => line.owe(now),
                 Stage::RunsOut if line.out.note.until <= now => {
                     due.push(Due::RanOut(line.out.clone()));
                 }
@@ -138,7 +142,8 @@ impl Book {
     pub(crate) fn next(&self) -> Option<Timestamp> {
         let at = |line: &Line| match line.stage {
             Stage::Owed { next, .. } => Some(next),
-            Stage::Out | Stage::RunsOut => Some(line.out.note.until),
+            Stage::Out => Some(line.ends),
+            Stage::RunsOut => Some(line.out.note.until),
             Stage::Issuing { .. } | Stage::Returning { .. } => None,
         };
         self.0.values().filter_map(at).min()

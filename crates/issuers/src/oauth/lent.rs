@@ -8,13 +8,15 @@ use remit_model::{LeaseId, Secret, Timestamp};
 /// How many are kept of one credential (R13). The first to run out give way, and are not taken back.
 const MAX_OUTSTANDING: usize = 4096;
 
-/// Tokens by their leases, with their ends.
+/// Tokens by their leases, with their ends; of a lease for which there never was one, nothing.
 #[derive(Default)]
-pub(super) struct Outstanding(Mutex<BTreeMap<LeaseId, (Secret, Timestamp)>>);
+pub(super) struct Outstanding(Mutex<BTreeMap<LeaseId, Line>>);
+
+type Line = (Option<Secret>, Timestamp);
 
 impl Outstanding {
-    /// Keeps a token until its end.
-    pub(super) fn put(&self, lease: &LeaseId, token: (Secret, Timestamp), now: Timestamp) {
+    /// Keeps a token until its end, or that there is none.
+    pub(super) fn put(&self, lease: &LeaseId, line: Line, now: Timestamp) {
         let mut tokens = self.lock();
         tokens.retain(|_, (_, until)| now < *until);
         while tokens.len() >= MAX_OUTSTANDING {
@@ -23,11 +25,11 @@ impl Outstanding {
             let Some(first) = first else { break };
             tokens.remove(&first);
         }
-        tokens.insert(lease.clone(), token);
+        tokens.insert(lease.clone(), line);
     }
 
     /// The token of a lease, which stays: taking it back a second time is no mistake.
-    pub(super) fn of(&self, lease: &LeaseId) -> Option<Secret> {
+    pub(super) fn of(&self, lease: &LeaseId) -> Option<Option<Secret>> {
         self.lock().get(lease).map(|(token, _)| token.clone())
     }
 
@@ -36,7 +38,7 @@ impl Outstanding {
         self.lock().remove(lease);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<LeaseId, (Secret, Timestamp)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<LeaseId, Line>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -56,7 +58,7 @@ mod tests {
     #[test]
     fn tokens_stay_until_they_run_out_and_not_more_than_can_be_kept() {
         let out = Outstanding::default();
-        let token = || Secret::new("t".to_owned());
+        let token = || Some(Secret::new("t".to_owned()));
         out.put(&lease(0), (token(), at(5)), at(0));
         out.put(&lease(1), (token(), at(9)), at(0));
         assert!(out.of(&lease(0)).is_some() && out.of(&lease(0)).is_some());

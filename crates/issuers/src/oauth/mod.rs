@@ -119,7 +119,9 @@ impl OAuth {
             }
             (Grant::TokenExchange, Subject::Task, _) => {
                 let tasks = doors.tasks.clone();
-                Granting::ExchangeForTask(tasks.ok_or("tasks have no JWT-SVIDs here")?)
+                Granting::ExchangeForTask(tasks.ok_or(
+                    "`subject = \"task\"` needs JWT-SVIDs of tasks, which are not handed out here",
+                )?)
             }
             (Grant::IdJag, _, Some(identity)) => Granting::IdJag { identity },
             (Grant::IdJag, _, None) => return Err("the table `identity` is missing".to_owned()),
@@ -169,8 +171,20 @@ impl Inner {
     }
 
     async fn issue(&self, wanted: Wanted) -> Result<Issued, IssuerError> {
+        let issued = match self.token(&wanted).await {
+            Ok(token) => self.lend(&wanted, token).await,
+            Err(why) => Err(why),
+        };
+        if issued.is_err() {
+            // Whatever the server made, nobody has it.
+            self.outstanding.put(&wanted.lease, (None, wanted.until), wanted.now);
+        }
+        issued
+    }
+
+    async fn token(&self, wanted: &Wanted) -> Result<Token, IssuerError> {
         let (scope, person) = (wanted.scope.as_str(), wanted.holder.on_behalf.as_ref());
-        let token = match &self.granting {
+        Ok(match &self.granting {
             Granting::ClientCredentials => {
                 self.granted(&self.form(scope, &[("grant_type", "client_credentials")])).await?
             }
@@ -198,8 +212,7 @@ impl Inner {
                 let fields = [("grant_type", JWT_BEARER), ("assertion", word.reveal())];
                 self.granted(&self.form(scope, &fields)).await?
             }
-        };
-        self.lend(&wanted, token).await
+        })
     }
 
     async fn granted(&self, form: &[(&str, &str)]) -> Result<Token, IssuerError> {
@@ -307,7 +320,7 @@ impl Inner {
             }
         };
         let until = wanted.now.after(Duration::from_secs(life));
-        self.outstanding.put(&wanted.lease, (token.access.clone(), until), wanted.now);
+        self.outstanding.put(&wanted.lease, (Some(token.access.clone()), until), wanted.now);
         let material = Material::default().with_secret("token", token.access);
         Ok(Issued { material, until, handle: None })
     }
@@ -348,7 +361,11 @@ impl Inner {
         if lent.until <= self.doors.clock.now() {
             return Ok(Revoked::Now);
         }
-        let Some(token) = self.outstanding.of(&lent.lease) else { return Ok(Revoked::AtExpiry) };
+        let token = match self.outstanding.of(&lent.lease) {
+            Some(Some(token)) => token,
+            Some(None) => return Ok(Revoked::Now),
+            None => return Ok(Revoked::AtExpiry),
+        };
         let revoked = self.take_back(&token).await?;
         if revoked == Revoked::AtExpiry {
             self.outstanding.forget(&lent.lease);

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use remit_issuers::oauth::{OAuth, Settings};
+use remit_model::Clock as _;
 use remit_ports::{Issuer as _, IssuerError, Revoked};
 
 use crate::peer::{Liar, json, metadata};
@@ -86,7 +88,10 @@ async fn what_is_no_token_as_it_was_asked_for_is_not_lent() {
     ] {
         let liar = tokens(answer).await;
         let api = stand.credential(&table(&liar.url));
-        let error = stand.issue(&api, holder(None, &[])).await.unwrap_err();
+        let lease = stand.lease();
+        let error = stand.issue_as(&api, holder(None, &[]), lease.clone()).await.unwrap_err();
+        let soon = stand.clock.now().after(Duration::from_secs(9));
+        assert_eq!(api.revoke(on_record(lease, soon)).await, Ok(Revoked::Now), "nobody has it");
         let text = format!("{error} {error:?}");
         assert!(text.contains(why), "{about}: {text}");
         assert!(!text.contains(CANARY) && !text.contains(SECRET), "{about}: {text}");

@@ -90,10 +90,9 @@ fn walk(folder: &Path, (looked, seen): (&mut Looked, &mut BTreeSet<PathBuf>)) ->
                     folders.push((path, depth + 1));
                 }
                 // No links: what they lead to is looked at where it is.
-                Ok(kind) if kind.is_file() && form_of(&path).is_some() => {
-                    if seen.insert(path.clone()) {
-                        one(path, looked);
-                    }
+                Ok(kind) if kind.is_file() && form_of(&path).is_some() && !seen.contains(&path) => {
+                    seen.insert(path.clone());
+                    one(path, looked);
                 }
                 _ => {}
             }

@@ -162,7 +162,7 @@ pub(super) async fn undo(context: &Context, args: &cli::Scan, out: &mut Out) -> 
     let mut back = Vec::new();
     for path in &args.paths {
         let path = real(path)?;
-        put_back(&client, &path, args.force).await?;
+        put_back(&client, &path, args.back.force).await?;
         back.push(path.display().to_string());
     }
     out.say(&back, |back| {

@@ -23,7 +23,7 @@ use crate::stand::Stand;
 const CANARY: &str = "c4nary-9f2e7d61b8a0-of-the-upstream";
 
 /// Looks for `canary` wherever Remit writes or shows something.
-async fn assert_nowhere(stand: &Stand, canary: &str, but: &Path) {
+pub(crate) async fn assert_nowhere(stand: &Stand, canary: &str, but: &Path) {
     let log = stand.log();
     assert!(!log.contains(canary), "in the log: {log}");
     for args in [&["status"][..], &["doctor"], &["credential", "list"], &["tool", "list"]] {

@@ -37,6 +37,24 @@ fn what_is_out_is_owed_when_it_ends_and_given_to_one_at_a_time() {
 }
 
 #[test]
+fn what_outlives_its_use_is_owed_when_that_ends() {
+    let (wanted, longer) = (out(1, 1_000), out(1, 9_000));
+    let mut book = Book::default();
+    book.begin(wanted);
+    assert!(book.issued(longer.clone(), true, Timestamp(0)));
+    assert_eq!((book.next(), book.due(Timestamp(999))), (Some(Timestamp(1_000)), vec![]));
+    assert_eq!(book.due(Timestamp(1_000)), [Due::Return(longer.clone())]);
+    book.runs_out(&longer.note.id);
+    assert_eq!(book.next(), Some(Timestamp(9_000)), "it counts as long as it is worth something");
+    let mut shorter = Book::default();
+    shorter.begin(out(1, 1_000));
+    shorter.issued(out(1, 500), true, Timestamp(0));
+    assert_eq!(shorter.next(), Some(Timestamp(500)));
+    shorter.renewed(&out(1, 0).note.id, Timestamp(800));
+    assert_eq!(shorter.next(), Some(Timestamp(800)));
+}
+
+#[test]
 fn an_issuer_that_is_down_delays_the_return_and_never_ends_it() {
     let lease = out(1, 1_000_000);
     let id = &lease.note.id;

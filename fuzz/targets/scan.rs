@@ -1,0 +1,30 @@
+#![no_main]
+//! Files in which secrets are looked for: whatever is found is replaced by a reference, alone and in its
+//! place, and the file is as readable as before.
+//!
+//! Input: the file's name on the first line, then the file.
+
+use libfuzzer_sys::fuzz_target;
+use remit_model::SecretName;
+use remit_scan::{MAX_FOUND, REFERENCE, find, form, replaced};
+
+fuzz_target!(|input: &str| {
+    let (name, text) = input.split_once('\n').unwrap_or((input, ""));
+    let Some(form) = form(name) else { return };
+    let Ok(found) = find(text, form) else { return };
+    assert!(found.len() <= MAX_FOUND);
+    assert_eq!(replaced(text, &[]), text);
+    let lines = text.matches('\n').count() + 1;
+    let mut named = Vec::new();
+    for found in &found {
+        assert!((1..=lines).contains(&found.line));
+        assert!(!found.secret.reveal().is_empty());
+        assert!(!format!("{found:?}").contains(found.secret.reveal()) || found.secret.reveal().len() < 8);
+        named.push((found, found.suggested_name().parse::<SecretName>().expect("a name")));
+    }
+    let after = replaced(text, &named);
+    if !text.contains(REFERENCE) {
+        assert_eq!(after.matches(REFERENCE).count(), found.len());
+    }
+    find(&after, form).expect("it can be read as before");
+});
