@@ -8,14 +8,23 @@ use remit_model::{LeaseId, Secret, Timestamp};
 /// How many are kept of one credential (R13). The first to run out give way, and are not taken back.
 const MAX_OUTSTANDING: usize = 4096;
 
-/// Tokens by their leases, with their ends; of a lease for which there never was one, nothing.
+/// What came of leases, until their ends.
 #[derive(Default)]
 pub(super) struct Outstanding(Mutex<BTreeMap<LeaseId, Line>>);
 
-type Line = (Option<Secret>, Timestamp);
+type Line = (Out, Timestamp);
+
+/// What is out for a lease.
+#[derive(Clone, Debug)]
+pub(super) enum Out {
+    /// This token.
+    Token(Secret),
+    /// Nothing: nobody got one.
+    Nothing,
+}
 
 impl Outstanding {
-    /// Keeps a token until its end, or that there is none.
+    /// Keeps what is out until its end.
     pub(super) fn put(&self, lease: &LeaseId, line: Line, now: Timestamp) {
         let mut tokens = self.lock();
         tokens.retain(|_, (_, until)| now < *until);
@@ -28,9 +37,9 @@ impl Outstanding {
         tokens.insert(lease.clone(), line);
     }
 
-    /// The token of a lease, which stays: taking it back a second time is no mistake.
-    pub(super) fn of(&self, lease: &LeaseId) -> Option<Option<Secret>> {
-        self.lock().get(lease).map(|(token, _)| token.clone())
+    /// What is out for a lease, which stays: taking it back a second time is no mistake.
+    pub(super) fn of(&self, lease: &LeaseId) -> Option<Out> {
+        self.lock().get(lease).map(|(out, _)| out.clone())
     }
 
     /// Nothing can be done with it any more.
@@ -58,7 +67,7 @@ mod tests {
     #[test]
     fn tokens_stay_until_they_run_out_and_not_more_than_can_be_kept() {
         let out = Outstanding::default();
-        let token = || Some(Secret::new("t".to_owned()));
+        let token = || Out::Token(Secret::new("t".to_owned()));
         out.put(&lease(0), (token(), at(5)), at(0));
         out.put(&lease(1), (token(), at(9)), at(0));
         assert!(out.of(&lease(0)).is_some() && out.of(&lease(0)).is_some());

@@ -35,7 +35,7 @@ use tokio::sync::oneshot;
 
 use self::answer::{NoToken, Token};
 use self::consent::{Consents, Good};
-use self::lent::Outstanding;
+use self::lent::{Out, Outstanding};
 use self::server::Server;
 use crate::granted;
 
@@ -120,7 +120,7 @@ impl OAuth {
             (Grant::TokenExchange, Subject::Task, _) => {
                 let tasks = doors.tasks.clone();
                 Granting::ExchangeForTask(tasks.ok_or(
-                    "`subject = \"task\"` needs JWT-SVIDs of tasks, which are not handed out here",
+                    "`subject = \"task\"` needs SVIDs of our own, and another hands them out here",
                 )?)
             }
             (Grant::IdJag, _, Some(identity)) => Granting::IdJag { identity },
@@ -177,7 +177,7 @@ impl Inner {
         };
         if issued.is_err() {
             // Whatever the server made, nobody has it.
-            self.outstanding.put(&wanted.lease, (None, wanted.until), wanted.now);
+            self.outstanding.put(&wanted.lease, (Out::Nothing, wanted.until), wanted.now);
         }
         issued
     }
@@ -320,7 +320,7 @@ impl Inner {
             }
         };
         let until = wanted.now.after(Duration::from_secs(life));
-        self.outstanding.put(&wanted.lease, (Some(token.access.clone()), until), wanted.now);
+        self.outstanding.put(&wanted.lease, (Out::Token(token.access.clone()), until), wanted.now);
         let material = Material::default().with_secret("token", token.access);
         Ok(Issued { material, until, handle: None })
     }
@@ -362,8 +362,8 @@ impl Inner {
             return Ok(Revoked::Now);
         }
         let token = match self.outstanding.of(&lent.lease) {
-            Some(Some(token)) => token,
-            Some(None) => return Ok(Revoked::Now),
+            Some(Out::Token(token)) => token,
+            Some(Out::Nothing) => return Ok(Revoked::Now),
             None => return Ok(Revoked::AtExpiry),
         };
         let revoked = self.take_back(&token).await?;
