@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use remit_keys::Guard;
 
 use super::{CANARY, kept, lent, stand, value};
-use crate::stand::Stand;
+use crate::stand::{Plan, Stand};
 
 /// The state directory as it is, in a place of its own; nobody may serve it.
 fn copied(stand: &Stand) -> Stand {
@@ -86,5 +86,29 @@ async fn a_passphrase_is_typed_at_the_start_and_stands_nowhere() {
     assert_eq!(lent(&stand).await, CANARY);
     stand.kill().await;
     let guard = Guard::passphrase(PASSPHRASE.to_owned().into()).unwrap();
+    assert_eq!(value(stand.state(), guard, "key").as_deref(), Some(CANARY));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_manager_can_hand_the_key_over() {
+    let handed = tempfile::tempdir().unwrap();
+    let key = handed.path().join("remit.key");
+    fs::write(&key, [7; 32]).unwrap();
+    // As systemd leaves it: read by its owner, and by whom an access list names.
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
+    let folder = handed.path().to_str().unwrap();
+    let plan = Plan::new()
+        .environment(&[("CREDENTIALS_DIRECTORY", folder)])
+        .with("[secrets]\nkey_file = \"$CREDENTIALS_DIRECTORY/remit.key\"\n");
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    let mut stand = Stand::up(&plan, place, state).await;
+    kept(&stand, &["secret", "add", "key"], CANARY).await;
+    let status = stand.remit(&["status"]).await.stdout;
+    assert!(status.contains("1 kept, closed by a key from elsewhere"), "{status}");
+    stand.kill().await;
+    let why = copied(&stand).fails_to_start().await;
+    assert!(why.contains("LoadCredential"), "{why}");
+    let guard = Guard::key_file(&key).unwrap();
     assert_eq!(value(stand.state(), guard, "key").as_deref(), Some(CANARY));
 }
