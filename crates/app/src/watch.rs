@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_consent::Clients;
-use remit_engine::Engine;
+use remit_engine::{Engine, Settings};
 use remit_federation::Federation;
 use remit_model::{Digest, ServerName};
 use tokio::sync::broadcast::error::RecvError;
@@ -200,7 +200,14 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     let config = Config::read(config_file).map_err(|why| refuse(engine, why))?;
     let sources = config.policy_sources(config_file).map_err(|why| refuse(engine, why))?;
     let clients = config.clients().map_err(|why| refuse(engine, why))?;
-    let (before, settings) = (engine.settings(), config.settings());
+    let before = engine.settings();
+    // What is lent is delivered by what was put together at the start.
+    let (lends, pick_ups) = (before.lends.clone(), before.pick_ups.clone());
+    let changed = config.settings();
+    if (&changed.lends, &changed.pick_ups) != (&lends, &pick_ups) {
+        tracing::warn!("what is lent was changed; that takes effect at the next start");
+    }
+    let settings = Settings { lends, pick_ups, ..changed };
     if before.servers.keys().ne(settings.servers.keys()) {
         tracing::warn!("servers were added or removed; that takes effect at the next start");
     }

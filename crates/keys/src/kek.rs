@@ -91,16 +91,18 @@ impl KekFile {
     /// was interrupted.
     pub(crate) fn settle(&self, named: Digest) -> Result<(Kek, bool), KeysError> {
         let next = self.next();
-        match (self.read()?, self.read_at(&next)?) {
-            (Some((kek, stale)), _) if kek.id() == named => {
+        match (self.read(), self.read_at(&next)?) {
+            (Ok(Some((kek, stale))), _) if kek.id() == named => {
                 file::remove(&next)?;
                 Ok((kek, stale))
             }
+            // Whether the old one still opens does not matter: it was about to go.
             (_, Some((kek, stale))) if kek.id() == named => {
                 self.advance()?;
                 Ok((kek, stale))
             }
-            (None, None) => Err(KeysError::Kekless { path: self.path.clone() }),
+            (Err(why), _) => Err(why),
+            (Ok(None), None) => Err(KeysError::Kekless { path: self.path.clone() }),
             _ => Err(KeysError::Mismatch { path: self.path.clone() }),
         }
     }

@@ -38,6 +38,8 @@ pub struct Servers {
     clock: Arc<dyn Clock>,
     configured: BTreeMap<ServerName, Arc<Server>>,
     connections: Mutex<BTreeMap<Key, Arc<Cell>>>,
+    /// What calls are sent with that need nothing.
+    nothing: Arc<Equipment>,
     pub(crate) executables: Arc<Executables>,
     pub(crate) events: broadcast::Sender<UpstreamEvent>,
 }
@@ -128,6 +130,7 @@ impl Servers {
             configured: servers.into_iter().map(|(name, config)| (name, server(config))).collect(),
             base,
             connections: Mutex::default(),
+            nothing: Arc::default(),
             executables: Arc::default(),
             events,
             clock,
@@ -220,7 +223,7 @@ impl Servers {
             Ok(connection) => connection,
             Err(error) => return Ended::Unsent(error.to_string()),
         };
-        if key.1.is_some() {
+        if key.1.is_some() && !own.leases.is_empty() {
             connection.wire.equip(&own);
         }
         let Some(given) = Connection::object(&call.params) else {
@@ -352,8 +355,12 @@ impl Upstream for Servers {
             let task = armed.task().clone();
             let within = armed.deadline().since(self.clock.now());
             let deliveries = self.configured.get(&call.server).map(|s| &*s.config.deliveries);
-            let equipment = match Equipment::of(deliveries.unwrap_or_default(), armed.leases()) {
-                Ok(equipment) => Arc::new(equipment),
+            let equipment = match armed.leases() {
+                [] => Ok(Arc::clone(&self.nothing)),
+                leases => Equipment::of(deliveries.unwrap_or_default(), leases).map(Arc::new),
+            };
+            let equipment = match equipment {
+                Ok(equipment) => equipment,
                 Err(why) => return armed.not_sent(why),
             };
             let link = Link { veil: equipment.veil.clone(), ..link };

@@ -1,13 +1,15 @@
 //! `remit doctor`: what is wrong, what could be better, and what to do about it.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use remit_operator::wire::{Status, Witness};
+use remit_model::CredentialName;
+use remit_operator::wire::{Credentials, Status, Witness};
 use serde::Serialize;
 
 use super::Context;
 use super::status::sealed;
-use crate::config::Config;
+use crate::config::{Config, Server};
 use crate::fail::Fail;
 use crate::out::Out;
 use crate::{environment, serve};
@@ -32,8 +34,12 @@ pub(crate) async fn run(context: &Context, out: &mut Out) -> Result<ExitCode, Fa
     let mut findings = vec![state(context), configuration(context)];
     findings.extend(protection(context));
     findings.extend(grants(context));
+    findings.extend(in_the_clear(context));
     match context.client().get::<Status>("/v1/status").await {
-        Ok(status) => findings.extend(running(&status)),
+        Ok(status) => {
+            findings.extend(running(&status));
+            findings.extend(credentials(context).await?);
+        }
         Err(why) => findings.push(note("server", why.to_string())),
     }
     out.say(&findings, |findings| {
@@ -106,6 +112,38 @@ fn grants(context: &Context) -> Option<Finding> {
              leave out `bearer` in [listen]",
         ),
     })
+}
+
+/// What servers are configured with and could be lent.
+fn in_the_clear(context: &Context) -> Option<Finding> {
+    let config = Config::read(&context.config()).ok()?;
+    let members = |server: &Server| {
+        let all = server.env.iter().chain(&server.headers);
+        let secret = all.filter(|(member, value)| remit_scan::is_secret(member, value));
+        secret.map(|(member, _)| format!("{}.{member}", server.name)).collect::<Vec<_>>()
+    };
+    let found: Vec<String> = config.servers.iter().flat_map(members).collect();
+    let says = "look like secrets that stand in the clear in the configuration: keep them with `remit \
+                secret add`, and lend them";
+    (!found.is_empty()).then(|| note("secrets", format!("{} {says}", found.join(", "))))
+}
+
+/// Whether what is to be lent can be, and whether all of it comes back.
+async fn credentials(context: &Context) -> Result<Vec<Finding>, Fail> {
+    let client = context.client();
+    let probed: BTreeMap<CredentialName, Option<String>> =
+        client.post("/v1/credentials/probe", &serde_json::json!({})).await?;
+    let all: Credentials = client.get("/v1/credentials").await?;
+    let works = |(name, why): (CredentialName, Option<String>)| match why {
+        None => good("credential", format!("{name} can be lent")),
+        Some(why) => bad("credential", format!("{name} cannot be lent: {why}")),
+    };
+    let overdue = all.leases.iter().filter(|lease| lease.state == "overdue");
+    let overdue = overdue.map(|lease| {
+        let why = lease.trouble.as_deref().unwrap_or("no answer yet");
+        bad("credential", format!("{} {} was not taken back: {why}", lease.credential, lease.lease))
+    });
+    Ok(probed.into_iter().map(works).chain(overdue).collect())
 }
 
 fn witness(witness: &Witness) -> Finding {

@@ -332,7 +332,7 @@ mod tests {
         let url = "url = \"http://h/mcp\"\n";
         let program = "command = [\"x\"]\n";
         let cases = [
-            (format!("{KEY}{KEY}"), "twice"),
+            (format!("{KEY}{KEY}"), "two [[credential]] tables"),
             ("[[credential]]\nname = \"k\"\n".to_owned(), "expected a `kind`"),
             ("[[credential]]\nname = \"k\"\nkind = \"magic\"\n".to_owned(), "`magic`"),
             ("[[credential]]\nname = \"k\"\nkind = \"secret\"\n".to_owned(), "exactly one of"),

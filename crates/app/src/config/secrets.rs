@@ -13,6 +13,10 @@ const HANDED: &str = "$CREDENTIALS_DIRECTORY/";
 /// The variable that names that folder.
 const HANDED_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
+/// How a passphrase is had that stands nowhere: it is asked for at the start, at the terminal, else on
+/// standard input.
+const ASK: &str = "ask";
+
 /// What closes sealed storage; at most one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,18 +25,10 @@ pub(crate) struct Secrets {
     pub(crate) key_file: Option<PathBuf>,
     /// A passphrase in a file.
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// A passphrase that somebody types.
-    pub(crate) passphrase: Option<Asked>,
+    /// [`ASK`], for one that somebody types.
+    pub(crate) passphrase: Option<String>,
     /// What closed it until now.
     pub(crate) before: Option<Before>,
-}
-
-/// How a passphrase is had that stands nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Asked {
-    /// It is asked for at the start: at the terminal, else on standard input.
-    Ask,
 }
 
 /// What closed sealed storage until now.
@@ -81,6 +77,13 @@ impl Config {
         if given.iter().filter(|given| **given).count() > 1 {
             return Err(Fail::new(
                 "[secrets] needs at most one of `key_file`, `passphrase_file` and `passphrase`",
+            ));
+        }
+        // Not repeated: somebody may have written down the passphrase itself.
+        if passphrase.as_ref().is_some_and(|how| how != ASK) {
+            return Err(Fail::new(
+                "[secrets] takes only `passphrase = \"ask\"`: the passphrase itself does not belong \
+                 there; take what stood there for known, and choose another",
             ));
         }
         let one = |before: &Before| before.key_file.is_some() != before.passphrase_file.is_some();

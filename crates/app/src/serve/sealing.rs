@@ -39,7 +39,7 @@ pub(crate) fn open(
 }
 
 fn guard(secrets: &Secrets) -> Result<Guard, Fail> {
-    Ok(match (&secrets.key_file, &secrets.passphrase_file, secrets.passphrase) {
+    Ok(match (&secrets.key_file, &secrets.passphrase_file, &secrets.passphrase) {
         (Some(file), _, _) => Guard::key_file(file)?,
         (_, Some(file), _) => Guard::passphrase_file(file)?,
         (_, _, Some(_)) => Guard::passphrase(ask()?)?,

@@ -3,11 +3,15 @@
 //! A credential is exposed from the record that names it until the record of its end, or until it is
 //! worth nothing any more. The same use with standing keys would have had one key for each agent at
 //! each server for the whole period, whether it was used or not.
+//!
+//! How long it took to take one back is the time from the record of the stop of its task, by which it is owed,
+//! to the record of its end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use remit_model::{CredentialName, LeaseId, ServerName, Timestamp};
+use remit_model::task::Event;
+use remit_model::{CredentialName, LeaseId, ServerName, TaskId, Timestamp};
 use remit_ports::{Entry, Kind};
 use serde::Serialize;
 
@@ -20,6 +24,8 @@ pub(super) struct Exposure {
     now: Timestamp,
     out: BTreeMap<LeaseId, Out>,
     lines: BTreeMap<Key, Sum>,
+    /// When each task was stopped last.
+    stopped: BTreeMap<TaskId, Timestamp>,
 }
 
 type Key = (Option<String>, ServerName, CredentialName, String);
@@ -35,6 +41,8 @@ struct Sum {
     leases: u64,
     out: u64,
     millis: u64,
+    /// How long it took to take each back, in milliseconds.
+    took: Vec<u64>,
 }
 
 /// What is shown.
@@ -61,6 +69,31 @@ struct Use {
     /// How many are out now.
     out: u64,
     credential_seconds: u64,
+    /// From the stop of a task to the confirmed end of what it had, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_back: Option<TakenBack>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct TakenBack {
+    count: u64,
+    p50_ms: u64,
+    p99_ms: u64,
+    most_ms: u64,
+}
+
+impl TakenBack {
+    fn of(mut took: Vec<u64>) -> Option<Self> {
+        took.sort_unstable();
+        let at =
+            |percent: usize| took.get((took.len() * percent).div_ceil(100).max(1) - 1).copied();
+        Some(Self {
+            count: took.len() as u64,
+            p50_ms: at(50)?,
+            p99_ms: at(99)?,
+            most_ms: *took.last()?,
+        })
+    }
 }
 
 impl Exposure {
@@ -68,11 +101,16 @@ impl Exposure {
     pub(super) fn over(now: Timestamp, last: Duration) -> Self {
         let millis = u64::try_from(last.as_millis()).unwrap_or(u64::MAX);
         let from = Timestamp(now.0.saturating_sub(millis));
-        Self { from, now, out: BTreeMap::new(), lines: BTreeMap::new() }
+        let (out, lines, stopped) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { from, now, out, lines, stopped }
     }
 
     /// Takes up one record.
     pub(super) fn visit(&mut self, entry: &Entry) {
+        let stops = matches!(entry.clear.event, Some(Event::Frozen | Event::Closing { .. }));
+        if let Some(task) = entry.task.as_ref().filter(|_| stops) {
+            self.stopped.insert(task.clone(), entry.wall);
+        }
         let Some(lease) = entry.clear.lease.as_ref().filter(|_| entry.kind == Kind::Lease) else {
             return;
         };
@@ -89,6 +127,7 @@ impl Exposure {
             }
             "returned" | "ran out" => {
                 if let Some(out) = self.out.remove(&lease.id) {
+                    self.took_back(&out, entry);
                     self.count(&out, entry.wall.min(out.until.max(out.since)), false);
                 }
             }
@@ -97,6 +136,16 @@ impl Exposure {
                     out.until = lease.until;
                 }
             }
+        }
+    }
+
+    fn took_back(&mut self, out: &Out, entry: &Entry) {
+        let stopped = entry.task.as_ref().and_then(|task| self.stopped.get(task));
+        // One that ended before the stop was taken back for another reason.
+        let stopped = stopped.filter(|at| **at >= out.since && entry.wall >= self.from);
+        if let (Some(stopped), "returned") = (stopped, entry.clear.what.as_str()) {
+            let took = entry.wall.0.saturating_sub(stopped.0);
+            self.lines.entry(out.key.clone()).or_default().took.push(took);
         }
     }
 
@@ -125,8 +174,9 @@ impl Exposure {
 }
 
 fn use_of(((agent, server, credential, kind), sum): (Key, Sum)) -> Use {
-    let Sum { leases, out, millis } = sum;
-    Use { agent, server, credential, kind, leases, out, credential_seconds: millis / 1000 }
+    let Sum { leases, out, millis, took } = sum;
+    let (credential_seconds, taken_back) = (millis / 1000, TakenBack::of(took));
+    Use { agent, server, credential, kind, leases, out, credential_seconds, taken_back }
 }
 
 /// The report for a person.
@@ -143,10 +193,21 @@ pub(super) fn in_words(report: &Report) -> String {
             line.leases.to_string(),
             line.out.to_string(),
             line.credential_seconds.to_string(),
+            line.taken_back
+                .map_or_else(|| "-".to_owned(), |it| format!("{} / {} ms", it.p50_ms, it.p99_ms)),
         ]
     };
     let rows: Vec<Vec<String>> = report.uses.iter().map(row).collect();
-    let heads = ["AGENT", "SERVER", "CREDENTIAL", "KIND", "LEASES", "OUT NOW", "SECONDS"];
+    let heads = [
+        "AGENT",
+        "SERVER",
+        "CREDENTIAL",
+        "KIND",
+        "LEASES",
+        "OUT NOW",
+        "SECONDS",
+        "BACK IN (p50 / p99)",
+    ];
     let percent = report.credential_seconds.saturating_mul(1000) / report.standing_seconds.max(1);
     format!(
         "{}\n\n{} credential-seconds since {}; standing keys for the same: {} ({}.{} %)",
@@ -174,6 +235,37 @@ mod tests {
             }},
         });
         serde_json::from_value(json).unwrap()
+    }
+
+    /// The same of a task, which is what a stop says of it.
+    fn of_task(entry: Entry, event: Option<Event>) -> Entry {
+        let mut entry = entry;
+        entry.task = Some("tsk_00000000000000000000000000".parse().unwrap());
+        if let Some(event) = event {
+            (entry.clear.event, entry.clear.lease) = (Some(event), None);
+        }
+        entry
+    }
+
+    #[test]
+    fn how_long_it_took_is_counted_from_the_stop() {
+        let stop = |at| {
+            let reason = remit_model::task::CloseReason::Done;
+            of_task(entry(at, "closing", (1, 0)), Some(Event::Closing { reason }))
+        };
+        let lease = |at, what, n| of_task(entry(at, what, (n, 99_000)), None);
+        let report = report(&[
+            lease(60_000, "lending", 1),
+            lease(60_000, "lending", 2),
+            lease(61_000, "returned", 2),
+            lease(62_000, "lending", 3),
+            stop(70_000),
+            lease(70_012, "returned", 1),
+            lease(70_500, "returned", 3),
+        ]);
+        let back = report.uses[0].taken_back.unwrap();
+        assert_eq!((back.count, back.p50_ms, back.p99_ms, back.most_ms), (2, 12, 500, 500));
+        assert!(in_words(&report).contains("12 / 500 ms"), "{}", in_words(&report));
     }
 
     fn report(entries: &[Entry]) -> Report {

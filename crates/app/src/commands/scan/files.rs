@@ -49,7 +49,7 @@ pub(super) fn look(paths: &[PathBuf]) -> Result<Looked, Fail> {
             .map_err(|why| Fail::new(format!("cannot look at {}: {why}", path.display())))?;
         if real.is_dir() {
             walk(&real, (&mut looked, &mut seen))?;
-        } else if form_of(&real).is_none() {
+        } else if form_of(&real).is_none() || !real.is_file() {
             return Err(Fail::new(format!(
                 "expected an MCP client's JSON, a dotenv file, a shell's profile, a unit file or a \
                  folder; got {}",

@@ -294,7 +294,7 @@ async fn run(kills: usize, seed: u64) -> Run {
 
 /// A number from the environment: how `cargo xtask crash` hands on what it was asked for.
 #[expect(clippy::disallowed_methods, reason = "tests have no other arguments")]
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 

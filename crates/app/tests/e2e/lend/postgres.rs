@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::server::{LENDER, Server, run};
 use super::{all_returned, assert_nowhere, told};
+use crate::kills::number;
 use crate::peers::{Client, peer, python};
 use crate::stand::{Plan, Stand};
 
@@ -70,6 +71,9 @@ async fn a_role_lives_with_its_task_and_can_do_what_the_remit_needs() {
     let orders = talk.text("orders__read_orders", &json!({})).await;
     let role = roles(&server).await.pop().expect("there is a role during the task");
     assert!(orders.starts_with(&format!("{role}|1|9.5")), "{orders}");
+    let held = memory_of_child(&stand, "orders.py");
+    assert!(holds(&held, &role), "what it is lent is in its memory");
+    assert!(!holds(&held, canary), "and what Remit has for the issuer is not");
     talk.text("orders__read_slowly", &json!({})).await;
     while sessions(&server).await == 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -109,10 +113,40 @@ async fn a_database_that_is_down_delays_the_return_and_never_forgets_it() {
     assert_eq!(roles(&server).await, Vec::<String>::new());
 }
 
+/// All that the process started by `stand` has in its memory, as a core dump would.
+fn memory_of_child(stand: &Stand, named: &str) -> Vec<u8> {
+    let remit = stand.process().as_raw_nonzero().to_string();
+    let read = |pid: &str, file: &str| std::fs::read(format!("/proc/{pid}/{file}"));
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let names = processes.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let child = names.into_iter().find(|pid| {
+        let text =
+            |file| String::from_utf8_lossy(&read(pid, file).unwrap_or_default()).into_owned();
+        text("cmdline").contains(named) && text("status").contains(&format!("PPid:\t{remit}\n"))
+    });
+    let child = child.expect("the server of the task runs");
+    let maps = String::from_utf8(read(&child, "maps").unwrap()).unwrap();
+    let memory = std::fs::File::open(format!("/proc/{child}/mem")).unwrap();
+    let mut all = Vec::new();
+    for map in maps.lines().filter(|map| map.contains(" rw")) {
+        let (from, to) = map.split(' ').next().unwrap().split_once('-').unwrap();
+        let at = |text| u64::from_str_radix(text, 16).unwrap();
+        let mut piece = vec![0; usize::try_from(at(to) - at(from)).unwrap()];
+        if std::os::unix::fs::FileExt::read_exact_at(&memory, &mut piece, at(from)).is_ok() {
+            all.extend(piece);
+        }
+    }
+    all
+}
+
+fn holds(memory: &[u8], text: &str) -> bool {
+    memory.windows(text.len()).any(|piece| piece == text.as_bytes())
+}
+
 /// Promise R4 from outside: whenever the process is killed, nothing survives at the database.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_no_role_is_left() {
-    let kills = option_env!("REMIT_KILLS").and_then(|it| it.parse().ok()).unwrap_or(KILLS);
+    let kills = number("REMIT_KILLS").unwrap_or(KILLS);
     let server = Server::own().await;
     let mut stand = stand(&server).await;
     for kill in 0..kills {

@@ -107,6 +107,13 @@ fn a_process_that_ends_between_two_steps_of_a_change_of_guard_finishes_it_at_the
     assert_eq!(read(&stand.open_as(guard, None).unwrap(), "a").unwrap(), CANARY);
     assert_eq!(stand.names(), ["secrets.kek", "secrets.redb"]);
     assert_ne!(fs::read(stand.file("secrets.kek")).unwrap(), bare);
+    // The same from one key to another, where nobody says any more what the old one was.
+    let closed = fs::read(stand.file("secrets.kek")).unwrap();
+    let (old, new) = (stand.guard("key", &[7; 32]), stand.guard("new", &[8; 32]));
+    drop(stand.open_as(new.clone(), Some(old)).unwrap());
+    fs::rename(stand.file("secrets.kek"), stand.file("secrets.kek.next")).unwrap();
+    file::create(&stand.file("secrets.kek"), &closed).unwrap();
+    assert_eq!(read(&stand.open_as(new, None).unwrap(), "a").unwrap(), CANARY);
 }
 
 #[test]

@@ -1,0 +1,231 @@
+//! What it costs to lend and to take back, by each issuer, beside the bare operation at the same server
+//! in the same run: what matters is the ratio. The servers are real ones, which `e2e/setup` installs.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot be set up has nothing to say"
+)]
+
+#[path = "../../crates/issuers/tests/sts/moto.rs"]
+mod moto;
+#[path = "../../crates/issuers/tests/postgres/server.rs"]
+mod server;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method};
+use moto::{Moto, REGION};
+use remit_fetch::{Address, Way};
+use remit_issuers::{postgres, ssh, sts, svid};
+use remit_model::{LeaseId, Secret, SecretName, Timestamp};
+use remit_ports::{Holder, Issued, Issuer, Lent, Secrets, Wanted};
+use remit_sigv4::{Keys, Scope, Unsigned, sign};
+use remit_spiffe::{Authority, Generation, task_id, trust_domain};
+use remit_testkit::samples::NOW;
+use remit_testkit::{ManualClock, MemorySecrets, SeededEntropy, samples};
+use serde::de::DeserializeOwned;
+use server::{LENDER, Server, login};
+use tokio::runtime::Runtime;
+
+/// Rounds of each part; of those whose server is slow, a tenth.
+const ROUNDS: u32 = 500;
+const LIFETIME: Duration = Duration::from_mins(5);
+/// Long to come, whatever the servers' clocks say.
+const LATER: Timestamp = Timestamp::from_secs(4_000_000_000);
+
+/// How long one operation took, each time.
+struct Part(&'static str, Histogram<u64>);
+
+impl Part {
+    fn new(name: &'static str) -> Self {
+        Self(name, Histogram::new(3).unwrap())
+    }
+
+    async fn time<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let started = now();
+        let done = work.await;
+        self.1.record(u64::try_from(started.elapsed().as_nanos()).unwrap()).unwrap();
+        done
+    }
+
+    fn say(&self) {
+        let micros = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64() * 1e6;
+        let (Self(name, times), out) = (self, &mut std::io::stdout());
+        let (half, most) = (times.value_at_quantile(0.5), times.value_at_quantile(0.99));
+        let rate = 1e9 / times.mean();
+        writeln!(
+            out,
+            "{name:<44} {rate:>9.0}/s  p50 {:>9.1} µs  p99 {:>9.1} µs",
+            micros(half),
+            micros(most)
+        )
+        .unwrap();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement takes real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn main() {
+    Runtime::new().unwrap().block_on(async {
+        postgres_roles().await;
+        ssh_certificates().await;
+        svids().await;
+        aws_sessions().await;
+    });
+}
+
+async fn postgres_roles() {
+    let server = tokio::task::spawn_blocking(Server::start).await.unwrap();
+    let secrets = secret("db", &server.url(LENDER, "postgres"));
+    let allow = "[[allow]]\ntools = [\"a/b\"]\nroles = [\"orders_reader\"]";
+    let settings = settings(&format!("admin = \"db\"\n{allow}"));
+    let issuer = postgres::Postgres::new(settings, secrets, entropy()).unwrap();
+    let bare = server.boss().await;
+    let [mut create, mut drop, mut issue, mut revoke, mut ended] = [
+        "PostgreSQL: CREATE ROLE with IN ROLE, bare",
+        "PostgreSQL: DROP ROLE, bare",
+        "postgres: issue",
+        "postgres: revoke",
+        "postgres: revoke, with a session open",
+    ]
+    .map(Part::new);
+    for n in 0..ROUNDS {
+        let made = format!("CREATE ROLE bare{n} LOGIN IN ROLE orders_reader");
+        create.time(bare.batch_execute(&made)).await.unwrap();
+        drop.time(bare.batch_execute(&format!("DROP ROLE bare{n}"))).await.unwrap();
+        let issued = issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
+        revoke.time(issuer.revoke(lent(n, issued))).await.unwrap();
+        let issued = issuer.issue(wanted(&issuer, n)).await.unwrap();
+        let session = login(issued.material.get("url").unwrap()).await.unwrap();
+        ended.time(issuer.revoke(lent(n, issued))).await.unwrap();
+        session.batch_execute("SELECT 1").await.unwrap_err();
+    }
+    [create, drop, issue, revoke, ended].iter().for_each(Part::say);
+}
+
+async fn ssh_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    keygen(folder.path(), &["-q", "-t", "ed25519", "-N", "", "-f", "ca"]);
+    let secrets = secret("ca", &fs::read_to_string(folder.path().join("ca")).unwrap());
+    let list = folder.path().join("revoked");
+    let allow = "[[allow]]\ntools = [\"a/b\"]\nprincipals = [\"deploy\"]\ncommand = \"true\"";
+    let text = format!("ca = \"ca\"\nrevoked = \"{}\"\n{allow}", list.display());
+    let issuer = ssh::Ssh::new(settings(&text), secrets, entropy()).unwrap();
+    let [mut bare, mut issue, mut revoke] =
+        ["ssh-keygen: a key and its certificate, bare", "ssh: issue", "ssh: revoke"].map(Part::new);
+    for n in 0..ROUNDS / 10 {
+        let key = format!("key{n}");
+        let name: &[&str] = &["-q", "-t", "ed25519", "-N", "", "-f", &key];
+        let sign: &[&str] = &["-q", "-s", "ca", "-I", "x", "-n", "deploy", "-V", "+5m", &key];
+        bare.time(async { [name, sign].map(|words| keygen(folder.path(), words)) }).await;
+        let issued = issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
+        revoke.time(issuer.revoke(lent(n, issued))).await.unwrap();
+    }
+    [bare, issue, revoke].iter().for_each(Part::say);
+}
+
+async fn svids() {
+    let domain = trust_domain("remit.local").unwrap();
+    let kept = Generation::draw(1, &domain, LIFETIME * 100, NOW, &SeededEntropy::new(1)).unwrap();
+    let generation = Arc::new(Generation::open(1, &kept).unwrap());
+    let authority = Arc::new(Authority::new(domain.clone(), [generation]));
+    let ours = Arc::clone(&authority);
+    let mint = svid::Mint {
+        authority: Arc::new(move || Arc::clone(&ours)),
+        issuer: "https://remit.example".to_owned(),
+        lifetime: LIFETIME,
+        entropy: entropy(),
+        clock: Arc::new(ManualClock::default()),
+    };
+    let issuer = svid::Svid::new(settings("audience = [\"a\"]"), mint).unwrap();
+    let [mut bare, mut issue] = ["X.509- and JWT-SVID, bare", "svid: issue"].map(Part::new);
+    let id = task_id(&domain, &samples::agent_name("bot"), &samples::task_id(1)).unwrap();
+    let (until, audience, entropy) = (NOW.after(LIFETIME), ["a".to_owned()], SeededEntropy::new(3));
+    for n in 0..ROUNDS {
+        bare.time(async {
+            let x509 = authority.x509(&id, until, NOW, &entropy).unwrap();
+            (x509, authority.jwt((&id, &audience), until, NOW, &entropy).unwrap())
+        })
+        .await;
+        issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
+    }
+    [bare, issue].iter().for_each(Part::say);
+}
+
+async fn aws_sessions() {
+    let moto = Moto::start().await;
+    let allow = "[[allow]]\ntools = [\"a/b\"]\nactions = [\"s3:PutObject\"]\nresources = [\"*\"]";
+    let (role, endpoint) = (&moto.role, &moto.endpoint);
+    let text = format!(
+        "key = \"k\"\nrole = \"{role}\"\nregion = \"{REGION}\"\nendpoint = \"{endpoint}\"\n{allow}"
+    );
+    let clock = Arc::new(ManualClock::default());
+    let issuer = sts::Sts::new(settings(&text), secret("k", &moto.key), clock).unwrap();
+    let way = Way::open(None, false).await.unwrap();
+    let [mut bare, mut issue] = ["moto: AssumeRole, signed, bare", "sts: issue"].map(Part::new);
+    for n in 0..ROUNDS / 10 {
+        bare.time(assume(&way, &moto)).await;
+        issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
+    }
+    [bare, issue].iter().for_each(Part::say);
+}
+
+async fn assume(way: &Way, moto: &Moto) {
+    let endpoint: Address = moto.endpoint.parse().unwrap();
+    let role = moto.role.replace(':', "%3A").replace('/', "%2F");
+    let body = format!("Action=AssumeRole&RoleArn={role}&RoleSessionName=bare&Version=2011-06-15");
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, form)]);
+    let (access_key, secret_key) = moto.key.split_once(':').unwrap();
+    let keys = Keys { access_key, secret_key, session_token: None };
+    let (method, uri) = (&Method::POST, endpoint.uri());
+    let unsigned = Unsigned { method, uri, headers: &headers, body: body.as_bytes() };
+    let scope = Scope { region: REGION, service: "sts" };
+    headers.extend(sign(unsigned, keys, scope, NOW.as_secs()).unwrap());
+    let answer = way.post_as(&endpoint, headers, body.into()).await.unwrap();
+    assert!(answer.status.is_success(), "{}", answer.status);
+}
+
+fn keygen(folder: &Path, words: &[&str]) {
+    assert!(Command::new("ssh-keygen").args(words).current_dir(folder).status().unwrap().success());
+}
+
+fn settings<T: DeserializeOwned>(text: &str) -> T {
+    toml::from_str(text).unwrap()
+}
+
+fn secret(name: &str, text: &str) -> Arc<MemorySecrets> {
+    let secrets = MemorySecrets::default();
+    secrets.keep(&name.parse::<SecretName>().unwrap(), &Secret::new(text.to_owned())).unwrap();
+    Arc::new(secrets)
+}
+
+fn entropy() -> Arc<SeededEntropy> {
+    Arc::new(SeededEntropy::new(7))
+}
+
+fn wanted(issuer: &dyn Issuer, n: u32) -> Wanted {
+    let (agent, task) = (Some(samples::agent_name("bot")), Some(samples::task_id(1)));
+    let holder = Holder { agent, task, tools: ["a/b".to_owned()].into(), ..Holder::default() };
+    let scope = issuer.scope(&holder).unwrap();
+    Wanted { lease: lease(n), holder, scope, now: NOW, until: LATER }
+}
+
+fn lent(n: u32, issued: Issued) -> Lent {
+    Lent { lease: lease(n), task: None, handle: issued.handle, until: issued.until }
+}
+
+fn lease(n: u32) -> LeaseId {
+    format!("lse_{n:026}").parse().unwrap()
+}
