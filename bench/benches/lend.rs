@@ -13,9 +13,9 @@ mod moto;
 mod server;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method};
 use moto::{Moto, REGION};
 use remit_fetch::{Address, Way};
-use remit_issuers::{postgres, ssh, sts, svid};
+use remit_issuers::{oauth, postgres, ssh, sts, svid};
 use remit_model::{LeaseId, Secret, SecretName, Timestamp};
 use remit_ports::{Holder, Issued, Issuer, Lent, Secrets, Wanted};
 use remit_sigv4::{Keys, Scope, Unsigned, sign};
@@ -82,6 +82,7 @@ fn main() {
         ssh_certificates().await;
         svids().await;
         aws_sessions().await;
+        oauth_tokens().await;
     });
 }
 
@@ -179,6 +180,46 @@ async fn aws_sessions() {
         issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
     }
     [bare, issue].iter().for_each(Part::say);
+}
+
+async fn oauth_tokens() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e");
+    let mut server = Command::new(folder.join(".venv/bin/python"))
+        .arg(folder.join("servers/authorization.py"))
+        .args(["--client", "remit", "--secret", "s"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let url = url.trim();
+    let text = format!(
+        "grant = \"client_credentials\"\n[server]\nissuer = \"{url}\"\nclient_id = \"remit\"\n\
+         client_secret = \"k\"\nscopes = [\"read\"]"
+    );
+    let doors = oauth::Doors {
+        secrets: secret("k", "s"),
+        entropy: entropy(),
+        clock: Arc::new(ManualClock::default()),
+        tasks: None,
+    };
+    let issuer =
+        oauth::OAuth::new("api".parse().unwrap(), settings(&text), Arc::new(doors)).unwrap();
+    let (way, endpoint) = (Way::open(None, false).await.unwrap(), format!("{url}/token"));
+    let endpoint: Address = endpoint.parse().unwrap();
+    let basic = HeaderValue::from_static("Basic cmVtaXQ6cw==");
+    let form = [("grant_type", "client_credentials"), ("scope", "read")];
+    let [mut bare, mut issue, mut revoke] =
+        ["Authlib: client credentials, bare", "oauth: issue", "oauth: revoke"].map(Part::new);
+    for n in 0..ROUNDS / 10 {
+        let answer = bare.time(way.post(&endpoint, Some(&basic), &form)).await.unwrap();
+        assert!(answer.status.is_success(), "{}", answer.status);
+        let issued = issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
+        revoke.time(issuer.revoke(lent(n, issued))).await.unwrap();
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    [bare, issue, revoke].iter().for_each(Part::say);
 }
 
 async fn assume(way: &Way, moto: &Moto) {

@@ -344,6 +344,10 @@ def serve(options):
     def seen():
         return jsonify(state.seen)
 
+    @app.get("/tokens")
+    def tokens():
+        return jsonify([it.token[name] for it in state.tokens for name in ("access_token", "refresh_token") if name in it.token])
+
     @app.get("/api")
     def api():
         shown = request.headers.get("Authorization", "").removeprefix("Bearer ")

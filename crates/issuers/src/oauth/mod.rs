@@ -191,11 +191,11 @@ impl Inner {
             Granting::Consent => {
                 let target: Vec<_> =
                     self.target.iter().map(|(name, of)| (*name, of.as_str())).collect();
-                self.refreshed(&self.server, person, (scope, &target)).await?
+                self.refreshed(&self.server, person, (scope, &target)).await?.0
             }
             Granting::ExchangeForPerson { identity } => {
-                let theirs =
-                    self.subject_of(identity.as_ref().unwrap_or(&self.server), person).await?;
+                let at = identity.as_ref().unwrap_or(&self.server);
+                let (theirs, _) = self.subject_of(at, person).await?;
                 self.exchanged(scope, (&theirs.access, ACCESS_TOKEN)).await?
             }
             Granting::ExchangeForTask(tasks) => {
@@ -240,7 +240,11 @@ impl Inner {
     }
 
     /// What `person` is known by where they sign in.
-    async fn subject_of(&self, at: &Server, person: Option<&Named>) -> Result<Token, IssuerError> {
+    async fn subject_of(
+        &self,
+        at: &Server,
+        person: Option<&Named>,
+    ) -> Result<(Token, Secret), IssuerError> {
         self.refreshed(at, person, (&at.scopes.join(" "), &[])).await
     }
 
@@ -251,16 +255,9 @@ impl Inner {
         person: Option<&Named>,
         scope: &str,
     ) -> Result<Secret, IssuerError> {
-        let theirs = self.subject_of(identity, person).await?;
-        let (subject, of) = match (&theirs.identity, &theirs.refresh) {
-            (Some(token), _) => (token, ID_TOKEN),
-            (None, Some(token)) => (token, REFRESH_TOKEN),
-            (None, None) => {
-                let scopes = "its identity provider gives no ID token for a refresh token: ask there for the \
-                              scope `openid`";
-                return Err(IssuerError::Refused(scopes.to_owned()));
-            }
-        };
+        let (theirs, refresh) = self.subject_of(identity, person).await?;
+        let id_token = theirs.identity.as_ref().map(|token| (token, ID_TOKEN));
+        let (subject, of) = id_token.unwrap_or((&refresh, REFRESH_TOKEN));
         let audience = self.server.metadata().await?;
         let fields = [
             ("grant_type", EXCHANGE),
@@ -280,14 +277,14 @@ impl Inner {
         Ok(token.access)
     }
 
-    /// A token by the consent of `person`. What comes with it takes the place of what was kept before it is
-    /// used: the server may never take the old one again.
+    /// A token by the consent of `person`, and the refresh token that is good from now on. That is kept
+    /// before the other is used: the server may never take the old one again.
     async fn refreshed(
         &self,
         at: &Server,
         person: Option<&Named>,
         (scope, target): (&str, &[(&str, &str)]),
-    ) -> Result<Token, IssuerError> {
+    ) -> Result<(Token, Secret), IssuerError> {
         let metadata = at.metadata().await?;
         let with = Good { issuer: &metadata.issuer, client: &at.client.id };
         let _turn = self.consents.turn(person).await?;
@@ -295,17 +292,17 @@ impl Inner {
         let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", kept.reveal())];
         form.extend(Some(("scope", scope)).filter(|(_, scope)| !scope.is_empty()));
         form.extend(target);
-        let mut token = match at.token(&metadata, &form).await {
+        let token = match at.token(&metadata, &form).await {
             Err(NoToken::Grant) => {
                 return Err(self.consents.missing(person, "gave a consent that is no longer good"));
             }
             answered => answered?,
         };
-        match &token.refresh {
-            Some(new) if *new != kept => self.consents.keep(person, &with, new).await?,
-            _ => token.refresh = Some(kept),
+        let good = token.refresh.clone().unwrap_or_else(|| kept.clone());
+        if good != kept {
+            self.consents.keep(person, &with, &good).await?;
         }
-        Ok(token)
+        Ok((token, good))
     }
 
     /// Hands a token over, if it is what was asked for.

@@ -1,9 +1,12 @@
 //! People's own accounts at an upstream, used in their tasks and nobody else's.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::granted;
 use super::people::Office;
+use crate::lend::assert_nowhere;
 use crate::peers::{Listening, listening, peer, started};
 use crate::stand::{Plan, Stand};
 use crate::wire::{Answer, Request, exchange, get};
@@ -121,6 +124,12 @@ async fn two_people_use_their_own_accounts_and_a_third_is_told_how() {
     let nobodys = bureau.stand().open("looking").await;
     let said = bureau.call(&json!({ "access_token": nobodys.token })).await;
     assert!(said.contains("this task has none") && !said.contains("-at-work"), "{said}");
+    let tokens = get(bureau.accounts.url.strip_prefix("http://").unwrap(), "/tokens").await.body;
+    let tokens: Vec<String> = serde_json::from_str(&tokens).unwrap();
+    assert!(tokens.len() >= 8, "of four accounts: {tokens:?}");
+    for token in &tokens {
+        assert_nowhere(bureau.stand(), token, Path::new("")).await;
+    }
     crate::proof::log_is_good(bureau.stand()).await;
 }
 
