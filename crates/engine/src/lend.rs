@@ -219,7 +219,8 @@ impl Engine {
         }
         let now = self.now();
         let enough = to.deadline.min(now.after(need.needed.lifetime / 2)).min(to.ends);
-        if let Some(lease) = held.as_ref() {
+        // Whoever waited here may find what was taken back meanwhile.
+        if let Some(lease) = held.as_ref().filter(|lease| self.lending.book().is_out(&lease.id)) {
             if lease.until >= enough {
                 return Ok(Arc::clone(lease));
             }
@@ -276,12 +277,13 @@ impl Engine {
         let issued = issued.unwrap_or_else(|_| Err(late()));
         let issued = self.issued(cell, &mut out, issued).await;
         let usable = issued.is_ok() && cell.is_none_or(|cell| cell.lock().is_open());
-        if !self.lending.book().issued(out.clone(), usable, self.now()) {
+        let wanted = self.lending.book().issued(out.clone(), usable, self.now());
+        if !wanted {
             self.lending.due.notify_one();
         }
         let material = issued?.material;
-        if !usable {
-            return Err("the task was stopped meanwhile".to_owned());
+        if !wanted {
+            return Err("it was taken back while it was issued".to_owned());
         }
         let veil = Veil::over(material.secrets());
         let LeaseNote { id, credential, server, until: worth, .. } = out.note;

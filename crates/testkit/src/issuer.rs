@@ -7,12 +7,15 @@ use remit_model::{LeaseId, Secret, Timestamp};
 use remit_ports::{
     BoxFuture, Holder, Issued, Issuer, IssuerError, Lent, Material, Revoked, Wanted,
 };
+use tokio::sync::watch;
 
 /// Issues the fields `user` and `token`, which stand for what is alive at its server.
 #[derive(Debug)]
 pub struct MemoryIssuer {
     state: Mutex<State>,
     revoked: Revoked,
+    /// Closed, what is issued is there and its answer is not.
+    gate: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -26,7 +29,7 @@ struct State {
 impl MemoryIssuer {
     /// One that says `revoked` of what it takes back.
     pub fn new(revoked: Revoked) -> Self {
-        Self { state: Mutex::default(), revoked }
+        Self { state: Mutex::default(), revoked, gate: watch::Sender::new(true) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -37,6 +40,11 @@ impl MemoryIssuer {
     /// is lost.
     pub fn fail(&self, why: Option<IssuerError>) {
         self.state().down = why;
+    }
+
+    /// Opens or closes the gate before answers.
+    pub fn set_gate(&self, open: bool) {
+        self.gate.send_replace(open);
     }
 
     /// Prolongs from now on.
@@ -75,10 +83,14 @@ impl Issuer for MemoryIssuer {
 
     fn issue(&self, wanted: Wanted) -> BoxFuture<'_, Result<Issued, IssuerError>> {
         Box::pin(async move {
-            let mut state = self.state();
-            state.alive.insert(wanted.lease.clone(), wanted.holder);
-            state.issued += 1;
-            if let Some(why) = &state.down {
+            {
+                let mut state = self.state();
+                state.alive.insert(wanted.lease.clone(), wanted.holder);
+                state.issued += 1;
+            }
+            // INVARIANT: the sender lives in self, so the wait cannot fail.
+            drop(self.gate.subscribe().wait_for(|open| *open).await);
+            if let Some(why) = &self.state().down {
                 return Err(why.clone());
             }
             let token = Secret::new(Self::token(&wanted.lease));

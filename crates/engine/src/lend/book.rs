@@ -79,6 +79,11 @@ impl Book {
         self.0.get(lease).map(|line| line.out.clone())
     }
 
+    /// Whether it may be used.
+    pub(crate) fn is_out(&self, lease: &LeaseId) -> bool {
+        self.0.get(lease).is_some_and(|line| line.stage == Stage::Out)
+    }
+
     /// How many are out for `task`.
     pub(crate) fn of_task(&self, task: &TaskId) -> usize {
         self.0.values().filter(|line| line.out.task.as_ref() == Some(task)).count()

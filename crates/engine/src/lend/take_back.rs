@@ -109,6 +109,8 @@ impl Engine {
     /// Takes back everything that is lent within `task`.
     pub(crate) fn take_back_from(&self, task: &TaskId) {
         self.withdraw(|out| out.task.as_ref() == Some(task));
+        // Also the places of what has ended before.
+        self.lending.clear(|place| place.task.as_ref() == Some(task));
     }
 
     /// Takes back what is due, for ever.

@@ -110,6 +110,32 @@ async fn whatever_ends_a_task_takes_back_what_it_had() {
 }
 
 #[tokio::test]
+async fn what_was_taken_back_while_it_was_issued_is_used_by_nobody() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    let before = bench.issuer.issued();
+    bench.issuer.set_gate(false);
+    let call = bench.spawn(&caller, "shop/read_order");
+    let waiting = bench.spawn(&caller, "shop/read_order");
+    while bench.issuer.issued() == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let lease = bench.issuer.alive().into_keys().next().unwrap();
+    assert_eq!(bench.engine.withdraw(|_| true), 1);
+    settled(&bench).await;
+    assert_eq!(bench.issuer.alive().len(), 1, "what is being issued is not taken back before");
+    bench.issuer.set_gate(true);
+    for ended in [call, waiting] {
+        drop(ended.await.unwrap());
+    }
+    settled(&bench).await;
+    assert!(!bench.issuer.alive().contains_key(&lease));
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    let sent = bench.upstream.sent();
+    assert!(sent.iter().all(|sent| !sent.leases.contains(&lease)), "{sent:?}");
+}
+
+#[tokio::test]
 async fn a_thawed_task_gets_another() {
     let bench = Bench::new().await;
     let caller = task(&bench).await;

@@ -84,6 +84,7 @@ fn what_became_unwanted_while_it_was_issued_is_taken_back_once_it_is_there() {
     book.owe(Timestamp(5), |_| true);
     assert_eq!(book.due(Timestamp(5)), [], "a revocation must not overtake the issue");
     assert!(!book.issued(lease.clone(), true, Timestamp(6)), "it may not be used");
+    assert!(!book.is_out(&lease.note.id));
     assert_eq!(book.due(Timestamp(6)), [Due::Return(lease)]);
 }
 
