@@ -180,6 +180,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         svids,
         federation,
         handed: handed.clone(),
+        lending: watch::lending(&config),
     };
     watch::start(&engine, followers, config.limits.ask.0, &stop).await;
     handed.answered().await;

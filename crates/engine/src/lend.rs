@@ -21,14 +21,14 @@ use remit_model::{
 use remit_policy::{Hold, Verdict, decide};
 use remit_ports::lend::MAX_HANDLE;
 use remit_ports::{
-    Accepted, Armed, Done, Holder, Issued, Issuer, Kind, Lease, LeaseNote, LeaseOut, Recorded,
-    Ticket, Veil, Wanted,
+    Accepted, Armed, Done, Holder, Issued, Issuer, Kind, Lease, LeaseEvent, LeaseNote, LeaseOut,
+    Recorded, Ticket, Veil, Wanted,
 };
 use tokio::sync::Notify;
 
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::Scene;
-use crate::lend::book::{Book, LENDING, LENT, RENEWED};
+use crate::lend::book::Book;
 use crate::{Engine, draft};
 
 /// How long an issuer may take (R13).
@@ -256,7 +256,7 @@ impl Engine {
         let mut out = LeaseOut { note, task, agent, since: now, runs_out: false };
         self.begin(&out)?;
         let body = [("question", need.question.clone()), ("scope", quoted(&need.scope))];
-        let begun = self.note_lease(cell, LENDING, &out, (to.decision, &body));
+        let begun = self.note_lease(cell, LeaseEvent::Lending, &out, (to.decision, &body));
         let begun = match begun {
             Ok(accepted) => accepted.durable().await.map(drop).map_err(CommitError::Ledger),
             Err(why) => Err(why),
@@ -321,7 +321,7 @@ impl Engine {
         out.note.handle.clone_from(&issued.handle);
         let unrecorded =
             |why: &dyn std::fmt::Display| format!("it could not be put on record: {why}");
-        let accepted = self.note_lease(cell, LENT, out, (None, &[]));
+        let accepted = self.note_lease(cell, LeaseEvent::Lent, out, (None, &[]));
         let accepted = accepted.map_err(|why| unrecorded(&why))?;
         if issued.handle.is_some() {
             accepted.durable().await.map_err(|why| unrecorded(&why))?;
@@ -342,7 +342,7 @@ impl Engine {
         let renewing = need.issuer.renew(book::lent(&out), until);
         let renewed = tokio::time::timeout(ISSUE, renewing).await.ok()?.ok()?;
         out.note.until = renewed;
-        self.note_lease(cell, RENEWED, &out, (to.decision, &[])).ok()?;
+        self.note_lease(cell, LeaseEvent::Renewed, &out, (to.decision, &[])).ok()?;
         self.lending.book().renewed(&lease.id, renewed);
         let (material, veil) = (lease.material.clone(), lease.veil.clone());
         let (id, credential) = (lease.id.clone(), lease.credential.clone());
@@ -354,11 +354,11 @@ impl Engine {
     fn note_lease(
         &self,
         cell: Option<&TaskCell>,
-        what: &str,
+        what: LeaseEvent,
         out: &LeaseOut,
         (decision, body): (Option<u64>, &[(&str, String)]),
     ) -> Result<Accepted, CommitError> {
-        let mut record = draft::note(Kind::Lease, self.world().pins, what);
+        let mut record = draft::note(Kind::Lease, self.world().pins, what.word());
         record.parents = decision.into_iter().collect();
         record.clear.agent = out.agent.as_ref().map(ToString::to_string);
         record.clear.lease = Some(out.note.clone());

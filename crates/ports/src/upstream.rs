@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use remit_model::{Digest, ServerName, TaskId};
+use remit_model::{Digest, LeaseId, ServerName, TaskId};
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -158,6 +158,8 @@ pub trait Upstream: Send + Sync {
     fn pin(&self, server: &ServerName, executable: Digest);
     /// Ends whatever runs for `task` alone.
     fn release(&self, task: &TaskId);
+    /// Ends every process that was given what is lent by `lease`.
+    fn recall(&self, lease: &LeaseId);
     /// What servers say outside any call.
     fn events(&self) -> broadcast::Receiver<UpstreamEvent>;
     /// The configured servers and how they are.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use remit_mcp::{Era, Object, ParamHeaders, Raw, Revision};
-use remit_model::{Call, Clock, Digest, Operation, ServerName, TaskId};
+use remit_model::{Call, Clock, Digest, LeaseId, Operation, ServerName, TaskId};
 use remit_ports::{
     Armed, BoxFuture, Discovery, Done, Lease, Link, ServerStatus, Upstream, UpstreamError,
     UpstreamEvent,
@@ -394,6 +394,22 @@ impl Upstream for Servers {
         let ended: Vec<Key> = {
             let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
             connections.keys().filter(|(_, of)| of.as_ref() == Some(task)).cloned().collect()
+        };
+        for key in &ended {
+            self.forget(key);
+        }
+    }
+
+    fn recall(&self, lease: &LeaseId) {
+        let ended: Vec<Key> = {
+            let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            let holds = |cell: &Arc<Cell>| {
+                // One that is being opened is given what is lent now.
+                let held = cell.try_lock().ok();
+                held.is_some_and(|c| c.as_ref().is_some_and(|c| c.given.leases.contains(lease)))
+            };
+            let holding = connections.iter().filter(|(_, cell)| holds(cell));
+            holding.map(|(key, _)| key.clone()).collect()
         };
         for key in &ended {
             self.forget(key);

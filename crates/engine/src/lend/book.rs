@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use remit_model::{LeaseId, TaskId, Timestamp};
-use remit_ports::{Entry, LeaseOut, Lent};
+use remit_ports::{Entry, LeaseEvent, LeaseOut, Lent};
 
 /// The first and the longest wait before a credential is asked back again.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
@@ -222,43 +222,31 @@ impl Stage {
 /// Takes up one record of a lease. What a projection knew already changes nothing.
 pub(crate) fn fold(out: &mut BTreeMap<LeaseId, LeaseOut>, entry: &Entry) -> Result<(), String> {
     let note = entry.clear.lease.clone().ok_or("it names no lease")?;
-    match entry.clear.what.as_str() {
-        LENDING => {
+    let what = &entry.clear.what;
+    let event = LeaseEvent::of_word(what);
+    match event.ok_or_else(|| format!("expected what became of a lease, got `{what}`"))? {
+        LeaseEvent::Lending => {
             let agent = entry.clear.agent.as_deref().map(str::parse).transpose();
             let agent = agent.map_err(|why| format!("{why}"))?;
             let (task, since, runs_out) = (entry.task.clone(), entry.wall, false);
             out.insert(note.id.clone(), LeaseOut { note, task, agent, since, runs_out });
         }
-        LENT | RENEWED => {
+        LeaseEvent::Lent | LeaseEvent::Renewed => {
             if let Some(lease) = out.get_mut(&note.id) {
                 lease.note = note;
             }
         }
-        RUNS_OUT => {
+        LeaseEvent::RunsOut => {
             if let Some(lease) = out.get_mut(&note.id) {
                 lease.runs_out = true;
             }
         }
-        RETURNED | RAN_OUT => {
+        LeaseEvent::Returned | LeaseEvent::RanOut => {
             out.remove(&note.id);
         }
-        other => return Err(format!("expected what became of a lease, got `{other}`")),
     }
     Ok(())
 }
-
-/// An issuer is going to be asked.
-pub(crate) const LENDING: &str = "lending";
-/// It was issued.
-pub(crate) const LENT: &str = "lent";
-/// It lives longer.
-pub(crate) const RENEWED: &str = "renewed";
-/// It was taken back.
-pub(crate) const RETURNED: &str = "returned";
-/// It cannot be taken back, and counts until it runs out.
-pub(crate) const RUNS_OUT: &str = "runs out";
-/// It ran out.
-pub(crate) const RAN_OUT: &str = "ran out";
 
 /// What an issuer is told of it.
 pub(crate) fn lent(out: &LeaseOut) -> Lent {

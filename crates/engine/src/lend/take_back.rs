@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_model::{AgentName, CredentialName, LeaseId, ServerName, TaskId, Timestamp};
-use remit_ports::{Done, IssuerError, LeaseOut, Revoked};
+use remit_ports::{Done, IssuerError, LeaseEvent, LeaseOut, Revoked};
 use tokio::task::JoinSet;
 
-use super::book::{self, Due, RAN_OUT, RETURNED, RUNS_OUT, Stage};
+use super::book::{self, Due, Stage};
 use crate::Engine;
 
 /// How long an issuer may take to take something back (R13).
@@ -152,12 +152,14 @@ impl Engine {
 
     async fn settle_due(&self, due: Due) {
         match due {
-            Due::RanOut(out) => self.ended(RAN_OUT, &out),
+            Due::RanOut(out) => self.ended(LeaseEvent::RanOut, &out),
             Due::Return(out) => match self.revoke(&out).await {
-                Ok(Revoked::Now) => self.ended(RETURNED, &out),
-                Ok(Revoked::AtExpiry) if out.note.until <= self.now() => self.ended(RAN_OUT, &out),
+                Ok(Revoked::Now) => self.ended(LeaseEvent::Returned, &out),
+                Ok(Revoked::AtExpiry) if out.note.until <= self.now() => {
+                    self.ended(LeaseEvent::RanOut, &out);
+                }
                 Ok(Revoked::AtExpiry) => {
-                    let recorded = self.note_end(RUNS_OUT, &out);
+                    let recorded = self.note_end(LeaseEvent::RunsOut, &out);
                     match recorded {
                         Ok(()) => self.lending.book().runs_out(&out.note.id),
                         Err(why) => self.later(&out, why),
@@ -168,7 +170,10 @@ impl Engine {
         }
     }
 
+    /// Ends the processes that hold it, and asks its issuer. Where that takes nothing back, those are all
+    /// there is.
     async fn revoke(&self, out: &LeaseOut) -> Result<Revoked, IssuerError> {
+        self.ports.upstream.recall(&out.note.id);
         let Some(issuer) = self.ports.issuers.get(&out.note.credential) else {
             let why = format!(
                 "nobody issues `{}` any more: configure it again, or end it at its server",
@@ -185,21 +190,21 @@ impl Engine {
     }
 
     /// Puts the end on record, then forgets the lease.
-    fn ended(&self, what: &'static str, out: &LeaseOut) {
+    fn ended(&self, what: LeaseEvent, out: &LeaseOut) {
         match self.note_end(what, out) {
             Ok(()) => {
                 let now = self.now();
                 self.counters.lent_seconds.plus(now.since(out.since).as_secs());
                 if let Some(owed) = self.lending.book().gone(&out.note.id) {
                     let took = now.since(owed);
-                    tracing::debug!(lease = %out.note.id, what, ?took, "a credential ended");
+                    tracing::debug!(lease = %out.note.id, ?what, ?took, "a credential ended");
                 }
             }
             Err(why) => self.later(out, why),
         }
     }
 
-    fn note_end(&self, what: &'static str, out: &LeaseOut) -> Result<(), String> {
+    fn note_end(&self, what: LeaseEvent, out: &LeaseOut) -> Result<(), String> {
         let cell = out.task.as_ref().and_then(|task| self.cell(task));
         let recorded = self.note_lease(cell.as_deref(), what, out, (None, &[]));
         recorded.map(drop).map_err(|why| format!("its end could not be put on record: {why}"))

@@ -103,6 +103,8 @@ async fn whatever_ends_a_task_takes_back_what_it_had() {
         }
         settled(&bench).await;
         assert!(bench.issuer.alive().is_empty(), "{end}");
+        let lease = &bench.upstream.sent()[0].leases[0];
+        assert!(bench.upstream.recalled().contains(lease), "{end}: processes that hold it end");
         assert!(bench.engine.leases().is_empty(), "{end}");
         let told = told(&bench, &caller.task);
         assert_eq!(told, ["lending", "lent", "returned"], "{end}");
@@ -133,6 +135,31 @@ async fn what_was_taken_back_while_it_was_issued_is_used_by_nobody() {
     bench.call(&caller, "shop/read_order").await.unwrap();
     let sent = bench.upstream.sent();
     assert!(sent.iter().all(|sent| !sent.leases.contains(&lease)), "{sent:?}");
+}
+
+#[tokio::test]
+async fn whoever_gives_up_waiting_leaves_nothing_half_issued() {
+    let bench = Bench::new().await;
+    bench.issuer.set_gate(false);
+    let engine = Arc::clone(&bench.engine);
+    let asking = tokio::spawn(async move { engine.discover(&server("shop")).await });
+    while bench.engine.leases().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    asking.abort();
+    drop(asking.await);
+    assert_eq!(bench.engine.leases()[0].state, "issuing");
+    bench.issuer.set_gate(true);
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if bench.engine.leases()[0].state == "lent" {
+            break;
+        }
+    }
+    assert_eq!(bench.engine.leases()[0].state, "lent", "it went on by itself");
+    bench.clock.advance(Duration::from_mins(11));
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty() && bench.engine.leases().is_empty());
 }
 
 #[tokio::test]
