@@ -25,11 +25,12 @@ use remit_ports::{
     Recorded, Ticket, Veil, Wanted,
 };
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::Scene;
 use crate::lend::book::Book;
-use crate::{Engine, draft};
+use crate::{Engine, Walking, draft};
 
 /// How long an issuer may take (R13).
 const ISSUE: Duration = Duration::from_secs(15);
@@ -178,21 +179,32 @@ impl Engine {
     ///
     /// Errors: one of them could not be had; nothing is sent.
     pub(crate) async fn arm(
-        &self,
-        cell: &TaskCell,
-        recorded: Recorded,
+        self: &Arc<Self>,
+        cell: &Arc<TaskCell>,
+        (recorded, needs): (Recorded, Vec<Need>),
         ticket: Ticket,
-        needs: Vec<Need>,
+        cancelled: &CancellationToken,
     ) -> Result<Armed, Box<Done>> {
         let mut leases = Vec::with_capacity(needs.len());
+        let stop = cell.stop_token();
         for need in needs {
             let ends = cell.lock().charter.remit.deadline;
             let decision = Some(recorded.index());
             let to = Use { deadline: ticket.deadline, ends, decision };
-            match self.lease(Some(cell), &need, to).await {
+            let credential = need.needed.credential.clone();
+            // Whoever stops waiting gives up the lease, not the issue: that goes on to its record.
+            let leased = tokio::select! {
+                leased = self.lease(Some(Arc::clone(cell)), need, to) => leased,
+                () = tokio::time::sleep(ticket.deadline.since(self.now())) => {
+                    Err("it could not be had in time".to_owned())
+                }
+                () = stop.cancelled() => Err("the task was stopped meanwhile".to_owned()),
+                () = cancelled.cancelled() => Err("the call was cancelled meanwhile".to_owned()),
+            };
+            match leased {
                 Ok(lease) => leases.push(lease),
                 Err(why) => {
-                    let why = format!("credential `{}`: {why}", need.needed.credential);
+                    let why = format!("credential `{credential}`: {why}");
                     return Err(Box::new(recorded.not_sent(why)));
                 }
             }
@@ -201,7 +213,17 @@ impl Engine {
     }
 
     /// The lease that is in use for such a need, prolonged if it would end too soon, or a new one.
-    async fn lease(
+    fn lease(
+        self: &Arc<Self>,
+        cell: Option<Arc<TaskCell>>,
+        need: Need,
+        to: Use,
+    ) -> Walking<Result<Arc<Lease>, String>> {
+        let engine = Arc::clone(self);
+        Walking::new(async move { engine.leased(cell.as_deref(), &need, to).await })
+    }
+
+    async fn leased(
         &self,
         cell: Option<&TaskCell>,
         need: &Need,
@@ -218,6 +240,9 @@ impl Engine {
             return Err("the task was stopped meanwhile".to_owned());
         }
         let now = self.now();
+        if now >= to.deadline {
+            return Err("it could not be had in time".to_owned());
+        }
         let enough = to.deadline.min(now.after(need.needed.lifetime / 2)).min(to.ends);
         // Whoever waited here may find what was taken back meanwhile.
         if let Some(lease) = held.as_ref().filter(|lease| self.lending.book().is_out(&lease.id)) {
@@ -277,18 +302,17 @@ impl Engine {
         let issued = issued.unwrap_or_else(|_| Err(late()));
         let issued = self.issued(cell, &mut out, issued).await;
         let usable = issued.is_ok() && cell.is_none_or(|cell| cell.lock().is_open());
-        let wanted = self.lending.book().issued(out.clone(), usable, self.now());
-        if !wanted {
+        let good = self.lending.book().issued(out.clone(), usable, self.now());
+        if good.is_none() {
             self.lending.due.notify_one();
         }
         let material = issued?.material;
-        if !wanted {
-            return Err("it was taken back while it was issued".to_owned());
-        }
+        let good = good.ok_or("it was taken back while it was issued")?;
         let veil = Veil::over(material.secrets());
         let LeaseNote { id, credential, server, until: worth, .. } = out.note;
         let until = until.min(worth);
-        Ok(Arc::new(Lease { id, credential, server, task: out.task, until, material, veil }))
+        let task = out.task;
+        Ok(Arc::new(Lease { id, credential, server, task, until, material, veil, good }))
     }
 
     fn begin(&self, out: &LeaseOut) -> Result<(), String> {
@@ -343,11 +367,8 @@ impl Engine {
         let renewed = tokio::time::timeout(ISSUE, renewing).await.ok()?.ok()?;
         out.note.until = renewed;
         self.note_lease(cell, LeaseEvent::Renewed, &out, (to.decision, &[])).ok()?;
-        self.lending.book().renewed(&lease.id, renewed);
-        let (material, veil) = (lease.material.clone(), lease.veil.clone());
-        let (id, credential) = (lease.id.clone(), lease.credential.clone());
-        let (server, task) = (lease.server.clone(), lease.task.clone());
-        Some(Arc::new(Lease { id, credential, server, task, until: renewed, material, veil }))
+        let usable = self.lending.book().renewed(&lease.id, renewed);
+        usable.then(|| Arc::new(Lease { until: renewed, ..lease.clone() }))
     }
 
     /// Puts on record what became of a lease.

@@ -2,6 +2,8 @@
 //! each. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use remit_model::{LeaseId, TaskId, Timestamp};
@@ -22,6 +24,8 @@ struct Line {
     stage: Stage,
     /// When its use ends: as was wanted, even if its issuer knows no life as short as that.
     ends: Timestamp,
+    /// Whether it may be used; whoever is about to send something with it looks.
+    good: Arc<AtomicBool>,
 }
 
 /// What is being done about a credential.
@@ -48,13 +52,21 @@ pub(crate) enum Due {
     RanOut(LeaseOut),
 }
 
+impl Due {
+    /// The credential.
+    pub(crate) fn out(&self) -> &LeaseOut {
+        let (Self::Return(out) | Self::RanOut(out)) = self;
+        out
+    }
+}
+
 impl Book {
     /// What the records say. Whoever held what is out has ended with the process, so all of it is owed.
     pub(crate) fn recovered(out: BTreeMap<LeaseId, LeaseOut>, now: Timestamp) -> Self {
         let line = |out: LeaseOut| {
             let owed = Stage::Owed { since: now, next: now, tries: 0, why: None };
             let stage = if out.runs_out { Stage::RunsOut } else { owed };
-            (out.note.id.clone(), Line { ends: out.note.until, out, stage })
+            (out.note.id.clone(), Line::new(out, stage))
         };
         Self(out.into_values().map(line).collect())
     }
@@ -92,12 +104,17 @@ impl Book {
     /// An issuer is going to be asked for it.
     pub(crate) fn begin(&mut self, out: LeaseOut) {
         let stage = Stage::Issuing { unwanted: false };
-        self.0.insert(out.note.id.clone(), Line { ends: out.note.until, out, stage });
+        self.0.insert(out.note.id.clone(), Line::new(out, stage));
     }
 
-    /// It was issued, or may have been: `true` if it may be used.
-    pub(crate) fn issued(&mut self, out: LeaseOut, wanted: bool, now: Timestamp) -> bool {
-        let Some(line) = self.0.get_mut(&out.note.id) else { return false };
+    /// It was issued, or may have been: what says whether it may be used, if it may be now.
+    pub(crate) fn issued(
+        &mut self,
+        out: LeaseOut,
+        wanted: bool,
+        now: Timestamp,
+    ) -> Option<Arc<AtomicBool>> {
+        let line = self.0.get_mut(&out.note.id)?;
         let wanted = wanted && line.stage == Stage::Issuing { unwanted: false };
         line.ends = line.ends.min(out.note.until);
         line.out = out;
@@ -105,15 +122,15 @@ impl Book {
         if !wanted {
             line.owe(now);
         }
-        wanted
+        wanted.then(|| Arc::clone(&line.good))
     }
 
-    /// It lives until `until`.
-    pub(crate) fn renewed(&mut self, lease: &LeaseId, until: Timestamp) {
-        if let Some(line) = self.0.get_mut(lease) {
-            line.out.note.until = until;
-            line.ends = until;
-        }
+    /// It lives until `until`; `false` if it was taken back meanwhile.
+    pub(crate) fn renewed(&mut self, lease: &LeaseId, until: Timestamp) -> bool {
+        let Some(line) = self.0.get_mut(lease) else { return false };
+        line.out.note.until = until;
+        line.ends = until;
+        line.stage == Stage::Out
     }
 
     /// Owes every one that `which` picks; says how many.
@@ -129,6 +146,7 @@ impl Book {
             match &line.stage {
                 Stage::Out if line.ends <= now => line.owe(now),
                 Stage::RunsOut if line.out.note.until <= now => {
+                    line.stage = Stage::Returning { since: line.out.note.until, tries: 0 };
                     due.push(Due::RanOut(line.out.clone()));
                 }
                 _ => {}
@@ -189,7 +207,12 @@ impl Book {
 }
 
 impl Line {
+    fn new(out: LeaseOut, stage: Stage) -> Self {
+        Self { ends: out.note.until, out, stage, good: Arc::new(AtomicBool::new(true)) }
+    }
+
     fn owe(&mut self, now: Timestamp) {
+        self.good.store(false, Ordering::Release);
         match &mut self.stage {
             Stage::Issuing { unwanted } => *unwanted = true,
             Stage::Out => {

@@ -9,17 +9,12 @@ use remit_model::ServerName;
 use remit_ports::{Holder, Lease};
 
 use super::{Need, Use};
-use crate::{Engine, Walking};
+use crate::Engine;
 
 impl Engine {
     /// The credentials for asking `server` what it offers. One that cannot be had is left out: many
     /// servers say without it.
-    pub(crate) fn own_leases(self: &Arc<Self>, server: &ServerName) -> Walking<Vec<Arc<Lease>>> {
-        let (engine, server) = (Arc::clone(self), server.clone());
-        Walking::new(async move { engine.leases_of_its_own(&server).await })
-    }
-
-    async fn leases_of_its_own(&self, server: &ServerName) -> Vec<Arc<Lease>> {
+    pub(crate) async fn own_leases(self: &Arc<Self>, server: &ServerName) -> Vec<Arc<Lease>> {
         let settings = self.settings();
         let mut leases = Vec::new();
         for needed in settings.lends.get(server).into_iter().flatten() {
@@ -36,7 +31,7 @@ impl Engine {
             };
             let ends = self.now().after(needed.lifetime);
             let to = Use { deadline: ends, ends, decision: None };
-            match self.lease(None, &need, to).await {
+            match self.lease(None, need, to).await {
                 Ok(lease) => leases.push(lease),
                 Err(why) => {
                     tracing::warn!(%server, credential = %needed.credential, why, "asking without it");

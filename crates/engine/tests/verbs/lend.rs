@@ -163,6 +163,60 @@ async fn whoever_gives_up_waiting_leaves_nothing_half_issued() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_an_issuer() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.issuer.set_gate(false);
+    let call = bench.spawn(&caller, "shop/read_order");
+    while bench.engine.leases().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let reason = remit_model::task::CloseReason::Done;
+    drop(bench.engine.close(&caller.task, reason, "olga").unwrap());
+    let ended = call.await.unwrap().unwrap();
+    assert!(matches!(ended.outcome(), Outcome::NotSent { .. }), "{:?}", ended.outcome());
+    assert_eq!(bench.engine.leases()[0].state, "issuing", "the issuer is still at it");
+    bench.issuer.set_gate(true);
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty() && bench.engine.leases().is_empty());
+}
+
+#[tokio::test]
+async fn at_the_end_everything_is_taken_back_also_what_is_being_issued() {
+    let bench = Bench::new().await;
+    let (caller, other) = (task(&bench).await, task(&bench).await);
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.issuer.set_gate(false);
+    let call = bench.spawn(&other, "shop/read_order");
+    while bench.engine.leases().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let engine = Arc::clone(&bench.engine);
+    let ending = tokio::spawn(async move { engine.return_all(Duration::from_secs(20)).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    bench.issuer.set_gate(true);
+    ending.await.unwrap();
+    assert!(bench.issuer.alive().is_empty() && bench.engine.leases().is_empty());
+    drop(call.await);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_with_what_was_taken_back_on_its_way() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.upstream.set_write_gate(false);
+    let call = bench.spawn(&caller, "shop/read_order");
+    bench.upstream.arrived(2).await;
+    bench.engine.withdraw(|_| true);
+    bench.upstream.set_write_gate(true);
+    let ended = call.await.unwrap().unwrap();
+    let Outcome::NotSent { why } = ended.outcome() else { panic!("{:?}", ended.outcome()) };
+    assert!(why.contains("taken back"), "{why}");
+    assert_eq!(bench.upstream.sent().len(), 1);
+}
+
+#[tokio::test]
 async fn a_thawed_task_gets_another() {
     let bench = Bench::new().await;
     let caller = task(&bench).await;
