@@ -111,6 +111,31 @@ pub enum UpstreamError {
     },
 }
 
+impl UpstreamError {
+    /// The same, with another text of what a server may have said.
+    #[must_use]
+    pub fn cleaned(self, clean: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Unreachable { server, why } => Self::Unreachable { server, why: clean(why) },
+            Self::Protocol { server, why } => Self::Protocol { server, why: clean(why) },
+            other => other,
+        }
+    }
+}
+
+impl Discovery {
+    /// Replaces every text that the server wrote.
+    pub fn rewrite(&mut self, clean: impl Fn(String) -> String) {
+        let lists = [&mut self.tools, &mut self.resources, &mut self.templates, &mut self.prompts];
+        for text in lists.into_iter().flatten().chain([&mut self.capabilities]) {
+            *text = clean(std::mem::take(text));
+        }
+        for text in [&mut self.instructions, &mut self.server_info].into_iter().flatten() {
+            *text = clean(std::mem::take(text));
+        }
+    }
+}
+
 /// Something a server said outside any call.
 #[derive(Clone, Debug)]
 pub struct UpstreamEvent {
