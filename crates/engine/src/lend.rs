@@ -8,6 +8,7 @@
 pub(crate) mod book;
 mod own;
 pub mod pick_up;
+mod reconsider;
 pub mod take_back;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,12 +31,15 @@ use tokio_util::sync::CancellationToken;
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::Scene;
 use crate::lend::book::Book;
+use crate::lend::reconsider::Asking;
 use crate::{Engine, Walking, draft};
 
 /// How long an issuer may take (R13).
 const ISSUE: Duration = Duration::from_secs(15);
 /// How many credentials one task may have out (R13): what a server needs, times the servers of a task.
 const MAX_OF_TASK: usize = 32;
+/// How many of one task may be running out that cannot be taken back (R13).
+const MAX_RUNNING_OUT: usize = 256;
 /// How many may be out at all (R13).
 const MAX_OUT: usize = 100_000;
 
@@ -81,8 +85,8 @@ pub(crate) struct Need {
     server: ServerName,
     holder: Holder,
     scope: String,
-    /// The question that was permitted, as JSON.
-    question: String,
+    /// The question that was permitted; none for Remit itself.
+    question: Option<Question>,
 }
 
 /// For what a credential is lent.
@@ -166,7 +170,7 @@ impl Engine {
                 server: server.clone(),
                 holder,
                 scope,
-                question: question.to_json().unwrap_or_default(),
+                question: Some(question),
             }),
             Err(why) => {
                 let why = format!("credential `{}` cannot be lent: {why}", needed.credential);
@@ -279,8 +283,10 @@ impl Engine {
         };
         let (task, agent) = (need.holder.task.clone(), need.holder.agent.clone());
         let mut out = LeaseOut { note, task, agent, since: now, runs_out: false };
-        self.begin(&out)?;
-        let body = [("question", need.question.clone()), ("scope", quoted(&need.scope))];
+        self.begin(&out, need.question.as_ref())?;
+        let question = need.question.as_ref().and_then(|question| question.to_json().ok());
+        let question = question.map(|json| ("question", json));
+        let body: Vec<_> = question.into_iter().chain([("scope", quoted(&need.scope))]).collect();
         let begun = self.note_lease(cell, LeaseEvent::Lending, &out, (to.decision, &body));
         let begun = match begun {
             Ok(accepted) => accepted.durable().await.map(drop).map_err(CommitError::Ledger),
@@ -315,15 +321,20 @@ impl Engine {
         Ok(Arc::new(Lease { id, credential, server, task, until, material, veil, good }))
     }
 
-    fn begin(&self, out: &LeaseOut) -> Result<(), String> {
+    fn begin(&self, out: &LeaseOut, question: Option<&Question>) -> Result<(), String> {
         let mut book = self.lending.book();
-        if out.task.as_ref().is_some_and(|task| book.of_task(task) >= MAX_OF_TASK) {
-            return Err(format!("this task has {MAX_OF_TASK} credentials out already"));
+        if let Some(task) = &out.task {
+            let (live, running_out) = book.of_task(task);
+            if live >= MAX_OF_TASK || running_out >= MAX_RUNNING_OUT {
+                return Err(format!(
+                    "this task has {live} credentials out already, and {running_out} that run out"
+                ));
+            }
         }
         if book.len() >= MAX_OUT {
             return Err(format!("{MAX_OUT} credentials are out already"));
         }
-        book.begin(out.clone());
+        book.begin(out.clone(), question.map(Asking::of));
         Ok(())
     }
 

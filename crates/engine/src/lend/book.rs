@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::lend::reconsider::Asking;
 use remit_model::{LeaseId, TaskId, Timestamp};
 use remit_ports::{Entry, LeaseEvent, LeaseOut, Lent};
 
@@ -24,6 +25,8 @@ struct Line {
     stage: Stage,
     /// When its use ends: as was wanted, even if its issuer knows no life as short as that.
     ends: Timestamp,
+    /// How it was asked for, if a policy was.
+    asking: Option<Asking>,
     /// Whether it may be used; whoever is about to send something with it looks.
     good: Arc<AtomicBool>,
 }
@@ -96,15 +99,32 @@ impl Book {
         self.0.get(lease).is_some_and(|line| line.stage == Stage::Out)
     }
 
-    /// How many are out for `task`.
-    pub(crate) fn of_task(&self, task: &TaskId) -> usize {
-        self.0.values().filter(|line| line.out.task.as_ref() == Some(task)).count()
+    /// How many are out for `task`: that can be taken back, and that cannot.
+    pub(crate) fn of_task(&self, task: &TaskId) -> (usize, usize) {
+        let own = self.0.values().filter(|line| line.out.task.as_ref() == Some(task));
+        own.fold((0, 0), |(live, running_out), line| match line.stage {
+            Stage::RunsOut => (live, running_out + 1),
+            _ => (live + 1, running_out),
+        })
     }
 
     /// An issuer is going to be asked for it.
-    pub(crate) fn begin(&mut self, out: LeaseOut) {
+    pub(crate) fn begin(&mut self, out: LeaseOut, asking: Option<Asking>) {
         let stage = Stage::Issuing { unwanted: false };
-        self.0.insert(out.note.id.clone(), Line::new(out, stage));
+        self.0.insert(out.note.id.clone(), Line { asking, ..Line::new(out, stage) });
+    }
+
+    /// What is in use, with how it was asked for.
+    pub(crate) fn in_use(&self) -> impl Iterator<Item = (&LeaseOut, Asking)> {
+        let in_use = self.0.values().filter(|line| line.stage == Stage::Out);
+        in_use.filter_map(|line| Some((&line.out, line.asking?)))
+    }
+
+    /// It may still be lent, as things stood at `epoch`.
+    pub(crate) fn reconsidered(&mut self, lease: &LeaseId, epoch: u64) {
+        if let Some(asking) = self.0.get_mut(lease).and_then(|line| line.asking.as_mut()) {
+            asking.epoch = epoch;
+        }
     }
 
     /// It was issued, or may have been: what says whether it may be used, if it may be now.
@@ -208,7 +228,8 @@ impl Book {
 
 impl Line {
     fn new(out: LeaseOut, stage: Stage) -> Self {
-        Self { ends: out.note.until, out, stage, good: Arc::new(AtomicBool::new(true)) }
+        let good = Arc::new(AtomicBool::new(true));
+        Self { ends: out.note.until, out, stage, asking: None, good }
     }
 
     fn owe(&mut self, now: Timestamp) {

@@ -27,7 +27,7 @@ impl Engine {
                 server: server.clone(),
                 holder,
                 scope,
-                question: "null".to_owned(),
+                question: None,
             };
             let ends = self.now().after(needed.lifetime);
             let to = Use { deadline: ends, ends, decision: None };

@@ -139,7 +139,7 @@ impl Engine {
         let scope =
             scope.map_err(|why| PickUpError::Unavailable(credential.clone(), why.to_string()))?;
         let needed = Needed { credential: credential.clone(), lifetime, process: false };
-        let question = question.to_json().unwrap_or_default();
+        let question = Some(question);
         Ok((Need { issuer, needed, server, holder, scope, question }, ends))
     }
 }

@@ -217,6 +217,28 @@ async fn nothing_is_sent_with_what_was_taken_back_on_its_way() {
 }
 
 #[tokio::test]
+async fn what_may_no_longer_be_lent_is_taken_back_though_the_task_goes_on() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.engine.expire();
+    settled(&bench).await;
+    assert_eq!(bench.issuer.alive().len(), 1, "nothing changed");
+    let policies = |text: String| vec![remit_policy::Source { path: "test.cedar".into(), text }];
+    let lends = crate::bench::POLICY.to_owned();
+    bench.engine.reload_policies(policies(format!("{lends}\n"))).await.unwrap();
+    bench.engine.expire();
+    settled(&bench).await;
+    assert_eq!(bench.issuer.alive().len(), 1, "it still may");
+    let forbids = "@id(\"no\") forbid (principal, action == Remit::Action::\"lend\", resource);";
+    bench.engine.reload_policies(policies(format!("{lends}\n{forbids}"))).await.unwrap();
+    bench.engine.expire();
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty());
+    assert!(bench.engine.cell(&caller.task).unwrap().lock().is_open());
+}
+
+#[tokio::test]
 async fn a_thawed_task_gets_another() {
     let bench = Bench::new().await;
     let caller = task(&bench).await;
