@@ -37,8 +37,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 pub(crate) use self::agents::Agents;
 use self::clients::ClientTable;
+pub(crate) use self::credentials::CredentialTable;
 use self::credentials::LendTable;
-pub(crate) use self::credentials::{CredentialTable, Kind, SecretTable};
 use self::elsewhere::{FederationTable, IssuerTable};
 use self::keys::{Svid, Token};
 use self::limits::Limits;
@@ -52,7 +52,7 @@ use crate::fail::Fail;
 pub(crate) const COMMENTED: &str = include_str!("remit.toml");
 
 /// The whole file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// The folder of policy files, relative to this file; left out: the built-in starter pack.

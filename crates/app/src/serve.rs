@@ -308,18 +308,19 @@ impl Parts {
         let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
         let minting = Minting::new(config, own(endpoint), Arc::clone(&clock) as _)?;
         let minting = Arc::new(minting);
-        let doors = remit_issuers::oauth::Doors {
+        let doors = remit_issuers::Doors {
             secrets: Arc::<Sealed>::clone(&sealed),
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&clock) as _,
-            tasks: Some(Arc::<Minting>::clone(&minting)),
+            variable: environment::variable,
+            mint: minting.mint(),
         };
         Ok(Self {
             ledger: Arc::new(ledger),
             store: Arc::new(store),
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
-            lending: lending::Lending::open(config, own(endpoint), (doors, &minting))?,
+            lending: lending::Lending::open(config, own(endpoint), &doors)?,
             minting,
             sealed,
             clock,

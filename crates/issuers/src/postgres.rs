@@ -17,11 +17,11 @@ mod tls;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postgres_protocol::escape::escape_literal;
-use remit_model::{Entropy, LeaseId, Secret, SecretName, Timestamp};
+use remit_model::{CredentialName, Entropy, LeaseId, Secret, SecretName, Timestamp};
 use remit_ports::{
     BoxFuture, Holder, Issued, Issuer, IssuerError, Lent, Material, Revoked, Secrets, Wanted,
 };
@@ -30,7 +30,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
 use crate::escape::escaped;
-use crate::{Clause, granted};
+use crate::kind::rebase;
+use crate::{Clause, Doors, Kind, Lender, granted};
 use admin::{Admin, in_time};
 use password::Password;
 pub use right::{Grant, Name, RightError, Rights};
@@ -60,6 +61,17 @@ pub struct Settings {
 
 fn connections() -> u16 {
     CONNECTIONS
+}
+
+impl Kind for Settings {
+    fn rebase(&mut self, base: &Path) {
+        rebase(&mut self.ca_file, base);
+    }
+
+    fn open(&self, _: &CredentialName, doors: &Doors) -> Result<Lender, String> {
+        let (secrets, entropy) = (Arc::clone(&doors.secrets), Arc::clone(&doors.entropy));
+        Postgres::new(self.clone(), secrets, entropy).map(Lender::from)
+    }
 }
 
 /// Lends roles of one database: fields `user`, `password`, `host`, `port`, `database` and all of them as

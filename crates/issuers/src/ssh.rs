@@ -12,11 +12,11 @@ mod revoked;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use remit_model::{Digest, Entropy, Secret, SecretName, Timestamp};
+use remit_model::{CredentialName, Digest, Entropy, Secret, SecretName, Timestamp};
 use remit_ports::{
     BoxFuture, Holder, Issued, Issuer, IssuerError, Lent, Material, Revoked, Secrets, Wanted,
 };
@@ -26,7 +26,7 @@ use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
-use crate::{Clause, granted};
+use crate::{Clause, Doors, Kind, Lender, granted};
 pub use logins::{Command, Extension, LoginError, Logins, Network, Principal};
 use revoked::List;
 
@@ -49,6 +49,17 @@ pub struct Settings {
     pub extensions: BTreeSet<Extension>,
     /// What the remit's tools come with.
     pub allow: Vec<Clause<Logins>>,
+}
+
+impl Kind for Settings {
+    fn rebase(&mut self, base: &Path) {
+        self.revoked = base.join(&self.revoked);
+    }
+
+    fn open(&self, _: &CredentialName, doors: &Doors) -> Result<Lender, String> {
+        let (secrets, entropy) = (Arc::clone(&doors.secrets), Arc::clone(&doors.entropy));
+        Ssh::new(self.clone(), secrets, entropy).map(Lender::from)
+    }
 }
 
 /// Lends certificates of one authority: fields `key` (private, OpenSSH's form), `certificate` and `user`,

@@ -10,39 +10,103 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use remit_model::{Secret, SecretName};
+use remit_model::{CredentialName, Secret, SecretName};
 use remit_ports::{
     BoxFuture, Holder, Issued, Issuer, IssuerError, Lent, Material, Revoked, Secrets, Wanted,
 };
+use serde::Deserialize;
 use zeroize::Zeroizing;
+
+use crate::{Doors, Kind, Lender};
 
 /// The largest value that is lent (R13).
 const MAX_VALUE: usize = 16 * 1024;
 
+/// What the configuration says of a value.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "Places")]
+pub enum Settings {
+    /// It is in sealed storage, under this name.
+    Secret(SecretName),
+    /// It is in this file.
+    File(PathBuf),
+    /// It is in this variable of Remit's own environment.
+    Variable(String),
+}
+
+/// Its members, of which there is exactly one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Places {
+    secret: Option<SecretName>,
+    file: Option<PathBuf>,
+    variable: Option<String>,
+}
+
+impl TryFrom<Places> for Settings {
+    type Error = String;
+
+    fn try_from(places: Places) -> Result<Self, String> {
+        match places {
+            Places { secret: Some(name), file: None, variable: None } => Ok(Self::Secret(name)),
+            Places { secret: None, file: Some(path), variable: None } => Ok(Self::File(path)),
+            Places { secret: None, file: None, variable: Some(name) } => Ok(Self::Variable(name)),
+            _ => Err("expected exactly one of `secret` (a name in sealed storage), `file` and `variable`"
+                .to_owned()),
+        }
+    }
+}
+
+impl Kind for Settings {
+    fn rebase(&mut self, base: &Path) {
+        if let Self::File(path) = self {
+            *path = base.join(&*path);
+        }
+    }
+
+    fn keeps(&self) -> Option<&SecretName> {
+        match self {
+            Self::Secret(name) => Some(name),
+            Self::File(_) | Self::Variable(_) => None,
+        }
+    }
+
+    fn open(&self, name: &CredentialName, doors: &Doors) -> Result<Lender, String> {
+        let place = match self {
+            Self::Secret(secret) => Place::Sealed(secret.clone()),
+            Self::File(path) => Place::File(path.clone()),
+            Self::Variable(variable) => {
+                let value = (doors.variable)(variable).ok_or_else(|| {
+                    format!(
+                        "it is the variable `{variable}`, which is not set: set it for `remit serve`, or \
+                         keep the value with `remit secret add {name}`"
+                    )
+                })?;
+                Place::Variable(Secret::new(value))
+            }
+        };
+        Ok(Stored { place, secrets: Arc::clone(&doors.secrets) }.into())
+    }
+}
+
 /// Where a value is kept.
 #[derive(Clone, Debug)]
-pub enum Place {
+enum Place {
     /// In sealed storage.
     Sealed(SecretName),
-    /// In a file; read each time, so that replacing it is enough.
+    /// In a file; read for each lease, so that the next one has what replaced it.
     File(PathBuf),
     /// It was in Remit's environment when it started.
     Variable(Secret),
 }
 
-/// Lends a value from a [`Place`], as the field `value`; a value of the form `user:password` also as
-/// those two fields.
+/// Lends a value as the field `value`; a value of the form `user:password` also as those two fields.
 pub struct Stored {
     place: Place,
     secrets: Arc<dyn Secrets>,
 }
 
 impl Stored {
-    /// Lends what is at `place`.
-    pub fn new(place: Place, secrets: Arc<dyn Secrets>) -> Self {
-        Self { place, secrets }
-    }
-
     fn read(&self) -> Result<Secret, IssuerError> {
         match &self.place {
             Place::Variable(value) => Ok(value.clone()),

@@ -12,7 +12,7 @@ mod answer;
 mod policy;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use remit_fetch::{Address, Answer, Way, in_time};
-use remit_model::{Clock, SecretName, Timestamp};
+use remit_model::{Clock, CredentialName, SecretName, Timestamp};
 use remit_ports::{
     BoxFuture, Holder, Issued, Issuer, IssuerError, Lent, Material, Revoked, Secrets, Wanted,
 };
@@ -29,7 +29,8 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use crate::escape::escaped;
-use crate::{Clause, granted};
+use crate::kind::rebase;
+use crate::{Clause, Doors, Kind, Lender, granted};
 pub use policy::{Permission, PermissionError};
 
 /// The version of the protocol, the only one there is.
@@ -63,6 +64,17 @@ pub struct Settings {
     pub tags: bool,
     /// What the remit's tools come with.
     pub allow: Vec<Clause<Permission>>,
+}
+
+impl Kind for Settings {
+    fn rebase(&mut self, base: &Path) {
+        rebase(&mut self.ca_file, base);
+    }
+
+    fn open(&self, _: &CredentialName, doors: &Doors) -> Result<Lender, String> {
+        let (secrets, clock) = (Arc::clone(&doors.secrets), Arc::clone(&doors.clock));
+        Sts::new(self.clone(), secrets, clock).map(Lender::from)
+    }
 }
 
 /// Lends sessions of one role: fields `access_key`, `secret_key`, `session_token` and `region`.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use remit_model::{Clock, Entropy, Secret};
+use remit_model::{AgentName, Clock, CredentialName, Entropy, Secret, TaskId};
 use remit_ports::{
     BoxFuture, Holder, Issued, Issuer, IssuerError, Lent, Material, Revoked, Wanted,
 };
@@ -17,8 +17,13 @@ use remit_spiffe::{Authority, MAX_AUDIENCE, MAX_AUDIENCES, SpiffeId, SvidError, 
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::oauth::TaskTokens;
+use crate::{Doors, Kind, Lender};
+
 /// Characters of a line of PEM (RFC 7468 section 2).
 const LINE: usize = 64;
+/// How long a token lives by which a run asks for another: the moment in which it does.
+const ASKING: Duration = Duration::from_mins(1);
 
 /// What the configuration says of servers that take SVIDs.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,6 +31,12 @@ const LINE: usize = 64;
 pub struct Settings {
     /// For whom the JWT-SVID is.
     pub audience: Vec<String>,
+}
+
+impl Kind for Settings {
+    fn open(&self, _: &CredentialName, doors: &Doors) -> Result<Lender, String> {
+        Svid::new(self.clone(), doors.mint.clone()).map(Lender::from)
+    }
 }
 
 /// Who mints.
@@ -104,6 +115,22 @@ impl Svid {
             .with_secret("key", Secret::new(pem("PRIVATE KEY", &x509.key)))
             .with_secret("token", Secret::new(jwt.token));
         Ok(Issued { material, until: x509.expires.min(jwt.expires), handle: None })
+    }
+}
+
+impl TaskTokens for Mint {
+    fn mint(
+        &self,
+        agent: &AgentName,
+        task: &TaskId,
+        audience: &str,
+    ) -> Result<Secret, IssuerError> {
+        let failed = |why: &dyn fmt::Display| IssuerError::Unavailable(why.to_string());
+        let (authority, now) = ((self.authority)(), self.clock.now());
+        let id = task_id(authority.domain(), agent, task).map_err(|why| failed(&why))?;
+        let audience = [audience.to_owned()];
+        let minted = authority.jwt((&id, &audience), now.after(ASKING), now, self.entropy.as_ref());
+        minted.map(|jwt| Secret::new(jwt.token)).map_err(|why| failed(&why))
     }
 }
 

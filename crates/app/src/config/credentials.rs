@@ -1,13 +1,13 @@
 //! `[[credential]]`: what can be lent, and `lend` of a `[[server]]`: where it goes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use remit_engine::lend::Needed;
 use remit_engine::lend::pick_up::PICKED_UP;
-use remit_issuers::{oauth, postgres, ssh, sts, svid};
-use remit_model::{CredentialName, SecretName, ServerName};
+use remit_issuers::Kind;
+use remit_model::{CredentialName, ServerName};
 use remit_upstream::{Delivery, Place, Signs, Template};
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer};
@@ -22,44 +22,15 @@ const MAX_LIFETIME: Duration = Duration::from_hours(8);
 const MAX_LENDS: usize = 8;
 
 /// A credential that can be lent.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct CredentialTable {
     pub(crate) name: CredentialName,
     /// How long one may be used.
     pub(crate) lifetime: Period,
     /// Whether programs may pick it up.
     pick_up: bool,
-    /// Who issues it.
-    pub(crate) kind: Kind,
-}
-
-/// Who issues a credential, by `kind`.
-#[derive(Clone, Debug)]
-pub(crate) enum Kind {
-    /// Somebody keeps it.
-    Secret(SecretTable),
-    /// A role in a PostgreSQL database.
-    Postgres(postgres::Settings),
-    /// An authority of SSH servers.
-    Ssh(ssh::Settings),
-    /// A role at AWS.
-    Sts(Box<sts::Settings>),
-    /// Remit itself, which says who a run is.
-    Svid(svid::Settings),
-    /// An authorization server.
-    OAuth(Box<oauth::Settings>),
-}
-
-/// Where a value is kept: exactly one of them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SecretTable {
-    /// In sealed storage, under this name.
-    pub(crate) secret: Option<SecretName>,
-    /// In this file, relative to the configuration.
-    pub(crate) file: Option<PathBuf>,
-    /// In this variable of Remit's own environment.
-    pub(crate) variable: Option<String>,
+    /// Who issues it; what makes no sense together is found when it is opened, before anything starts.
+    pub(crate) kind: Box<dyn Kind>,
 }
 
 /// What calls of a server are sent with.
@@ -103,20 +74,7 @@ impl<'de> Deserialize<'de> for CredentialTable {
         let pick_up = take(&mut table, "pick_up").map_err(|why: D::Error| within(&why))?;
         let kind: Option<String> =
             take(&mut table, "kind").map_err(|why: D::Error| within(&why))?;
-        let kind = match kind.as_deref() {
-            Some("secret") => table.try_into().map(Kind::Secret),
-            Some("postgres") => table.try_into().map(Kind::Postgres),
-            Some("ssh") => table.try_into().map(Kind::Ssh),
-            Some("sts") => table.try_into().map(Box::new).map(Kind::Sts),
-            Some("svid") => table.try_into().map(Kind::Svid),
-            Some("oauth") => table.try_into().map(Box::new).map(Kind::OAuth),
-            other => {
-                let got = other.map_or("none".to_owned(), |kind| format!("`{kind}`"));
-                let known = "`secret`, `postgres`, `ssh`, `sts`, `svid`, `oauth`";
-                return Err(within(&format_args!("expected a `kind`, one of {known}; got {got}")));
-            }
-        };
-        let kind = kind.map_err(|why| within(&why))?;
+        let kind = remit_issuers::read(kind.as_deref(), table).map_err(|why| within(&why))?;
         let lifetime = lifetime.unwrap_or(Period(Duration::from_mins(15)));
         Ok(Self { name, lifetime, pick_up: pick_up.unwrap_or(false), kind })
     }
@@ -136,18 +94,7 @@ fn take<T: DeserializeOwned, E: de::Error>(
 impl CredentialTable {
     /// Makes paths relative to `base`.
     pub(crate) fn rebase(&mut self, base: &Path) {
-        match &mut self.kind {
-            Kind::Secret(table) => table.file = table.file.take().map(|file| base.join(file)),
-            Kind::Postgres(settings) => {
-                settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
-            }
-            Kind::Ssh(settings) => settings.revoked = base.join(&settings.revoked),
-            Kind::Sts(settings) => {
-                settings.ca_file = settings.ca_file.take().map(|file| base.join(file));
-            }
-            Kind::Svid(_) => {}
-            Kind::OAuth(settings) => settings.rebase(base),
-        }
+        self.kind.rebase(base);
     }
 
     fn check(&self) -> Result<(), Fail> {
@@ -160,26 +107,7 @@ impl CredentialTable {
                 humantime::format_duration(lifetime)
             )));
         }
-        match &self.kind {
-            Kind::Secret(table) => table.check(&self.name),
-            // Checked when its issuer is made, before anything starts.
-            Kind::Postgres(_) | Kind::Ssh(_) | Kind::Sts(_) | Kind::Svid(_) | Kind::OAuth(_) => {
-                Ok(())
-            }
-        }
-    }
-}
-
-impl SecretTable {
-    fn check(&self, name: &CredentialName) -> Result<(), Fail> {
-        let places = [self.secret.is_some(), self.file.is_some(), self.variable.is_some()];
-        if places.iter().filter(|place| **place).count() == 1 {
-            return Ok(());
-        }
-        Err(Fail::new(format!(
-            "credential `{name}`: expected exactly one of `secret` (a name in sealed storage), `file` \
-             and `variable`"
-        )))
+        Ok(())
     }
 }
 

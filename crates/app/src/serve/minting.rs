@@ -4,19 +4,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use remit_issuers::oauth::TaskTokens;
 use remit_issuers::svid::Mint;
-use remit_model::{AgentName, Clock, Secret, TaskId};
-use remit_ports::IssuerError;
-use remit_spiffe::{Authority, TrustDomain, task_id, trust_domain};
+use remit_model::Clock;
+use remit_spiffe::{Authority, TrustDomain, trust_domain};
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::environment::SystemEntropy;
 use crate::fail::Fail;
-
-/// How long a token lives by which a run asks for another: the moment in which it does.
-const ASKING: Duration = Duration::from_mins(1);
 
 /// Mints SVIDs of runs.
 pub(super) struct Minting {
@@ -52,7 +47,7 @@ impl Minting {
         self.keys.get().map_or_else(none, |keys| Arc::clone(&keys.borrow()))
     }
 
-    /// For whoever lends SVIDs.
+    /// For whoever says who a run is.
     pub(super) fn mint(self: &Arc<Self>) -> Mint {
         let minting = Arc::clone(self);
         Mint {
@@ -62,21 +57,5 @@ impl Minting {
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&self.clock),
         }
-    }
-}
-
-impl TaskTokens for Minting {
-    fn mint(
-        &self,
-        agent: &AgentName,
-        task: &TaskId,
-        audience: &str,
-    ) -> Result<Secret, IssuerError> {
-        let now = self.clock.now();
-        let failed = |why: &dyn std::fmt::Display| IssuerError::Unavailable(why.to_string());
-        let id = task_id(&self.domain, agent, task).map_err(|why| failed(&why))?;
-        let audience = [audience.to_owned()];
-        let minted = self.authority().jwt((&id, &audience), now.after(ASKING), now, &SystemEntropy);
-        minted.map(|jwt| Secret::new(jwt.token)).map_err(|why| failed(&why))
     }
 }

@@ -60,6 +60,17 @@ pub struct Doors {
     pub tasks: Option<Arc<dyn TaskTokens>>,
 }
 
+impl From<&crate::Doors> for Doors {
+    fn from(doors: &crate::Doors) -> Self {
+        Self {
+            secrets: Arc::clone(&doors.secrets),
+            entropy: Arc::clone(&doors.entropy),
+            clock: Arc::clone(&doors.clock),
+            tasks: Some(Arc::new(doors.mint.clone())),
+        }
+    }
+}
+
 /// Says who a task is.
 pub trait TaskTokens: Send + Sync {
     /// A JWT-SVID of `agent`'s `task` for `audience` alone.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use remit_model::SecretName;
+use remit_model::{CredentialName, SecretName};
 use serde::Deserialize;
 
-use crate::Clause;
+use super::OAuth;
+use crate::kind::rebase;
+use crate::{Clause, Doors, Kind, Lender};
 
 /// Longest lifetime of an access token, in seconds, that is believed (R13): a year. What says more is an
 /// error, or a standing key by another name.
@@ -116,14 +119,20 @@ fn yes() -> bool {
     true
 }
 
-impl Settings {
-    /// Makes the paths of files relative to `base`.
-    pub fn rebase(&mut self, base: &Path) {
+impl Kind for Settings {
+    fn rebase(&mut self, base: &Path) {
         for server in [Some(&mut self.server), self.identity.as_mut()].into_iter().flatten() {
-            server.ca_file = server.ca_file.take().map(|file| base.join(file));
+            rebase(&mut server.ca_file, base);
         }
     }
 
+    fn open(&self, name: &CredentialName, doors: &Doors) -> Result<Lender, String> {
+        let issuer = OAuth::new(name.clone(), self.clone(), Arc::new(doors.into()))?;
+        Ok(Lender { accounts: Some(issuer.clone()), ..Lender::from(issuer) })
+    }
+}
+
+impl Settings {
     /// Whether they make sense together.
     ///
     /// Errors: in words, what is missing or contradicts.
