@@ -313,7 +313,7 @@ impl Parts {
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&clock) as _,
             variable: environment::variable,
-            mint: minting.mint(),
+            mint: config.source()?.is_none().then(|| minting.mint()),
         };
         Ok(Self {
             ledger: Arc::new(ledger),
