@@ -40,6 +40,8 @@ const ISSUE: Duration = Duration::from_secs(15);
 const MAX_OF_TASK: usize = 32;
 /// How many of one task may be running out that cannot be taken back (R13).
 const MAX_RUNNING_OUT: usize = 256;
+/// How many of one credential may be out (R13): its issuer has to keep and to end each of them.
+const MAX_OF_CREDENTIAL: usize = 1_000;
 /// How many may be out at all (R13).
 const MAX_OUT: usize = 100_000;
 
@@ -330,6 +332,10 @@ impl Engine {
                     "this task has {live} credentials out already, and {running_out} that run out"
                 ));
             }
+        }
+        let credential = &out.note.credential;
+        if book.of_credential(credential) >= MAX_OF_CREDENTIAL {
+            return Err(format!("{MAX_OF_CREDENTIAL} of `{credential}` are out already"));
         }
         if book.len() >= MAX_OUT {
             return Err(format!("{MAX_OUT} credentials are out already"));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::lend::reconsider::Asking;
-use remit_model::{LeaseId, TaskId, Timestamp};
+use remit_model::{CredentialName, LeaseId, TaskId, Timestamp};
 use remit_ports::{Entry, LeaseEvent, LeaseOut, Lent};
 
 /// The first and the longest wait before a credential is asked back again.
@@ -97,6 +97,11 @@ impl Book {
     /// Whether it may be used.
     pub(crate) fn is_out(&self, lease: &LeaseId) -> bool {
         self.0.get(lease).is_some_and(|line| line.stage == Stage::Out)
+    }
+
+    /// How many of `credential` are out.
+    pub(crate) fn of_credential(&self, credential: &CredentialName) -> usize {
+        self.0.values().filter(|line| line.out.note.credential == *credential).count()
     }
 
     /// How many are out for `task`: that can be taken back, and that cannot.
