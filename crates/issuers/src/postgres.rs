@@ -113,6 +113,10 @@ impl Postgres {
         let password = Password::draw(self.entropy.as_ref());
         let statements = self.statements(&name, &password, &wanted);
         let session = self.admin.session().await?;
+        // By this a return finds whoever may still make it, hence before anything else is sent.
+        let marked = format!("SET application_name = {}", escape_literal(name.as_str()));
+        let marked = session.client.batch_execute(&marked).await;
+        marked.map_err(|why| self.admin.said("cannot begin the role", &why))?;
         // One batch is one transaction.
         let made = session.client.batch_execute(&statements).await;
         made.map_err(|why| self.admin.said("cannot make the role", &why))?;

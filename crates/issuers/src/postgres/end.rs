@@ -6,7 +6,7 @@ use postgres_protocol::escape::escape_identifier;
 use remit_model::LeaseId;
 use remit_ports::{IssuerError, Lent, Revoked};
 use tokio_postgres::Client;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::{Postgres, comment, role};
 
@@ -19,9 +19,10 @@ const LOOKS: u32 = 10;
 /// Finds a role by its name, or by what it says of itself if somebody renamed it.
 const FIND: &str = "SELECT oid, rolname::text FROM pg_roles \
     WHERE rolname = $1 OR shobj_description(oid, 'pg_authid') = $2";
-/// Whether a session of ours is about to make a role: the process that began it may have ended since.
-const BEING_MADE: &str = "SELECT 1 FROM pg_stat_activity WHERE usename = current_user \
-    AND pid <> pg_backend_pid() AND state <> 'idle' AND starts_with(query, 'CREATE ROLE ' || $1)";
+/// Tells sessions of ours to end that may still make a role: nobody waits for them any more, and what
+/// they were told may not have reached the server yet.
+const END_MAKERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+    WHERE usename = current_user AND pid <> pg_backend_pid() AND application_name = $1";
 /// Tells all sessions of a role to end.
 const END_SESSIONS: &str =
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = $1";
@@ -39,9 +40,13 @@ impl Postgres {
     /// Ends whatever there is of a lease.
     pub(super) async fn end(&self, lent: Lent) -> Result<Revoked, IssuerError> {
         let session = self.admin.session().await?;
-        let roles = self.find(&session.client, &lent.lease).await?;
+        let mut roles = self.find(&session.client, &lent.lease).await?;
         if roles.is_empty() {
-            self.is_not_being_made(&session.client, &lent.lease).await?;
+            let name = role(&lent.lease)?;
+            let makers = (END_MAKERS, &name.as_str() as &(dyn ToSql + Sync), Type::TEXT);
+            self.end_sessions(&session.client, makers).await?;
+            // They may have made it since the first look; nobody does after this one.
+            roles = self.find(&session.client, &lent.lease).await?;
         }
         for (oid, name) in roles {
             self.end_role(&session.client, oid, &name).await?;
@@ -63,16 +68,6 @@ impl Postgres {
         Ok(found.iter().map(|row| (row.get(0), escape_identifier(row.get(1)))).collect())
     }
 
-    async fn is_not_being_made(&self, client: &Client, lease: &LeaseId) -> Result<(), IssuerError> {
-        let name = role(lease)?.to_string();
-        let found = client.query_typed(BEING_MADE, &[(&name, Type::TEXT)]).await;
-        let found = found.map_err(|why| self.admin.said("cannot look for the role", &why))?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        Err(IssuerError::Unavailable(format!("the role {name} is just being made")))
-    }
-
     async fn end_role(&self, client: &Client, oid: u32, name: &str) -> Result<(), IssuerError> {
         // Whoever made it is a member already, unless somebody took that away.
         let shut = format!(
@@ -80,7 +75,7 @@ impl Postgres {
         );
         let shut = client.batch_execute(&shut).await;
         shut.map_err(|why| self.admin.said("cannot shut the role out", &why))?;
-        self.end_sessions(client, oid).await?;
+        self.end_sessions(client, (END_SESSIONS, &oid, Type::OID)).await?;
         // All that it owns and was granted in one database.
         let emptied = format!("DROP OWNED BY {name}");
         for database in self.elsewhere(client, oid).await? {
@@ -96,9 +91,14 @@ impl Postgres {
         dropped.map_err(|why| self.admin.said("cannot drop the role", &why))
     }
 
-    async fn end_sessions(&self, client: &Client, oid: u32) -> Result<(), IssuerError> {
+    /// Tells sessions to end until there is none.
+    async fn end_sessions(
+        &self,
+        client: &Client,
+        (tell, whose, of): (&str, &(dyn ToSql + Sync), Type),
+    ) -> Result<(), IssuerError> {
         for look in 0..LOOKS {
-            let told = client.query_typed(END_SESSIONS, &[(&oid, Type::OID)]).await;
+            let told = client.query_typed(tell, &[(whose, of.clone())]).await;
             let told =
                 told.map_err(|why| self.admin.said("cannot end the role's sessions", &why))?;
             if told.is_empty() {

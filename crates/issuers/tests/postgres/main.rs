@@ -6,6 +6,7 @@ mod shared;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use remit_issuers::postgres::{Postgres, Settings};
@@ -216,19 +217,68 @@ async fn what_was_never_issued_is_returned() {
     assert_eq!(issuer.renew(lent(20), LATER).await, Err(IssuerError::NotRenewable));
 }
 
-/// The process that began to make it was killed, and the server goes on for a while.
+/// Waits until somebody waits for a lock that another holds.
+async fn somebody_waits(boss: &Client) {
+    let waits = "SELECT 1 FROM pg_locks WHERE NOT granted";
+    for _ in 0..500 {
+        if !boss.query(waits, &[]).await.unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("nobody waits");
+}
+
+/// Nobody waits for it any more, and the server goes on for a while.
 #[tokio::test]
-async fn what_is_just_being_made_is_not_taken_for_returned() {
-    let server = Server::shared().await;
+async fn what_is_just_being_made_is_never_made() {
+    let server = Server::start_apart().await;
+    let (issuer, boss) = (issuer(&server.url(LENDER, "postgres"), ""), server.boss().await);
+    let (holds, create) = (server.boss().await, format!("CREATE ROLE remit_{}", lease(25)));
+    holds.batch_execute(&format!("BEGIN; {create}")).await.unwrap();
+    tokio::select! {
+        issued = issuer.issue(wanted(&issuer, 25, &["db/query"])) => panic!("{issued:?}"),
+        () = somebody_waits(&boss) => {}
+    }
+    assert_eq!(issuer.revoke(lent(25)).await, Ok(Revoked::Now));
+    holds.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(roles(&boss, 25).await, 0);
+}
+
+/// What its maker said last may be on its way still.
+#[tokio::test]
+async fn what_the_server_is_not_told_yet_is_never_made() {
+    let server = Server::start_apart().await;
     let issuer = issuer(&server.url(LENDER, "postgres"), "");
-    let killed = login(&server.url(LENDER, "postgres")).await.unwrap();
-    killed.batch_execute("BEGIN").await.unwrap();
-    killed.batch_execute(&format!("CREATE ROLE \"remit_{}\" LOGIN", lease(25))).await.unwrap();
-    let why = issuer.revoke(lent(25)).await.unwrap_err();
-    assert!(matches!(&why, IssuerError::Unavailable(_)), "{why}");
-    killed.batch_execute("COMMIT").await.unwrap();
-    issuer.revoke(lent(25)).await.unwrap();
-    assert_eq!(roles(&server.boss().await, 25).await, 0);
+    let name = format!("remit_{}", lease(26));
+    let maker = login(&server.url(LENDER, "postgres")).await.unwrap();
+    maker.batch_execute(&format!("SET application_name = {name}")).await.unwrap();
+    assert_eq!(issuer.revoke(lent(26)).await, Ok(Revoked::Now));
+    maker.batch_execute(&format!("CREATE ROLE {name}")).await.unwrap_err();
+    assert_eq!(roles(&server.boss().await, 26).await, 0);
+}
+
+/// A return looks twice: for the role, and for whoever makes it.
+#[tokio::test]
+async fn what_is_made_between_two_looks_is_returned() {
+    let server = Server::start_apart().await;
+    let (issuer, boss) = (issuer(&server.url(LENDER, "postgres"), ""), server.boss().await);
+    issuer.probe().await.unwrap();
+    let name = format!("remit_{}", lease(27));
+    let maker = login(&server.url(LENDER, "postgres")).await.unwrap();
+    let create = format!("CREATE ROLE {name}; GRANT {name} TO CURRENT_USER");
+    maker.batch_execute(&format!("SET application_name = {name}; BEGIN")).await.unwrap();
+    maker.batch_execute(&create).await.unwrap();
+    // Whoever lists sessions reads the names of their databases.
+    let (holds, lock) = (server.boss().await, "BEGIN; LOCK TABLE pg_database");
+    holds.batch_execute(lock).await.unwrap();
+    let between = async {
+        somebody_waits(&boss).await;
+        maker.batch_execute("COMMIT; RESET application_name").await.unwrap();
+        holds.batch_execute("COMMIT").await.unwrap();
+    };
+    let (ended, ()) = tokio::join!(issuer.revoke(lent(27)), between);
+    assert_eq!((ended, roles(&boss, 27).await), (Ok(Revoked::Now), 0));
 }
 
 #[tokio::test]

@@ -21,6 +21,11 @@ impl Server {
         started.await.unwrap()
     }
 
+    /// One of a test's own, whose locks keep nobody else waiting.
+    pub(crate) async fn start_apart() -> Self {
+        tokio::task::spawn_blocking(Self::start).await.unwrap()
+    }
+
     /// Everything the server logged, every statement among it.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
