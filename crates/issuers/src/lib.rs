@@ -9,6 +9,7 @@
 mod clause;
 mod escape;
 mod kind;
+mod known;
 pub mod oauth;
 pub mod postgres;
 pub mod ssh;

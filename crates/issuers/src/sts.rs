@@ -30,6 +30,7 @@ use tokio::sync::OnceCell;
 
 use crate::escape::escaped;
 use crate::kind::rebase;
+use crate::known::Nothing;
 use crate::{Clause, Doors, Kind, Lender, granted};
 pub use policy::{Permission, PermissionError};
 
@@ -84,7 +85,11 @@ pub struct Sts {
     secrets: Arc<dyn Secrets>,
     clock: Arc<dyn Clock>,
     way: OnceCell<Way>,
+    nothing: Nothing,
 }
+
+/// The headers, and the body over which they stand.
+type Signed = (HeaderMap, Bytes);
 
 impl Sts {
     /// Lends sessions as `settings` say.
@@ -112,7 +117,8 @@ impl Sts {
             None => format!("https://sts.{region}.amazonaws.com/").parse(),
         };
         let endpoint = endpoint.map_err(|why: remit_fetch::AddressError| why.to_string())?;
-        Ok(Self { settings, endpoint, secrets, clock, way: OnceCell::new() })
+        let nothing = Nothing::default();
+        Ok(Self { settings, endpoint, secrets, clock, way: OnceCell::new(), nothing })
     }
 
     fn permissions<'a>(&'a self, holder: &'a Holder) -> Result<Vec<&'a Permission>, IssuerError> {
@@ -126,7 +132,24 @@ impl Sts {
         Ok(permissions)
     }
 
-    async fn assume(&self, wanted: Wanted) -> Result<Issued, IssuerError> {
+    async fn session(&self, wanted: Wanted) -> Result<Issued, IssuerError> {
+        let nothing = |_: &_| self.nothing.put(&wanted.lease, ((), wanted.until), wanted.now);
+        let request = self.assume(&wanted).inspect_err(nothing)?;
+        // What becomes of a request that nobody answers is not known.
+        let answer = self.send(request).await?;
+        self.accepted(&answer).inspect_err(nothing)?;
+        let session = answer::session(&answer.body)?;
+        let material = Material::default()
+            .with("access_key", session.access_key)
+            .with("region", self.settings.region.as_str())
+            .with_secret("secret_key", session.secret_key)
+            .with_secret("session_token", session.token);
+        // What its policy says ends before the session does.
+        Ok(Issued { material, until: wanted.until, handle: None })
+    }
+
+    /// The request for a session.
+    fn assume(&self, wanted: &Wanted) -> Result<Signed, IssuerError> {
         let holder = &wanted.holder;
         let policy = policy::document(&self.permissions(holder)?, holder, wanted.until)?;
         let length = wanted.until.since(wanted.now).clamp(SHORTEST, LONGEST).as_secs().to_string();
@@ -148,23 +171,10 @@ impl Sts {
                 ("Tags.member.2.Value", agent.as_str()),
             ]);
         }
-        let answer = self.ask(form, wanted.now).await?;
-        let session = answer::session(&answer.body)?;
-        let material = Material::default()
-            .with("access_key", session.access_key)
-            .with("region", self.settings.region.as_str())
-            .with_secret("secret_key", session.secret_key)
-            .with_secret("session_token", session.token);
-        // What its policy says ends before the session does.
-        Ok(Issued { material, until: wanted.until, handle: None })
+        self.signed(form, wanted.now)
     }
 
-    /// Sends a signed request and has it answered.
-    async fn ask(
-        &self,
-        mut form: Vec<(&str, &str)>,
-        now: Timestamp,
-    ) -> Result<Answer, IssuerError> {
+    fn signed(&self, mut form: Vec<(&str, &str)>, now: Timestamp) -> Result<Signed, IssuerError> {
         let refused = |why: String| IssuerError::Refused(why);
         let secret =
             self.secrets.read(&self.settings.key).map_err(|why| refused(why.to_string()))?;
@@ -187,20 +197,28 @@ impl Sts {
         let unsigned = Unsigned { method, uri, headers: &headers, body: &body };
         let signature = sign(unsigned, keys, scope, now.as_secs());
         headers.extend(signature.map_err(|why| refused(why.to_string()))?);
+        Ok((headers, body))
+    }
+
+    /// Has a request answered.
+    async fn send(&self, (headers, body): Signed) -> Result<Answer, IssuerError> {
         let sent = in_time(async {
             let open = || Way::open(self.settings.ca_file.clone(), self.endpoint.is_tls());
             self.way.get_or_try_init(open).await?.post_as(&self.endpoint, headers, body).await
         });
-        let answer = sent.await.map_err(IssuerError::Unavailable)?;
-        if answer.status.is_success() { Ok(answer) } else { Err(self.refusal(&answer)) }
+        sent.await.map_err(IssuerError::Unavailable)
     }
 
-    fn refusal(&self, answer: &Answer) -> IssuerError {
+    /// That the service did what it was asked.
+    fn accepted(&self, answer: &Answer) -> Result<(), IssuerError> {
+        if answer.status.is_success() {
+            return Ok(());
+        }
         let code = answer::code(&answer.body);
         let said = format!("{} answered with {} ({code})", self.endpoint, answer.status);
         let passes = answer.status.is_server_error() || answer.status.as_u16() == 429;
         if passes || code.starts_with("Throttling") {
-            return IssuerError::Unavailable(said);
+            return Err(IssuerError::Unavailable(said));
         }
         let remedy = match code.as_str() {
             "AccessDenied" => {
@@ -210,7 +228,7 @@ impl Sts {
             "InvalidClientTokenId" | "SignatureDoesNotMatch" => "; see `remit secret rotate`",
             _ => "",
         };
-        IssuerError::Refused(format!("{said}{remedy}"))
+        Err(IssuerError::Refused(format!("{said}{remedy}")))
     }
 }
 
@@ -232,17 +250,18 @@ impl Issuer for Sts {
     }
 
     fn issue(&self, wanted: Wanted) -> BoxFuture<'_, Result<Issued, IssuerError>> {
-        Box::pin(self.assume(wanted))
+        Box::pin(self.session(wanted))
     }
 
-    fn revoke(&self, _: Lent) -> BoxFuture<'_, Result<Revoked, IssuerError>> {
-        Box::pin(std::future::ready(Ok(Revoked::AtExpiry)))
+    fn revoke(&self, lent: Lent) -> BoxFuture<'_, Result<Revoked, IssuerError>> {
+        Box::pin(std::future::ready(Ok(self.nothing.revoked(&lent.lease))))
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), IssuerError>> {
         Box::pin(async move {
             let who = vec![("Action", "GetCallerIdentity")];
-            self.ask(who, self.clock.now()).await.map(drop)
+            let answer = self.send(self.signed(who, self.clock.now())?).await?;
+            self.accepted(&answer)
         })
     }
 }

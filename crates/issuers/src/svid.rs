@@ -17,6 +17,7 @@ use remit_spiffe::{Authority, MAX_AUDIENCE, MAX_AUDIENCES, SpiffeId, SvidError, 
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::known::Nothing;
 use crate::oauth::TaskTokens;
 use crate::{Doors, Kind, Lender};
 
@@ -60,6 +61,7 @@ pub struct Mint {
 pub struct Svid {
     audience: Vec<String>,
     mint: Mint,
+    nothing: Nothing,
 }
 
 impl Svid {
@@ -83,7 +85,7 @@ impl Svid {
                 mint.issuer
             ));
         }
-        Ok(Self { audience, mint })
+        Ok(Self { audience, mint, nothing: Nothing::default() })
     }
 
     /// Who `holder` is.
@@ -171,11 +173,15 @@ impl Issuer for Svid {
     }
 
     fn issue(&self, wanted: Wanted) -> BoxFuture<'_, Result<Issued, IssuerError>> {
-        Box::pin(async move { self.sign(&wanted) })
+        Box::pin(async move {
+            self.sign(&wanted).inspect_err(|_| {
+                self.nothing.put(&wanted.lease, ((), wanted.until), wanted.now);
+            })
+        })
     }
 
-    fn revoke(&self, _: Lent) -> BoxFuture<'_, Result<Revoked, IssuerError>> {
-        Box::pin(std::future::ready(Ok(Revoked::AtExpiry)))
+    fn revoke(&self, lent: Lent) -> BoxFuture<'_, Result<Revoked, IssuerError>> {
+        Box::pin(std::future::ready(Ok(self.nothing.revoked(&lent.lease))))
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<(), IssuerError>> {

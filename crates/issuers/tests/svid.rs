@@ -109,12 +109,12 @@ async fn a_lease_that_ends_sooner_ends_them_sooner() {
     let until = NOW.after(Duration::from_secs(30));
     let issued = issuer.issue(wanted(&issuer, holder(), until)).await.unwrap();
     assert_eq!(issued.until, until);
-    let over = issuer.issue(wanted(&issuer, holder(), NOW)).await.unwrap_err();
-    assert!(matches!(over, IssuerError::Refused(_)), "{over}");
     let lease = "lse_00000000000000000000000001".parse().unwrap();
     let lent = Lent { lease, task: None, handle: None, until };
     assert_eq!(issuer.revoke(lent.clone()).await, Ok(Revoked::AtExpiry));
     assert_eq!(issuer.renew(lent, NOW.after(HOUR)).await, Err(IssuerError::NotRenewable));
+    let over = issuer.issue(wanted(&issuer, holder(), NOW)).await.unwrap_err();
+    assert!(matches!(over, IssuerError::Refused(_)), "{over}");
 }
 
 /// Remit itself asks a server what it offers, and is no agent.
@@ -138,6 +138,16 @@ async fn without_keys_nothing_is_lent() {
     ] {
         assert!(matches!(why, IssuerError::Unavailable(_)), "{why}");
     }
+    let lent = |lease: &str| Lent {
+        lease: lease.parse().unwrap(),
+        task: None,
+        handle: None,
+        until: NOW.after(HOUR),
+    };
+    let refused = lent("lse_00000000000000000000000001");
+    assert_eq!(issuer.revoke(refused).await, Ok(Revoked::Now), "nobody has one");
+    let unknown = lent("lse_00000000000000000000000002");
+    assert_eq!(issuer.revoke(unknown).await, Ok(Revoked::AtExpiry));
 }
 
 #[test]

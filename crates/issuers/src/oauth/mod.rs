@@ -13,7 +13,6 @@ mod answer;
 mod client;
 mod connect;
 mod consent;
-mod lent;
 mod metadata;
 mod server;
 mod settings;
@@ -35,9 +34,9 @@ use tokio::sync::oneshot;
 
 use self::answer::{NoToken, Token};
 use self::consent::{Consents, Good};
-use self::lent::{Out, Outstanding};
 use self::server::Server;
 use crate::granted;
+use crate::known::Known;
 
 /// `urn:ietf:params:oauth:` and what follows it.
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -95,8 +94,17 @@ struct Inner {
     /// How long a token lives, where the server does not say.
     life: Option<u64>,
     consents: Consents,
-    outstanding: Outstanding,
+    outstanding: Known<Out>,
     doors: Arc<Doors>,
+}
+
+/// What is out for a lease.
+#[derive(Clone, Debug)]
+enum Out {
+    /// This token.
+    Token(Secret),
+    /// Nothing: nobody got one.
+    Nothing,
 }
 
 /// How a token is come by.
@@ -141,7 +149,7 @@ impl OAuth {
         let target = target.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let consents = Consents::new(name.clone(), Arc::clone(&doors.secrets));
         let (allow, takes_back, life) = (settings.allow, settings.revoke, settings.expires_in);
-        let outstanding = Outstanding::default();
+        let outstanding = Known::default();
         Ok(Self(Arc::new(Inner {
             name,
             granting,

@@ -263,6 +263,36 @@ async fn an_answer_that_is_none_is_told_without_its_words() {
     }
 }
 
+/// What a task may have out is not used up by refusals.
+#[tokio::test]
+async fn what_was_refused_is_owed_no_more() {
+    let error = "<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>";
+    let lent =
+        Lent { lease: lease(1), task: Some(samples::task_id(1)), handle: None, until: UNTIL };
+    let (endpoint, _) = scripted(&response("400 Bad Request", error)).await;
+    let throttled = issuer(&endpoint, "AKIA:key", ROLE, "");
+    let keyless = issuer("https://sts.example/", "canary", ROLE, "");
+    for issuer in [throttled, keyless] {
+        // Another process may have asked.
+        assert_eq!(issuer.revoke(lent.clone()).await, Ok(Revoked::AtExpiry));
+        issuer.issue(wanted(&issuer, &["files/put"])).await.unwrap_err();
+        assert_eq!(issuer.revoke(lent.clone()).await, Ok(Revoked::Now));
+        let other = Lent { lease: lease(2), ..lent.clone() };
+        assert_eq!(issuer.revoke(other).await, Ok(Revoked::AtExpiry));
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_answer_is_lost_is_owed() {
+    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\ncanary";
+    let (endpoint, _) = scripted(cut).await;
+    let issuer = issuer(&endpoint, "AKIA:key", ROLE, "");
+    issuer.issue(wanted(&issuer, &["files/put"])).await.unwrap_err();
+    let lent =
+        Lent { lease: lease(1), task: Some(samples::task_id(1)), handle: None, until: UNTIL };
+    assert_eq!(issuer.revoke(lent).await, Ok(Revoked::AtExpiry));
+}
+
 #[tokio::test]
 async fn a_service_that_is_down_or_silent_keeps_nobody_waiting() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
