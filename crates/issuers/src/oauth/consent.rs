@@ -79,7 +79,7 @@ impl Consents {
         }
         match self.secrets.read(&name) {
             Ok(_) => self.found().insert(name),
-            Err(SecretError::Missing(_)) => return Err(self.missing(person, "gave no consent yet")),
+            Err(SecretError::Missing(_)) => return Err(self.missing(person)),
             Err(why) => return Err(IssuerError::Unavailable(why.to_string())),
         };
         Ok(())
@@ -102,15 +102,15 @@ impl Consents {
         let kept = match off_the_loop(read).await? {
             Err(SecretError::Missing(name)) => {
                 self.found().remove(&name);
-                return Err(self.missing(person, "gave no consent yet"));
+                return Err(self.unusable(person, "gave no consent yet"));
             }
             kept => kept.map_err(|why| IssuerError::Unavailable(why.to_string()))?,
         };
         let consent: Consent = serde_json::from_str(kept.reveal())
-            .map_err(|_| self.missing(person, "gave a consent that cannot be read"))?;
+            .map_err(|_| self.unusable(person, "gave a consent that cannot be read"))?;
         let own = consent.credential == self.credential && consent.person.as_ref() == person;
         if !own || consent.issuer != with.issuer || consent.client_id != with.client {
-            return Err(self.missing(person, "gave consent at another authorization server"));
+            return Err(self.unusable(person, "gave consent at another authorization server"));
         }
         Ok(Secret::new(consent.refresh_token))
     }
@@ -139,15 +139,28 @@ impl Consents {
         off_the_loop(move || secrets.keep(&name, &text)).await?.map_err(|why| said(&why))
     }
 
-    /// That `person` has to consent, because so far it `did` something else.
-    pub(super) fn missing(&self, person: Option<&Named>, did: &str) -> IssuerError {
+    /// That `person` has to consent, whom it names: for the body of a refusal, which is erased with its
+    /// task.
+    fn missing(&self, person: Option<&Named>) -> IssuerError {
+        let (did, credential) = ("gave no consent yet", &self.credential);
+        let Some(Named { issuer, subject }) = person else { return self.unusable(None, did) };
+        IssuerError::Refused(format!(
+            "`{subject}`, as {issuer} calls them, {did} for the credential `{credential}`: run `remit \
+             credential connect {credential} --as {} --issuer {}`, and let them follow the address",
+            quoted(subject),
+            quoted(issuer)
+        ))
+    }
+
+    /// The same while a token is asked for, because so far they `did` something else. It names nobody:
+    /// what becomes of a call stands on record in the clear.
+    pub(super) fn unusable(&self, person: Option<&Named>, did: &str) -> IssuerError {
         let credential = &self.credential;
         IssuerError::Refused(match person {
-            Some(Named { issuer, subject }) => format!(
-                "`{subject}`, as {issuer} calls them, {did} for the credential `{credential}`: run `remit \
-                 credential connect {credential} --as {} --issuer {}`, and let them follow the address",
-                quoted(subject),
-                quoted(issuer)
+            Some(_) => format!(
+                "the person of this task {did} for the credential `{credential}`: run `remit credential connect \
+                 {credential} --as PERSON --issuer URL`, with what `remit task show` says of them, and let them \
+                 follow the address"
             ),
             None => format!(
                 "nobody {did} for what Remit itself asks with the credential `{credential}`: run `remit \

@@ -313,7 +313,9 @@ impl Inner {
         form.extend(target);
         let token = match at.token(&metadata, &form).await {
             Err(NoToken::Grant) => {
-                return Err(self.consents.missing(person, "gave a consent that is no longer good"));
+                return Err(self
+                    .consents
+                    .unusable(person, "gave a consent that is no longer good"));
             }
             answered => answered?,
         };
