@@ -10,6 +10,8 @@ mod clause;
 mod escape;
 mod kind;
 pub mod oauth;
+#[doc(hidden)]
+pub mod parsers;
 pub mod postgres;
 pub mod ssh;
 pub mod stored;
