@@ -4,7 +4,7 @@
     holding.py
 
 Its environment goes to standard error when it starts. `read_all` answers with its environment, its process id, and the
-content and mode of the file named by the variable KEY_FILE.
+content and mode of the file named by the variable KEY_FILE. `read_pid` answers with its process id alone.
 """
 
 import json
@@ -13,10 +13,11 @@ import sys
 
 print(f"started with {dict(os.environ)}", file=sys.stderr, flush=True)
 
-TOOL = {
-    "name": "read_all", "description": "Reads.", "inputSchema": {"type": "object", "properties": {}},
-    "annotations": {"readOnlyHint": True, "openWorldHint": False},
-}
+TOOLS = [
+    {"name": name, "description": "Reads.", "inputSchema": {"type": "object", "properties": {}},
+     "annotations": {"readOnlyHint": True, "openWorldHint": False}}
+    for name in ("read_all", "read_pid")
+]
 
 
 def everything():
@@ -29,19 +30,20 @@ def everything():
     return json.dumps(held)
 
 
-def answer(method):
+def answer(method, params):
     if method == "initialize":
         about = {"name": "holding", "version": "1"}
         return {"result": {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": about}}
     if method == "tools/list":
-        return {"result": {"tools": [TOOL]}}
+        return {"result": {"tools": TOOLS}}
     if method == "tools/call":
-        return {"result": {"content": [{"type": "text", "text": everything()}]}}
+        text = everything() if params["name"] == "read_all" else str(os.getpid())
+        return {"result": {"content": [{"type": "text", "text": text}]}}
     return {"error": {"code": -32601, "message": f"unknown method {method}"}}
 
 
 for line in sys.stdin:
     message = json.loads(line)
     if "id" in message:
-        reply = {"jsonrpc": "2.0", "id": message["id"], **answer(message["method"])}
+        reply = {"jsonrpc": "2.0", "id": message["id"], **answer(message["method"], message.get("params") or {})}
         print(json.dumps(reply), flush=True)

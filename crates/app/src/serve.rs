@@ -180,6 +180,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         svids,
         federation,
         handed: handed.clone(),
+        lending: watch::lending(&config),
     };
     watch::start(&engine, followers, config.limits.ask.0, &stop).await;
     handed.answered().await;
@@ -312,7 +313,7 @@ impl Parts {
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&clock) as _,
             variable: environment::variable,
-            mint: minting.mint(),
+            mint: config.source()?.is_none().then(|| minting.mint()),
         };
         Ok(Self {
             ledger: Arc::new(ledger),

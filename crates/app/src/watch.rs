@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, Server};
 use crate::fail::Fail;
 use crate::serve::{Cosigning, Handed, Svids, Tokens};
 
@@ -49,6 +49,8 @@ pub(crate) struct Followers {
     pub(crate) federation: Arc<Federation>,
     /// What a Workload API elsewhere hands out.
     pub(crate) handed: Handed,
+    /// What was to be lent at the start, as [`lending`] says.
+    pub(crate) lending: Digest,
 }
 
 /// Starts the loops. The future ends when every server was asked once, whether or not it answered,
@@ -204,7 +206,7 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     // What is lent is delivered by what was put together at the start.
     let (lends, pick_ups) = (before.lends.clone(), before.pick_ups.clone());
     let changed = config.settings();
-    if (&changed.lends, &changed.pick_ups) != (&lends, &pick_ups) {
+    if lending(&config) != followers.lending {
         tracing::warn!("what is lent was changed; that takes effect at the next start");
     }
     let settings = Settings { lends, pick_ups, ..changed };
@@ -222,6 +224,12 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     followers.svids.configure(config.svid.rotate.0);
     followers.federation.configure(config.sources()?, &followers.svids.watch());
     Ok(())
+}
+
+/// What is lent and where it goes, as one digest.
+pub(crate) fn lending(config: &Config) -> Digest {
+    let deliveries: Vec<_> = config.servers.iter().map(Server::deliveries).collect();
+    Digest::of(format!("{:?} {deliveries:?}", config.credentials).as_bytes())
 }
 
 /// Shows in status why the files on disk are not in force.

@@ -91,7 +91,12 @@ impl Engine {
         Walking::new(async move { engine.walk(&caller, call, link).await })
     }
 
-    async fn walk(&self, caller: &Caller, call: Call, link: Link) -> Result<Settled, Refusal> {
+    async fn walk(
+        self: &Arc<Self>,
+        caller: &Caller,
+        call: Call,
+        link: Link,
+    ) -> Result<Settled, Refusal> {
         let cell = self.cell(&caller.task).ok_or_else(unknown_task)?;
         let input = input(&call)?;
         let mut asked = Some((call, input));
@@ -222,8 +227,8 @@ impl Engine {
 
     /// Stages 6 to 10.
     async fn carry_out(
-        &self,
-        cell: &TaskCell,
+        self: &Arc<Self>,
+        cell: &Arc<TaskCell>,
         pending: Pending,
         link: &Link,
     ) -> Result<Settled, Refusal> {
@@ -239,7 +244,8 @@ impl Engine {
             }
         };
         self.counters.permitted.add();
-        let armed = match self.arm(cell, recorded, ticket, needs).await {
+        let arming = self.arm(cell, (recorded, needs), ticket, &link.cancelled);
+        let armed = match arming.await {
             Ok(armed) => armed,
             Err(done) => return self.settle(cell, pins, *done),
         };

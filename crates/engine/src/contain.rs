@@ -112,6 +112,7 @@ impl Engine {
     pub fn expire(&self) {
         self.follow_standing();
         self.follow_parents();
+        self.reconsider_lent();
         let now = self.now();
         for cell in self.cells() {
             let caught_up = {

@@ -34,7 +34,7 @@ impl Engine {
     ///
     /// Errors: the server cannot be asked, or the changes cannot be recorded; the catalogue then
     /// stays as it was.
-    pub async fn discover(&self, server: &ServerName) -> Result<usize, DiscoverError> {
+    pub async fn discover(self: &Arc<Self>, server: &ServerName) -> Result<usize, DiscoverError> {
         if let Some(executable) = self.world().catalogue.executable(server) {
             self.ports.upstream.pin(server, executable);
         }
@@ -86,7 +86,7 @@ impl Engine {
     /// Errors: it is another by now, the server cannot be asked for another reason, or it cannot be
     /// recorded.
     pub async fn admit_executable(
-        &self,
+        self: &Arc<Self>,
         actor: &Actor,
         server: &ServerName,
         seen: Digest,

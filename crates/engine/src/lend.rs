@@ -8,6 +8,7 @@
 pub(crate) mod book;
 mod own;
 pub mod pick_up;
+mod reconsider;
 pub mod take_back;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,20 +22,26 @@ use remit_model::{
 use remit_policy::{Hold, Verdict, decide};
 use remit_ports::lend::MAX_HANDLE;
 use remit_ports::{
-    Accepted, Armed, Done, Holder, Issued, Issuer, Kind, Lease, LeaseNote, LeaseOut, Recorded,
-    Ticket, Veil, Wanted,
+    Accepted, Armed, Done, Holder, Issued, Issuer, Kind, Lease, LeaseEvent, LeaseNote, LeaseOut,
+    Recorded, Ticket, Veil, Wanted,
 };
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::Scene;
-use crate::lend::book::{Book, LENDING, LENT, RENEWED};
-use crate::{Engine, draft};
+use crate::lend::book::Book;
+use crate::lend::reconsider::Asking;
+use crate::{Engine, Walking, draft};
 
 /// How long an issuer may take (R13).
 const ISSUE: Duration = Duration::from_secs(15);
 /// How many credentials one task may have out (R13): what a server needs, times the servers of a task.
 const MAX_OF_TASK: usize = 32;
+/// How many of one task may be running out that cannot be taken back (R13).
+const MAX_RUNNING_OUT: usize = 256;
+/// How many of one credential may be out (R13): its issuer has to keep and to end each of them.
+const MAX_OF_CREDENTIAL: usize = 1_000;
 /// How many may be out at all (R13).
 const MAX_OUT: usize = 100_000;
 
@@ -80,8 +87,8 @@ pub(crate) struct Need {
     server: ServerName,
     holder: Holder,
     scope: String,
-    /// The question that was permitted, as JSON.
-    question: String,
+    /// The question that was permitted; none for Remit itself.
+    question: Option<Question>,
 }
 
 /// For what a credential is lent.
@@ -165,7 +172,7 @@ impl Engine {
                 server: server.clone(),
                 holder,
                 scope,
-                question: question.to_json().unwrap_or_default(),
+                question: Some(question),
             }),
             Err(why) => {
                 let why = format!("credential `{}` cannot be lent: {why}", needed.credential);
@@ -178,21 +185,32 @@ impl Engine {
     ///
     /// Errors: one of them could not be had; nothing is sent.
     pub(crate) async fn arm(
-        &self,
-        cell: &TaskCell,
-        recorded: Recorded,
+        self: &Arc<Self>,
+        cell: &Arc<TaskCell>,
+        (recorded, needs): (Recorded, Vec<Need>),
         ticket: Ticket,
-        needs: Vec<Need>,
+        cancelled: &CancellationToken,
     ) -> Result<Armed, Box<Done>> {
         let mut leases = Vec::with_capacity(needs.len());
+        let stop = cell.stop_token();
         for need in needs {
             let ends = cell.lock().charter.remit.deadline;
             let decision = Some(recorded.index());
             let to = Use { deadline: ticket.deadline, ends, decision };
-            match self.lease(Some(cell), &need, to).await {
+            let credential = need.needed.credential.clone();
+            // Whoever stops waiting gives up the lease, not the issue: that goes on to its record.
+            let leased = tokio::select! {
+                leased = self.lease(Some(Arc::clone(cell)), need, to) => leased,
+                () = tokio::time::sleep(ticket.deadline.since(self.now())) => {
+                    Err("it could not be had in time".to_owned())
+                }
+                () = stop.cancelled() => Err("the task was stopped meanwhile".to_owned()),
+                () = cancelled.cancelled() => Err("the call was cancelled meanwhile".to_owned()),
+            };
+            match leased {
                 Ok(lease) => leases.push(lease),
                 Err(why) => {
-                    let why = format!("credential `{}`: {why}", need.needed.credential);
+                    let why = format!("credential `{credential}`: {why}");
                     return Err(Box::new(recorded.not_sent(why)));
                 }
             }
@@ -201,7 +219,17 @@ impl Engine {
     }
 
     /// The lease that is in use for such a need, prolonged if it would end too soon, or a new one.
-    async fn lease(
+    fn lease(
+        self: &Arc<Self>,
+        cell: Option<Arc<TaskCell>>,
+        need: Need,
+        to: Use,
+    ) -> Walking<Result<Arc<Lease>, String>> {
+        let engine = Arc::clone(self);
+        Walking::new(async move { engine.leased(cell.as_deref(), &need, to).await })
+    }
+
+    async fn leased(
         &self,
         cell: Option<&TaskCell>,
         need: &Need,
@@ -218,6 +246,9 @@ impl Engine {
             return Err("the task was stopped meanwhile".to_owned());
         }
         let now = self.now();
+        if now >= to.deadline {
+            return Err("it could not be had in time".to_owned());
+        }
         let enough = to.deadline.min(now.after(need.needed.lifetime / 2)).min(to.ends);
         // Whoever waited here may find what was taken back meanwhile.
         if let Some(lease) = held.as_ref().filter(|lease| self.lending.book().is_out(&lease.id)) {
@@ -254,9 +285,11 @@ impl Engine {
         };
         let (task, agent) = (need.holder.task.clone(), need.holder.agent.clone());
         let mut out = LeaseOut { note, task, agent, since: now, runs_out: false };
-        self.begin(&out)?;
-        let body = [("question", need.question.clone()), ("scope", quoted(&need.scope))];
-        let begun = self.note_lease(cell, LENDING, &out, (to.decision, &body));
+        self.begin(&out, need.question.as_ref())?;
+        let question = need.question.as_ref().and_then(|question| question.to_json().ok());
+        let question = question.map(|json| ("question", json));
+        let body: Vec<_> = question.into_iter().chain([("scope", quoted(&need.scope))]).collect();
+        let begun = self.note_lease(cell, LeaseEvent::Lending, &out, (to.decision, &body));
         let begun = match begun {
             Ok(accepted) => accepted.durable().await.map(drop).map_err(CommitError::Ledger),
             Err(why) => Err(why),
@@ -277,29 +310,37 @@ impl Engine {
         let issued = issued.unwrap_or_else(|_| Err(late()));
         let issued = self.issued(cell, &mut out, issued).await;
         let usable = issued.is_ok() && cell.is_none_or(|cell| cell.lock().is_open());
-        let wanted = self.lending.book().issued(out.clone(), usable, self.now());
-        if !wanted {
+        let good = self.lending.book().issued(out.clone(), usable, self.now());
+        if good.is_none() {
             self.lending.due.notify_one();
         }
         let material = issued?.material;
-        if !wanted {
-            return Err("it was taken back while it was issued".to_owned());
-        }
+        let good = good.ok_or("it was taken back while it was issued")?;
         let veil = Veil::over(material.secrets());
         let LeaseNote { id, credential, server, until: worth, .. } = out.note;
         let until = until.min(worth);
-        Ok(Arc::new(Lease { id, credential, server, task: out.task, until, material, veil }))
+        let task = out.task;
+        Ok(Arc::new(Lease { id, credential, server, task, until, material, veil, good }))
     }
 
-    fn begin(&self, out: &LeaseOut) -> Result<(), String> {
+    fn begin(&self, out: &LeaseOut, question: Option<&Question>) -> Result<(), String> {
         let mut book = self.lending.book();
-        if out.task.as_ref().is_some_and(|task| book.of_task(task) >= MAX_OF_TASK) {
-            return Err(format!("this task has {MAX_OF_TASK} credentials out already"));
+        if let Some(task) = &out.task {
+            let (live, running_out) = book.of_task(task);
+            if live >= MAX_OF_TASK || running_out >= MAX_RUNNING_OUT {
+                return Err(format!(
+                    "this task has {live} credentials out already, and {running_out} that run out"
+                ));
+            }
+        }
+        let credential = &out.note.credential;
+        if book.of_credential(credential) >= MAX_OF_CREDENTIAL {
+            return Err(format!("{MAX_OF_CREDENTIAL} of `{credential}` are out already"));
         }
         if book.len() >= MAX_OUT {
             return Err(format!("{MAX_OUT} credentials are out already"));
         }
-        book.begin(out.clone());
+        book.begin(out.clone(), question.map(Asking::of));
         Ok(())
     }
 
@@ -321,7 +362,7 @@ impl Engine {
         out.note.handle.clone_from(&issued.handle);
         let unrecorded =
             |why: &dyn std::fmt::Display| format!("it could not be put on record: {why}");
-        let accepted = self.note_lease(cell, LENT, out, (None, &[]));
+        let accepted = self.note_lease(cell, LeaseEvent::Lent, out, (None, &[]));
         let accepted = accepted.map_err(|why| unrecorded(&why))?;
         if issued.handle.is_some() {
             accepted.durable().await.map_err(|why| unrecorded(&why))?;
@@ -342,23 +383,20 @@ impl Engine {
         let renewing = need.issuer.renew(book::lent(&out), until);
         let renewed = tokio::time::timeout(ISSUE, renewing).await.ok()?.ok()?;
         out.note.until = renewed;
-        self.note_lease(cell, RENEWED, &out, (to.decision, &[])).ok()?;
-        self.lending.book().renewed(&lease.id, renewed);
-        let (material, veil) = (lease.material.clone(), lease.veil.clone());
-        let (id, credential) = (lease.id.clone(), lease.credential.clone());
-        let (server, task) = (lease.server.clone(), lease.task.clone());
-        Some(Arc::new(Lease { id, credential, server, task, until: renewed, material, veil }))
+        self.note_lease(cell, LeaseEvent::Renewed, &out, (to.decision, &[])).ok()?;
+        let usable = self.lending.book().renewed(&lease.id, renewed);
+        usable.then(|| Arc::new(Lease { until: renewed, ..lease.clone() }))
     }
 
     /// Puts on record what became of a lease.
     fn note_lease(
         &self,
         cell: Option<&TaskCell>,
-        what: &str,
+        what: LeaseEvent,
         out: &LeaseOut,
         (decision, body): (Option<u64>, &[(&str, String)]),
     ) -> Result<Accepted, CommitError> {
-        let mut record = draft::note(Kind::Lease, self.world().pins, what);
+        let mut record = draft::note(Kind::Lease, self.world().pins, what.word());
         record.parents = decision.into_iter().collect();
         record.clear.agent = out.agent.as_ref().map(ToString::to_string);
         record.clear.lease = Some(out.note.clone());

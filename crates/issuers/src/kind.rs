@@ -51,8 +51,8 @@ pub struct Doors {
     pub clock: Arc<dyn Clock>,
     /// A variable of Remit's own environment.
     pub variable: fn(&str) -> Option<String>,
-    /// Who says who a run is.
-    pub mint: Mint,
+    /// Who says who a run is, if this Remit does.
+    pub mint: Option<Mint>,
 }
 
 /// Who lends one credential.

@@ -4,7 +4,8 @@
 //! The role is called after the lease, so that whoever returns it needs nothing else, and says so in a
 //! comment by which it is found if somebody renames it. Returning it first ends what it can do (no
 //! login, no session) and then removes what is left of it, in every database. Each step may be taken
-//! again.
+//! again. What it made is dropped and handed to nobody: a view, a function, a trigger, a policy or a
+//! constraint acts with the rights of its owner, and would bring others what the owner may.
 //!
 //! *What the server cannot do:* `VALID UNTIL` keeps out who logs in later, it ends no session. A session
 //! ends when the role is returned.
@@ -52,9 +53,6 @@ pub struct Settings {
     /// Sessions that a lent role may have at a time.
     #[serde(default = "connections")]
     pub connections: u16,
-    /// Who owns what a lent role made, once it is returned; without one it is dropped with the role.
-    #[serde(default)]
-    pub heir: Option<Name>,
     /// What the remit's tools come with.
     pub allow: Vec<Clause<Rights>>,
 }
@@ -80,7 +78,6 @@ pub struct Postgres {
     admin: Admin,
     entropy: Arc<dyn Entropy>,
     connections: u16,
-    heir: Option<Name>,
     allow: Vec<Clause<Rights>>,
 }
 
@@ -93,7 +90,7 @@ impl Postgres {
         secrets: Arc<dyn Secrets>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, String> {
-        let Settings { admin, ca_file, connections, heir, allow } = settings;
+        let Settings { admin, ca_file, connections, allow } = settings;
         if connections == 0 {
             return Err("expected `connections` of at least 1, got 0".to_owned());
         }
@@ -103,7 +100,7 @@ impl Postgres {
             );
         }
         let admin = Admin::new(admin, secrets, ca_file);
-        Ok(Self { admin, entropy, connections, heir, allow })
+        Ok(Self { admin, entropy, connections, allow })
     }
 
     fn rights(&self, holder: &Holder) -> Rights {

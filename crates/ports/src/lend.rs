@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use remit_model::{
     AgentName, CredentialName, LeaseId, Named, Secret, SecretName, ServerName, TaskId, Timestamp,
@@ -98,7 +99,7 @@ enum Field {
 }
 
 /// A credential in the hands of Remit, lent within one task to one server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     /// Its name on record and at the server that issued it.
     pub id: LeaseId,
@@ -114,6 +115,15 @@ pub struct Lease {
     pub material: Material,
     /// What keeps its secrets out of what comes back.
     pub veil: Veil,
+    /// Whether it may still be used; nothing is sent with one that was taken back.
+    pub good: Arc<AtomicBool>,
+}
+
+impl Lease {
+    /// Whether it may still be used.
+    pub fn is_good(&self) -> bool {
+        self.good.load(Ordering::Acquire)
+    }
 }
 
 /// Why an issuer did not do what it was asked.

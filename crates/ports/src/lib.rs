@@ -32,7 +32,7 @@ pub use lend::{
     Holder, Issued, Issuer, IssuerError, Issuers, Lease, Lent, Material, Revoked, SecretError,
     Secrets, Wanted,
 };
-pub use record::{Body, Clear, Entry, Kind, LeaseNote, Outcome, Parent, Pins, Subject};
+pub use record::{Body, Clear, Entry, Kind, LeaseEvent, LeaseNote, Outcome, Parent, Pins, Subject};
 pub use stage::{Armed, Done, Drafted, Outbound, Recorded, Reply, Settled, Ticket};
 pub use store::{LeaseOut, Projection, Store, StoreError};
 pub use upstream::{

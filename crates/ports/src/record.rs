@@ -129,6 +129,45 @@ pub struct LeaseNote {
     pub until: Timestamp,
 }
 
+/// What became of a lease, as `what` says in its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseEvent {
+    /// An issuer is going to be asked.
+    Lending,
+    /// It was issued.
+    Lent,
+    /// It lives longer.
+    Renewed,
+    /// It was taken back.
+    Returned,
+    /// It cannot be taken back, and counts until it runs out.
+    RunsOut,
+    /// It ran out.
+    RanOut,
+}
+
+impl LeaseEvent {
+    const ALL: [Self; 6] =
+        [Self::Lending, Self::Lent, Self::Renewed, Self::Returned, Self::RunsOut, Self::RanOut];
+
+    /// The word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Lending => "lending",
+            Self::Lent => "lent",
+            Self::Renewed => "renewed",
+            Self::Returned => "returned",
+            Self::RunsOut => "runs out",
+            Self::RanOut => "ran out",
+        }
+    }
+
+    /// The one of this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.word() == word)
+    }
+}
+
 /// What stands in the clear. No purpose text, no arguments, no excerpts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -274,6 +274,9 @@ impl Armed {
         if now >= self.ticket.deadline {
             return Err(self.not_sent("its time was over before it was sent"));
         }
+        if !self.leases.iter().all(|lease| lease.is_good()) {
+            return Err(self.not_sent("the credential was taken back before the call was sent"));
+        }
         let Self { recorded, ticket, leases } = self;
         Ok(Outbound { recorded, deadline: ticket.deadline, leases })
     }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use remit_model::{Digest, ServerName, TaskId};
+use remit_model::{Digest, LeaseId, ServerName, TaskId};
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -111,6 +111,31 @@ pub enum UpstreamError {
     },
 }
 
+impl UpstreamError {
+    /// The same, with another text of what a server may have said.
+    #[must_use]
+    pub fn cleaned(self, clean: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Unreachable { server, why } => Self::Unreachable { server, why: clean(why) },
+            Self::Protocol { server, why } => Self::Protocol { server, why: clean(why) },
+            other => other,
+        }
+    }
+}
+
+impl Discovery {
+    /// Replaces every text that the server wrote.
+    pub fn rewrite(&mut self, clean: impl Fn(String) -> String) {
+        let lists = [&mut self.tools, &mut self.resources, &mut self.templates, &mut self.prompts];
+        for text in lists.into_iter().flatten().chain([&mut self.capabilities]) {
+            *text = clean(std::mem::take(text));
+        }
+        for text in [&mut self.instructions, &mut self.server_info].into_iter().flatten() {
+            *text = clean(std::mem::take(text));
+        }
+    }
+}
+
 /// Something a server said outside any call.
 #[derive(Clone, Debug)]
 pub struct UpstreamEvent {
@@ -158,6 +183,8 @@ pub trait Upstream: Send + Sync {
     fn pin(&self, server: &ServerName, executable: Digest);
     /// Ends whatever runs for `task` alone.
     fn release(&self, task: &TaskId);
+    /// Ends every process that was given what is lent by `lease`.
+    fn recall(&self, lease: &LeaseId);
     /// What servers say outside any call.
     fn events(&self) -> broadcast::Receiver<UpstreamEvent>;
     /// The configured servers and how they are.

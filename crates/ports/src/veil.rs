@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use memchr::memmem;
 use remit_model::Secret;
 use zeroize::Zeroizing;
@@ -17,8 +17,10 @@ pub const CUT: &str = "[credential cut by remit]";
 
 /// The shortest secret, or line of one, that is looked for: a shorter one would be found by accident.
 const MIN_SECRET: usize = 8;
-/// The shortest line of a secret of several lines that is looked for by itself.
+/// The shortest line of a secret of several lines that is looked for by itself, and how many of them (R13:
+/// each is a pass over every answer).
 const MIN_LINE: usize = 24;
+const MAX_LINES: usize = 64;
 
 /// The secrets that may not be seen.
 #[derive(Clone, Default)]
@@ -46,17 +48,21 @@ impl Veil {
             return;
         }
         let bytes = secret.as_bytes();
+        let (json, percent) = (escaped(secret), percent(bytes));
+        // As PHP and others write a slash, and as JSON within JSON.
+        let (slashed, twice) = (json.replace('/', "\\/").into(), escaped(&json));
+        self.0.extend([slashed, twice, lower_escapes(&percent), HEXUPPER.encode(bytes).into()]);
         self.0.extend([
             BASE64.encode(bytes).into(),
             BASE64_NOPAD.encode(bytes).into(),
             BASE64URL_NOPAD.encode(bytes).into(),
             HEXLOWER.encode(bytes).into(),
-            percent(bytes),
-            escaped(secret),
+            percent,
+            json,
             Zeroizing::new(secret.to_owned()),
         ]);
         let lines = secret.lines().filter(|line| line.len() >= MIN_LINE && *line != secret);
-        let lines = lines.filter(|line| !line.starts_with("-----"));
+        let lines = lines.filter(|line| !line.starts_with("-----")).take(MAX_LINES);
         self.0.extend(lines.map(|line| Zeroizing::new(line.to_owned())));
     }
 
@@ -100,10 +106,20 @@ fn percent(bytes: &[u8]) -> Zeroizing<String> {
             text.push(char::from(*byte));
         } else {
             text.push('%');
-            text.push_str(&data_encoding::HEXUPPER.encode(&[*byte]));
+            text.push_str(&HEXUPPER.encode(&[*byte]));
         }
     }
     text
+}
+
+/// The same with escapes in lower case.
+fn lower_escapes(percent: &str) -> Zeroizing<String> {
+    let mut left = 0;
+    let lower = |c: char| {
+        left = if c == '%' { 3 } else { usize::saturating_sub(left, 1) };
+        if left > 0 || c == '%' { c.to_ascii_lowercase() } else { c }
+    };
+    Zeroizing::new(percent.chars().map(lower).collect())
 }
 
 /// As within a JSON string.
@@ -138,6 +154,10 @@ mod tests {
             BASE64URL_NOPAD.encode(secret.as_bytes()),
             HEXLOWER.encode(secret.as_bytes()),
             "s3cr%22t%2Fva%2Blue%0A0".to_owned(),
+            "s3cr%22t%2fva%2blue%0a0".to_owned(),
+            HEXUPPER.encode(secret.as_bytes()),
+            "s3cr\\\"t\\/va+lue\\n0".to_owned(),
+            "s3cr\\\\\\\"t/va+lue\\\\n0".to_owned(),
         ];
         for form in forms {
             let cut = veil.cut(&format!("before {form} after {form}")).unwrap();
@@ -161,7 +181,7 @@ mod tests {
     #[test]
     fn a_secret_too_short_to_be_told_from_a_word_is_left() {
         assert_eq!(veil("secret").cut("no secret here"), None);
-        assert_eq!(format!("{:?}", veil("hunter2-hunter2")), "Veil(3)");
+        assert_eq!(format!("{:?}", veil("hunter2-hunter2")), "Veil(4)");
     }
 
     #[test]

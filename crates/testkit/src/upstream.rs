@@ -68,6 +68,7 @@ pub struct ScriptedUpstream {
     sent: Mutex<Vec<Sent>>,
     pinned: Mutex<BTreeMap<ServerName, Digest>>,
     released: Mutex<Vec<TaskId>>,
+    recalled: Mutex<Vec<LeaseId>>,
     arrivals: watch::Sender<usize>,
     writes: watch::Sender<usize>,
     write_gate: watch::Sender<bool>,
@@ -98,6 +99,7 @@ impl ScriptedUpstream {
             sent: Mutex::default(),
             pinned: Mutex::default(),
             released: Mutex::default(),
+            recalled: Mutex::default(),
             arrivals: watch::Sender::new(0),
             writes: watch::Sender::new(0),
             write_gate: watch::Sender::new(true),
@@ -157,6 +159,11 @@ impl ScriptedUpstream {
     /// The tasks that were released, in order.
     pub fn released(&self) -> Vec<TaskId> {
         lock(&self.released).clone()
+    }
+
+    /// The leases whose processes were ended, in order.
+    pub fn recalled(&self) -> Vec<LeaseId> {
+        lock(&self.recalled).clone()
     }
 
     /// A server says something outside any call.
@@ -251,6 +258,10 @@ impl Upstream for ScriptedUpstream {
 
     fn pin(&self, server: &ServerName, executable: Digest) {
         lock(&self.pinned).insert(server.clone(), executable);
+    }
+
+    fn recall(&self, lease: &LeaseId) {
+        lock(&self.recalled).push(lease.clone());
     }
 
     fn release(&self, task: &TaskId) {

@@ -40,7 +40,7 @@ async fn handed_over(
         Failure::new("invalid_token", why).status(StatusCode::UNAUTHORIZED)
     })?;
     let authority = Arc::clone(&desk.authority.borrow());
-    let lease = desk.engine.pick_up(svid, &authority, &credential).await;
+    let lease = desk.engine.pick_up(svid, authority, credential).await;
     let lease = lease.map_err(|why| failure(desk, &why))?;
     let fields: BTreeMap<_, _> = lease.material.fields().collect();
     let body = json!({

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use remit_mcp::Object;
 use remit_model::{LeaseId, ServerName, TaskId};
+use remit_ports::Veil;
 
 use crate::handshake::Spoken;
 use crate::wire::Wire;
@@ -32,6 +33,8 @@ pub(crate) struct Given {
     pub(crate) leases: Vec<LeaseId>,
     /// The folder of its files.
     pub(crate) files: Option<tempfile::TempDir>,
+    /// What it may not say.
+    pub(crate) veil: Veil,
 }
 
 impl Connection {

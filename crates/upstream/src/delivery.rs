@@ -297,6 +297,7 @@ mod tests {
             until: Timestamp(1),
             material: Material::default().with("user", "ann").with_secret("value", secret),
             veil,
+            good: Arc::new(true.into()),
         })
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Outlet {
     pub(crate) drifted: Arc<Mutex<Option<TaskId>>>,
     /// How long a client has to answer a server's request.
     pub(crate) wait: Duration,
-    /// What goes nowhere.
+    /// What goes nowhere at first.
     pub(crate) veil: Veil,
 }
 
@@ -45,6 +45,8 @@ pub(crate) struct Inward {
     /// How it is doing.
     pub(crate) health: Arc<Health>,
     outlet: Outlet,
+    /// What goes nowhere: what is lent now, and what was lent before it.
+    veils: Mutex<(Veil, Veil)>,
     room: Semaphore,
 }
 
@@ -58,7 +60,8 @@ impl Inward {
         outlet: Outlet,
     ) -> Self {
         let room = Semaphore::new(MAX_REQUESTS);
-        Self { server, task, table, health, outlet, room }
+        let veils = Mutex::new((outlet.veil.clone(), Veil::default()));
+        Self { server, task, table, health, outlet, veils, room }
     }
 
     /// Takes a notification. `via` is the client on whose stream it came, where streams are
@@ -83,7 +86,9 @@ impl Inward {
                     server: self.server.clone(),
                     task: self.task.clone(),
                     method: other.to_owned(),
-                    message: self.cleaned(notification.raw().as_str().to_owned()),
+                    message: via
+                        .map_or(&Veil::default(), |link| &link.veil)
+                        .cleaned(self.cleaned(notification.raw().as_str().to_owned())),
                 };
                 // Nobody may be listening yet; that is no error.
                 let _ = self.outlet.events.send(event);
@@ -162,7 +167,14 @@ impl Inward {
 
     /// What the server said, without what this connection was lent.
     pub(crate) fn cleaned(&self, text: String) -> String {
-        self.outlet.veil.cleaned(text)
+        let veils = self.veils.lock().unwrap_or_else(PoisonError::into_inner);
+        veils.1.cleaned(veils.0.cleaned(text))
+    }
+
+    /// The connection is lent something else from now on.
+    pub(crate) fn hide(&self, veil: &Veil) {
+        let mut veils = self.veils.lock().unwrap_or_else(PoisonError::into_inner);
+        veils.1 = std::mem::replace(&mut veils.0, veil.clone());
     }
 
     /// A message without what was lent, for the client of `link`.

@@ -111,10 +111,10 @@ impl Servers {
         tokio::time::sleep(wait).await;
         match &server.config.transport {
             Transport::Http(http) => {
-                let equipment = Arc::clone(equipment);
+                let (equipment, veil) = (Arc::clone(equipment), equipment.veil.clone());
                 let endpoint =
                     Endpoint::new(http, inward, equipment, limits).map_err(unreachable)?;
-                Ok((endpoint, Given::default()))
+                Ok((endpoint, Given { veil, ..Given::default() }))
             }
             Transport::Stdio(config) => {
                 let found = self.admitted(&key.0, server).await?;
@@ -156,7 +156,8 @@ impl Servers {
 /// variables.
 fn give(equipment: &Equipment, base: &Path) -> Result<(BTreeMap<String, Secret>, Given), String> {
     let mut variables = equipment.variables.clone();
-    let mut given = Given { leases: equipment.leases.clone(), files: None };
+    let (leases, veil) = (equipment.leases.clone(), equipment.veil.clone());
+    let mut given = Given { leases, files: None, veil };
     if equipment.files.is_empty() {
         return Ok((variables, given));
     }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use remit_mcp::{Era, Object, ParamHeaders, Raw, Revision};
-use remit_model::{Call, Clock, Digest, Operation, ServerName, TaskId};
+use remit_model::{Call, Clock, Digest, LeaseId, Operation, ServerName, TaskId};
 use remit_ports::{
     Armed, BoxFuture, Discovery, Done, Lease, Link, ServerStatus, Upstream, UpstreamError,
     UpstreamEvent,
@@ -160,10 +160,15 @@ impl Servers {
         }
         *held = None;
         let opened = self.open(key, server, (link, equipment)).await;
+        let opened = opened.map_err(|error| error.cleaned(|why| equipment.veil.cleaned(why)));
         if let Err(error) = &opened {
-            server.health.error(&equipment.veil.cleaned(error.to_string()));
+            server.health.error(&error.to_string());
         }
         let connection = Arc::new(opened?);
+        if key.1.is_none() {
+            // What it says from here on is Remit's own.
+            connection.wire.equip(&server.own());
+        }
         if !self.is_throwaway(key) {
             listing::listen(&connection).await;
         }
@@ -272,21 +277,26 @@ impl Servers {
         let _one_at_a_time = server.asking.lock().await;
         let drifted = server.drifted.lock().unwrap_or_else(PoisonError::into_inner).take();
         let live = drifted.and_then(|task| self.live(&(name.clone(), Some(task))));
-        let own = match live {
-            Some(connection) => connection,
-            None => self.connection(&(name.clone(), None), (None, &equipment)).await?,
-        };
-        if own.given.leases.is_empty() {
+        let own = if let Some(connection) = live {
+            // A task's, which goes on with what that task is lent.
+            connection
+        } else {
+            let own = self.connection(&(name.clone(), None), (None, &equipment)).await?;
             own.wire.equip(&equipment);
-        }
+            own
+        };
+        let veils = [&equipment.veil, &own.given.veil];
+        let cleaned = |text: String| veils.into_iter().fold(text, |text, veil| veil.cleaned(text));
         let listed = listing::list(&own, limits).await;
         if self.is_throwaway(&(name.clone(), None)) {
             self.forget(&(name.clone(), None));
         }
         let mut offer = listed.map_err(|why| {
+            let why = cleaned(why);
             server.health.error(&why);
             UpstreamError::Protocol { server: name.clone(), why }
         })?;
+        offer.rewrite(cleaned);
         offer.executable = server.learnt(|learnt| learnt.pinned);
         if matches!(server.config.transport, Transport::Http(_)) {
             learn_mirrored(name, server, &mut offer);
@@ -394,6 +404,22 @@ impl Upstream for Servers {
         let ended: Vec<Key> = {
             let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
             connections.keys().filter(|(_, of)| of.as_ref() == Some(task)).cloned().collect()
+        };
+        for key in &ended {
+            self.forget(key);
+        }
+    }
+
+    fn recall(&self, lease: &LeaseId) {
+        let ended: Vec<Key> = {
+            let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            let holds = |cell: &Arc<Cell>| {
+                // One that is being opened is given what is lent now.
+                let held = cell.try_lock().ok();
+                held.is_some_and(|c| c.as_ref().is_some_and(|c| c.given.leases.contains(lease)))
+            };
+            let holding = connections.iter().filter(|(_, cell)| holds(cell));
+            holding.map(|(key, _)| key.clone()).collect()
         };
         for key in &ended {
             self.forget(key);

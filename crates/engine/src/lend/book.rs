@@ -2,10 +2,13 @@
 //! each. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use remit_model::{LeaseId, TaskId, Timestamp};
-use remit_ports::{Entry, LeaseOut, Lent};
+use crate::lend::reconsider::Asking;
+use remit_model::{CredentialName, LeaseId, TaskId, Timestamp};
+use remit_ports::{Entry, LeaseEvent, LeaseOut, Lent};
 
 /// The first and the longest wait before a credential is asked back again.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
@@ -22,6 +25,10 @@ struct Line {
     stage: Stage,
     /// When its use ends: as was wanted, even if its issuer knows no life as short as that.
     ends: Timestamp,
+    /// How it was asked for, if a policy was.
+    asking: Option<Asking>,
+    /// Whether it may be used; whoever is about to send something with it looks.
+    good: Arc<AtomicBool>,
 }
 
 /// What is being done about a credential.
@@ -48,13 +55,21 @@ pub(crate) enum Due {
     RanOut(LeaseOut),
 }
 
+impl Due {
+    /// The credential.
+    pub(crate) fn out(&self) -> &LeaseOut {
+        let (Self::Return(out) | Self::RanOut(out)) = self;
+        out
+    }
+}
+
 impl Book {
     /// What the records say. Whoever held what is out has ended with the process, so all of it is owed.
     pub(crate) fn recovered(out: BTreeMap<LeaseId, LeaseOut>, now: Timestamp) -> Self {
         let line = |out: LeaseOut| {
             let owed = Stage::Owed { since: now, next: now, tries: 0, why: None };
             let stage = if out.runs_out { Stage::RunsOut } else { owed };
-            (out.note.id.clone(), Line { ends: out.note.until, out, stage })
+            (out.note.id.clone(), Line::new(out, stage))
         };
         Self(out.into_values().map(line).collect())
     }
@@ -84,20 +99,47 @@ impl Book {
         self.0.get(lease).is_some_and(|line| line.stage == Stage::Out)
     }
 
-    /// How many are out for `task`.
-    pub(crate) fn of_task(&self, task: &TaskId) -> usize {
-        self.0.values().filter(|line| line.out.task.as_ref() == Some(task)).count()
+    /// How many of `credential` are out.
+    pub(crate) fn of_credential(&self, credential: &CredentialName) -> usize {
+        self.0.values().filter(|line| line.out.note.credential == *credential).count()
+    }
+
+    /// How many are out for `task`: that can be taken back, and that cannot.
+    pub(crate) fn of_task(&self, task: &TaskId) -> (usize, usize) {
+        let own = self.0.values().filter(|line| line.out.task.as_ref() == Some(task));
+        own.fold((0, 0), |(live, running_out), line| match line.stage {
+            Stage::RunsOut => (live, running_out + 1),
+            _ => (live + 1, running_out),
+        })
     }
 
     /// An issuer is going to be asked for it.
-    pub(crate) fn begin(&mut self, out: LeaseOut) {
+    pub(crate) fn begin(&mut self, out: LeaseOut, asking: Option<Asking>) {
         let stage = Stage::Issuing { unwanted: false };
-        self.0.insert(out.note.id.clone(), Line { ends: out.note.until, out, stage });
+        self.0.insert(out.note.id.clone(), Line { asking, ..Line::new(out, stage) });
     }
 
-    /// It was issued, or may have been: `true` if it may be used.
-    pub(crate) fn issued(&mut self, out: LeaseOut, wanted: bool, now: Timestamp) -> bool {
-        let Some(line) = self.0.get_mut(&out.note.id) else { return false };
+    /// What is in use, with how it was asked for.
+    pub(crate) fn in_use(&self) -> impl Iterator<Item = (&LeaseOut, Asking)> {
+        let in_use = self.0.values().filter(|line| line.stage == Stage::Out);
+        in_use.filter_map(|line| Some((&line.out, line.asking?)))
+    }
+
+    /// It may still be lent, as things stood at `epoch`.
+    pub(crate) fn reconsidered(&mut self, lease: &LeaseId, epoch: u64) {
+        if let Some(asking) = self.0.get_mut(lease).and_then(|line| line.asking.as_mut()) {
+            asking.epoch = epoch;
+        }
+    }
+
+    /// It was issued, or may have been: what says whether it may be used, if it may be now.
+    pub(crate) fn issued(
+        &mut self,
+        out: LeaseOut,
+        wanted: bool,
+        now: Timestamp,
+    ) -> Option<Arc<AtomicBool>> {
+        let line = self.0.get_mut(&out.note.id)?;
         let wanted = wanted && line.stage == Stage::Issuing { unwanted: false };
         line.ends = line.ends.min(out.note.until);
         line.out = out;
@@ -105,15 +147,15 @@ impl Book {
         if !wanted {
             line.owe(now);
         }
-        wanted
+        wanted.then(|| Arc::clone(&line.good))
     }
 
-    /// It lives until `until`.
-    pub(crate) fn renewed(&mut self, lease: &LeaseId, until: Timestamp) {
-        if let Some(line) = self.0.get_mut(lease) {
-            line.out.note.until = until;
-            line.ends = until;
-        }
+    /// It lives until `until`; `false` if it was taken back meanwhile.
+    pub(crate) fn renewed(&mut self, lease: &LeaseId, until: Timestamp) -> bool {
+        let Some(line) = self.0.get_mut(lease) else { return false };
+        line.out.note.until = until;
+        line.ends = until;
+        line.stage == Stage::Out
     }
 
     /// Owes every one that `which` picks; says how many.
@@ -129,6 +171,7 @@ impl Book {
             match &line.stage {
                 Stage::Out if line.ends <= now => line.owe(now),
                 Stage::RunsOut if line.out.note.until <= now => {
+                    line.stage = Stage::Returning { since: line.out.note.until, tries: 0 };
                     due.push(Due::RanOut(line.out.clone()));
                 }
                 _ => {}
@@ -189,7 +232,13 @@ impl Book {
 }
 
 impl Line {
+    fn new(out: LeaseOut, stage: Stage) -> Self {
+        let good = Arc::new(AtomicBool::new(true));
+        Self { ends: out.note.until, out, stage, asking: None, good }
+    }
+
     fn owe(&mut self, now: Timestamp) {
+        self.good.store(false, Ordering::Release);
         match &mut self.stage {
             Stage::Issuing { unwanted } => *unwanted = true,
             Stage::Out => {
@@ -222,43 +271,31 @@ impl Stage {
 /// Takes up one record of a lease. What a projection knew already changes nothing.
 pub(crate) fn fold(out: &mut BTreeMap<LeaseId, LeaseOut>, entry: &Entry) -> Result<(), String> {
     let note = entry.clear.lease.clone().ok_or("it names no lease")?;
-    match entry.clear.what.as_str() {
-        LENDING => {
+    let what = &entry.clear.what;
+    let event = LeaseEvent::of_word(what);
+    match event.ok_or_else(|| format!("expected what became of a lease, got `{what}`"))? {
+        LeaseEvent::Lending => {
             let agent = entry.clear.agent.as_deref().map(str::parse).transpose();
             let agent = agent.map_err(|why| format!("{why}"))?;
             let (task, since, runs_out) = (entry.task.clone(), entry.wall, false);
             out.insert(note.id.clone(), LeaseOut { note, task, agent, since, runs_out });
         }
-        LENT | RENEWED => {
+        LeaseEvent::Lent | LeaseEvent::Renewed => {
             if let Some(lease) = out.get_mut(&note.id) {
                 lease.note = note;
             }
         }
-        RUNS_OUT => {
+        LeaseEvent::RunsOut => {
             if let Some(lease) = out.get_mut(&note.id) {
                 lease.runs_out = true;
             }
         }
-        RETURNED | RAN_OUT => {
+        LeaseEvent::Returned | LeaseEvent::RanOut => {
             out.remove(&note.id);
         }
-        other => return Err(format!("expected what became of a lease, got `{other}`")),
     }
     Ok(())
 }
-
-/// An issuer is going to be asked.
-pub(crate) const LENDING: &str = "lending";
-/// It was issued.
-pub(crate) const LENT: &str = "lent";
-/// It lives longer.
-pub(crate) const RENEWED: &str = "renewed";
-/// It was taken back.
-pub(crate) const RETURNED: &str = "returned";
-/// It cannot be taken back, and counts until it runs out.
-pub(crate) const RUNS_OUT: &str = "runs out";
-/// It ran out.
-pub(crate) const RAN_OUT: &str = "ran out";
 
 /// What an issuer is told of it.
 pub(crate) fn lent(out: &LeaseOut) -> Lent {

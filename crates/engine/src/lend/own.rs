@@ -14,7 +14,7 @@ use crate::Engine;
 impl Engine {
     /// The credentials for asking `server` what it offers. One that cannot be had is left out: many
     /// servers say without it.
-    pub(crate) async fn own_leases(&self, server: &ServerName) -> Vec<Arc<Lease>> {
+    pub(crate) async fn own_leases(self: &Arc<Self>, server: &ServerName) -> Vec<Arc<Lease>> {
         let settings = self.settings();
         let mut leases = Vec::new();
         for needed in settings.lends.get(server).into_iter().flatten() {
@@ -27,11 +27,11 @@ impl Engine {
                 server: server.clone(),
                 holder,
                 scope,
-                question: "null".to_owned(),
+                question: None,
             };
             let ends = self.now().after(needed.lifetime);
             let to = Use { deadline: ends, ends, decision: None };
-            match self.lease(None, &need, to).await {
+            match self.lease(None, need, to).await {
                 Ok(lease) => leases.push(lease),
                 Err(why) => {
                     tracing::warn!(%server, credential = %needed.credential, why, "asking without it");

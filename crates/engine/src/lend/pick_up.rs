@@ -16,7 +16,7 @@ use remit_token::AssertionError;
 use super::{Need, Needed, Use};
 use crate::cell::TaskCell;
 use crate::frame::Scene;
-use crate::{Engine, draft};
+use crate::{Engine, Walking, draft};
 
 /// What stands as the server of what is picked up: it goes to none that is configured.
 pub const PICKED_UP: &str = "pick-up";
@@ -55,7 +55,17 @@ impl Engine {
     /// Hands `credential` over to the run whose JWT-SVID is `svid`, which is used up by that.
     ///
     /// Errors: nothing is handed over.
-    pub async fn pick_up(
+    pub fn pick_up(
+        self: &Arc<Self>,
+        svid: &str,
+        authority: Arc<Authority>,
+        credential: CredentialName,
+    ) -> Walking<Result<Arc<Lease>, PickUpError>> {
+        let (engine, svid) = (Arc::clone(self), svid.to_owned());
+        Walking::new(async move { engine.picking_up(&svid, &authority, &credential).await })
+    }
+
+    async fn picking_up(
         &self,
         svid: &str,
         authority: &Authority,
@@ -129,7 +139,7 @@ impl Engine {
         let scope =
             scope.map_err(|why| PickUpError::Unavailable(credential.clone(), why.to_string()))?;
         let needed = Needed { credential: credential.clone(), lifetime, process: false };
-        let question = question.to_json().unwrap_or_default();
+        let question = Some(question);
         Ok((Need { issuer, needed, server, holder, scope, question }, ends))
     }
 }

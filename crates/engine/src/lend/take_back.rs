@@ -2,20 +2,25 @@
 //! credential away, when it ends, and after a crash. It is tried until the issuer confirms it, in view
 //! of everybody, and the end is on record.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use remit_model::{AgentName, CredentialName, LeaseId, ServerName, TaskId, Timestamp};
-use remit_ports::{Done, IssuerError, LeaseOut, Revoked};
+use remit_ports::{Done, IssuerError, LeaseEvent, LeaseOut, Revoked};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::book::{self, Due, RAN_OUT, RETURNED, RUNS_OUT, Stage};
+use super::book::{self, Due, Stage};
 use crate::Engine;
 
 /// How long an issuer may take to take something back (R13).
 const REVOKE: Duration = Duration::from_secs(30);
-/// How many are taken back at a time (R13).
+/// How many of one credential are taken back at a time (R13): one issuer that does not answer holds up
+/// nobody else's.
 const AT_A_TIME: usize = 32;
+/// How long to wait before looking again whether everything is back, at the end.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long to wait where nothing is known to become due.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -115,15 +120,20 @@ impl Engine {
 
     /// Takes back what is due, for ever.
     pub async fn keep_returning(self: Arc<Self>) {
-        let mut under_way = JoinSet::new();
+        let (mut under_way, mut rooms) = (JoinSet::new(), BTreeMap::new());
         loop {
             let due = self.lending.book().due(self.now());
             for due in due {
-                while under_way.len() >= AT_A_TIME {
-                    under_way.join_next().await;
-                }
+                let room = rooms.entry(due.out().note.credential.clone());
+                let room = Arc::clone(room.or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME))));
                 let engine = Arc::clone(&self);
-                under_way.spawn(async move { engine.settle_due(due).await });
+                under_way.spawn(async move {
+                    let given_up = GivenUp { engine: &engine, due: Some(&due) };
+                    // INVARIANT: it is never closed.
+                    let _room = room.acquire().await;
+                    engine.settle_due(&due).await;
+                    given_up.not();
+                });
             }
             let next = self.lending.book().next();
             let wait = next.map_or(IDLE, |next| next.since(self.now()).min(IDLE));
@@ -137,38 +147,43 @@ impl Engine {
 
     /// Takes everything back, within `bound`: what is lent is of no use once this process is gone.
     pub async fn return_all(self: &Arc<Self>, bound: Duration) {
-        self.withdraw(|_| true);
-        let mut under_way = JoinSet::new();
-        let due = self.lending.book().due(self.now());
-        for due in due {
-            let engine = Arc::clone(self);
-            under_way.spawn(async move { engine.settle_due(due).await });
-        }
-        let all = async { while under_way.join_next().await.is_some() {} };
+        let returning = tokio::spawn(Arc::clone(self).keep_returning());
+        let all = async {
+            // Again and again: what was being issued or taken back when this began comes after.
+            while self.withdraw(|out| !out.runs_out) > 0 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
         if tokio::time::timeout(bound, all).await.is_err() {
             tracing::warn!("not everything lent was taken back; the next start goes on with it");
         }
+        returning.abort();
     }
 
-    async fn settle_due(&self, due: Due) {
+    async fn settle_due(&self, due: &Due) {
         match due {
-            Due::RanOut(out) => self.ended(RAN_OUT, &out),
-            Due::Return(out) => match self.revoke(&out).await {
-                Ok(Revoked::Now) => self.ended(RETURNED, &out),
-                Ok(Revoked::AtExpiry) if out.note.until <= self.now() => self.ended(RAN_OUT, &out),
+            Due::RanOut(out) => self.ended(LeaseEvent::RanOut, out),
+            Due::Return(out) => match self.revoke(out).await {
+                Ok(Revoked::Now) => self.ended(LeaseEvent::Returned, out),
+                Ok(Revoked::AtExpiry) if out.note.until <= self.now() => {
+                    self.ended(LeaseEvent::RanOut, out);
+                }
                 Ok(Revoked::AtExpiry) => {
-                    let recorded = self.note_end(RUNS_OUT, &out);
+                    let recorded = self.note_end(LeaseEvent::RunsOut, out);
                     match recorded {
                         Ok(()) => self.lending.book().runs_out(&out.note.id),
-                        Err(why) => self.later(&out, why),
+                        Err(why) => self.later(out, why),
                     }
                 }
-                Err(why) => self.later(&out, why.to_string()),
+                Err(why) => self.later(out, why.to_string()),
             },
         }
     }
 
+    /// Ends the processes that hold it, and asks its issuer. Where that takes nothing back, those are all
+    /// there is.
     async fn revoke(&self, out: &LeaseOut) -> Result<Revoked, IssuerError> {
+        self.ports.upstream.recall(&out.note.id);
         let Some(issuer) = self.ports.issuers.get(&out.note.credential) else {
             let why = format!(
                 "nobody issues `{}` any more: configure it again, or end it at its server",
@@ -185,21 +200,21 @@ impl Engine {
     }
 
     /// Puts the end on record, then forgets the lease.
-    fn ended(&self, what: &'static str, out: &LeaseOut) {
+    fn ended(&self, what: LeaseEvent, out: &LeaseOut) {
         match self.note_end(what, out) {
             Ok(()) => {
                 let now = self.now();
                 self.counters.lent_seconds.plus(now.since(out.since).as_secs());
                 if let Some(owed) = self.lending.book().gone(&out.note.id) {
                     let took = now.since(owed);
-                    tracing::debug!(lease = %out.note.id, what, ?took, "a credential ended");
+                    tracing::debug!(lease = %out.note.id, ?what, ?took, "a credential ended");
                 }
             }
             Err(why) => self.later(out, why),
         }
     }
 
-    fn note_end(&self, what: &'static str, out: &LeaseOut) -> Result<(), String> {
+    fn note_end(&self, what: LeaseEvent, out: &LeaseOut) -> Result<(), String> {
         let cell = out.task.as_ref().and_then(|task| self.cell(task));
         let recorded = self.note_lease(cell.as_deref(), what, out, (None, &[]));
         recorded.map(drop).map_err(|why| format!("its end could not be put on record: {why}"))
@@ -211,6 +226,26 @@ impl Engine {
         if self.lending.book().failed(lease, why, self.now()).is_some() {
             self.counters.overdue.add();
             tracing::error!(%lease, %credential, "a credential is overdue: see `remit credential list`");
+        }
+    }
+}
+
+/// Puts back what is due if whoever sees to it does not come to an end.
+struct GivenUp<'a> {
+    engine: &'a Engine,
+    due: Option<&'a Due>,
+}
+
+impl GivenUp<'_> {
+    fn not(mut self) {
+        self.due = None;
+    }
+}
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(due) = self.due {
+            self.engine.later(due.out(), "it was given up half-way".to_owned());
         }
     }
 }

@@ -103,6 +103,8 @@ async fn whatever_ends_a_task_takes_back_what_it_had() {
         }
         settled(&bench).await;
         assert!(bench.issuer.alive().is_empty(), "{end}");
+        let lease = &bench.upstream.sent()[0].leases[0];
+        assert!(bench.upstream.recalled().contains(lease), "{end}: processes that hold it end");
         assert!(bench.engine.leases().is_empty(), "{end}");
         let told = told(&bench, &caller.task);
         assert_eq!(told, ["lending", "lent", "returned"], "{end}");
@@ -133,6 +135,107 @@ async fn what_was_taken_back_while_it_was_issued_is_used_by_nobody() {
     bench.call(&caller, "shop/read_order").await.unwrap();
     let sent = bench.upstream.sent();
     assert!(sent.iter().all(|sent| !sent.leases.contains(&lease)), "{sent:?}");
+}
+
+#[tokio::test]
+async fn whoever_gives_up_waiting_leaves_nothing_half_issued() {
+    let bench = Bench::new().await;
+    bench.issuer.set_gate(false);
+    let engine = Arc::clone(&bench.engine);
+    let asking = tokio::spawn(async move { engine.discover(&server("shop")).await });
+    while bench.engine.leases().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    asking.abort();
+    drop(asking.await);
+    assert_eq!(bench.engine.leases()[0].state, "issuing");
+    bench.issuer.set_gate(true);
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if bench.engine.leases()[0].state == "lent" {
+            break;
+        }
+    }
+    assert_eq!(bench.engine.leases()[0].state, "lent", "it went on by itself");
+    bench.clock.advance(Duration::from_mins(11));
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty() && bench.engine.leases().is_empty());
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_an_issuer() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.issuer.set_gate(false);
+    let call = bench.spawn(&caller, "shop/read_order");
+    while bench.engine.leases().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let reason = remit_model::task::CloseReason::Done;
+    drop(bench.engine.close(&caller.task, reason, "olga").unwrap());
+    let ended = call.await.unwrap().unwrap();
+    assert!(matches!(ended.outcome(), Outcome::NotSent { .. }), "{:?}", ended.outcome());
+    assert_eq!(bench.engine.leases()[0].state, "issuing", "the issuer is still at it");
+    bench.issuer.set_gate(true);
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty() && bench.engine.leases().is_empty());
+}
+
+#[tokio::test]
+async fn at_the_end_everything_is_taken_back_also_what_is_being_issued() {
+    let bench = Bench::new().await;
+    let (caller, other) = (task(&bench).await, task(&bench).await);
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.issuer.set_gate(false);
+    let call = bench.spawn(&other, "shop/read_order");
+    while bench.engine.leases().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let engine = Arc::clone(&bench.engine);
+    let ending = tokio::spawn(async move { engine.return_all(Duration::from_secs(20)).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    bench.issuer.set_gate(true);
+    ending.await.unwrap();
+    assert!(bench.issuer.alive().is_empty() && bench.engine.leases().is_empty());
+    drop(call.await);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_with_what_was_taken_back_on_its_way() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.upstream.set_write_gate(false);
+    let call = bench.spawn(&caller, "shop/read_order");
+    bench.upstream.arrived(2).await;
+    bench.engine.withdraw(|_| true);
+    bench.upstream.set_write_gate(true);
+    let ended = call.await.unwrap().unwrap();
+    let Outcome::NotSent { why } = ended.outcome() else { panic!("{:?}", ended.outcome()) };
+    assert!(why.contains("taken back"), "{why}");
+    assert_eq!(bench.upstream.sent().len(), 1);
+}
+
+#[tokio::test]
+async fn what_may_no_longer_be_lent_is_taken_back_though_the_task_goes_on() {
+    let bench = Bench::new().await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.engine.expire();
+    settled(&bench).await;
+    assert_eq!(bench.issuer.alive().len(), 1, "nothing changed");
+    let policies = |text: String| vec![remit_policy::Source { path: "test.cedar".into(), text }];
+    let lends = crate::bench::POLICY.to_owned();
+    bench.engine.reload_policies(policies(format!("{lends}\n"))).await.unwrap();
+    bench.engine.expire();
+    settled(&bench).await;
+    assert_eq!(bench.issuer.alive().len(), 1, "it still may");
+    let forbids = "@id(\"no\") forbid (principal, action == Remit::Action::\"lend\", resource);";
+    bench.engine.reload_policies(policies(format!("{lends}\n{forbids}"))).await.unwrap();
+    bench.engine.expire();
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty());
+    assert!(bench.engine.cell(&caller.task).unwrap().lock().is_open());
 }
 
 #[tokio::test]

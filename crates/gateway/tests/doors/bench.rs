@@ -95,6 +95,10 @@ impl Upstream for Servers {
     fn pin(&self, server: &ServerName, executable: Digest) {
         self.script.pin(server, executable);
     }
+    fn recall(&self, lease: &remit_model::LeaseId) {
+        self.script.recall(lease);
+    }
+
     fn release(&self, task: &TaskId) {
         self.script.release(task);
     }

@@ -66,7 +66,7 @@ impl From<&crate::Doors> for Doors {
             secrets: Arc::clone(&doors.secrets),
             entropy: Arc::clone(&doors.entropy),
             clock: Arc::clone(&doors.clock),
-            tasks: Some(Arc::new(doors.mint.clone())),
+            tasks: doors.mint.clone().map(|mint| Arc::new(mint) as _),
         }
     }
 }

@@ -81,15 +81,17 @@ impl Postgres {
         let shut = client.batch_execute(&shut).await;
         shut.map_err(|why| self.admin.said("cannot shut the role out", &why))?;
         self.end_sessions(client, oid).await?;
+        // All that it owns and was granted in one database.
+        let emptied = format!("DROP OWNED BY {name}");
         for database in self.elsewhere(client, oid).await? {
             let mut config = self.admin.config()?;
             let there = self.admin.connect(config.dbname(&database)).await?;
-            let emptied = there.batch_execute(&self.emptied(name)).await;
-            emptied.map_err(|why| self.admin.said("cannot remove what the role left", &why))?;
+            let left = there.batch_execute(&emptied).await;
+            left.map_err(|why| self.admin.said("cannot remove what the role left", &why))?;
         }
         // Whoever was let in just before and had not shown up yet has by now.
         let late = END_SESSIONS.replace("$1", &oid.to_string());
-        let dropped = format!("{}; {late}; DROP ROLE {name}", self.emptied(name));
+        let dropped = format!("{emptied}; {late}; DROP ROLE {name}");
         let dropped = client.batch_execute(&dropped).await;
         dropped.map_err(|why| self.admin.said("cannot drop the role", &why))
     }
@@ -113,13 +115,6 @@ impl Postgres {
         Ok(found.iter().map(|row| row.get(0)).collect())
     }
 
-    /// What removes all that the role owns and was granted in one database.
-    fn emptied(&self, name: &str) -> String {
-        let heir = self.heir.as_ref();
-        let left = heir.map(|heir| format!("REASSIGN OWNED BY {name} TO {heir}; "));
-        format!("{}DROP OWNED BY {name}", left.unwrap_or_default())
-    }
-
     /// Whether roles can be made as configured.
     pub(super) async fn check(&self) -> Result<(), IssuerError> {
         let session = self.admin.session().await?;
@@ -130,8 +125,7 @@ impl Postgres {
                 "expected an admin with CREATEROLE: `ALTER ROLE … CREATEROLE`".to_owned(),
             ));
         }
-        let named = self.allow.iter().flat_map(|clause| &clause.what.roles).chain(&self.heir);
-        for name in named {
+        for name in self.allow.iter().flat_map(|clause| &clause.what.roles) {
             let text = name.as_str();
             let found = client.query_typed_opt(EXISTS, &[(&text, Type::TEXT)]).await;
             if found.map_err(failed)?.is_none() {

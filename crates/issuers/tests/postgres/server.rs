@@ -26,8 +26,7 @@ const SHOP: &str = "
     CREATE ROLE orders_writer NOLOGIN; GRANT INSERT ON orders TO orders_writer;
     CREATE ROLE lender LOGIN CREATEROLE PASSWORD 'canary-of-the-lender';
     GRANT orders_reader, orders_writer TO lender WITH ADMIN OPTION;
-    CREATE ROLE heir NOLOGIN; GRANT heir TO lender;
-    CREATE SCHEMA work AUTHORIZATION heir; GRANT USAGE, CREATE ON SCHEMA work TO orders_writer;
+    CREATE SCHEMA work; GRANT USAGE, CREATE ON SCHEMA work TO orders_writer;
     GRANT SELECT ON customers TO lender WITH GRANT OPTION";
 
 /// A server with the groups `orders_reader` and `orders_writer`, and tables for them.

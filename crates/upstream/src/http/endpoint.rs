@@ -118,6 +118,7 @@ impl Endpoint {
             Ok(http) => http,
             Err(why) => return Ended::Unsent(why),
         };
+        let ask = Ask { equipment: Some(Arc::clone(&equipment)), ..ask };
         let cancelled = ask.link.as_ref().map(|link| link.cancelled.clone()).unwrap_or_default();
         let why = tokio::select! {
             ended = self.answered(http, &ask, place.id) => return ended,
@@ -133,7 +134,7 @@ impl Endpoint {
             }
         };
         if !stateless {
-            self.cancel(place.id, &why);
+            self.cancel(place.id, &why, equipment);
         }
         Ended::Lost(why)
     }
@@ -184,11 +185,13 @@ impl Endpoint {
     /// send the call again.
     async fn streamed(&self, body: Incoming, ask: &Ask, id: u64) -> Ended {
         let link = ask.link.as_ref();
+        // What belongs to a call goes with what that was sent with, to the end of its stream.
+        let equipment = ask.equipment.clone().unwrap_or_else(|| self.equipment());
         let mut cursor = None;
         let mut body = body;
         for _ in 0..=MAX_RESUMES {
             let read = answer::events(body, Some(id), self.limits, &mut cursor, |aside| {
-                self.aside(aside, link);
+                self.aside(aside, link, &equipment);
             });
             let why = match read.await {
                 Ok(ended) => return ended,
@@ -197,7 +200,7 @@ impl Endpoint {
             let resumed = match &cursor {
                 Some(last) if self.session().id.is_some() => {
                     tokio::time::sleep(RESUME).await;
-                    self.open_stream(Some(last)).await.ok()
+                    self.open_stream(Some(last), &equipment).await.ok()
                 }
                 _ => None,
             };
@@ -208,7 +211,7 @@ impl Endpoint {
     }
 
     /// Something the server said on a stream that belongs to `link`, or to nobody.
-    fn aside(&self, aside: Aside, link: Option<&Link>) {
+    fn aside(&self, aside: Aside, link: Option<&Link>, equipment: &Arc<Equipment>) {
         match aside {
             Aside::Notification(notification) => self.inward.notification(&notification, link),
             // In the session era a stream that the server let go of may be taken up on any other,
@@ -221,20 +224,36 @@ impl Endpoint {
             }
             Aside::Request(request) => {
                 let (me, link) = (Weak::clone(&self.me), link.cloned());
+                let equipment = Arc::clone(equipment);
                 tokio::spawn(async move {
                     let Some(me) = me.upgrade() else { return };
                     let answer = me.inward.request(&request, link).await;
-                    me.tell(answer).await;
+                    me.tell_with(answer, &equipment).await;
                 });
             }
         }
     }
 
-    fn cancel(&self, id: u64, why: &str) {
+    fn cancel(&self, id: u64, why: &str, equipment: Arc<Equipment>) {
         let params = Raw::from(json!({ "requestId": id, "reason": why }));
         let message = Raw::parse(&Notification::text(method::CANCELLED, Some(&params)));
         if let (Some(me), Ok(message)) = (self.me.upgrade(), message) {
-            tokio::spawn(async move { me.tell(message).await });
+            tokio::spawn(async move { me.tell_with(message, &equipment).await });
+        }
+    }
+
+    /// Sends a message that wants no answer; best effort.
+    async fn tell_with(&self, message: Raw, equipment: &Equipment) {
+        let Ok(http) = self.post(&message, equipment) else { return };
+        let told = tokio::time::timeout(TELL, self.pool.send(http, &Own)).await;
+        match told {
+            Ok(Ok((response, _))) if response.status().is_success() => {}
+            Ok(Ok((response, _))) => {
+                let status = response.status();
+                self.inward.health.error(&format!("a notification met HTTP status {status}"));
+            }
+            Ok(Err(ended)) => self.inward.health.error(&ended.why()),
+            Err(_) => self.inward.health.error("a notification was not taken in time"),
         }
     }
 
@@ -308,9 +327,12 @@ impl Endpoint {
     /// Opens the GET stream of a session, from the event after `last` on.
     ///
     /// Errors: there is none; `true` if it may be tried again.
-    async fn open_stream(&self, last: Option<&str>) -> Result<Incoming, bool> {
-        let equipment = self.equipment();
-        let mut http = self.bare(Method::GET, &equipment).map_err(|_| false)?;
+    async fn open_stream(
+        &self,
+        last: Option<&str>,
+        equipment: &Equipment,
+    ) -> Result<Incoming, bool> {
+        let mut http = self.bare(Method::GET, equipment).map_err(|_| false)?;
         self.add_session(&mut http);
         http.headers_mut().remove(CONTENT_TYPE);
         http.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -318,7 +340,7 @@ impl Endpoint {
             let value = HeaderValue::from_str(last).map_err(|_| false)?;
             http.headers_mut().insert(HeaderName::from_static("last-event-id"), value);
         }
-        let http = self.finished(http, "", &equipment).map_err(|_| false)?;
+        let http = self.finished(http, "", equipment).map_err(|_| false)?;
         let (response, _connection) = self.pool.send(http, &Own).await.map_err(|_| true)?;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::OK && answer::shape(&head.headers) == Shape::Events {
@@ -331,7 +353,8 @@ impl Endpoint {
     /// Reads the GET stream of a session to its end: `true` if it may be opened again. `stands` is
     /// dropped once it is known whether there is one.
     async fn unasked(&self, stands: Option<oneshot::Sender<()>>) -> bool {
-        let opened = self.open_stream(None).await;
+        let equipment = self.equipment();
+        let opened = self.open_stream(None, &equipment).await;
         drop(stands);
         let body = match opened {
             Ok(body) => body,
@@ -339,7 +362,7 @@ impl Endpoint {
         };
         let mut cursor = None;
         let read = answer::events(body, None, self.limits, &mut cursor, |aside| {
-            self.aside(aside, None);
+            self.aside(aside, None, &equipment);
         });
         read.await.is_err()
     }
@@ -360,19 +383,7 @@ impl Wire for Endpoint {
     }
 
     fn tell(&self, message: Raw) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            let Ok(http) = self.post(&message, &self.equipment()) else { return };
-            let told = tokio::time::timeout(TELL, self.pool.send(http, &Own)).await;
-            match told {
-                Ok(Ok((response, _))) if response.status().is_success() => {}
-                Ok(Ok((response, _))) => {
-                    let status = response.status();
-                    self.inward.health.error(&format!("a notification met HTTP status {status}"));
-                }
-                Ok(Err(ended)) => self.inward.health.error(&ended.why()),
-                Err(_) => self.inward.health.error("a notification was not taken in time"),
-            }
-        })
+        Box::pin(async move { self.tell_with(message, &self.equipment()).await })
     }
 
     fn listen(self: Arc<Self>, revision: Revision) -> BoxFuture<'static, ()> {
@@ -411,6 +422,9 @@ impl Wire for Endpoint {
 
     fn equip(&self, equipment: &Arc<Equipment>) {
         let mut held = self.equipment.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.leases != equipment.leases {
+            self.inward.hide(&equipment.veil);
+        }
         *held = Arc::clone(equipment);
     }
 

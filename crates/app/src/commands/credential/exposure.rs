@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use remit_model::task::Event;
 use remit_model::{CredentialName, LeaseId, ServerName, TaskId, Timestamp};
-use remit_ports::{Entry, Kind};
+use remit_ports::{Entry, Kind, LeaseEvent};
 use serde::Serialize;
 
 use super::super::moment;
@@ -114,8 +114,9 @@ impl Exposure {
         let Some(lease) = entry.clear.lease.as_ref().filter(|_| entry.kind == Kind::Lease) else {
             return;
         };
-        match entry.clear.what.as_str() {
-            "lending" => {
+        let Some(event) = LeaseEvent::of_word(&entry.clear.what) else { return };
+        match event {
+            LeaseEvent::Lending => {
                 let key = (
                     entry.clear.agent.clone(),
                     lease.server.clone(),
@@ -125,13 +126,15 @@ impl Exposure {
                 let out = Out { key, since: entry.wall, until: lease.until };
                 self.out.insert(lease.id.clone(), out);
             }
-            "returned" | "ran out" => {
+            LeaseEvent::Returned | LeaseEvent::RanOut => {
                 if let Some(out) = self.out.remove(&lease.id) {
-                    self.took_back(&out, entry);
+                    if event == LeaseEvent::Returned {
+                        self.took_back(&out, entry);
+                    }
                     self.count(&out, entry.wall.min(out.until.max(out.since)), false);
                 }
             }
-            _ => {
+            LeaseEvent::Lent | LeaseEvent::Renewed | LeaseEvent::RunsOut => {
                 if let Some(out) = self.out.get_mut(&lease.id) {
                     out.until = lease.until;
                 }
@@ -143,7 +146,7 @@ impl Exposure {
         let stopped = entry.task.as_ref().and_then(|task| self.stopped.get(task));
         // One that ended before the stop was taken back for another reason.
         let stopped = stopped.filter(|at| **at >= out.since && entry.wall >= self.from);
-        if let (Some(stopped), "returned") = (stopped, entry.clear.what.as_str()) {
+        if let Some(stopped) = stopped {
             let took = entry.wall.0.saturating_sub(stopped.0);
             self.lines.entry(out.key.clone()).or_default().took.push(took);
         }

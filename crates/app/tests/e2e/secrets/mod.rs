@@ -11,7 +11,7 @@ use remit_keys::{Guard, Sealed};
 use remit_model::SecretName;
 use remit_ports::Secrets as _;
 use remit_testkit::{ManualClock, SeededEntropy};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::lend::assert_nowhere;
 use crate::operators::knock;
@@ -48,9 +48,8 @@ fn value(state: &Path, guard: Guard, name: &str) -> Option<String> {
 async fn lent(stand: &Stand) -> String {
     let grant = stand.open("reading").await;
     let mut talk = Client::TypeScriptSessions.connect(&grant).await;
-    let held = talk.text("holding__read_all", &json!({})).await;
-    let held: Value = serde_json::from_str(&held).unwrap();
-    let environment = std::fs::read(format!("/proc/{}/environ", held["pid"])).unwrap();
+    let held = talk.text("holding__read_pid", &json!({})).await;
+    let environment = std::fs::read(format!("/proc/{held}/environ")).unwrap();
     let environment = String::from_utf8(environment).unwrap();
     let lent = environment.split('\0').find_map(|line| line.strip_prefix("SERVER_KEY="));
     let lent = lent.unwrap_or("nothing").to_owned();

@@ -18,8 +18,8 @@ fn out(n: u8, until: u64) -> LeaseOut {
 fn book(leases: &[LeaseOut]) -> Book {
     let mut book = Book::default();
     for lease in leases {
-        book.begin(lease.clone());
-        assert!(book.issued(lease.clone(), true, Timestamp(0)));
+        book.begin(lease.clone(), None);
+        assert!(book.issued(lease.clone(), true, Timestamp(0)).is_some());
     }
     book
 }
@@ -40,17 +40,17 @@ fn what_is_out_is_owed_when_it_ends_and_given_to_one_at_a_time() {
 fn what_outlives_its_use_is_owed_when_that_ends() {
     let (wanted, longer) = (out(1, 1_000), out(1, 9_000));
     let mut book = Book::default();
-    book.begin(wanted);
-    assert!(book.issued(longer.clone(), true, Timestamp(0)));
+    book.begin(wanted, None);
+    assert!(book.issued(longer.clone(), true, Timestamp(0)).is_some());
     assert_eq!((book.next(), book.due(Timestamp(999))), (Some(Timestamp(1_000)), vec![]));
     assert_eq!(book.due(Timestamp(1_000)), [Due::Return(longer.clone())]);
     book.runs_out(&longer.note.id);
     assert_eq!(book.next(), Some(Timestamp(9_000)), "it counts as long as it is worth something");
     let mut shorter = Book::default();
-    shorter.begin(out(1, 1_000));
-    shorter.issued(out(1, 500), true, Timestamp(0));
+    shorter.begin(out(1, 1_000), None);
+    assert!(shorter.issued(out(1, 500), true, Timestamp(0)).is_some());
     assert_eq!(shorter.next(), Some(Timestamp(500)));
-    shorter.renewed(&out(1, 0).note.id, Timestamp(800));
+    assert!(shorter.renewed(&out(1, 0).note.id, Timestamp(800)));
     assert_eq!(shorter.next(), Some(Timestamp(800)));
 }
 
@@ -80,10 +80,10 @@ fn an_issuer_that_is_down_delays_the_return_and_never_ends_it() {
 fn what_became_unwanted_while_it_was_issued_is_taken_back_once_it_is_there() {
     let lease = out(1, 1_000);
     let mut book = Book::default();
-    book.begin(lease.clone());
+    book.begin(lease.clone(), None);
     book.owe(Timestamp(5), |_| true);
     assert_eq!(book.due(Timestamp(5)), [], "a revocation must not overtake the issue");
-    assert!(!book.issued(lease.clone(), true, Timestamp(6)), "it may not be used");
+    assert!(book.issued(lease.clone(), true, Timestamp(6)).is_none(), "it may not be used");
     assert!(!book.is_out(&lease.note.id));
     assert_eq!(book.due(Timestamp(6)), [Due::Return(lease)]);
 }
@@ -92,8 +92,8 @@ fn what_became_unwanted_while_it_was_issued_is_taken_back_once_it_is_there() {
 fn what_may_have_been_issued_is_taken_back_too() {
     let lease = out(1, 1_000);
     let mut book = Book::default();
-    book.begin(lease.clone());
-    assert!(!book.issued(lease.clone(), false, Timestamp(6)));
+    book.begin(lease.clone(), None);
+    assert!(book.issued(lease.clone(), false, Timestamp(6)).is_none());
     assert_eq!(book.due(Timestamp(6)), [Due::Return(lease)]);
 }
 
@@ -106,7 +106,10 @@ fn what_cannot_be_taken_back_counts_until_it_runs_out() {
     book.runs_out(&lease.note.id);
     assert_eq!(book.due(Timestamp(999)), []);
     let gone = LeaseOut { runs_out: true, ..lease };
-    assert_eq!(book.due(Timestamp(1_000)), [Due::RanOut(gone)]);
+    assert_eq!(book.due(Timestamp(1_000)), [Due::RanOut(gone.clone())]);
+    assert_eq!((book.due(Timestamp(1_000)), book.next()), (vec![], None), "somebody is at it");
+    book.failed(&gone.note.id, "the disk is full".into(), Timestamp(1_000));
+    assert_eq!(book.next(), Some(Timestamp(2_000)), "it is not tried at once again");
 }
 
 #[test]
@@ -115,5 +118,17 @@ fn after_a_crash_everything_is_owed_but_what_cannot_be_taken_back() {
     let all = [&one, &other].map(|lease| (lease.note.id.clone(), lease.clone()));
     let mut book = Book::recovered(all.into(), Timestamp(7));
     assert_eq!(book.due(Timestamp(7)), [Due::Return(one)]);
-    assert_eq!(book.of_task(&"tsk_00000000000000000000000000".parse().unwrap()), 0);
+    assert_eq!(book.of_task(&"tsk_00000000000000000000000000".parse().unwrap()), (0, 0));
+}
+
+#[test]
+fn whoever_holds_one_sees_that_it_was_taken_back() {
+    let lease = out(1, 1_000);
+    let mut book = Book::default();
+    book.begin(lease.clone(), None);
+    let good = book.issued(lease.clone(), true, Timestamp(0)).unwrap();
+    assert!(good.load(Ordering::Acquire));
+    book.owe(Timestamp(5), |_| true);
+    assert!(!good.load(Ordering::Acquire));
+    assert!(!book.renewed(&lease.note.id, Timestamp(9_000)), "a renewal does not undo it");
 }
