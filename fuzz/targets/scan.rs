@@ -19,7 +19,10 @@ fuzz_target!(|input: &str| {
     for found in &found {
         assert!((1..=lines).contains(&found.line));
         assert!(!found.secret.reveal().is_empty());
-        assert!(!format!("{found:?}").contains(found.secret.reveal()) || found.secret.reveal().len() < 8);
+        assert!(
+            !format!("{found:?}").contains(found.secret.reveal())
+                || found.secret.reveal().len() < 8
+        );
         named.push((found, found.suggested_name().parse::<SecretName>().expect("a name")));
     }
     let after = replaced(text, &named);

@@ -11,6 +11,8 @@ mod escape;
 mod kind;
 mod known;
 pub mod oauth;
+#[doc(hidden)]
+pub mod parsers;
 pub mod postgres;
 pub mod ssh;
 pub mod stored;

@@ -8,7 +8,7 @@
 //! *What the server cannot do:* end a session that is open. Only new logins are refused.
 
 mod logins;
-mod revoked;
+pub(crate) mod revoked;
 
 use std::collections::BTreeSet;
 use std::fmt;

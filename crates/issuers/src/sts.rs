@@ -8,7 +8,7 @@
 //! before a moment (a policy on `aws:TokenIssueTime`), which would end those of everybody else with it.
 //! What is lent stays good until its end, and counts as exposure until then.
 
-mod answer;
+pub(crate) mod answer;
 mod policy;
 
 use std::fmt;

@@ -37,7 +37,7 @@ pub trait SealedStorage: fmt::Debug + Send + Sync {
     /// What may be known of each secret.
     ///
     /// Errors: it cannot be read.
-    fn list(&self) -> Result<Vec<wire::Sealing>, Failure>;
+    fn list(&self) -> Result<Vec<wire::KeptSecret>, Failure>;
 
     /// Does it because `actor` wants it; it goes on if nobody waits for it.
     ///
@@ -58,7 +58,7 @@ fn name(text: &str) -> Result<SecretName, Failure> {
 pub(crate) async fn list(
     State(door): State<Door>,
     Operator(_): Operator,
-) -> Result<Json<Vec<wire::Sealing>>, Failure> {
+) -> Result<Json<Vec<wire::KeptSecret>>, Failure> {
     door.secrets.list().map(Json)
 }
 

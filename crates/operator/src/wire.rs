@@ -218,7 +218,7 @@ pub struct Sealed {
 
 /// A secret in sealed storage; its value is not to be had.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sealing {
+pub struct KeptSecret {
     /// Its name.
     pub name: SecretName,
     /// When there first was one of that name.

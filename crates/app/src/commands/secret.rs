@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use remit_model::SecretName;
-use remit_operator::wire::{Done, Sealing, Value};
+use remit_operator::wire::{Done, KeptSecret, Value};
 use zeroize::Zeroizing;
 
 use super::{Context, moment};
@@ -18,7 +18,7 @@ const MAX_VALUE: u64 = 64 * 1024;
 pub(crate) async fn run(context: &Context, args: cli::Secret, out: &mut Out) -> Result<(), Fail> {
     match args {
         cli::Secret::List => {
-            let secrets: Vec<Sealing> = context.operator().await?.get("/v1/secrets").await?;
+            let secrets: Vec<KeptSecret> = context.operator().await?.get("/v1/secrets").await?;
             out.say(&secrets, |secrets| list(secrets))
         }
         cli::Secret::Add(cli::SecretAdd { name, given }) => {
@@ -91,12 +91,12 @@ fn read_value(name: &SecretName) -> Result<Zeroizing<String>, Fail> {
     Ok(Zeroizing::new(value.to_owned()))
 }
 
-fn list(secrets: &[Sealing]) -> String {
+fn list(secrets: &[KeptSecret]) -> String {
     if secrets.is_empty() {
         return "no secrets; keep one with `remit secret add NAME`".to_owned();
     }
-    let row = |secret: &Sealing| {
-        let Sealing { name, made, changed, by, lent_as } = secret;
+    let row = |secret: &KeptSecret| {
+        let KeptSecret { name, made, changed, by, lent_as } = secret;
         let lent_as: Vec<_> = lent_as.iter().map(ToString::to_string).collect();
         vec![name.to_string(), moment(*made), moment(*changed), by.clone(), lent_as.join(",")]
     };

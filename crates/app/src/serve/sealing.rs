@@ -196,10 +196,10 @@ impl SealedStorage for Sealing {
         }
     }
 
-    fn list(&self) -> Result<Vec<wire::Sealing>, Failure> {
+    fn list(&self) -> Result<Vec<wire::KeptSecret>, Failure> {
         let told = |About { name, made, changed, by }| {
             let lent_as = self.lent.get(&name).cloned().unwrap_or_default();
-            wire::Sealing { name, made, changed, by, lent_as }
+            wire::KeptSecret { name, made, changed, by, lent_as }
         };
         Ok(self.store.list().map_err(refused)?.into_iter().map(told).collect())
     }

@@ -41,9 +41,9 @@ const CODES: [&str; 18] = [
 
 /// What a token endpoint gave.
 #[derive(Debug)]
-pub(super) struct Token {
+pub(crate) struct Token {
     /// The token that was issued, whatever it is.
-    pub(super) access: Secret,
+    pub(crate) access: Secret,
     /// What it is used as, in small letters.
     pub(super) used_as: String,
     /// What it is (RFC 8693).
@@ -53,14 +53,14 @@ pub(super) struct Token {
     /// What it is good for, where the server says.
     pub(super) scope: Option<BTreeSet<String>>,
     /// What the next one is to be had for.
-    pub(super) refresh: Option<Secret>,
+    pub(crate) refresh: Option<Secret>,
     /// Who signed in.
-    pub(super) identity: Option<Secret>,
+    pub(crate) identity: Option<Secret>,
 }
 
 /// Why it gave none.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NoToken {
+pub(crate) enum NoToken {
     /// What was shown to it is not good, or no more (`invalid_grant`).
     Grant,
     /// Something else.
@@ -93,7 +93,7 @@ struct Said {
 /// Reads the answer of a token endpoint.
 ///
 /// Errors: it gave no token that can be used.
-pub(super) fn read(answer: &Answer) -> Result<Token, NoToken> {
+pub(crate) fn read(answer: &Answer) -> Result<Token, NoToken> {
     let said: Option<Said> = serde_json::from_slice(&answer.body).ok();
     if answer.status != StatusCode::OK {
         return Err(because(answer.status, said.as_ref()));

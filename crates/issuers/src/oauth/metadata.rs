@@ -5,15 +5,15 @@ use remit_model::Value;
 
 /// An authorization server, as far as it is needed here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     /// What it calls itself.
     pub(super) issuer: String,
     /// Where tokens are.
-    pub(super) token: Address,
+    pub(crate) token: Address,
     /// Where people sign in.
-    pub(super) authorization: Option<Address>,
+    pub(crate) authorization: Option<Address>,
     /// Where tokens are taken back.
-    pub(super) revocation: Option<Address>,
+    pub(crate) revocation: Option<Address>,
     /// Whether its answers to a browser name it (RFC 9207).
     pub(super) names_itself: bool,
     /// Whether it looks at code challenges (RFC 7636).
@@ -24,7 +24,7 @@ impl Metadata {
     /// Reads the metadata of `issuer` (RFC 8414 section 3.2).
     ///
     /// Errors: in words, why it is not, or names an address that may not be asked.
-    pub(super) fn read(text: &str, issuer: &Address) -> Result<Self, String> {
+    pub(crate) fn read(text: &str, issuer: &Address) -> Result<Self, String> {
         let metadata = parsed(text)?;
         // Character by character (RFC 8414 section 3.3): whoever differs is somebody else.
         if member(&metadata, "issuer") != Some(issuer.as_str()) {
@@ -52,7 +52,7 @@ impl Metadata {
 /// Who issues tokens for `resource`, by what that says of itself (RFC 9728 section 3.3).
 ///
 /// Errors: in words, why it does not say that.
-pub(super) fn issuer_of(text: &str, resource: &Address) -> Result<Address, String> {
+pub(crate) fn issuer_of(text: &str, resource: &Address) -> Result<Address, String> {
     let metadata = parsed(text)?;
     if member(&metadata, "resource") != Some(resource.as_str()) {
         return Err("its metadata names another `resource`: it is somebody else's".to_owned());

@@ -9,11 +9,11 @@
 //! that grants more than was asked for is refused. How a token ends: it is taken back with its lease where
 //! the server can do that (RFC 7009) and this process still has the token; otherwise it runs out.
 
-mod answer;
+pub(crate) mod answer;
 mod client;
 mod connect;
 mod consent;
-mod metadata;
+pub(crate) mod metadata;
 mod server;
 mod settings;
 

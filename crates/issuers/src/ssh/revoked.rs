@@ -104,7 +104,7 @@ impl List {
 }
 
 /// Whether `line` is one of ours and its certificate ended some time before `now`.
-fn has_run_out(line: &str, now: Timestamp) -> bool {
+pub(crate) fn has_run_out(line: &str, now: Timestamp) -> bool {
     let ours = line.split_once(OURS).and_then(|(_, said)| said.split_once(UNTIL));
     let until = ours.and_then(|(_, until)| until.parse().ok()).map(Timestamp::from_secs);
     until.is_some_and(|until| until.after(KEPT_FOR) < now)

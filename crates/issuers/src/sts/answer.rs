@@ -9,16 +9,16 @@ use zeroize::Zeroizing;
 const MAX_CODE: usize = 64;
 
 /// The keys of a session.
-pub(super) struct Session {
-    pub(super) access_key: String,
-    pub(super) secret_key: Secret,
-    pub(super) token: Secret,
+pub(crate) struct Session {
+    pub(crate) access_key: String,
+    pub(crate) secret_key: Secret,
+    pub(crate) token: Secret,
 }
 
 /// The session in an answer.
 ///
 /// Errors: there is none; nothing of the answer stands in the error.
-pub(super) fn session(body: &[u8]) -> Result<Session, IssuerError> {
+pub(crate) fn session(body: &[u8]) -> Result<Session, IssuerError> {
     let read = || {
         let document = Document::parse(std::str::from_utf8(body).ok()?).ok()?;
         let text = |name| {
@@ -40,7 +40,7 @@ pub(super) fn session(body: &[u8]) -> Result<Session, IssuerError> {
 }
 
 /// The code of an error, which is a word of the service's documentation.
-pub(super) fn code(body: &[u8]) -> String {
+pub(crate) fn code(body: &[u8]) -> String {
     let read = || {
         let document = Document::parse(std::str::from_utf8(body).ok()?).ok()?;
         let code = document.descendants().find(|it| it.tag_name().name() == "Code")?.text()?;
