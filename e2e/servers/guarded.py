@@ -4,7 +4,7 @@
     guarded.py KEYS.json JOURNAL.jsonl [ELSEWHERE]
 
 KEYS.json holds a list of values of `Authorization` that it accepts; it is read for each request. Each request
-is appended to the JOURNAL with its headers and its query. It prints its address and serves until it is killed.
+is appended to the JOURNAL with its headers, its query and its body. It prints its address and serves until it is killed.
 Tools: `read_stock` answers `ok`; `read_back` answers with the headers it was sent, in the answer and in a message
 before it; `read_moved` answers with a redirect to ELSEWHERE. Whoever has no key is told what he sent.
 """
@@ -33,8 +33,8 @@ class Guarded(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def note(self, asked):
-        line = {"asked": asked, "verb": self.command, "path": self.path, "headers": dict(self.headers)}
+    def note(self, asked, body=""):
+        line = {"asked": asked, "verb": self.command, "path": self.path, "headers": dict(self.headers), "body": body}
         with JOURNAL.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -59,9 +59,10 @@ class Guarded(BaseHTTPRequestHandler):
         self.reply(200)
 
     def do_POST(self):
-        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        message = json.loads(body)
         method, params = message["method"], message.get("params") or {}
-        self.note(params.get("name", method))
+        self.note(params.get("name", method), body)
         if not self.allowed():
             return self.reply(401, f"no key: {dict(self.headers)}".encode(), "text/plain")
         if "id" not in message:

@@ -1,6 +1,7 @@
 //! `cargo xtask crash`: the end-to-end tests that kill, stop and starve the server, at length.
 //!
-//! The tests themselves are in `crates/app/tests/e2e/kills`, and for what is lent in `lend/postgres.rs`; run by `cargo xtask test` they are short.
+//! The tests themselves are in `crates/app/tests/e2e/kills`, for secrets in `secrets/kills.rs`, and for what is lent in
+//! `lend/postgres.rs`; run by `cargo xtask test` they are short.
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ const OPTIONS: [(&str, &str); 2] = [("--kills", "REMIT_KILLS"), ("--seed", "REMI
 pub(crate) fn run(root: &Path, options: &[&str]) -> Result<(), Failure> {
     let mut variables = variables(options)?;
     variables.push(HALT);
+    // The first stands for `secrets::kills::`, too.
     let tests = ["kills::", "killed_at_any_moment", "--nocapture"];
     let line = [&["cargo", "test", "-p", "remit-app", "--test", "e2e", "--"][..], &tests].concat();
     timed("crash", || command(root, &line, &variables))

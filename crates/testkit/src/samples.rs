@@ -15,8 +15,8 @@ use remit_model::task::Charter;
 use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{
     Admission, Agent, AgentName, Attestation, Call, Confidentiality, Digest, Door, Effect, Label,
-    Operation, Possession, Profile, Question, Reach, Remit, Resource, ResourceKind, ServerName,
-    Spent, TaskId, Timestamp, Tool, ToolId, Value,
+    LeaseId, Operation, Possession, Profile, Question, Reach, Remit, Resource, ResourceKind,
+    ServerName, Spent, TaskId, Timestamp, Tool, ToolId, Value,
 };
 use remit_policy::{Permit, Snapshot, Source, Verdict};
 
@@ -26,6 +26,11 @@ pub const NOW: Timestamp = Timestamp(1_795_471_200_000);
 /// A task id that ends in `n`.
 pub fn task_id(n: u8) -> TaskId {
     format!("tsk_{n:026}").parse().expect("26 digits are an id")
+}
+
+/// A lease's id that ends in `n`.
+pub fn lease_id(n: u32) -> LeaseId {
+    format!("lse_{n:026}").parse().expect("26 digits are an id")
 }
 
 /// The server `name`.

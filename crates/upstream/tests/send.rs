@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use remit_model::{Clock, Digest, Effect, Timestamp};
+use remit_model::{Clock, Digest, Effect, TaskId, Timestamp};
 use remit_ports::{
-    Armed, Body, Clear, Done, Draft, Drafted, Kind, Ledger, Link, Outcome, Pins, Reply, Room,
-    Ticket, Upstream,
+    Armed, Body, Clear, Done, Draft, Drafted, Kind, Lease, Ledger, Link, Material, Outcome, Pins,
+    Reply, Room, Ticket, Upstream, Veil,
 };
 use remit_testkit::{ManualClock, MemoryKeys, MemoryLedger, samples};
 use remit_upstream::{Base, Limits, ServerConfig, Servers, StdioServer, Transport};
@@ -104,7 +104,7 @@ fn link() -> Link {
         capabilities: None,
         progress_token: None,
         session: false,
-        veil: remit_ports::Veil::default(),
+        veil: Veil::default(),
         cancelled,
     }
 }
@@ -182,4 +182,37 @@ async fn a_server_that_cannot_start_was_sent_nothing() {
     let done = send(&stand, "echo", 20_000).await;
     let Outcome::NotSent { why } = done.outcome() else { panic!("{done:?}") };
     assert!(why.contains("/no/such/program"), "{why}");
+}
+
+/// What may be lent within `task` for calls of `server`.
+fn lease(task: Option<TaskId>, server: &str) -> Arc<Lease> {
+    Arc::new(Lease {
+        id: samples::lease_id(1),
+        credential: "key".parse().unwrap(),
+        server: samples::server(server),
+        task,
+        until: samples::NOW.after(Duration::from_mins(1)),
+        material: Material::default(),
+        veil: Veil::default(),
+    })
+}
+
+#[tokio::test]
+async fn a_recorded_call_takes_no_credential_of_another_task_or_server() {
+    let own = || Some(samples::task_id(1));
+    for (task, server) in [
+        (Some(samples::task_id(2)), "files"),
+        (None, "files"),
+        (own(), "file"),
+        (Some(samples::task_id(2)), "shop"),
+    ] {
+        let (armed, _) = armed("echo", 20_000).await;
+        let refused = armed.lend(lease(task.clone(), server));
+        let done = refused.expect_err(&format!("{task:?} {server}"));
+        let Outcome::NotSent { why } = done.outcome() else { panic!("{done:?}") };
+        assert!(why.contains("another task or server"), "{why}");
+    }
+    let (armed, _) = armed("echo", 20_000).await;
+    let armed = armed.lend(lease(own(), "files")).unwrap();
+    assert_eq!(armed.leases().len(), 1);
 }

@@ -12,6 +12,9 @@ use remit_testkit::{Answer, Fault, MemoryIssuer};
 
 use crate::bench::Bench;
 
+/// Long enough for a loaded machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A task that may use `shop`, whose calls need `key`.
 async fn task(bench: &Bench) -> Caller {
     bench.engine.discover(&server("shop")).await.unwrap();
@@ -119,9 +122,12 @@ async fn what_was_taken_back_while_it_was_issued_is_used_by_nobody() {
     bench.issuer.set_gate(false);
     let call = bench.spawn(&caller, "shop/read_order");
     let waiting = bench.spawn(&caller, "shop/read_order");
-    while bench.issuer.issued() == before {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let asked = async {
+        while bench.issuer.issued() == before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.expect("the issuer is asked");
     let lease = bench.issuer.alive().into_keys().next().unwrap();
     assert_eq!(bench.engine.withdraw(|_| true), 1);
     settled(&bench).await;

@@ -11,7 +11,7 @@
 mod books;
 mod caller;
 mod desk;
-mod draw;
+pub(crate) mod draw;
 mod people;
 mod stalls;
 

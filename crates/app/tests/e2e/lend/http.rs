@@ -79,6 +79,31 @@ async fn every_request_carries_the_key_and_the_agent_never_sees_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_with_the_key_is_what_is_on_record() {
+    let guarded = Guarded::up("").await;
+    let stand = &guarded.stand;
+    let mut talk = Client::PythonSessions.connect(&stand.open("reading").await).await;
+    for shelf in ["upper", "lower \u{1f511}"] {
+        talk.text("shop__read_stock", &json!({ "shelf": shelf, "pages": [1, 2.5] })).await;
+    }
+    talk.end().await;
+    stand.all_published().await;
+    let bodies = stand.with_passphrase(&["audit", "export", "--format", "jsonl", "--bodies"]).await;
+    let entries = bodies.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let decisions = entries.filter(|entry| entry["kind"] == "decision");
+    let recorded: Vec<_> =
+        decisions.map(|entry| entry["body"]["question"]["asked"]["params"].clone()).collect();
+    let requests = guarded.requests();
+    let calls: Vec<_> = requests.iter().filter(|it| it["asked"] == "read_stock").collect();
+    assert_eq!((recorded.len(), calls.len()), (2, 2), "{recorded:?} {calls:?}");
+    for (recorded, call) in recorded.iter().zip(calls) {
+        assert_eq!(call["headers"]["authorization"], format!("Bearer {CANARY}"), "{call}");
+        let (recorded, body) = (recorded.as_str().unwrap(), call["body"].as_str().unwrap());
+        assert!(body.contains(&format!("\"params\":{recorded}")), "{body} is not {recorded}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_key_is_taken_up_without_a_restart() {
     let guarded = Guarded::up("").await;
     let (stand, next) = (&guarded.stand, "the-next-key-of-the-shop");

@@ -1,15 +1,17 @@
 //! A role in a real PostgreSQL server exists for as long as its task, and not a moment longer.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
 use super::server::{LENDER, Server, run};
-use super::{all_returned, assert_nowhere, told};
+use super::{all_returned, assert_nowhere, leases, told};
+use crate::kills::draw::Draw;
 use crate::kills::number;
 use crate::peers::{Client, peer, python};
-use crate::stand::{Plan, Stand};
+use crate::stand::{Grant, Plan, Stand};
 
 /// How often the process is killed in an ordinary run; `REMIT_KILLS` says another number.
 const KILLS: u64 = 8;
@@ -75,9 +77,13 @@ async fn a_role_lives_with_its_task_and_can_do_what_the_remit_needs() {
     assert!(holds(&held, &role), "what it is lent is in its memory");
     assert!(!holds(&held, canary), "and what Remit has for the issuer is not");
     talk.text("orders__read_slowly", &json!({})).await;
-    while sessions(&server).await == 0 {
+    for _ in 0..500 {
+        if sessions(&server).await > 0 {
+            break;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert_eq!(sessions(&server).await, 1, "the session that lasts was begun");
     let wide = stand.open("all").await;
     let mut other = Client::TypeScriptStateless.connect(&wide).await;
     let customers = other.text("orders__read_customers", &json!({})).await;
@@ -143,27 +149,74 @@ fn holds(memory: &[u8], text: &str) -> bool {
     memory.windows(text.len()).any(|piece| piece == text.as_bytes())
 }
 
+/// An errand of a task, from its first request to its end where it `ends`.
+async fn errand(stand: &Stand, grant: &Grant, ends: bool) {
+    let mut talk = Client::TypeScriptStateless.connect(grant).await;
+    talk.text("orders__read_orders", &json!({})).await;
+    if ends {
+        stand.remit(&["task", "close", &grant.task]).await;
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process writes down when it did something")]
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
+/// When the lease of each record was begun and ended, as the log says; each is begun and ended once.
+async fn lives(stand: &Stand) -> Vec<(u64, u64)> {
+    let mut lives = BTreeMap::<String, (Vec<u64>, Vec<u64>)>::new();
+    for entry in stand.entries().await.iter().filter(|entry| entry["kind"] == "lease") {
+        let clear = &entry["clear"];
+        let life = lives.entry(clear["lease"]["id"].as_str().unwrap().to_owned()).or_default();
+        match clear["what"].as_str().unwrap() {
+            "lending" => life.0.push(entry["wall"].as_u64().unwrap()),
+            "returned" | "ran out" => life.1.push(entry["wall"].as_u64().unwrap()),
+            _ => {}
+        }
+    }
+    let once = |(lease, (begun, ended)): (String, (Vec<u64>, Vec<u64>))| {
+        assert_eq!((begun.len(), ended.len()), (1, 1), "{lease} begins and ends once");
+        (begun[0], ended[0])
+    };
+    lives.into_iter().map(once).collect()
+}
+
 /// Promise R4 from outside: whenever the process is killed, nothing survives at the database.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_no_role_is_left() {
     let kills = number("REMIT_KILLS").unwrap_or(KILLS);
+    let seed = number("REMIT_SEED").unwrap_or(1);
+    let mut draw = Draw::new(seed, 0);
     let server = Server::own().await;
     let mut stand = stand(&server).await;
-    for kill in 0..kills {
+    let (mut killed, mut longest) = (Vec::new(), None);
+    for _ in 0..kills {
         let grant = stand.open("orders").await;
-        let working = async {
-            let mut talk = Client::TypeScriptStateless.connect(&grant).await;
-            talk.call("orders__read_orders", &json!({})).await;
-            stand.remit(&["task", "close", &grant.task]).await;
-        };
-        // Spread over the time from before the issue to after the return.
-        let pause = Duration::from_millis(300 + 1_400 * (kill * 37 % kills) / kills.max(1));
-        drop(tokio::time::timeout(pause, working).await);
+        if let Some(longest) = longest {
+            let pause = draw.pause(longest);
+            let ends = !draw.one_in(3);
+            drop(tokio::time::timeout(pause, errand(&stand, &grant, ends)).await);
+        } else {
+            // The first is killed when all is done and nothing is returned, and says how long that takes.
+            let begun = now();
+            errand(&stand, &grant, false).await;
+            longest = Some(Duration::from_millis(2 * (now() - begun)));
+        }
         stand.kill().await;
+        killed.push(now());
         stand.start().await;
         all_returned(&stand).await;
         all_gone(&server).await;
     }
+    let nothing = |all: &serde_json::Value| leases(all).is_empty();
+    stand.until("nothing is lent", &["credential", "list"], nothing).await;
+    let lives = lives(&stand).await;
+    let out_at = |kill: &&u64| lives.iter().any(|(begun, ended)| begun <= *kill && *kill <= ended);
+    let between = killed.iter().filter(out_at).count();
+    println!("seed {seed}, {kills} kills: something was out at {between}, nothing is left");
+    assert!(between > 0, "seed {seed}: nothing was ever out when the server was killed");
     crate::proof::log_is_good(&stand).await;
 }
 

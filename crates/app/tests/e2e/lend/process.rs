@@ -43,9 +43,9 @@ async fn a_program_holds_what_it_is_lent_and_loses_it_with_its_task() {
     let second = held(&mut talk).await;
     assert_ne!(first["pid"], second["pid"], "a process does not outlive what it was lent");
     talk.end().await;
-    assert_nowhere(&stand, CANARY, &key).await;
     stand.remit(&["task", "close", &grant.task]).await;
     all_returned(&stand).await;
+    assert_nowhere(&stand, CANARY, &key).await;
     for place in [&file, second["file"].as_str().unwrap()] {
         assert!(!Path::new(place).exists(), "{place} is still there");
     }

@@ -6,19 +6,38 @@ use std::time::Duration;
 use remit_keys::Guard;
 
 use super::{kept, stand, value};
+use crate::kills::draw::Draw;
+use crate::kills::number;
 
-/// How often the server is killed.
+/// How often the server is killed where nobody says how often.
 const KILLS: u64 = 24;
-
-/// The longest that it is left alone, in milliseconds; three acts take about as long.
-const UPTIME: u64 = 400;
+/// Kills of one state directory, which leave a secret each.
+const KILLS_PER_RUN: u64 = 50;
+/// The longest that it is left alone; three acts take about as long.
+const UPTIME: Duration = Duration::from_millis(400);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_lost_or_mixed_up_when_the_server_is_killed() {
+    let kills = number("REMIT_KILLS").unwrap_or(KILLS);
+    let first = number("REMIT_SEED").unwrap_or(1);
+    let mut done = 0;
+    for seed in first.. {
+        let some = KILLS_PER_RUN.min(kills - done);
+        run(some, seed).await;
+        done += some;
+        if done >= kills {
+            break;
+        }
+    }
+}
+
+/// Kills it so often in one state directory.
+async fn run(kills: u64, seed: u64) {
+    let mut draw = Draw::new(seed, 0);
     let mut stand = stand().await;
     kept(&stand, &["secret", "add", "key"], "value-0").await;
     let mut sure = 0;
-    for n in 1..=KILLS {
+    for n in 1..=kills {
         let (name, input) = (format!("new-{n}"), format!("value-{n}"));
         let add = ["secret", "add", &name];
         let acts = async {
@@ -27,7 +46,7 @@ async fn no_secret_is_lost_or_mixed_up_when_the_server_is_killed() {
             let turned = stand.with_passphrase(&["secret", "rotate", "--key"]).await.ok;
             (added, replaced, turned)
         };
-        let pause = Duration::from_millis(n * 7919 % UPTIME);
+        let pause = draw.pause(UPTIME);
         let die = async {
             tokio::time::sleep(pause).await;
             stand.die(None).await;
@@ -35,7 +54,7 @@ async fn no_secret_is_lost_or_mixed_up_when_the_server_is_killed() {
         let ((added, replaced, turned), ()) = tokio::join!(acts, die);
         stand.kill().await;
         let what = format!(
-            "kill {n} after {pause:?}, added {added}, replaced {replaced}, turned {turned}"
+            "seed {seed}, kill {n} after {pause:?}, added {added}, replaced {replaced}, turned {turned}"
         );
         if replaced {
             sure = n;
