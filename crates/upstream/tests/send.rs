@@ -194,6 +194,7 @@ fn lease(task: Option<TaskId>, server: &str) -> Arc<Lease> {
         until: samples::NOW.after(Duration::from_mins(1)),
         material: Material::default(),
         veil: Veil::default(),
+        good: Arc::new(true.into()),
     })
 }
 
