@@ -9,27 +9,29 @@
 
 #[path = "../../crates/issuers/tests/sts/moto.rs"]
 mod moto;
+#[path = "shared/part.rs"]
+mod part;
 #[path = "../../crates/issuers/tests/postgres/server.rs"]
 mod server;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method};
 use moto::{Moto, REGION};
+use part::{Part, say};
 use remit_fetch::{Address, Way};
 use remit_issuers::{oauth, postgres, ssh, sts, svid};
-use remit_model::{LeaseId, Secret, SecretName, Timestamp};
-use remit_ports::{Holder, Issued, Issuer, Lent, Secrets, Wanted};
+use remit_model::{Secret, SecretName, Timestamp};
+use remit_ports::{Issuer, Secrets, Wanted};
 use remit_sigv4::{Keys, Scope, Unsigned, sign};
 use remit_spiffe::{Authority, Generation, task_id, trust_domain};
-use remit_testkit::samples::NOW;
+use remit_testkit::peers::{peer, started};
+use remit_testkit::samples::{NOW, lent};
 use remit_testkit::{ManualClock, MemorySecrets, SeededEntropy, samples};
 use serde::de::DeserializeOwned;
 use server::{LENDER, Server, login};
@@ -40,41 +42,6 @@ const ROUNDS: u32 = 500;
 const LIFETIME: Duration = Duration::from_mins(5);
 /// Long to come, whatever the servers' clocks say.
 const LATER: Timestamp = Timestamp::from_secs(4_000_000_000);
-
-/// How long one operation took, each time.
-struct Part(&'static str, Histogram<u64>);
-
-impl Part {
-    fn new(name: &'static str) -> Self {
-        Self(name, Histogram::new(3).unwrap())
-    }
-
-    async fn time<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let started = now();
-        let done = work.await;
-        self.1.record(u64::try_from(started.elapsed().as_nanos()).unwrap()).unwrap();
-        done
-    }
-
-    fn say(&self) {
-        let micros = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64() * 1e6;
-        let (Self(name, times), out) = (self, &mut std::io::stdout());
-        let (half, most) = (times.value_at_quantile(0.5), times.value_at_quantile(0.99));
-        let rate = 1e9 / times.mean();
-        writeln!(
-            out,
-            "{name:<44} {rate:>9.0}/s  p50 {:>9.1} µs  p99 {:>9.1} µs",
-            micros(half),
-            micros(most)
-        )
-        .unwrap();
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement takes real time")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 fn main() {
     Runtime::new().unwrap().block_on(async {
@@ -106,13 +73,14 @@ async fn postgres_roles() {
         create.time(bare.batch_execute(&made)).await.unwrap();
         drop.time(bare.batch_execute(&format!("DROP ROLE bare{n}"))).await.unwrap();
         let issued = issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
-        revoke.time(issuer.revoke(lent(n, issued))).await.unwrap();
+        revoke.time(issuer.revoke(lent(n, &issued))).await.unwrap();
         let issued = issuer.issue(wanted(&issuer, n)).await.unwrap();
         let session = login(issued.material.get("url").unwrap()).await.unwrap();
-        ended.time(issuer.revoke(lent(n, issued))).await.unwrap();
+        ended.time(issuer.revoke(lent(n, &issued))).await.unwrap();
         session.batch_execute("SELECT 1").await.unwrap_err();
     }
-    [create, drop, issue, revoke, ended].iter().for_each(Part::say);
+    say(&create, &[&issue]);
+    say(&drop, &[&revoke, &ended]);
 }
 
 async fn ssh_certificates() {
@@ -131,9 +99,9 @@ async fn ssh_certificates() {
         let sign: &[&str] = &["-q", "-s", "ca", "-I", "x", "-n", "deploy", "-V", "+5m", &key];
         bare.time(async { [name, sign].map(|words| keygen(folder.path(), words)) }).await;
         let issued = issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
-        revoke.time(issuer.revoke(lent(n, issued))).await.unwrap();
+        revoke.time(issuer.revoke(lent(n, &issued))).await.unwrap();
     }
-    [bare, issue, revoke].iter().for_each(Part::say);
+    say(&bare, &[&issue, &revoke]);
 }
 
 async fn svids() {
@@ -161,7 +129,7 @@ async fn svids() {
         .await;
         issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
     }
-    [bare, issue].iter().for_each(Part::say);
+    say(&bare, &[&issue]);
 }
 
 async fn aws_sessions() {
@@ -179,20 +147,13 @@ async fn aws_sessions() {
         bare.time(assume(&way, &moto)).await;
         issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
     }
-    [bare, issue].iter().for_each(Part::say);
+    say(&bare, &[&issue]);
 }
 
 async fn oauth_tokens() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e");
-    let mut server = Command::new(folder.join(".venv/bin/python"))
-        .arg(folder.join("servers/authorization.py"))
-        .args(["--client", "remit", "--secret", "s"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut url = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    let url = url.trim();
+    let script = peer("servers/authorization.py");
+    let server = started(&[&script, "--client", "remit", "--secret", "s"]).await;
+    let url = &server.url;
     let text = format!(
         "grant = \"client_credentials\"\n[server]\nissuer = \"{url}\"\nclient_id = \"remit\"\n\
          client_secret = \"k\"\nscopes = [\"read\"]"
@@ -215,11 +176,9 @@ async fn oauth_tokens() {
         let answer = bare.time(way.post(&endpoint, Some(&basic), &form)).await.unwrap();
         assert!(answer.status.is_success(), "{}", answer.status);
         let issued = issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
-        revoke.time(issuer.revoke(lent(n, issued))).await.unwrap();
+        revoke.time(issuer.revoke(lent(n, &issued))).await.unwrap();
     }
-    server.kill().unwrap();
-    server.wait().unwrap();
-    [bare, issue, revoke].iter().for_each(Part::say);
+    say(&bare, &[&issue, &revoke]);
 }
 
 async fn assume(way: &Way, moto: &Moto) {
@@ -257,16 +216,5 @@ fn entropy() -> Arc<SeededEntropy> {
 }
 
 fn wanted(issuer: &dyn Issuer, n: u32) -> Wanted {
-    let (agent, task) = (Some(samples::agent_name("bot")), Some(samples::task_id(1)));
-    let holder = Holder { agent, task, tools: ["a/b".to_owned()].into(), ..Holder::default() };
-    let scope = issuer.scope(&holder).unwrap();
-    Wanted { lease: lease(n), holder, scope, now: NOW, until: LATER }
-}
-
-fn lent(n: u32, issued: Issued) -> Lent {
-    Lent { lease: lease(n), task: None, handle: issued.handle, until: issued.until }
-}
-
-fn lease(n: u32) -> LeaseId {
-    format!("lse_{n:026}").parse().unwrap()
+    samples::wanted(issuer, n, samples::holder(&["a/b"]), LATER)
 }

@@ -10,12 +10,15 @@
     reason = "a benchmark that cannot be set up has nothing to say"
 )]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+#[path = "shared/part.rs"]
+mod part;
+
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use hdrhistogram::Histogram;
+use part::{Part, say};
 use remit_fetch::{Address, Way};
 use remit_jose::{SigningKey, draw_es256, draw_id};
 use remit_testkit::SeededEntropy;
@@ -127,33 +130,9 @@ fn program() -> PathBuf {
     named.map_or(built, PathBuf::from)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a measurement takes real time")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[expect(clippy::disallowed_methods, reason = "the client has a clock of its own")]
 fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
-
-fn record(times: &mut Histogram<u64>, since: Instant) {
-    times.record(u64::try_from(since.elapsed().as_nanos()).unwrap()).unwrap();
-}
-
-fn say(name: &str, times: &Histogram<u64>, bare: f64) {
-    let micros = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64() * 1e6;
-    let out = &mut std::io::stdout();
-    let (half, most) = (times.value_at_quantile(0.5), times.value_at_quantile(0.99));
-    writeln!(
-        out,
-        "{name:<28} {:>8.0}/s  p50 {:>8.1} µs  p99 {:>8.1} µs  {:>6.1} signatures",
-        1e9 / times.mean(),
-        micros(half),
-        micros(most),
-        micros(half) / bare
-    )
-    .unwrap();
 }
 
 fn main() {
@@ -165,7 +144,8 @@ async fn measured() {
         |seed| SigningKey::from_pkcs8(&draw_es256(&SeededEntropy::new(seed)).unwrap()).unwrap();
     let (worker, clerk) = (key(1), key(2));
     let desk = Desk::open(&worker, &clerk).await;
-    let [mut bare, mut grants, mut exchanges] = [(); 3].map(|()| Histogram::new(3).unwrap());
+    let [mut bare, mut grants, mut exchanges] =
+        ["a signature, bare", "client credentials", "exchange"].map(Part::new);
     let opening = json!([{ "type": "remit", "template": "reading" }]).to_string();
     let form = |details| [("grant_type", "client_credentials"), ("authorization_details", details)];
     let opened = desk.assertion("worker", &worker);
@@ -174,12 +154,8 @@ async fn measured() {
     let task = &opened["authorization_details"][0]["task"];
     let further = json!([{ "type": "remit", "task": task }]).to_string();
     for _ in 0..GRANTS {
-        let started = now();
-        let assertion = desk.assertion("worker", &worker);
-        record(&mut bare, started);
-        let started = now();
-        desk.post("/oauth/token", &assertion, &form(&further)).await;
-        record(&mut grants, started);
+        let assertion = bare.time(async { desk.assertion("worker", &worker) }).await;
+        grants.time(desk.post("/oauth/token", &assertion, &form(&further))).await;
     }
     let exchange = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -188,18 +164,11 @@ async fn measured() {
     ];
     for _ in 0..EXCHANGES {
         let assertion = desk.assertion("clerk", &clerk);
-        let started = now();
-        let child = desk.post("/oauth/token", &assertion, &exchange).await;
-        record(&mut exchanges, started);
+        let child = exchanges.time(desk.post("/oauth/token", &assertion, &exchange)).await;
         // Its task ends with it, so that the next has room beside it.
         let token = child["access_token"].as_str().unwrap();
         let assertion = desk.assertion("clerk", &clerk);
         desk.post("/oauth/revoke", &assertion, &[("token", token)]).await;
     }
-    let signature = Duration::from_nanos(bare.value_at_quantile(0.5)).as_secs_f64() * 1e6;
-    for (name, times) in
-        [("bare signature", &bare), ("client credentials", &grants), ("exchange", &exchanges)]
-    {
-        say(name, times, signature);
-    }
+    say(&bare, &[&grants, &exchanges]);
 }

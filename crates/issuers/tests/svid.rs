@@ -44,17 +44,11 @@ fn issuer(authority: &Arc<Authority>) -> Svid {
 }
 
 fn holder() -> Holder {
-    Holder {
-        agent: Some(samples::agent_name("bot")),
-        task: Some(samples::task_id(1)),
-        ..Holder::default()
-    }
+    samples::holder(&[])
 }
 
 fn wanted(issuer: &Svid, holder: Holder, until: Timestamp) -> Wanted {
-    let scope = issuer.scope(&holder).unwrap();
-    let lease = "lse_00000000000000000000000001".parse().unwrap();
-    Wanted { lease, holder, scope, now: NOW, until }
+    samples::wanted(issuer, 1, holder, until)
 }
 
 /// OpenSSL, at the moment when the samples are made.

@@ -4,7 +4,7 @@
 //! before sending), only in memory, and fails on command. Every write can fail in two ways,
 //! because callers see no difference and recovery must live with both: before anything was kept,
 //! and after ([`Fault`]). Where a real adapter is the thing under test, its disk is the fake
-//! ([`DiskPlan`]).
+//! ([`DiskPlan`]). Where other people's programs are, [`peers`] starts them.
 //!
 //! *Absences:* no mocks: nothing here expects to be called. Only ever a dev-dependency.
 
@@ -14,6 +14,7 @@ mod fault;
 mod issuer;
 mod keys;
 mod ledger;
+pub mod peers;
 pub mod samples;
 mod secrets;
 mod store;

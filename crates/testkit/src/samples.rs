@@ -19,6 +19,7 @@ use remit_model::{
     ServerName, Spent, TaskId, Timestamp, Tool, ToolId, Value,
 };
 use remit_policy::{Permit, Snapshot, Source, Verdict};
+use remit_ports::{Holder, Issued, Issuer, Lent, Wanted};
 
 /// When samples are made: 2026-11-23T22:00:00Z, where [`crate::ManualClock`] starts.
 pub const NOW: Timestamp = Timestamp(1_795_471_200_000);
@@ -31,6 +32,24 @@ pub fn task_id(n: u8) -> TaskId {
 /// A lease's id that ends in `n`.
 pub fn lease_id(n: u32) -> LeaseId {
     format!("lse_{n:026}").parse().expect("26 digits are an id")
+}
+
+/// Task 1 of `bot`, whose remit covers these tools (`server/tool`).
+pub fn holder(tools: &[&str]) -> Holder {
+    let tools = tools.iter().map(|&tool| tool.to_owned()).collect();
+    Holder { agent: Some(agent_name("bot")), task: Some(task_id(1)), on_behalf: None, tools }
+}
+
+/// What [`lease_id`] `n` is to be for `holder`, from [`NOW`] on.
+pub fn wanted(issuer: &dyn Issuer, n: u32, holder: Holder, until: Timestamp) -> Wanted {
+    let scope = issuer.scope(&holder).expect("the test's holder can have something");
+    Wanted { lease: lease_id(n), holder, scope, now: NOW, until }
+}
+
+/// What was issued to task 1 as [`lease_id`] `n`, as it stands on record.
+pub fn lent(n: u32, issued: &Issued) -> Lent {
+    let (handle, until) = (issued.handle.clone(), issued.until);
+    Lent { lease: lease_id(n), task: Some(task_id(1)), handle, until }
 }
 
 /// The server `name`.

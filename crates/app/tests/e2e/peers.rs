@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
+pub(crate) use remit_testkit::peers::{Listening, peer, python, started};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, Command};
@@ -14,23 +15,9 @@ use tokio::time::timeout;
 use crate::rust_sdk::{self, Where};
 use crate::stand::{Grant, PATIENCE, REMIT, Stand};
 
-/// A file under `e2e/`; it must be there.
-pub(crate) fn peer(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e").canonicalize().unwrap();
-    // A symbolic link in a virtual environment must stay one, or it loses its packages.
-    let file = root.join(path);
-    assert!(file.exists(), "{} is missing: run e2e/setup first", file.display());
-    file.to_str().unwrap().to_owned()
-}
-
 /// Node 24.
 pub(crate) fn node() -> String {
     peer("node_modules/.bin/node")
-}
-
-/// The Python that has the packages.
-pub(crate) fn python() -> String {
-    peer(".venv/bin/python")
 }
 
 /// The entry point of one of the reference servers on npm.
@@ -458,14 +445,6 @@ pub(crate) async fn inspect(place: &[&str], era: &str, request: &[&str]) -> Valu
     line["result"].clone()
 }
 
-/// A server process of our own choice that listens on a loopback port.
-pub(crate) struct Listening {
-    /// Dropped, it is killed.
-    _child: Child,
-    /// Its MCP endpoint.
-    pub(crate) url: String,
-}
-
 /// The fastmcp server of `e2e/servers/stateless.py` over HTTP, 2026-07-28.
 pub(crate) async fn stateless_server() -> Listening {
     listening(&[&peer("servers/stateless.py"), "--port", "0"]).await
@@ -508,20 +487,6 @@ pub(crate) async fn listening(arguments: &[&str]) -> Listening {
     server
 }
 
-pub(crate) async fn started(arguments: &[&str]) -> Listening {
-    let mut child = Command::new(python())
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let url = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
-    Listening { _child: child, url }
-}
-
 /// The everything server over HTTP with sessions, 2025-11-25, kept on the loopback interface.
 pub(crate) async fn everything_over_http() -> Listening {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -537,7 +502,7 @@ pub(crate) async fn everything_over_http() -> Listening {
         .unwrap();
     let url = format!("http://127.0.0.1:{port}/mcp");
     reachable(&url).await;
-    Listening { _child: child, url }
+    Listening::new(child, url)
 }
 
 async fn reachable(url: &str) {

@@ -441,24 +441,6 @@ impl Stand {
         self.with_passphrase_file("guess", args).await
     }
 
-    /// Acts as the operator, with `input` on standard input.
-    pub(crate) async fn as_operator_with_input(&self, args: &[&str], input: &str) -> Ran {
-        let mut child = Command::new(REMIT)
-            .args(args)
-            .arg("--state")
-            .arg(&self.state)
-            .arg("--passphrase-file")
-            .arg(self.passphrase_file())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
-        Ran::of(timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap())
-    }
-
     async fn with_passphrase_file(&self, name: &str, args: &[&str]) -> Ran {
         let file = self.dir.path().join(name);
         self.remit(&[args, &["--passphrase-file", file.to_str().unwrap()]].concat()).await

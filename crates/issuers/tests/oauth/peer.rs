@@ -1,23 +1,17 @@
 //! The authorization server of `e2e/servers/authorization.py`, a person's browser, and a server that says
 //! what a test wants.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
+use remit_testkit::peers::{Listening, peer, started};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
-
-/// Long enough for a loaded machine.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An authorization server, which ends when this is dropped.
 pub(crate) struct Peer {
-    _child: Child,
+    _server: Listening,
     /// What it calls itself.
     pub(crate) url: String,
 }
@@ -25,22 +19,9 @@ pub(crate) struct Peer {
 impl Peer {
     /// Started with these arguments, for the client `remit`.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e");
-        let python = folder.join(".venv/bin/python");
-        assert!(python.exists(), "{} is missing: run e2e/setup first", python.display());
-        let mut child = Command::new(python)
-            .arg(folder.join("servers/authorization.py"))
-            .args(["--client", "remit"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = tokio::time::timeout(PATIENCE, lines.next_line()).await;
-        let url = url.expect("it starts in time").unwrap().expect("it starts");
-        Self { _child: child, url }
+        let script = peer("servers/authorization.py");
+        let server = started(&[&[&*script, "--client", "remit"], arguments].concat()).await;
+        Self { url: server.url.clone(), _server: server }
     }
 
     /// What its API says to whoever shows `token`: whose it is and with what scope, `None` to nobody.

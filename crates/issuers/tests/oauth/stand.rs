@@ -1,6 +1,5 @@
 //! What each test needs: storage, a clock, credentials, tasks of people.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -119,12 +118,7 @@ pub(crate) fn person(subject: &str, issuer: &str) -> Named {
 
 /// A task of `person` whose remit covers these tools.
 pub(crate) fn holder(person: Option<Named>, tools: &[&str]) -> Holder {
-    Holder {
-        agent: Some(samples::agent_name("bot")),
-        task: Some(samples::task_id(1)),
-        on_behalf: person,
-        tools: tools.iter().map(|&tool| tool.to_owned()).collect::<BTreeSet<_>>(),
-    }
+    Holder { on_behalf: person, ..samples::holder(tools) }
 }
 
 /// Connects the account of `user` at `peer` for `person`, as a browser does.

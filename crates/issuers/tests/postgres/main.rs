@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use remit_issuers::postgres::{Postgres, Settings};
-use remit_model::{LeaseId, Timestamp};
+use remit_model::Timestamp;
 use remit_ports::{Holder, Issued, Issuer as _, IssuerError, Lent, Revoked, Wanted};
+use remit_testkit::samples::{holder, lease_id as lease};
 use remit_testkit::{MemorySecrets, SeededEntropy, samples};
 use server::{BOSS, LENDER, Server, login};
 use tokio_postgres::Client;
@@ -45,24 +46,8 @@ fn configured(admin: &str, table: &str) -> Postgres {
     Postgres::new(settings, secrets, Arc::new(SeededEntropy::new(7))).unwrap()
 }
 
-fn lease(n: u32) -> LeaseId {
-    format!("lse_{n:026}").parse().unwrap()
-}
-
-fn holder(tools: &[&str]) -> Holder {
-    let tools = tools.iter().map(|&tool| tool.to_owned()).collect();
-    Holder {
-        agent: Some(samples::agent_name("bot")),
-        task: Some(samples::task_id(1)),
-        on_behalf: None,
-        tools,
-    }
-}
-
 fn wanted(issuer: &Postgres, n: u32, tools: &[&str]) -> Wanted {
-    let holder = holder(tools);
-    let scope = issuer.scope(&holder).unwrap();
-    Wanted { lease: lease(n), holder, scope, now: samples::NOW, until: LATER }
+    samples::wanted(issuer, n, holder(tools), LATER)
 }
 
 fn lent(n: u32) -> Lent {

@@ -2,14 +2,13 @@
 //! which `e2e/setup` installs. The end-to-end tests use it, too.
 
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
+use remit_testkit::peers::on_a_free_port;
 use tempfile::TempDir;
 use tokio_postgres::{Client, Error, NoTls};
 
@@ -63,28 +62,17 @@ impl Server {
         init.args(words).arg("-D").arg(&data).arg("--pwfile").arg(&password);
         assert!(init.stdout(Stdio::null()).status().unwrap().success());
 
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let process = Mutex::new(Some(run(folder.path(), port)));
-        let server = Self { folder, process, port };
         let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (log, ready) = (folder.path().join("log"), "ready to accept connections");
+        let starting = on_a_free_port(|port| run(folder.path(), port), &log, ready);
+        let (process, port) = runtime.block_on(starting);
+        let server = Self { process: Mutex::new(Some(process)), folder, port };
         runtime.block_on(async {
-            let boss = server.ready().await;
+            let boss = server.boss().await;
             boss.batch_execute("SET log_statement = 'none'").await.unwrap();
             boss.batch_execute(SHOP).await.unwrap();
         });
         server
-    }
-
-    pub(crate) async fn ready(&self) -> Client {
-        for _ in 0..500 {
-            if let Ok(client) = login(&self.url(BOSS, "postgres")).await {
-                return client;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap();
-        panic!("the server does not start: {log}");
     }
 
     /// The address of a database for `user:password`.
@@ -94,7 +82,9 @@ impl Server {
 
     /// The superuser in the database of the orders.
     pub(crate) async fn boss(&self) -> Client {
-        login(&self.url(BOSS, "postgres")).await.unwrap()
+        let login = login(&self.url(BOSS, "postgres")).await;
+        let log = || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        login.unwrap_or_else(|why| panic!("{why}: {}", log()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
 use remit_ports::Issued;
@@ -19,22 +19,9 @@ impl Sshd {
     /// What `ssh` says when it logs in with what was issued and runs `command`.
     pub(crate) async fn run(&self, issued: &Issued, options: &[&str], command: &str) -> Output {
         let (key, certificate) = files(self.folder.path(), issued);
-        let mut ssh = tokio::process::Command::new("ssh");
-        ssh.args(["-F", "none", "-p", &self.port.to_string(), "-i"]).arg(key);
-        ssh.arg("-o").arg(format!("CertificateFile={}", certificate.display()));
-        for option in [
-            "BatchMode=yes",
-            "IdentitiesOnly=yes",
-            "IdentityAgent=none",
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "LogLevel=ERROR",
-        ] {
-            ssh.args(["-o", option]);
-        }
+        let mut ssh = self.client(&key, &certificate);
         ssh.args(options).arg(format!("{}@127.0.0.1", user())).arg(command);
-        let run = ssh.stdin(Stdio::null()).kill_on_drop(true).output();
-        tokio::time::timeout(Duration::from_secs(30), run).await.unwrap().unwrap()
+        tokio::time::timeout(Duration::from_secs(30), ssh.output()).await.unwrap().unwrap()
     }
 
     /// What `ssh-keygen` reads in a certificate.

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use remit_issuers::ssh::{Settings, Ssh};
-use remit_model::{LeaseId, Timestamp};
-use remit_ports::{Holder, Issued, Issuer as _, IssuerError, Lent, Revoked, Wanted};
+use remit_model::Timestamp;
+use remit_ports::{Holder, Issuer as _, IssuerError, Lent, Revoked, Wanted};
+use remit_testkit::samples::{holder, lease_id as lease, lent};
 use remit_testkit::{MemorySecrets, SeededEntropy, samples};
 use sshd::{Sshd, keygen, user};
 
@@ -45,29 +46,8 @@ fn issuer(ca: &str, revoked: &Path, more: &str) -> Ssh {
     Ssh::new(settings, secrets, Arc::new(SeededEntropy::new(7))).unwrap()
 }
 
-fn lease(n: u32) -> LeaseId {
-    format!("lse_{n:026}").parse().unwrap()
-}
-
-fn holder(tools: &[&str]) -> Holder {
-    let tools = tools.iter().map(|&tool| tool.to_owned()).collect();
-    Holder {
-        agent: Some(samples::agent_name("bot")),
-        task: Some(samples::task_id(1)),
-        on_behalf: None,
-        tools,
-    }
-}
-
 fn wanted(issuer: &Ssh, n: u32, tools: &[&str]) -> Wanted {
-    let holder = holder(tools);
-    let scope = issuer.scope(&holder).unwrap();
-    Wanted { lease: lease(n), holder, scope, now: samples::NOW, until: LATER }
-}
-
-fn lent(n: u32, issued: &Issued) -> Lent {
-    let handle = issued.handle.clone();
-    Lent { lease: lease(n), task: Some(samples::task_id(1)), handle, until: issued.until }
+    samples::wanted(issuer, n, holder(tools), LATER)
 }
 
 fn said(output: &Output) -> &str {

@@ -2,11 +2,10 @@
 //! too.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
+use remit_testkit::peers::on_a_free_port;
 use tempfile::TempDir;
 
 pub(crate) struct Sshd {
@@ -22,32 +21,45 @@ impl Sshd {
         for key in ["host", "ca"] {
             keygen(&["-q", "-t", "ed25519", "-N", "", "-f"], &folder.path().join(key));
         }
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let file = |name| folder.path().join(name).display().to_string();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nUsePAM no\nStrictModes no\n\
-             AuthorizedKeysFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             PermitRootLogin prohibit-password\nTrustedUserCAKeys {}\nRevokedKeys {}\nLogLevel VERBOSE\n",
-            file("host"),
-            file("ca.pub"),
-            file("revoked"),
-        );
-        fs::write(file("config"), config).unwrap();
         // It gives up its rights there, where it has any.
         let _ = fs::create_dir("/run/sshd");
-        let mut command = Command::new(program());
-        command.args(["-D", "-f", &file("config"), "-E", &file("log")]);
-        let process = command.stdin(Stdio::null()).spawn().unwrap();
-        let server = Self { folder, process, port };
-        for _ in 0..500 {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                return server;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let run = |port: u16| {
+            let config = format!(
+                "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nUsePAM no\nStrictModes no\n\
+                 AuthorizedKeysFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+                 PermitRootLogin prohibit-password\nTrustedUserCAKeys {}\nRevokedKeys {}\nLogLevel VERBOSE\n",
+                file("host"),
+                file("ca.pub"),
+                file("revoked"),
+            );
+            fs::write(file("config"), config).unwrap();
+            let mut command = Command::new(program());
+            command.args(["-D", "-f", &file("config"), "-E", &file("log")]);
+            command.stdin(Stdio::null()).spawn().unwrap()
+        };
+        let ready = "Server listening on 127.0.0.1 port {port}.";
+        let (process, port) = on_a_free_port(run, &folder.path().join("log"), ready).await;
+        Self { folder, process, port }
+    }
+
+    /// `ssh` with this key and its certificate, which trusts the server and asks nobody.
+    pub(crate) fn client(&self, key: &Path, certificate: &Path) -> tokio::process::Command {
+        let mut ssh = tokio::process::Command::new("ssh");
+        ssh.args(["-F", "none", "-p", &self.port.to_string(), "-i"]).arg(key);
+        ssh.arg("-o").arg(format!("CertificateFile={}", certificate.display()));
+        for option in [
+            "BatchMode=yes",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "LogLevel=ERROR",
+        ] {
+            ssh.args(["-o", option]);
         }
-        let log = fs::read_to_string(server.folder.path().join("log")).unwrap();
-        panic!("the server does not start: {log}");
+        ssh.stdin(Stdio::null()).kill_on_drop(true);
+        ssh
     }
 
     /// The authority's private key.

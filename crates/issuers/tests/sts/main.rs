@@ -10,9 +10,10 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use moto::{Moto, REGION, boto};
 use remit_issuers::sts::{Settings, Sts};
-use remit_model::{LeaseId, Timestamp};
+use remit_model::Timestamp;
 use remit_ports::{Holder, Issued, Issuer as _, IssuerError, Lent, Revoked, Wanted};
 use remit_sigv4::{Keys, Scope, Unsigned, sign};
+use remit_testkit::samples::{holder, lease_id as lease};
 use remit_testkit::{ManualClock, MemorySecrets, samples};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -55,24 +56,8 @@ fn issuer(endpoint: &str, key: &str, role: &str, more: &str) -> Sts {
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/writer";
 
-fn lease(n: u32) -> LeaseId {
-    format!("lse_{n:026}").parse().unwrap()
-}
-
-fn holder(tools: &[&str]) -> Holder {
-    let tools = tools.iter().map(|&tool| tool.to_owned()).collect();
-    Holder {
-        agent: Some(samples::agent_name("bot")),
-        task: Some(samples::task_id(1)),
-        on_behalf: None,
-        tools,
-    }
-}
-
 fn wanted(issuer: &Sts, tools: &[&str]) -> Wanted {
-    let holder = holder(tools);
-    let scope = issuer.scope(&holder).unwrap();
-    Wanted { lease: lease(1), holder, scope, now: samples::NOW, until: UNTIL }
+    samples::wanted(issuer, 1, holder(tools), UNTIL)
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Errands at real servers, with what is lent for them: a command over SSH, an object at what speaks as
 //! AWS does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -36,7 +36,7 @@ async fn a_certificate_runs_one_command_and_none_a_second_after_the_task() {
     );
     let state = folder.path().join("state");
     let stand = Stand::up(&plan, folder, state).await;
-    let ca = stand.as_operator_with_input(&["secret", "add", "ssh-ca"], &sshd.ca()).await;
+    let ca = stand.with_input(&["secret", "add", "ssh-ca"], &sshd.ca()).await;
     assert!(ca.ok, "{}", ca.said());
     let grant = stand.open("host").await;
     let mut talk = Client::TypeScriptSessions.connect(&grant).await;
@@ -61,27 +61,12 @@ async fn a_certificate_runs_one_command_and_none_a_second_after_the_task() {
 }
 
 /// The key and the certificate that a thief kept.
-fn files(folder: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
+fn files(folder: &Path) -> (PathBuf, PathBuf) {
     (folder.join("SSH_KEY"), folder.join("SSH_CERTIFICATE"))
 }
 
-async fn login(
-    sshd: &Sshd,
-    (key, certificate): &(std::path::PathBuf, std::path::PathBuf),
-) -> String {
-    let mut ssh = tokio::process::Command::new("ssh");
-    ssh.args(["-F", "none", "-p", &sshd.port.to_string(), "-i"]).arg(key);
-    ssh.arg("-o").arg(format!("CertificateFile={}", certificate.display()));
-    for option in [
-        "BatchMode=yes",
-        "IdentitiesOnly=yes",
-        "IdentityAgent=none",
-        "StrictHostKeyChecking=no",
-        "UserKnownHostsFile=/dev/null",
-        "LogLevel=ERROR",
-    ] {
-        ssh.args(["-o", option]);
-    }
+async fn login(sshd: &Sshd, (key, certificate): &(PathBuf, PathBuf)) -> String {
+    let mut ssh = sshd.client(key, certificate);
     ssh.arg(format!("{}@127.0.0.1", user())).arg("id");
     let output = ssh.output().await.unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
@@ -105,7 +90,7 @@ async fn an_object_is_put_with_a_session_of_the_task() {
     );
     let state = folder.path().join("state");
     let stand = Stand::up(&plan, folder, state).await;
-    let key = stand.as_operator_with_input(&["secret", "add", "aws"], &moto.key).await;
+    let key = stand.with_input(&["secret", "add", "aws"], &moto.key).await;
     assert!(key.ok, "{}", key.said());
     let grant = stand.open("put").await;
     let mut talk = Client::PythonSessions.connect(&grant).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
-use super::server::{LENDER, Server, run};
+use super::server::{BOSS, LENDER, Server, login, run};
 use super::{all_returned, assert_nowhere, leases, told};
 use crate::kills::draw::Draw;
 use crate::kills::number;
@@ -26,7 +26,13 @@ impl Server {
     pub(crate) async fn start_again(&self) {
         let process = run(self.folder.path(), self.port);
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
-        self.ready().await;
+        for _ in 0..500 {
+            if login(&self.url(BOSS, "postgres")).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the server does not start again");
     }
 }
 
@@ -44,7 +50,7 @@ async fn stand(server: &Server) -> Stand {
     let state = folder.path().join("state");
     let stand = Stand::up(&plan, folder, state).await;
     let admin = server.url(LENDER, "postgres");
-    let added = stand.as_operator_with_input(&["secret", "add", "lender"], &admin).await;
+    let added = stand.with_input(&["secret", "add", "lender"], &admin).await;
     assert!(added.ok, "{}", added.said());
     stand
 }
