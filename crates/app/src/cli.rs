@@ -329,7 +329,7 @@ pub(crate) enum Credential {
 
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
-    /// The credential, a [[credential]] of the kind `oauth`
+    /// The credential, one in the configuration of the kind `oauth`
     pub(crate) credential: CredentialName,
     /// The person in whose tasks it will be used, as `--issuer` calls them
     #[arg(long = "as", value_name = "PERSON", requires = "issuer")]
