@@ -228,6 +228,10 @@ pub(crate) struct TaskOpen {
     /// The agent, where the template may be opened by more than one
     #[arg(long)]
     pub(crate) agent: Option<String>,
+    /// A fact about the person for whom it is done, such as their address or account: it counts as
+    /// given; may be given more than once
+    #[arg(long = "known", value_name = "FACT")]
+    pub(crate) known: Vec<String>,
     /// Only these tools, e.g. `mail/read_*`; may be given more than once
     #[arg(long = "tool", value_name = "PATTERN")]
     pub(crate) tools: Vec<String>,

@@ -183,6 +183,10 @@ pub(crate) struct TemplateTable {
     #[serde(default)]
     pub(crate) may_open: Vec<AgentName>,
     pub(crate) purpose: Option<String>,
+    #[serde(default)]
+    pub(crate) known: Vec<String>,
+    #[serde(default)]
+    pub(crate) declare: bool,
     pub(crate) tools: Vec<ToolEntry>,
     #[serde(default = "internal")]
     pub(crate) ceiling: Confidentiality,
@@ -492,6 +496,8 @@ impl TemplateTable {
             name: self.name.clone(),
             may_open: self.may_open.clone(),
             purpose: self.purpose.clone(),
+            known: self.known.clone(),
+            declare: self.declare,
             tools: self.tools.iter().map(|entry| entry.0.clone()).collect(),
             ceiling: self.ceiling,
             budget: self.budget,

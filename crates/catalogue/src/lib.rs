@@ -19,6 +19,7 @@ mod label;
 mod observe;
 mod overrides;
 pub mod resource;
+mod wants;
 mod words;
 
 pub use admit::{AdmitError, admit, withdraw};
@@ -31,3 +32,4 @@ pub use label::returned_label;
 pub use observe::{CONFIGURATION, MAX_TOOLS, Rejected, observe, rejected};
 pub use overrides::{NamePattern, Overrides, ProfileOverride};
 pub use resource::{MAX_RESOURCES, resources};
+pub use wants::Wants;

@@ -7,7 +7,10 @@
 use std::sync::{Arc, MutexGuard};
 
 use remit_model::task::Event;
-use remit_model::{Call, Class, Digest, HoldId, Question, Refusal, Task, Timestamp, Value};
+use remit_model::{
+    Call, Class, Digest, Effect, HoldId, LeafFlow, Provenance, Question, Refusal, Role, Task,
+    Timestamp, Value,
+};
 use remit_policy::{Hold, Permit, Verdict, decide};
 use remit_ports::{
     Accepted, Done, Draft, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded, Room,
@@ -169,7 +172,7 @@ impl Engine {
         let now = self.now();
         let mut desk = Desk { cell, task, pins: world.pins };
         let scene = Scene { world: &world, settings: &settings, caller, task: &desk.task, now };
-        let question = scene.call(call, input);
+        let question = scene.call(call, input, cell.memory());
         if !desk.task.is_open() {
             let refusal = not_open(&desk.task);
             return Err(self.refuse(&mut desk, &question, refusal).into());
@@ -207,6 +210,7 @@ impl Engine {
             cost: remit_policy::cost(question),
             label: incoming(question),
             approval: question.approval.is_some().then_some(record.clear.call).flatten(),
+            destroys: effect(question) == Effect::Destroy,
         });
         record.room = Room::Permit;
         let ends = desk.task.charter.remit.ends_at(now);
@@ -267,6 +271,10 @@ impl Engine {
     fn settle(&self, cell: &TaskCell, pins: Pins, done: Done) -> Result<Settled, Refusal> {
         self.counters.settled(done.outcome());
         self.withdraw_echoed(&done);
+        // Before anybody is shown it: what a later call is made of must be found.
+        if let Some(reply) = done.reply() {
+            cell.memory().see(done.question(), done.decision(), reply);
+        }
         let record = draft::outcome(pins, &done);
         let mut task = cell.lock();
         let decision = done.decision();
@@ -295,7 +303,9 @@ impl Engine {
             );
             return throttled.into();
         }
-        let draft = draft::refusal(desk.pins, question, &refusal);
+        let mut draft = draft::refusal(desk.pins, question, &refusal);
+        draft.clear.event =
+            (refusal.hold.is_none() && is_suspicious(question)).then_some(Event::Suspected);
         let record = desk.commit(self, draft, question.now).inspect_err(|why| {
             tracing::warn!(task = %desk.cell.id(), %why, "a refusal could not be recorded");
         });
@@ -369,6 +379,17 @@ impl Engine {
             self.finish_if_closing(cell);
         }
     }
+}
+
+fn effect(question: &Question) -> Effect {
+    question.tool.as_ref().map_or(Effect::Read, |tool| tool.profile.effect.value)
+}
+
+/// Whether text from outside has chosen the target of an effect.
+fn is_suspicious(question: &Question) -> bool {
+    let tainted =
+        |leaf: &LeafFlow| leaf.role == Role::Target && leaf.provenance == Provenance::Tainted;
+    question.task.sealed && effect(question) != Effect::Read && question.flow.iter().any(tainted)
 }
 
 fn transient(check: &str, text: &str, remedy: &str) -> Refusal {

@@ -14,6 +14,8 @@ use remit_model::{AgentName, Attestation, Digest, Task, TaskId, Timestamp};
 use remit_ports::{Accepted, Draft, Ledger, LedgerError, Subject};
 use tokio_util::sync::CancellationToken;
 
+use crate::knowledge::Memory;
+
 /// How many refusals of one task are recorded in each [`REFUSAL_WINDOW`] (R13).
 pub const REFUSALS_PER_WINDOW: u32 = 100;
 /// See [`REFUSALS_PER_WINDOW`].
@@ -55,6 +57,8 @@ pub struct TaskCell {
     parent: Option<TaskId>,
     workers: BTreeSet<Digest>,
     task: Mutex<Task>,
+    /// What people said in it and what it has seen. Asked under the task's lock.
+    memory: Memory,
     /// Moves with everything that can change an answer already given; compared right before bytes
     /// are sent. Starts at the task's recorded epoch; policy changes move it too.
     epoch: Arc<AtomicU64>,
@@ -80,6 +84,7 @@ impl TaskCell {
             workers: task.charter.workers.clone(),
             epoch: Arc::new(AtomicU64::new(task.account().epoch)),
             task: Mutex::new(task),
+            memory: Memory::default(),
             stop: Mutex::new(CancellationToken::new()),
             in_flight: AtomicUsize::new(0),
             refusals: Mutex::new((Timestamp(0), 0)),
@@ -116,6 +121,11 @@ impl TaskCell {
     /// Its state. Never hold this across a wait.
     pub fn lock(&self) -> MutexGuard<'_, Task> {
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known in it.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// The epoch as a shared number, and what it is now.

@@ -216,6 +216,9 @@ impl Engine {
         }
         let ended = guard.is_closed();
         drop(guard);
+        if ended {
+            cell.memory().forget();
+        }
         self.held().retain(|_, held| held.task != *cell.id());
         self.ports.upstream.release(cell.id());
         if ended && let Some(parent) = cell.parent().and_then(|parent| self.cell(parent)) {

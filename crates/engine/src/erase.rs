@@ -38,6 +38,7 @@ pub(crate) fn is_erasure(kind: Kind, what: &str) -> bool {
 pub(crate) fn forget(task: &mut Task) {
     let charter = Arc::make_mut(&mut task.charter);
     charter.purpose.clear();
+    charter.known.clear();
     charter.remit.tools = ToolScope::any_of([]);
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use remit_model::question::{Asked, TaskFacts, ToolFacts};
 use remit_model::{
-    Admission, ApprovalFact, Call, Class, Digest, Operation, Question, Refusal, Resource,
-    ResourceKind, Task, Timestamp, Tool, Value,
+    Admission, ApprovalFact, Call, Class, Digest, Integrity, Label, Operation, Question, Refusal,
+    Resource, ResourceKind, Task, Timestamp, Tool, Value, Wanted,
 };
 
 use crate::Caller;
+use crate::knowledge::Memory;
 use crate::settings::Settings;
 use crate::world::World;
 
@@ -23,7 +24,7 @@ pub(crate) struct Scene<'a> {
 
 impl Scene<'_> {
     /// The question whether `call` may be made.
-    pub(crate) fn call(&self, call: Call, input: Value) -> Question {
+    pub(crate) fn call(&self, call: Call, input: Value, memory: &Memory) -> Question {
         // A tool that its server no longer lists is as unknown as one it never had.
         let catalogue = &self.world.catalogue;
         let tool =
@@ -32,7 +33,12 @@ impl Scene<'_> {
         let digest = call.digest(&input);
         let approval = self.approval(digest, tool);
         let unsettled = self.task.account().is_unsettled(digest);
-        Question { resources, approval, unsettled, ..self.question(Asked::Call(call), tool, input) }
+        let (flow, wanted) = memory.of(self.task, |known| {
+            let wanted = tool.map_or(Wanted::No, |tool| known.wanted(tool));
+            (known.flow(tool, &input, self.task), wanted)
+        });
+        let question = self.question(Asked::Call(call), tool, input);
+        Question { resources, approval, unsettled, flow, wanted, ..question }
     }
 
     /// The question whether `tool` could ever be called.
@@ -63,6 +69,8 @@ impl Scene<'_> {
             task: facts(self.task),
             tool: tool.map(tool_facts),
             input,
+            flow: Vec::new(),
+            wanted: Wanted::No,
             resources: vec![server(tool.map_or("remit", |tool| tool.id.server.as_str()))],
             approval: None,
             unsettled: false,
@@ -103,11 +111,13 @@ fn facts(task: &Task) -> TaskFacts {
     TaskFacts {
         id: charter.id.clone(),
         template: charter.template.clone(),
-        remit: charter.remit.clone(),
+        remit: task.remit(),
         spent: account.spent,
         label: account.label.clone(),
         sealed: account.sealed,
         epoch: account.epoch,
+        suspicions: account.suspicions,
+        destroyed: account.destroyed,
         lineage: charter.lineage.iter().map(|ancestor| ancestor.agent.clone()).collect(),
         on_behalf: charter.on_behalf.clone(),
         opened: charter.opened,
@@ -194,14 +204,13 @@ fn since(admission: &Admission) -> Timestamp {
     }
 }
 
-/// The label that a permitted call brings into its task.
-pub(crate) fn incoming(question: &Question) -> remit_model::Label {
-    let Some(call) = question.call() else { return remit_model::Label::default() };
-    match &question.tool {
+/// The label that a permitted call brings into its task: what the tool returns, and what it is called
+/// with, since an echo launders nothing.
+pub(crate) fn incoming(question: &Question) -> Label {
+    let Some(call) = question.call() else { return Label::default() };
+    let returned = match &question.tool {
         Some(tool) => remit_catalogue::returned_label(&tool.profile, &call.server),
-        None => remit_model::Label {
-            integrity: remit_model::Integrity::untrusted(call.server.as_str()),
-            ..remit_model::Label::default()
-        },
-    }
+        None => Label { integrity: Integrity::untrusted(call.server.as_str()), ..Label::default() },
+    };
+    question.flow.iter().fold(returned, |label, leaf| label.join(leaf.label.clone()))
 }

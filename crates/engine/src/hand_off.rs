@@ -103,22 +103,25 @@ impl Engine {
         }
         let (all_clients, all_processes) = (clients(&to.agent), processes(&to.agent));
         let workers = Workers::from([all_clients]);
+        let left = self.left_by([&all_clients, &all_processes]);
+        let inherited = parent.account().label.clone().join(left);
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
             agent: to.agent.clone(),
             template: template.unwrap_or_else(|| charter.template.clone()),
+            purpose_given: purpose
+                .as_ref()
+                .map_or(charter.purpose_given, |_| !inherited.integrity.is_untrusted()),
             purpose: bounded(purpose.unwrap_or_else(|| charter.purpose.clone()))?,
+            declares: charter.declares,
+            known: charter.known.clone(),
             remit: narrowing.of(remit, now)?,
             attestation: Attestation { method: to.method, at: now, named: to.named.clone() },
             uid: None,
             on_behalf: charter.on_behalf.clone(),
             consent: None,
             lineage,
-            inherited: parent
-                .account()
-                .label
-                .clone()
-                .join(self.left_by([&all_clients, &all_processes])),
+            inherited,
             workers,
             unsettled: parent.account().unsettled.clone(),
             opened: now,
@@ -216,14 +219,14 @@ impl Drop for Reserved<'_> {
 
 /// The most that can be handed on from `parent`; with a grant for one server, only what is there.
 fn handed_on(parent: &Task, server: Option<&ServerName>) -> Result<Remit, Refusal> {
-    let own = &parent.charter.remit;
+    let own = parent.remit();
     let Some(delegation) = own.delegation.checked_sub(1) else {
         let text = "the task may not be handed on (further): its template or whoever handed it on \
                     says so in `delegation`";
         return Err(no("delegation", text));
     };
     let budget = own.budget.left(parent.account().spent);
-    let remit = Remit { delegation, budget, ..own.clone() };
+    let remit = Remit { delegation, budget, ..own };
     let Some(server) = server else { return Ok(remit) };
     let pattern = format!("{server}/*").parse();
     let pattern = pattern.map_err(|why| no("server", format!("`{server}`: {why}")))?;

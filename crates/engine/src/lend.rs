@@ -437,10 +437,10 @@ fn unlent(why: String, remedy: &str) -> Refusal {
 /// The task as an issuer sees it: of the server's tools those that its remit could cover.
 fn holder(scene: &Scene<'_>, server: &ServerName) -> Holder {
     let charter = &scene.task.charter;
+    let covered = scene.task.remit().tools;
     let of_server = scene.world.catalogue.tools().filter(|tool| tool.id.server == *server);
     let names = of_server.map(|tool| tool.id.to_string());
-    let tools: BTreeSet<String> =
-        names.filter(|name| charter.remit.tools.could_cover(name)).collect();
+    let tools: BTreeSet<String> = names.filter(|name| covered.could_cover(name)).collect();
     Holder {
         agent: Some(charter.agent.clone()),
         task: Some(charter.id.clone()),

@@ -20,12 +20,13 @@ impl Engine {
         if !task.is_open() {
             return Vec::new();
         }
+        let covered = task.remit().tools;
         let scene = Scene { world: &world, settings: &settings, caller, task: &task, now };
         world
             .catalogue
             .offered()
             .filter(|tool| servers.contains(&tool.id.server))
-            .filter(|tool| task.charter.remit.tools.could_cover(&tool.id.to_string()))
+            .filter(|tool| covered.could_cover(&tool.id.to_string()))
             .filter(|tool| !matches!(decide(&world.snapshot, scene.list(tool)), Verdict::Deny(_)))
             .cloned()
             .collect()
@@ -40,10 +41,9 @@ impl Engine {
         what: &str,
     ) -> Vec<(ServerName, Arc<Discovery>)> {
         let Some(cell) = self.cell(&caller.task) else { return Vec::new() };
-        let charter = Arc::clone(&cell.lock().charter);
+        let within = cell.lock().remit().tools;
         let offers = self.offers.load();
-        let covered =
-            |server: &&ServerName| charter.remit.tools.could_cover(&format!("{server}/{what}"));
+        let covered = |server: &&ServerName| within.could_cover(&format!("{server}/{what}"));
         let offered = |server: &ServerName| {
             offers.get(server).map(|offer| (server.clone(), Arc::clone(offer)))
         };

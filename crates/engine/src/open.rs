@@ -65,6 +65,8 @@ pub struct Proposal {
     pub agent: Option<AgentName>,
     /// What the task is for.
     pub purpose: Option<String>,
+    /// Facts about the person for whom it is done, which count as given; only a person may state them.
+    pub known: Vec<String>,
     /// Only these tools.
     pub tools: Option<Vec<ToolRule>>,
     /// At most this much.
@@ -103,6 +105,10 @@ pub struct Holding {
 pub const OPENINGS_PER_WINDOW: u32 = 100;
 /// See [`OPENINGS_PER_WINDOW`].
 pub const OPENING_WINDOW: Duration = Duration::from_secs(10);
+/// How many facts about a person a task may be given, and how long each may be, in bytes (R13).
+pub const MAX_KNOWN: usize = 64;
+/// See [`MAX_KNOWN`].
+pub const MAX_FACT: usize = 256;
 /// How long a purpose may be, in bytes (R13).
 pub const MAX_PURPOSE: usize = 4096;
 
@@ -320,14 +326,18 @@ impl Engine {
         proposal: Proposal,
     ) -> Result<Charter, Refusal> {
         let now = self.now();
-        let Proposal { purpose, tools, budget, seconds, within, .. } = proposal;
+        let Proposal { purpose, known, tools, budget, seconds, within, .. } = proposal;
         let within = within.unwrap_or_default();
         let remit = template.remit(now).meet(within);
         let remit = Narrowing { tools, budget, seconds }.of(remit, now)?;
+        let Known { workers, label: inherited } = self.known_of(opener, &agent.name);
+        // Who opens a task without being a person, after having read what an outsider wrote, may have its words from there.
+        let purpose_given = purpose.is_none() || !inherited.integrity.is_untrusted();
         let purpose = purpose.or_else(|| template.purpose.clone()).ok_or_else(|| {
             no("purpose", "a purpose is needed: say with --purpose what the task is for")
         })?;
         let purpose = bounded(purpose)?;
+        let known = facts(opener, template, known)?;
         let (method, uid, consent) = match opener {
             Opener::Operator(_) => (AttestationMethod::Operator, None, None),
             Opener::Peer(workload) => (AttestationMethod::UnixPeer, Some(workload.uid), None),
@@ -338,12 +348,14 @@ impl Engine {
             Opener::Client(client) => (client.named.clone(), client.on_behalf.clone()),
             _ => (None, None),
         };
-        let Known { workers, label: inherited } = self.known_of(opener, &agent.name);
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
             agent: agent.name.clone(),
             template: template.name.clone(),
             purpose,
+            purpose_given,
+            declares: template.declare,
+            known,
             remit,
             attestation: Attestation { method, at: now, named },
             uid,
@@ -368,6 +380,23 @@ fn stopped<'a>(
     let (Some(name), None) = (asked.next(), asked.next()) else { return None };
     let lifecycle = settings.agents.lifecycle(name);
     (lifecycle != Lifecycle::Active).then_some((name, lifecycle))
+}
+
+/// What is known of the person for whom a task is done, beside what its template knows.
+fn facts(
+    opener: &Opener,
+    template: &Template,
+    stated: Vec<String>,
+) -> Result<Vec<String>, Refusal> {
+    if !stated.is_empty() && opener.person().is_none() {
+        return Err(no("known", "only a person may state facts that count as given"));
+    }
+    let known: Vec<String> = template.known.iter().cloned().chain(stated).collect();
+    if known.len() > MAX_KNOWN || known.iter().any(|fact| fact.len() > MAX_FACT) {
+        let text = format!("expected at most {MAX_KNOWN} facts of at most {MAX_FACT} bytes");
+        return Err(no("known", text));
+    }
+    Ok(known)
 }
 
 /// A purpose, if it is not too long.

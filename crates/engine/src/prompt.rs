@@ -40,7 +40,11 @@ impl Engine {
         record.body.insert("prompt".to_owned(), serde_json::Value::from(text).to_string());
         let committed = {
             let mut guard = cell.lock();
-            cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now())
+            let committed = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now());
+            if committed.is_ok() {
+                cell.memory().of(&guard, |known| known.hear("prompt", text));
+            }
+            committed
         };
         let accepted = committed.map_err(ContainError::from)?;
         let index = accepted.index();

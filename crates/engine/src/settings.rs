@@ -23,6 +23,11 @@ pub struct Template {
     pub may_open: Vec<AgentName>,
     /// The purpose if the opener states none.
     pub purpose: Option<String>,
+    /// Facts about the person for whom its tasks are done (addresses, accounts, names); they count as
+    /// given.
+    pub known: Vec<String>,
+    /// Whether their agents are offered to say first which tools they need.
+    pub declare: bool,
     /// Which tools, with which arguments.
     pub tools: Vec<ToolRule>,
     /// The most sensitive data that may be read.

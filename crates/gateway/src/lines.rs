@@ -307,7 +307,7 @@ impl Line {
             tokio::spawn(self.clone().listen(peer, request, open));
             return;
         }
-        match methods::plan(&self.gateway, &peer, &request) {
+        match methods::plan(&self.gateway, &peer, &request).await {
             Plan::Answer(answer) => self.send(answer.text(request.id())).await,
             Plan::Call(call) => {
                 let cancelled = open.cancelled.clone();

@@ -2,6 +2,7 @@
 
 mod about;
 mod completion;
+mod declare;
 mod prompts;
 mod resources;
 mod tools;
@@ -42,10 +43,10 @@ pub(crate) struct Context<'a> {
 
 /// Says what is to be done about `request`; `initialize` and `subscriptions/listen` are the
 /// transports' own.
-pub(crate) fn plan(gateway: &Arc<Gateway>, peer: &Peer, request: &Request) -> Plan {
+pub(crate) async fn plan(gateway: &Arc<Gateway>, peer: &Peer, request: &Request) -> Plan {
     let servers = gateway.servers(peer.server.as_ref());
     let context = Context { gateway, peer, request, servers };
-    context.plan().unwrap_or_else(|error| Plan::Answer(error.into()))
+    context.plan().await.unwrap_or_else(|error| Plan::Answer(error.into()))
 }
 
 /// The call that subscribes `peer` to changes of `uri`.
@@ -62,10 +63,10 @@ pub(crate) fn subscription(
 }
 
 impl Context<'_> {
-    fn plan(&self) -> Result<Plan, RpcError> {
+    async fn plan(&self) -> Result<Plan, RpcError> {
         match (self.request.method(), self.peer.era()) {
             (method::TOOLS_LIST, _) => self.list_tools(),
-            (method::TOOLS_CALL, _) => self.call_tool(),
+            (method::TOOLS_CALL, _) => self.call_tool().await,
             (method::RESOURCES_LIST, _) => self.list_resources(),
             (method::TEMPLATES_LIST, _) => self.list_templates(),
             (method::RESOURCES_READ, _) => self.read_resource(),

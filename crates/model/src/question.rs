@@ -14,6 +14,7 @@ use crate::budget::Spent;
 use crate::credential::CredentialName;
 use crate::digest::Digest;
 use crate::elsewhere::Named;
+use crate::flow::{LeafFlow, Wanted};
 use crate::id::TaskId;
 use crate::label::Label;
 use crate::remit::Remit;
@@ -232,6 +233,12 @@ pub struct TaskFacts {
     pub sealed: bool,
     /// The epoch: moves with every stop, label raise or policy change.
     pub epoch: u64,
+    /// How often an effect was refused in it because text from outside had chosen its target.
+    #[serde(default)]
+    pub suspicions: u64,
+    /// How often something was destroyed in it.
+    #[serde(default)]
+    pub destroyed: u64,
     /// The agents that handed it on, the first one first; none, if somebody opened it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lineage: Vec<AgentName>,
@@ -283,6 +290,12 @@ pub struct Question {
     pub tool: Option<ToolFacts>,
     /// The arguments.
     pub input: Value,
+    /// Where each leaf of them came from, in the order of [`Value::leaves`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flow: Vec<LeafFlow>,
+    /// Whether what people said in the task calls for such a tool.
+    #[serde(default)]
+    pub wanted: Wanted,
     /// Everything the call touches; at least one. All must be permitted.
     pub resources: Vec<Resource>,
     /// The approval that this call consumes, if there is one.

@@ -17,6 +17,7 @@ use crate::id::{HoldId, TaskId};
 use crate::label::Label;
 use crate::question::ApprovalFact;
 use crate::remit::Remit;
+use crate::scope::ToolScope;
 use crate::time::Timestamp;
 
 /// How many unused approvals a task keeps; the oldest gives way to a further one (R13).
@@ -51,6 +52,17 @@ pub struct Charter {
     pub template: String,
     /// What it is for, in the words of whoever opened it.
     pub purpose: String,
+    /// Whether those words are given: a person's or a template's, or an agent's that nothing from outside
+    /// had reached. Words carry their author's labels (promise R6).
+    #[serde(default)]
+    pub purpose_given: bool,
+    /// Whether its agent is offered to say which tools it needs.
+    #[serde(default)]
+    pub declares: bool,
+    /// Facts about the person for whom it is done (an address, an account, a name): whoever knows them
+    /// said so, so they are given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<String>,
     /// Its authority.
     pub remit: Remit,
     /// How the opener proved to be the agent.
@@ -99,6 +111,15 @@ pub struct Account {
     pub label: Label,
     /// Whether the remit is sealed.
     pub sealed: bool,
+    /// The tools that the agent said it needs, all until it does: they narrow the remit.
+    #[serde(default)]
+    pub plan: ToolScope,
+    /// How often an effect was refused because text from outside had chosen its target.
+    #[serde(default)]
+    pub suspicions: u64,
+    /// How often something was destroyed.
+    #[serde(default)]
+    pub destroyed: u64,
     /// Moves with everything that can change an answer already given.
     pub epoch: u64,
     /// The number of records of this task so far; the next record's sequence number.
@@ -144,6 +165,16 @@ pub enum Event {
         /// The approval it uses up, by call digest.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approval: Option<Digest>,
+        /// Whether it destroys something.
+        #[serde(default)]
+        destroys: bool,
+    },
+    /// An effect was refused because text from outside had chosen its target.
+    Suspected,
+    /// The agent said which tools it needs.
+    Declared {
+        /// Those.
+        plan: ToolScope,
     },
     /// A call came back.
     Settled {
@@ -303,13 +334,14 @@ impl Account {
 impl Open {
     fn permit(
         mut self,
-        cost: Spent,
+        (cost, destroys): (Spent, bool),
         label: Label,
         approval: Option<Digest>,
         at: Timestamp,
     ) -> Self {
         let account = &mut self.account;
         account.spent = account.spent.plus(cost);
+        account.destroyed = account.destroyed.saturating_add(u64::from(destroys));
         account.last_used = account.last_used.max(at);
         if let Some(call) = approval {
             account.approvals.remove(&call);
@@ -320,6 +352,12 @@ impl Open {
             account.sealed |= raised.integrity.is_untrusted();
             account.label = raised;
         }
+        self
+    }
+
+    fn declare(mut self, plan: ToolScope) -> Self {
+        self.account.plan = self.account.plan.meet(plan);
+        self.account.epoch += 1;
         self
     }
 
@@ -381,8 +419,11 @@ impl State {
 
     fn apply(self, event: &Event, at: Timestamp) -> Result<Self, Box<(Self, InvalidTransition)>> {
         match (self, event) {
-            (Self::Open(open), Event::Permitted { cost, label, approval }) => {
-                Ok(Self::Open(open.permit(*cost, label.clone(), *approval, at)))
+            (Self::Open(open), Event::Permitted { cost, label, approval, destroys }) => {
+                Ok(Self::Open(open.permit((*cost, *destroys), label.clone(), *approval, at)))
+            }
+            (Self::Open(open), Event::Declared { plan }) => {
+                Ok(Self::Open(open.declare(plan.clone())))
             }
             (Self::Open(open), Event::HandedOn { task, budget }) => {
                 Ok(Self::Open(open.hand_on(task, *budget, at)))
@@ -412,6 +453,11 @@ impl State {
             }
             (mut state, Event::Denied { hold }) => {
                 state.account_mut().holds.remove(hold);
+                Ok(state)
+            }
+            (mut state, Event::Suspected) => {
+                let account = state.account_mut();
+                account.suspicions = account.suspicions.saturating_add(1);
                 Ok(state)
             }
             (state, Event::Noted) => Ok(state),
@@ -448,6 +494,13 @@ impl Task {
             ..Account::default()
         };
         Self { charter: Arc::new(charter), state: State::Open(Open { account }) }
+    }
+
+    /// Its authority as it stands: what it was opened with, narrowed by what its agent declared.
+    pub fn remit(&self) -> Remit {
+        let mut remit = self.charter.remit.clone();
+        remit.tools = remit.tools.meet(self.account().plan.clone());
+        remit
     }
 
     /// The task it was handed on from.
@@ -524,6 +577,9 @@ mod tests {
             agent: "bot".parse().unwrap(),
             template: "t".into(),
             purpose: "p".into(),
+            purpose_given: true,
+            declares: false,
+            known: Vec::new(),
             remit: Remit::default(),
             attestation: Attestation::own(AttestationMethod::UnixPeer, Timestamp(1)),
             uid: None,
@@ -539,7 +595,7 @@ mod tests {
 
     fn permitted(label: Label) -> Event {
         let cost = Spent { calls: 1, effects: 0, bytes: 10 };
-        Event::Permitted { cost, label, approval: None }
+        Event::Permitted { cost, label, approval: None, destroys: false }
     }
 
     fn run(task: Task, events: &[Event]) -> Task {
@@ -590,6 +646,7 @@ mod tests {
             cost: Spent::default(),
             label: Label::default(),
             approval: Some(call),
+            destroys: false,
         };
         assert!(run(task, &[use_it]).account().approvals.is_empty());
     }

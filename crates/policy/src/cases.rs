@@ -16,7 +16,7 @@ use crate::load::{LoadError, Source};
 use crate::snapshot::Snapshot;
 use crate::verdict::Verdict;
 
-pub use scene::{Asks, Scene, TaskCase};
+pub use scene::{Asks, FlowCase, Scene, TaskCase};
 pub use tools::ToolCase;
 
 /// A case file.

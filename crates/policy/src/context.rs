@@ -1,7 +1,4 @@
 //! The context of a request, built from the question without a detour through JSON.
-//!
-//! Until the provenance of single arguments is known, every role in `flow` carries the task's own
-//! label, the safe side: an argument is at worst what has entered the task.
 
 use remit_model::question::{Asked, ToolFacts};
 use remit_model::tool::{Origin, Trust};
@@ -10,6 +7,7 @@ use remit_model::{
     Reach, Sources, ToolId,
 };
 
+use crate::flow;
 use crate::names::{Names, uid};
 use crate::native::{Pair, Value, record, reference, set, text};
 
@@ -31,7 +29,8 @@ pub(crate) fn pairs(names: &Names, question: &Question) -> Vec<Pair<'static>> {
     let tool = |id: &ToolId| question.tool.as_ref().map(|facts| tool(names, id, facts));
     match &question.asked {
         Asked::Call(call) => {
-            pairs.push(("flow", flow(&question.task.label)));
+            pairs.push(("flow", flow::of(question)));
+            pairs.push(("wanted", text(question.wanted.name())));
             pairs.push(("server", text(call.server.as_str())));
             let extra = match &call.operation {
                 Operation::CallTool { .. } => None,
@@ -81,6 +80,8 @@ fn task(names: &Names, question: &Question) -> Value {
         ("ceiling", rank(task.remit.ceiling)),
         ("delegation", count(u64::from(task.remit.delegation))),
         ("lineage", set(task.lineage.iter().map(|agent| text(agent.as_str())))),
+        ("suspicions", count(task.suspicions)),
+        ("destroyed", count(task.destroyed)),
     ];
     let on_behalf = task.on_behalf.as_ref().map(|person| ("on_behalf", named(person)));
     record(facts.into_iter().chain(on_behalf))
@@ -124,15 +125,6 @@ fn tool(names: &Names, id: &ToolId, facts: &ToolFacts) -> Value {
     ])
 }
 
-fn flow(label: &Label) -> Value {
-    let label = record([
-        ("integrity", text(integrity(label))),
-        ("confidentiality", rank(label.confidentiality)),
-    ]);
-    let roles = ["target", "content", "selector", "amount", "secret"];
-    record(roles.map(|role| (role, label.clone())))
-}
-
 fn sources(label: &Label) -> Vec<Value> {
     match &label.integrity {
         Integrity::Trusted => Vec::new(),
@@ -163,7 +155,7 @@ fn reach(reach: Reach) -> &'static str {
     }
 }
 
-fn rank(confidentiality: Confidentiality) -> Value {
+pub(crate) fn rank(confidentiality: Confidentiality) -> Value {
     Value::from(match confidentiality {
         Confidentiality::Public => 0_i64,
         Confidentiality::Internal => 1,

@@ -13,6 +13,7 @@ pub mod cases;
 mod context;
 mod decide;
 mod entities;
+mod flow;
 mod index;
 mod load;
 mod moments;

@@ -91,14 +91,13 @@ pub(crate) fn server_group(server: &str) -> String {
 
 fn common_types() -> Value {
     json!({
-        "Label": record(&[("integrity", text()), ("confidentiality", long())]),
-        "Flow": record(&[
-            ("target", common("Label")),
-            ("content", common("Label")),
-            ("selector", common("Label")),
-            ("amount", common("Label")),
-            ("secret", common("Label")),
+        "RoleFlow": record(&[
+            ("provenance", text()),
+            ("pointed", flag()),
+            ("integrity", text()),
+            ("confidentiality", long()),
         ]),
+        "Flow": record(&crate::flow::ROLES.map(|(name, _)| (name, common("RoleFlow")))),
         "TaskFacts": record(&[
             ("id", text()),
             ("template", text()),
@@ -116,6 +115,8 @@ fn common_types() -> Value {
             ("ceiling", long()),
             ("delegation", long()),
             ("lineage", texts()),
+            ("suspicions", long()),
+            ("destroyed", long()),
             ("on_behalf", optional(common("Named"))),
         ]),
         "ToolFacts": record(&[
@@ -259,6 +260,7 @@ fn base_context() -> Vec<(&'static str, Value)> {
 fn call_context() -> Vec<(&'static str, Value)> {
     vec![
         ("flow", common("Flow")),
+        ("wanted", text()),
         ("approval", optional(common("ApprovalFact"))),
         ("server", text()),
     ]

@@ -280,7 +280,12 @@ mod tests {
         let label = Label { integrity: Integrity::untrusted("mail"), ..Label::default() };
         let call = Digest::of(b"call");
         let events = [
-            Event::Permitted { cost: Spent::default(), label, approval: Some(call) },
+            Event::Permitted {
+                cost: Spent::default(),
+                label,
+                approval: Some(call),
+                destroys: false,
+            },
             Event::Settled { bytes: 7, unknown: Some(call) },
             Event::Closing { reason: remit_model::task::CloseReason::Idle },
             Event::Noted,

@@ -8,7 +8,7 @@
 //! *Absences:* no I/O, no clock, no randomness, no policy: what follows from an answer is decided
 //! elsewhere.
 
-use remit_model::{Label, LeafFlow, Profile, Provenance, ToolId, Value};
+use remit_model::{ArgumentPath, Label, LeafFlow, Provenance, Role, ToolId, Value};
 
 /// A result's origin.
 #[derive(Clone, Debug)]
@@ -53,14 +53,15 @@ impl Index {
         self.seen = true;
     }
 
-    /// Where each leaf of `input`, the arguments of a tool with this profile, came from, in the order
-    /// of [`Value::leaves`].
-    pub fn trace(&self, profile: &Profile, input: &Value) -> Vec<LeafFlow> {
+    /// Where each leaf of `input` came from, in the order of [`Value::leaves`]; `role` says what the leaf
+    /// at a path is for.
+    pub fn trace(&self, role: &dyn Fn(&ArgumentPath) -> Role, input: &Value) -> Vec<LeafFlow> {
         let mut found = Vec::new();
         input.leaves(&mut |path, _| {
+            let path = ArgumentPath::from(path);
             found.push(LeafFlow {
-                path: path.into(),
-                role: profile.argument(path).role,
+                role: role(&path),
+                path,
                 provenance: if self.seen { Provenance::Tainted } else { Provenance::Derived },
                 label: Label::default(),
                 evidence: None,

@@ -54,6 +54,9 @@ async fn open(context: &Context, args: cli::TaskOpen, out: &mut Out) -> Result<(
     if let Some(purpose) = args.purpose {
         put("purpose", json!(purpose));
     }
+    if !args.known.is_empty() {
+        put("known", json!(args.known));
+    }
     if let Some(agent) = args.agent {
         put("agent", json!(agent));
     }

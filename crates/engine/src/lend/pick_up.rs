@@ -108,11 +108,12 @@ impl Engine {
         let kind = issuer.kind().to_owned();
         let asked = Asked::Lend { credential: credential.clone(), kind, server: server.clone() };
         let (ends, on_behalf) = (guard.charter.remit.deadline, guard.charter.on_behalf.clone());
+        let covered = guard.remit().tools;
         let tools: BTreeSet<String> = world
             .catalogue
             .tools()
             .map(|tool| tool.id.to_string())
-            .filter(|name| guard.charter.remit.tools.could_cover(name))
+            .filter(|name| covered.could_cover(name))
             .collect();
         let refused = match decide(&world.snapshot, scene.lend(asked)) {
             Verdict::Permit(permit) => Ok(permit.into_question()),

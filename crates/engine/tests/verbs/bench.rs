@@ -251,6 +251,8 @@ fn settings(budget: Budget) -> Settings {
         name: "work".into(),
         may_open: vec![agent_name("bot")],
         purpose: Some("test".into()),
+        known: Vec::new(),
+        declare: false,
         tools: vec![ToolRule::any_arguments("files/*".parse().unwrap())],
         ceiling: Confidentiality::Confidential,
         budget,

@@ -153,7 +153,7 @@ async fn stateless(visit: &Visit, request: Request, meta: RequestMeta) -> Respon
     if request.method() == method::LISTEN {
         return listen(visit, &peer, &request).await;
     }
-    let call = match methods::plan(&visit.gateway, &peer, &request) {
+    let call = match methods::plan(&visit.gateway, &peer, &request).await {
         Plan::Answer(answer) => {
             return reply::answered(&peer, request.id(), &answer, visit.accepts);
         }
@@ -203,7 +203,7 @@ fn initialize(visit: &Visit, request: &Request) -> Response {
 
 async fn in_session(visit: &Visit, request: Request, session: &Arc<Session>) -> Response {
     let peer = Peer::of_session(visit.caller.clone(), visit.server.clone(), session);
-    let call = match methods::plan(&visit.gateway, &peer, &request) {
+    let call = match methods::plan(&visit.gateway, &peer, &request).await {
         Plan::Answer(answer) => {
             return reply::answered(&peer, request.id(), &answer, visit.accepts);
         }

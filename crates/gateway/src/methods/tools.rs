@@ -6,7 +6,7 @@ use remit_mcp::{Edit, Raw, Request, RpcError, method};
 use remit_model::{Admission, Operation, ServerName, Tool, ToolId};
 use serde_json::json;
 
-use super::{Context, Plan, call};
+use super::{Context, Plan, call, declare};
 use crate::gateway::Gateway;
 use crate::names::Names;
 use crate::sheets::{Sheet, object};
@@ -19,12 +19,18 @@ impl Context<'_> {
     pub(super) fn list_tools(&self) -> Result<Plan, RpcError> {
         let names = self.names();
         let tools = self.gateway.engine.tools(&self.peer.caller, &self.servers);
-        let shown: Vec<String> = tools.iter().filter_map(|tool| shown(tool, &names)).collect();
+        let own = self.declaring();
+        let hidden = own.as_ref().map(|_| declare::NAME);
+        let shown = tools.iter().filter_map(|tool| shown(tool, &names, hidden));
+        let shown: Vec<String> = own.into_iter().chain(shown).collect();
         self.page("tools", &shown)
     }
 
-    pub(super) fn call_tool(&self) -> Result<Plan, RpcError> {
+    pub(super) async fn call_tool(&self) -> Result<Plan, RpcError> {
         let offered = self.text("name")?;
+        if offered == declare::NAME && self.gateway.engine.declares(&self.peer.caller.task) {
+            return self.declare().await;
+        }
         let (server, name) = resolve(self.gateway, &self.names(), &self.servers, &offered)?;
         let tool = ToolId::new(&server, &name);
         let sheet = self.gateway.sheets.of(&self.gateway.engine.world(), &tool);
@@ -50,7 +56,7 @@ pub(crate) fn called(
     Some(gateway.sheets.of(&gateway.engine.world(), &ToolId::new(&server, &name)))
 }
 
-fn resolve(
+pub(super) fn resolve(
     gateway: &Gateway,
     names: &Names<'_>,
     servers: &[ServerName],
@@ -62,9 +68,13 @@ fn resolve(
     names.read(offered, servers, known)
 }
 
-/// The definition as the client is shown it: with its offered name, every other byte the server's.
-fn shown(tool: &Tool, names: &Names<'_>) -> Option<String> {
+/// The definition as the client is shown it: with its offered name, every other byte the server's; not
+/// if that name is `hidden`.
+fn shown(tool: &Tool, names: &Names<'_>, hidden: Option<&str>) -> Option<String> {
     let name = names.write(&tool.id.server, &tool.id.name);
+    if hidden == Some(name.as_str()) {
+        return None;
+    }
     if matches!(tool.admission, Admission::Quarantined { .. }) {
         let stub = json!({
             "name": name,

@@ -253,6 +253,8 @@ fn settings() -> Settings {
         name: "work".into(),
         may_open: vec![agent_name("bot")],
         purpose: Some("test".into()),
+        known: Vec::new(),
+        declare: false,
         tools: rules.map(|rule| ToolRule::any_arguments(rule.parse().unwrap())).to_vec(),
         ceiling: Confidentiality::Confidential,
         budget: Budget::default(),

@@ -1,14 +1,15 @@
 //! The question of a case: defaults for everything the case does not speak about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use remit_model::agent::AttestationMethod;
 use remit_model::label::MAX_SOURCES;
 use remit_model::question::{Asked, Completed, TaskFacts, ToolFacts};
 use remit_model::{
-    Agent, AgentName, ApprovalFact, Attestation, Budget, Call, Confidentiality, Door, Integrity,
-    Label, Limit, Operation, Possession, Question, Remit, Resource, ResourceKind, Sources, Spent,
-    Timestamp, Tool, ToolRule, ToolScope, Value,
+    Agent, AgentName, ApprovalFact, Attestation, Budget, Call, Confidentiality, Door, Evidence,
+    Integrity, Label, LeafFlow, Limit, Operation, Possession, Provenance, Question, Remit,
+    Resource, ResourceKind, Role, Sources, Spent, Timestamp, Tool, ToolRule, ToolScope, Value,
+    Wanted,
 };
 use serde::Deserialize;
 
@@ -38,8 +39,32 @@ pub struct Scene {
     /// What the caller showed, `bearer`, `dpop` or `connection`; absent: `bearer`.
     #[serde(default)]
     pub possession: Possession,
+    /// Where the arguments came from, by path; absent: the agent made them of all that is in the task.
+    #[serde(default)]
+    pub flow: BTreeMap<String, FlowCase>,
+    /// Whether the person's words call for such a tool; absent: they name it.
+    pub wanted: Option<Wanted>,
     /// Milliseconds since the Unix epoch.
     pub now: Option<u64>,
+}
+
+/// Where an argument of a case came from: the word for it, or more.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum FlowCase {
+    /// The word for it, with the task's own label.
+    Word(Provenance),
+    /// In full.
+    Full {
+        /// The word for it.
+        provenance: Provenance,
+        /// Whether a person's words led to where it stands.
+        #[serde(default)]
+        pointed: bool,
+        /// How sensitive it is.
+        #[serde(default)]
+        confidentiality: Confidentiality,
+    },
 }
 
 /// What is asked; exactly one.
@@ -91,6 +116,10 @@ pub struct TaskCase {
     pub idle: Option<u64>,
     /// Milliseconds since the task was last used.
     pub unused: u64,
+    /// How often an effect was refused in it because text from outside had chosen its target.
+    pub suspicions: u64,
+    /// How often something was destroyed in it.
+    pub destroyed: u64,
 }
 
 impl Scene {
@@ -111,11 +140,14 @@ impl Scene {
             by: "case".to_owned(),
             at: now,
         });
+        let task = self.task.facts(now)?;
         Ok(Question {
             asked,
             agent: self.agent.clone().map_or_else(agent, Ok)?,
             attestation: Attestation::own(AttestationMethod::UnixPeer, now),
-            task: self.task.facts(now)?,
+            flow: self.flow(tool, &input, &task),
+            wanted: self.wanted.unwrap_or(Wanted::Named),
+            task,
             tool: tool.map(|tool| ToolFacts {
                 digest: tool.digest,
                 profile: tool.profile.clone(),
@@ -130,6 +162,32 @@ impl Scene {
             possession: self.possession,
             now,
         })
+    }
+
+    /// Each argument's origin, as the case states it.
+    fn flow(&self, tool: Option<&Tool>, input: &Value, task: &TaskFacts) -> Vec<LeafFlow> {
+        let mut found = Vec::new();
+        input.leaves(&mut |path, _| {
+            let role = tool.map_or(Role::Selector, |tool| tool.profile.argument(path).role);
+            let (provenance, pointed, label) = match self.flow.get(path) {
+                None => (Provenance::Derived, false, task.label.clone()),
+                Some(FlowCase::Word(word)) => (*word, false, task.label.clone()),
+                Some(FlowCase::Full { provenance, pointed, confidentiality }) => {
+                    let label = Label { confidentiality: *confidentiality, ..Label::default() };
+                    (*provenance, *pointed, label)
+                }
+            };
+            let evidence = Evidence {
+                source: "case".to_owned(),
+                decision: None,
+                field: None,
+                pointed,
+                excerpt: String::new(),
+            };
+            let evidence = Some(evidence);
+            found.push(LeafFlow { path: path.into(), role, provenance, label, evidence });
+        });
+        found
     }
 
     fn asked<'t>(
@@ -239,6 +297,8 @@ impl TaskCase {
                 tags: self.tags.clone(),
             },
             epoch: 0,
+            suspicions: self.suspicions,
+            destroyed: self.destroyed,
             lineage: self.lineage.clone(),
             on_behalf: None,
             opened: last_used,

@@ -1,0 +1,152 @@
+//! What a task knows: what people said in it and what its tools returned, so that each argument of a
+//! later call can be traced to where it came from (promise R5).
+//!
+//! It lives in memory alone. After a restart nobody can say what a task has seen, so whatever is not in
+//! its purpose counts as tainted from then on: the safe side.
+
+use std::sync::{Mutex, PoisonError};
+
+use remit_catalogue::Wants;
+use remit_model::task::Charter;
+use remit_model::{
+    ArgumentPath, LeafFlow, Provenance, Question, Role, Task, Tool, ToolId, Value, Wanted,
+};
+use remit_ports::Reply;
+use remit_provenance::{Index, Seen, Source};
+
+use crate::frame::incoming;
+
+/// What is known in one task. Nothing, until its first call.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Mutex<Option<Box<Knowledge>>>);
+
+/// What people said and what was seen.
+#[derive(Debug)]
+pub(crate) struct Knowledge {
+    index: Index,
+    said: String,
+    wants: Wants,
+}
+
+impl Memory {
+    /// Asks or tells what is known in `task`, which is under its lock.
+    pub(crate) fn of<T>(&self, task: &Task, ask: impl FnOnce(&mut Knowledge) -> T) -> T {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ask(known.get_or_insert_with(|| Box::new(Knowledge::of(task))))
+    }
+
+    /// Takes in what was answered to `question`, before anybody is shown it.
+    pub(crate) fn see(&self, question: &Question, decision: u64, reply: &Reply) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .get_or_insert_with(|| Box::new(Knowledge::forgotten()))
+            .see(question, decision, reply);
+    }
+
+    /// Forgets all of it: the task has ended.
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Knowledge {
+    fn of(task: &Task) -> Self {
+        let charter = &task.charter;
+        let mut knowledge = match task.account().spent.calls {
+            0 => Self::empty(Index::default()),
+            _ => Self::forgotten(),
+        };
+        for (source, text) in given(charter) {
+            knowledge.hear(source, text);
+        }
+        knowledge
+    }
+
+    fn forgotten() -> Self {
+        Self::empty(Index::forgotten())
+    }
+
+    fn empty(index: Index) -> Self {
+        Self { index, said: String::new(), wants: Wants::default() }
+    }
+
+    /// Takes in what a person said; `source` is the kind of their words.
+    pub(crate) fn hear(&mut self, source: &str, text: &str) {
+        self.index.give(source, text);
+        self.said.push('\n');
+        self.said.push_str(text);
+        self.wants = Wants::of(&self.said);
+    }
+
+    /// Where each leaf of a call's arguments came from, those of a `tool` by its profile; what anything
+    /// else is called with selects. What the agent made up can be made of all that has entered the task.
+    pub(crate) fn flow(&self, tool: Option<&Tool>, input: &Value, task: &Task) -> Vec<LeafFlow> {
+        let role = |path: &ArgumentPath| {
+            tool.map_or(Role::Selector, |tool| tool.profile.argument(&path.0).role)
+        };
+        let mut flow = self.index.trace(&role, input);
+        let entered = &task.account().label;
+        for leaf in flow.iter_mut().filter(|leaf| leaf.provenance == Provenance::Derived) {
+            leaf.label = leaf.label.clone().join(entered.clone());
+        }
+        flow
+    }
+
+    /// Whether what people said calls for `tool`.
+    pub(crate) fn wanted(&self, tool: &Tool) -> Wanted {
+        self.wants.calls_for(&tool.id, &tool.profile)
+    }
+
+    fn see(&mut self, question: &Question, decision: u64, reply: &Reply) {
+        let Some(call) = question.call() else { return };
+        let tool = call.tool().unwrap_or_else(|| ToolId::new(&call.server, &call.method));
+        let label = incoming(question);
+        let source = Source { tool, decision, pointed: is_pointed_at(question), label };
+        match Value::parse(reply.text()) {
+            Ok(value) => {
+                let mut texts = Vec::new();
+                collect(&value, &mut texts);
+                let structured = value.member("structuredContent");
+                self.index.see(&source, Seen { structured, texts: &texts });
+            }
+            // What one reader cannot make out another may: all of it is text.
+            Err(_) => {
+                self.index.see(&source, Seen { structured: None, texts: &[reply.text()] });
+            }
+        }
+    }
+}
+
+/// What people said before the first call.
+fn given(charter: &Charter) -> impl Iterator<Item = (&'static str, &str)> {
+    let purpose = charter.purpose_given.then_some(("purpose", charter.purpose.as_str()));
+    purpose.into_iter().chain(charter.known.iter().map(|fact| ("known", fact.as_str())))
+}
+
+/// Whether a person's words led to what is returned: something was looked for or read, and all of it
+/// was given.
+fn is_pointed_at(question: &Question) -> bool {
+    let mut selectors = question.flow.iter().filter(|leaf| leaf.role == Role::Selector).peekable();
+    selectors.peek().is_some() && selectors.all(|leaf| leaf.provenance <= Provenance::Referenced)
+}
+
+/// The members of a result that are words of the protocol's own, or are taken in otherwise.
+const NO_TEXT: [&str; 3] = ["structuredContent", "type", "mimeType"];
+
+/// The members that hold bytes, where their object says of which type.
+const BYTES: [&str; 2] = ["data", "blob"];
+
+/// Every text of a result that a model may be shown.
+fn collect<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::Text(text) => texts.push(text),
+        Value::List(items) => items.iter().for_each(|item| collect(item, texts)),
+        Value::Record(members) => {
+            let bytes = members.contains_key("mimeType");
+            let shown = |name: &str| !(NO_TEXT.contains(&name) || (bytes && BYTES.contains(&name)));
+            let members = members.iter().filter(|(name, _)| shown(name));
+            members.for_each(|(_, member)| collect(member, texts));
+        }
+        _ => {}
+    }
+}
