@@ -53,6 +53,19 @@ pub(crate) fn is_mail(piece: &str) -> bool {
     })
 }
 
+/// Whether it has the form of an IBAN: country, check digits, up to thirty letters and digits.
+pub(crate) fn is_account(piece: &str) -> bool {
+    let (country, rest) = piece.split_at_checked(2).unwrap_or_default();
+    let (check, rest) = rest.split_at_checked(2).unwrap_or_default();
+    let upper =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    country.bytes().all(|byte| byte.is_ascii_uppercase())
+        && check.len() == 2
+        && check.bytes().all(|byte| byte.is_ascii_digit())
+        && (11..=30).contains(&rest.len())
+        && upper(rest)
+}
+
 /// Whether it names one thing and says nothing: one piece without blanks, or a few capitalised or
 /// plain words, as names of people and places are written.
 pub(crate) fn is_name(text: &str) -> bool {
