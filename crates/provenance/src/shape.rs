@@ -31,6 +31,9 @@ pub(crate) fn is_distinct(piece: &str) -> bool {
 
 /// The host of an address: of a URL, of an e-mail address, or a bare name with dots.
 pub(crate) fn host(piece: &str) -> Option<&str> {
+    if !piece.contains('.') {
+        return None;
+    }
     let rest = piece.split_once("://").map_or(piece, |(_, rest)| rest);
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let authority = rest.get(..end)?;

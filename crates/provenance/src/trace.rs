@@ -242,27 +242,24 @@ impl Index {
 
     /// What the agent made, or took from a field that says nothing by itself.
     fn made(&self, text: &str) -> Answer {
+        let plain = plain(text);
+        if !is_single(&plain) {
+            return Answer::default();
+        }
         let mut seen = None;
-        atoms(&plain(text), &mut |atom| {
+        atoms(&plain, &mut |atom| {
             let figure = matches!(atom.form, Form::Number | Form::Day | Form::Name(_));
             let entry = figure.then(|| self.kept.scalars.find(&atom)).flatten();
             seen = seen.or(entry.map(|entry| Held { place: entry.place, marks: entry.marks }));
         });
-        let pieces = chunks(text).len();
-        match seen.filter(|_| pieces == 1) {
-            Some(held) => self.held(Provenance::Derived, held),
-            None => Answer::made(Provenance::Derived),
-        }
+        seen.map_or_else(Answer::default, |held| self.held(Provenance::Derived, held))
     }
 
     fn shared(&self, text: &str, sought: Sought) -> Shared {
         let exact = sought != Sought::Words;
         let plain = plain(text);
-        let pieces = chunks(&plain);
-        let only = match pieces.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        };
+        let pieces = if is_single(&plain) { chunks(&plain) } else { Vec::new() };
+        let only = pieces.first().filter(|_| pieces.len() == 1);
         let mut shared = Shared::default();
         let mut runs = Coverage::default();
         let mut pairs = Coverage::default();
@@ -384,6 +381,11 @@ impl Coverage {
     fn whole(&self) -> Option<(origin::Place, Marks)> {
         self.first.filter(|_| self.all == self.known)
     }
+}
+
+/// Whether a value can be one piece.
+fn is_single(text: &str) -> bool {
+    !text.trim().contains(char::is_whitespace)
 }
 
 /// Whether an atom is all of the one piece that a value is.

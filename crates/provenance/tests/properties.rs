@@ -170,7 +170,7 @@ proptest! {
     fn anything_can_be_seen_and_traced(
         text in "\\PC{0,60}", other in any::<String>(), name in any::<String>(),
     ) {
-        let json = serde_json::json!({name.clone(): [text, {name: other.clone()}, 1e-7, null, true]}).to_string();
+        let json = serde_json::json!({name.clone(): [text, {name: other}, 1e-7, null, true]}).to_string();
         let mut index = Index::default();
         index.give("purpose", &text);
         see(&mut index, &(true, Some(other), Some(json.clone())));
