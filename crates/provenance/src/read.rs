@@ -1,20 +1,17 @@
 //! Reading a result: which of it is a store's own, and which somebody wrote.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use remit_model::Value;
 
 use crate::atom::{Atom, Form, atoms};
-use crate::column::{Class, Column, is_field, is_title, mailbox, own_id};
+use crate::column::{Class, Column, is_container, is_field, is_title, mailbox, own_ids};
 use crate::fold::{plain, strict};
 use crate::given::Given;
 use crate::key::{Key, Kind};
 use crate::origin::{Origin, Origins, Place};
 use crate::outside::{Outside, Part, RecordId};
 use crate::records::{Held, Record, Records};
-
-/// The member that servers wrap a result in that is no object.
-const WRAPPER: &str = "result";
 
 /// What is kept of results.
 #[derive(Clone, Debug, Default)]
@@ -42,9 +39,28 @@ pub(crate) struct Reading<'a> {
 struct Spot {
     path: String,
     column: Column,
+    /// What the records here are.
+    kind: Column,
     record: RecordId,
     own: bool,
     title: bool,
+}
+
+impl Spot {
+    /// Where the member `name` of the record here stands; `own` says whether that is an id of it.
+    fn inside(&self, name: &str, record: RecordId, own: bool) -> Self {
+        if !is_field(name) {
+            return Self { record, own: false, title: false, ..self.clone() };
+        }
+        let path = joined(&self.path, name);
+        if is_container(name) {
+            return Self { path, record, own: false, title: false, ..self.clone() };
+        }
+        let kind = Column::of(name);
+        // An id of somebody is another name for them.
+        let column = if own { self.kind.head().with(&kind) } else { kind.clone() };
+        Self { path, column, kind, record, own, title: is_title(name) }
+    }
 }
 
 impl<'a> Reading<'a> {
@@ -55,33 +71,22 @@ impl<'a> Reading<'a> {
 
     /// Reads a structured result.
     pub(crate) fn structure(&mut self, value: &Value) {
-        let column = self.tool.clone();
-        let record = RecordId::default();
-        let spot = Spot { path: String::new(), column, record, own: false, title: false };
-        self.value(value, &spot);
+        let (column, kind, record) = (self.tool.clone(), self.tool.clone(), RecordId::default());
+        let path = String::new();
+        self.value(value, &Spot { path, column, kind, record, own: false, title: false });
     }
 
     fn value(&mut self, value: &Value, spot: &Spot) {
         match value {
-            Value::Record(members) if members.len() == 1 && members.contains_key(WRAPPER) => {
-                let inner = Spot { path: joined(&spot.path, WRAPPER), ..spot.clone() };
-                for item in members.values() {
-                    self.value(item, &inner);
-                }
-            }
             Value::Record(members) => {
-                let own = own_id(members.keys().map(String::as_str), &self.tool).map(str::to_owned);
-                let record = self.record(value, own.as_deref(), spot);
+                let own = own_ids(members.keys().map(String::as_str), &spot.kind);
+                let record = self.record(members, &own, spot);
                 for (name, member) in members {
-                    let own = own.as_ref() == Some(name);
-                    let inner = if is_field(name) {
-                        let path = joined(&spot.path, name);
-                        Spot { path, column: Column::of(name), record, own, title: is_title(name) }
-                    } else {
-                        let filed = Spot { record, own: false, ..spot.clone() };
-                        self.text(name, &filed);
-                        filed
-                    };
+                    let filed = !is_field(name);
+                    let inner = spot.inside(name, record, own.contains(name.as_str()));
+                    if filed {
+                        self.text(name, &inner);
+                    }
                     self.value(member, &inner);
                 }
             }
@@ -97,29 +102,31 @@ impl<'a> Reading<'a> {
     }
 
     /// Keeps what a record is known by.
-    fn record(&mut self, value: &Value, own: Option<&str>, spot: &Spot) -> RecordId {
-        let Value::Record(members) = value else { return spot.record };
-        let id = own.and_then(|own| members.get(own)).and_then(text_of);
+    fn record(
+        &mut self,
+        members: &BTreeMap<String, Value>,
+        own: &BTreeSet<&str>,
+        spot: &Spot,
+    ) -> RecordId {
+        let ids = own.iter().filter_map(|own| Some((*own, members.get(*own).and_then(text_of)?)));
+        let ids = ids.filter(|(own, id)| {
+            spot.inside(own, spot.record, true).column.class(id, true) == Class::Id
+        });
+        let ids: BTreeSet<Box<str>> = ids.map(|(_, id)| strict(id).into()).collect();
         let titles = members.iter().filter(|(name, _)| is_title(name));
         let titles: Vec<Box<str>> =
             titles.filter_map(|(_, title)| title.as_text()).map(Into::into).collect();
-        if id.is_none() && titles.is_empty() {
-            return spot.record;
-        }
-        let kind = own.map(Column::of).unwrap_or_default().with(&self.tool).with(&spot.column);
+        let Some(shown) = titles.first().or_else(|| ids.first()) else { return spot.record };
+        let Some(place) = self.kept.origins.passage(self.origin, &spot.path, shown) else {
+            return RecordId::default();
+        };
+        let kind = own.iter().fold(spot.kind.clone(), |kind, own| kind.with(&Column::of(own)));
         let parties = members.iter().filter_map(|(name, member)| {
             let column = Column::of(name);
             column.is_party().then(|| (column, names(member)))
         });
         let parties = parties.filter(|(_, names)| !names.is_empty()).collect();
-        let shown =
-            titles.first().map_or_else(|| id.unwrap_or_default().to_owned(), ToString::to_string);
-        let Some(place) = self.kept.origins.passage(self.origin, &spot.path, &shown) else {
-            return RecordId::default();
-        };
-        let id =
-            id.filter(|id| own.is_some_and(|own| Column::of(own).class(id, true) == Class::Id));
-        let record = Record { id: id.map(|id| strict(id).into()), titles, parties, kind };
+        let record = Record { ids, titles, parties, kind };
         let held = Held { place, marks: self.kept.origins.marks(self.origin) };
         self.kept.records.add(record, held, self.given)
     }
