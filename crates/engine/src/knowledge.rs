@@ -78,13 +78,14 @@ impl Knowledge {
         self.wants = Wants::of(&self.said);
     }
 
-    /// Takes in what a person approved: whom or what the held call is for and how much, which they were
-    /// shown. Its content they may only have skimmed.
+    /// Takes in what a person approved: whom or what the held call is for. How much they agree to each
+    /// time anew, and its content they may only have skimmed.
     pub(crate) fn approve(&mut self, held: &Question) {
         let Some(tool) = &held.tool else { return };
         held.input.leaves(&mut |path, leaf| {
-            let shown = [Role::Target, Role::Amount].contains(&tool.profile.argument(path).role);
-            if let (true, Value::Text(text) | Value::Number(text)) = (shown, leaf) {
+            if let (Role::Target, Value::Text(text) | Value::Number(text)) =
+                (tool.profile.argument(path).role, leaf)
+            {
                 self.index.give("approval", text);
             }
         });

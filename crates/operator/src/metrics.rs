@@ -45,6 +45,16 @@ fn registry(door: &Door) -> Registry {
         ("calls_refused_transient", "Calls refused for now", counters.transient.get()),
         ("refusals_throttled", "Refusals counted, not recorded", counters.throttled.get()),
         (
+            "effects_suspected",
+            "Effects refused because text from outside had chosen their target",
+            counters.suspected.get(),
+        ),
+        (
+            "reads_steered",
+            "Reads permitted of what text from outside had chosen",
+            counters.steered_reads.get(),
+        ),
+        (
             "requests_unauthenticated",
             "Requests without a valid grant",
             counters.unauthenticated.get(),
