@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use remit_model::task::Event;
+use remit_model::task::{Event, Permitted};
 use remit_model::{
     Call, Class, Digest, Effect, HoldId, LeafFlow, Provenance, Question, Refusal, Role, Task,
     Timestamp, Value,
@@ -206,12 +206,13 @@ impl Engine {
         let text = (drafted.question_digest(), json);
         let mut record = draft::question(Kind::Decision, desk.pins, "permit", question, text);
         record.clear.policies = reasons;
-        record.clear.event = Some(Event::Permitted {
+        record.clear.event = Some(Event::Permitted(Permitted {
             cost: remit_policy::cost(question),
             label: incoming(question),
             approval: question.approval.is_some().then_some(record.clear.call).flatten(),
             destroys: effect(question) == Effect::Destroy,
-        });
+            foreseen: question.flow.iter().filter_map(|leaf| leaf.foreseen).collect(),
+        }));
         record.room = Room::Permit;
         let ends = desk.task.charter.remit.ends_at(now);
         let deadline = now.after(self.settings.load().call_timeout).min(ends);

@@ -78,6 +78,18 @@ impl Knowledge {
         self.wants = Wants::of(&self.said);
     }
 
+    /// Takes in what a person approved: whom or what the held call is for and how much, which they were
+    /// shown. Its content they may only have skimmed.
+    pub(crate) fn approve(&mut self, held: &Question) {
+        let Some(tool) = &held.tool else { return };
+        held.input.leaves(&mut |path, leaf| {
+            let shown = [Role::Target, Role::Amount].contains(&tool.profile.argument(path).role);
+            if let (true, Value::Text(text) | Value::Number(text)) = (shown, leaf) {
+                self.index.give("approval", text);
+            }
+        });
+    }
+
     /// Where each leaf of a call's arguments came from, those of a `tool` by its profile; what anything
     /// else is called with selects. What the agent made up can be made of all that has entered the task.
     pub(crate) fn flow(&self, tool: Option<&Tool>, input: &Value, task: &Task) -> Vec<LeafFlow> {
@@ -86,15 +98,27 @@ impl Knowledge {
         };
         let mut flow = self.index.trace(&role, input);
         let entered = &task.account().label;
+        if let Some(tool) = tool.filter(|_| !task.charter.foreseen.is_empty()) {
+            let name = tool.id.to_string();
+            for leaf in flow.iter_mut().filter(|leaf| leaf.provenance.is_untrusted(true)) {
+                leaf.foreseen = task.foresees(&name, input, leaf);
+                if leaf.foreseen.is_some() {
+                    leaf.provenance = Provenance::Referenced;
+                }
+            }
+        }
         for leaf in flow.iter_mut().filter(|leaf| leaf.provenance == Provenance::Derived) {
             leaf.label = leaf.label.clone().join(entered.clone());
         }
         flow
     }
 
-    /// Whether what people said calls for `tool`.
-    pub(crate) fn wanted(&self, tool: &Tool) -> Wanted {
-        self.wants.calls_for(&tool.id, &tool.profile)
+    /// Whether what people said calls for `tool`, or else the plan of `task` names it.
+    pub(crate) fn wanted(&self, tool: &Tool, task: &Task) -> Wanted {
+        match self.wants.calls_for(&tool.id, &tool.profile) {
+            Wanted::No if task.account().plan.names(&tool.id.to_string()) => Wanted::Planned,
+            wanted => wanted,
+        }
     }
 
     fn see(&mut self, question: &Question, decision: u64, reply: &Reply) {

@@ -65,6 +65,7 @@ impl Index {
                 provenance: if self.seen { Provenance::Tainted } else { Provenance::Derived },
                 label: Label::default(),
                 evidence: None,
+                foreseen: None,
             });
         });
         found

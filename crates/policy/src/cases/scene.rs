@@ -185,7 +185,8 @@ impl Scene {
                 excerpt: String::new(),
             };
             let evidence = Some(evidence);
-            found.push(LeafFlow { path: path.into(), role, provenance, label, evidence });
+            let path = path.into();
+            found.push(LeafFlow { path, role, provenance, label, evidence, foreseen: None });
         });
         found
     }
