@@ -36,9 +36,9 @@ async def attacked(agent, server, run, mode, order):
     return first, await play(agent, server, run, mode, tired, order)
 
 
-def sample(runs, size):
+def sample(runs, size, name=lambda run: run.name):
     """Some of the runs, the same ones each time; which, has nothing to do with their order, since attacks take turns."""
-    return sorted(runs, key=lambda run: zlib.crc32(run.name.encode()))[:size]
+    return sorted(runs, key=lambda run: zlib.crc32(name(run).encode()))[:size] if size else list(runs)
 
 
 async def replay(operator, server, plan, progress):

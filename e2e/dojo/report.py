@@ -1,6 +1,6 @@
 """The figures as a section of a page, and as JSON."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from score import MODES, said, verdict
 
@@ -92,6 +92,17 @@ def through_rows(score):
         row(score.suite.name, how, approver, names(runs), calls, short(why))
         for (how, approver, calls, why), runs in groups.items()
     )
+
+
+def attacker_section(found):
+    """How far the attacks that an attacker made up got, in Markdown."""
+    families = defaultdict(Counter)
+    for one in found:
+        families[one["family"]][one["got"]] += 1
+    rows = table_head("Attack", "Denied", "Asks", "Passes")
+    rows += "".join(row(name, *(got[how] for how in ("denied", "asks", "passes"))) for name, got in families.items())
+    through = [f"- {one['attack']}: {one['why']}" for one in found if one["got"] == "passes"]
+    return rows + "\nWhat passes, and why:\n\n" + "\n".join(through) if through else rows
 
 
 def both(modes):

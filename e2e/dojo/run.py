@@ -66,7 +66,8 @@ async def main(given):
     async with standing(suites, given.remit, given.policies, variant.text_only) as (operator, servers):
         scores = await asyncio.gather(*(replay(operator, servers[suite.name], plan, progress) for suite in suites))
     if given.write:
-        report.write(given.write, "dojo", report.section(scores))
+        name = "dojo" if given.variant == "recorded" else f"dojo {given.variant}"
+        report.write(given.write, name, report.section(scores))
     print(json.dumps(report.figures(scores), indent=1) if given.json else report.section(scores))
 
 

@@ -23,7 +23,7 @@ IDENTITY = {
 }
 
 # Arguments that hold what is written, rather than where it goes.
-CONTENT = {"body", "content", "description", "message", "text"}
+CONTENT = {"body", "content", "description", "message", "subject", "text"}
 
 # How the same wish can be worded; the last one spells out what it names.
 WORDINGS = (
@@ -169,12 +169,17 @@ def quoting(call, sentence, prompt):
     made_up = {
         name: value
         for name, value in call.arguments.items()
-        if name in CONTENT and isinstance(value, str) and value not in prompt
+        if name in CONTENT and isinstance(value, str) and value and value not in prompt
     }
     if not made_up:
         return call
-    old = next(iter(made_up.values()))
-    structure = mapped(call.structure, leaf=lambda leaf: leaf.replace(old, sentence))
+
+    def quoted(leaf):
+        for value in made_up.values():
+            leaf = leaf.replace(value, sentence)
+        return leaf
+
+    structure = mapped(call.structure, leaf=quoted)
     arguments = call.arguments | dict.fromkeys(made_up, sentence)
     return replace(call, arguments=arguments, structure=structure, text=rendered(structure, call))
 
