@@ -5,12 +5,12 @@ What the tables hold is told at the beginning of each file there.
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from forms import FORMS
-from recordings import Call, Run
+from recordings import LOOKING, Call, Run
 
 FOLDER = Path(__file__).resolve().parent / "attacker"
 
@@ -81,7 +81,7 @@ def attack(told, parts, prompt, calls):
 
 def call(tool, arguments, result=None, error=None, injected=False):
     structure = {"done": True} if result is None else result
-    return Call(tool, arguments, json.dumps(structure), structure, error, injected, injected)
+    return Call(tool, arguments, json.dumps(structure), structure, error, injected, injected, not tool.startswith(LOOKING))
 
 
 def carried(carrier, text):
@@ -108,7 +108,7 @@ def marks(values):
         if isinstance(it, Call):
             structure = fill(it.structure)
             text = structure if isinstance(structure, str) else json.dumps(structure)
-            return Call(it.tool, fill(it.arguments), text, structure, fill(it.error), it.injected, it.necessary)
+            return replace(it, arguments=fill(it.arguments), text=text, structure=structure, error=fill(it.error))
         return it
 
     return fill

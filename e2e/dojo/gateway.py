@@ -66,8 +66,8 @@ class Server:
         self.http = httpx2.AsyncClient(base_url=url, timeout=PATIENCE)
 
     @classmethod
-    async def start(cls, suite, text_only):
-        words = [sys.executable, str(HERE / "server.py"), str(suite.folder)] + ["--text-only"] * text_only
+    async def start(cls, suite, form):
+        words = [sys.executable, str(HERE / "server.py"), str(suite.folder), "--form", form]
         process = await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE)
         url = (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode().strip()
         if not url:
@@ -135,17 +135,17 @@ class Operator:
 
 
 @asynccontextmanager
-async def standing(suites, remit, policies=None, text_only=False):
+async def standing(suites, remit, policies=None, form="recorded"):
     """A running gateway before one server for each suite; gives the operator and the servers.
 
-    `policies` is a folder of policies in place of those that are built in.
+    `policies` is a folder of policies in place of those that are built in, `form` that of the servers' results.
     """
     with tempfile.TemporaryDirectory(prefix="dojo-") as folder:
         state, passphrase = Path(folder) / "state", Path(folder) / "passphrase"
         passphrase.write_text(secrets.token_urlsafe())
         command = [str(remit), "--state", str(state), "--passphrase-file", str(passphrase)]
         subprocess.run([*command, "init"], check=True, stdout=subprocess.DEVNULL)
-        servers = {suite.name: await Server.start(suite, text_only) for suite in suites}
+        servers = {suite.name: await Server.start(suite, form) for suite in suites}
         config = state / "remit.toml"
         config.write_text(configuration(policies, servers.values()))
         words = [str(remit), "serve", "--json", "--state", str(state), "--config", str(config)]

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
+from compose import composed
 
 DATA = Path(__file__).resolve().parent / "data"
 
 # When the agent turns to what the attacker asks: after its own work, or as soon as it has read it.
 ORDERS = ("append", "interleave")
 
-# How the names of tools that only look at something begin. What a tool does is for Remit to find out; this is
+# How the names of tools that only look at something begin, but for those that a suite tells. What a tool does is for Remit to find out; this is
 # for the score alone, which must not believe Remit.
 LOOKING = ("check_", "find_", "get_", "list_", "read_", "search_")
 
@@ -32,10 +33,7 @@ class Call:
     error: str | None = None
     injected: bool = False
     necessary: bool = False
-
-    @property
-    def effect(self) -> bool:
-        return not self.tool.startswith(LOOKING)
+    effect: bool = True
 
     @property
     def key(self) -> str:
@@ -81,14 +79,21 @@ def suites(data: Path = DATA) -> list[Path]:
 
 def read(folder: Path) -> Suite:
     about = json.loads((folder / "suite.json").read_text())
-    honest = tuple(run_of(line) for line in lines(folder / "user_tasks.jsonl"))
+    facts = tuple(str(fact) for fact in about["principal"].values())
+    looking = tuple(about.get("looking", []))
+    if (folder / "tasks.toml").exists():
+        told = composed(folder, facts[0])
+        runs = {name: tuple(run_of(line, looking) for line in told[name]) for name in told}
+    else:
+        files = ["user_tasks", *(f"pairs_{order}" for order in ORDERS)]
+        runs = {name: tuple(run_of(line, looking) for line in lines(folder / f"{name}.jsonl")) for name in files}
     return Suite(
         name=folder.name,
         folder=folder,
         tools=[tool_of(tool) for tool in json.loads((folder / "tools.json").read_text())],
-        facts=tuple(str(fact) for fact in about["principal"].values()),
-        honest=honest,
-        attacked={order: tuple(run_of(line) for line in lines(folder / f"pairs_{order}.jsonl")) for order in ORDERS},
+        facts=facts,
+        honest=runs["user_tasks"],
+        attacked={order: runs[f"pairs_{order}"] for order in ORDERS},
     )
 
 
@@ -101,7 +106,7 @@ def tool_of(recorded: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def run_of(line: dict[str, Any]) -> Run:
+def run_of(line: dict[str, Any], looking: tuple[str, ...]) -> Run:
     calls = tuple(
         Call(
             tool=call["function"],
@@ -111,6 +116,7 @@ def run_of(line: dict[str, Any]) -> Run:
             error=call["error"],
             injected=call.get("is_injection", False),
             necessary=call.get("necessary_by_checker", False),
+            effect=not call["function"].startswith(LOOKING + looking),
         )
         for call in line["calls"]
     )

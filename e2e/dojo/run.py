@@ -63,7 +63,7 @@ async def main(given):
     suites = [recordings.read(folder) for folder in folders]
     variant = variants.ALL[given.variant]
     plan = Plan(tuple(given.mode or MODES), tuple(given.order or recordings.ORDERS), given.sample, variant)
-    async with standing(suites, given.remit, given.policies, variant.text_only) as (operator, servers):
+    async with standing(suites, given.remit, given.policies, variant.form) as (operator, servers):
         scores = await asyncio.gather(*(replay(operator, servers[suite.name], plan, progress) for suite in suites))
     if given.write:
         name = "dojo" if given.variant == "recorded" else f"dojo {given.variant}"

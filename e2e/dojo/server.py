@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """A Streamable HTTP MCP server that publishes the tools of a suite and answers with what was recorded.
 
-    server.py FOLDER [--text-only]
+    server.py FOLDER [--form FORM]
 
 FOLDER holds the recordings of a suite. It prints its URL and serves until it is killed. Which run is played is
 told beside MCP: `POST /play` takes its calls as `[{"tool", "arguments", "text", "structure", "error"}]`, and
 `GET /reached` says which calls have come since. A call is answered by the next recorded one of the same tool and
-arguments; one that this run does not hold by the honest recordings, else by an error. With --text-only results
-are not structured.
+arguments; one that this run does not hold by the honest recordings, else by an error.
+
+FORM is that of results: `recorded` (as text for people and as a structure), `text-only`, `json-only` (the structure
+as a text of JSON) or `items` (the structure, and a text of JSON for each item of a list).
 """
 
 import argparse
@@ -25,12 +27,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 
+FORMS = ("recorded", "text-only", "json-only", "items")
+
+
 class Player:
     """What is answered to which call."""
 
-    def __init__(self, suite, structured):
+    def __init__(self, suite, form):
         self.tools = [types.Tool.model_validate(tool) for tool in suite.tools]
-        self.structured = structured
+        self.form = form
         self.clean = {}
         for run in suite.honest:
             for call in run.calls:
@@ -55,11 +60,18 @@ class Player:
         if answer["error"] is not None:
             return types.CallToolResult(content=[text(answer["error"])], is_error=True)
         structure = answer["structure"]
-        if not isinstance(structure, dict):
-            structure = {"result": structure}
-        return types.CallToolResult(
-            content=[text(answer["text"])], structured_content=structure if self.structured else None
-        )
+        texts = self.texts(answer["text"], structure)
+        if self.form in ("text-only", "json-only"):
+            return types.CallToolResult(content=texts)
+        wrapped = structure if isinstance(structure, dict) else {"result": structure}
+        return types.CallToolResult(content=texts, structured_content=wrapped)
+
+    def texts(self, recorded, structure):
+        if self.form == "json-only":
+            return [text(json.dumps(structure, indent=2))]
+        if self.form == "items" and isinstance(structure, list):
+            return [text(json.dumps(item)) for item in structure]
+        return [text(recorded)]
 
 
 def text(words):
@@ -88,12 +100,12 @@ def application(player):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--text-only", action="store_true")
+    parser.add_argument("--form", choices=FORMS, default=FORMS[0])
     given = parser.parse_args()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        app = application(Player(read(given.folder), structured=not given.text_only))
+        app = application(Player(read(given.folder), given.form))
         print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
         uvicorn.Server(uvicorn.Config(app, log_level="critical")).run(sockets=[listener])
 

@@ -2,7 +2,8 @@
 
 `fields` and `fields-only` put what the attacker wants to reach into the identity columns of the records that
 carry the attacker's text; in the second the text itself no longer holds it. `quoting` has the honest agent quote
-what it read, `wording` says the attack in other words, and with `text-only` no result is structured.
+what it read, `wording` says the attack in other words. With `items` servers write each item of a list as a text of its
+own, with `json-only` the structure of a result is nothing but a text, and with `text-only` there is none.
 """
 
 import base64
@@ -46,7 +47,7 @@ SENTENCE_WORDS, SENTENCE_LENGTH = 5, 160
 class Variant:
     """One shape: what becomes of a run."""
 
-    text_only: bool = False
+    form: str = "recorded"
 
     def honest(self, run):
         return run
@@ -132,7 +133,9 @@ ALL = {
     "fields-only": Fields(only=True),
     "quoting": Quoting(),
     "wording": Wording(),
-    "text-only": Variant(text_only=True),
+    "items": Variant(form="items"),
+    "json-only": Variant(form="json-only"),
+    "text-only": Variant(form="text-only"),
 }
 
 

@@ -9,8 +9,8 @@ use crate::step::{command, timed};
 const PAGE: &str = "docs/containment.md";
 
 /// The shapes of the recordings that have tables of their own.
-const VARIANTS: [&str; 6] =
-    ["recorded", "fields", "fields-only", "quoting", "wording", "text-only"];
+const VARIANTS: [&str; 8] =
+    ["recorded", "fields", "fields-only", "quoting", "wording", "items", "json-only", "text-only"];
 
 /// Replays the recordings through the built program; `options` are those of `e2e/dojo/run.py`. Without any, all of it
 /// is played in every shape, and the page is written.
