@@ -45,7 +45,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Tell the whole story on four small servers, then stay up for your own client
     Demo(Demo),
-    /// Make a state directory: keys, passphrase, a commented configuration, starter policies
+    /// Make a state directory: keys, passphrase, a commented configuration, the policies `contained`
     Init(Init),
     /// Run Remit: gateway, ledger and operator's door
     Serve(Serve),
@@ -416,12 +416,31 @@ pub(crate) enum Policy {
     },
     /// Run cases from files against policy files
     Test {
-        /// A folder of case files [default: the starter pack's own cases]
+        /// A folder of case files [default: the cases of the pack `contained`]
         cases: Option<PathBuf>,
         /// The folder of `.cedar` files [default: the configured one]
         #[arg(long)]
         policies: Option<PathBuf>,
     },
+    /// Prove what policies never permit, over every question there is
+    ///
+    /// Exits with 1 unless every claim is proven, and shows a question that breaks it. Needs the solver
+    /// cvc5: from `$CVC5`, else from the path.
+    Prove(PolicyProve),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyProve {
+    /// The folder of `.cedar` files [default: the configured one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policies: Option<PathBuf>,
+    /// A folder of `.cedar` files: nothing may be permitted that these do not permit
+    #[arg(long, value_name = "DIR")]
+    pub(crate) against: Option<PathBuf>,
+    /// A folder of `.cedar` files, each `forbid` of which is never permitted [default: those that come
+    /// with Remit]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) invariants: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

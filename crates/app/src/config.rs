@@ -28,7 +28,10 @@ use std::time::Duration;
 
 use remit_catalogue::{NamePattern, Overrides, ProfileOverride};
 use remit_engine::{Settings, Template};
-use remit_model::{Agent, AgentName, Budget, Confidentiality, ServerName, ToolPattern, ToolRule};
+use remit_model::foreseen::MAX_FORESEEN;
+use remit_model::{
+    Agent, AgentName, Budget, Confidentiality, Foreseen, ServerName, ToolPattern, ToolRule,
+};
 use remit_policy::Source;
 use remit_tlog::WitnessKey;
 use serde::Deserialize;
@@ -55,7 +58,7 @@ pub(crate) const COMMENTED: &str = include_str!("remit.toml");
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The folder of policy files, relative to this file; left out: the built-in starter pack.
+    /// The folder of policy files, relative to this file; left out: the built-in pack `contained`.
     pub(crate) policies: Option<PathBuf>,
     /// This node's name in the records; left out: the machine's name.
     pub(crate) node: Option<String>,
@@ -187,6 +190,8 @@ pub(crate) struct TemplateTable {
     pub(crate) known: Vec<String>,
     #[serde(default)]
     pub(crate) declare: bool,
+    #[serde(default)]
+    pub(crate) foreseen: Vec<Foreseen>,
     pub(crate) tools: Vec<ToolEntry>,
     #[serde(default = "internal")]
     pub(crate) ceiling: Confidentiality,
@@ -316,6 +321,12 @@ impl Config {
         self.elsewhere()?;
         self.sources()?;
         for template in &self.templates {
+            if template.foreseen.len() > MAX_FORESEEN {
+                return Err(Fail::new(format!(
+                    "template `{}` foresees more than {MAX_FORESEEN} flows",
+                    template.name
+                )));
+            }
             for name in &template.may_open {
                 if !self.agents.iter().any(|agent| agent.name == *name) {
                     return Err(Fail::new(format!(
@@ -380,7 +391,7 @@ impl Config {
         let servers = self.servers.iter().map(|s| (s.name.clone(), s.overrides())).collect();
         let mut groups: BTreeMap<_, _> =
             self.approvers.iter().map(|a| (a.group.clone(), a.members.clone())).collect();
-        // The starter pack's rules name it, so it is there even where nobody declared it.
+        // The rules of the pack `contained` name it, so it is there even where nobody declared it.
         groups.entry("operators".to_owned()).or_default();
         Settings {
             node: self.node(),
@@ -417,7 +428,7 @@ impl Config {
     ///
     /// Errors: the folder cannot be read or holds no policy.
     pub(crate) fn policy_sources(&self, config_file: &Path) -> Result<Vec<Source>, Fail> {
-        self.policy_dir(config_file).map_or_else(|| Ok(starter()), |dir| sources_in(&dir))
+        self.policy_dir(config_file).map_or_else(|| Ok(contained()), |dir| sources_in(&dir))
     }
 
     /// Whether anyone but Remit's own user comes to the socket.
@@ -458,10 +469,10 @@ impl Config {
 }
 
 /// The built-in policies.
-pub(crate) fn starter() -> Vec<Source> {
+pub(crate) fn contained() -> Vec<Source> {
     let source =
         |(path, text): &(&str, &str)| Source { path: (*path).to_owned(), text: (*text).to_owned() };
-    remit_policy::STARTER.iter().map(source).collect()
+    remit_policy::CONTAINED.iter().map(source).collect()
 }
 
 /// The `.cedar` files of a folder, by name.
@@ -498,6 +509,7 @@ impl TemplateTable {
             purpose: self.purpose.clone(),
             known: self.known.clone(),
             declare: self.declare,
+            foreseen: self.foreseen.clone(),
             tools: self.tools.iter().map(|entry| entry.0.clone()).collect(),
             ceiling: self.ceiling,
             budget: self.budget,

@@ -95,6 +95,9 @@ pub struct LeafFlow {
     /// The strongest evidence for that, where there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// The number of the foreseen flow of its task that it came by; it counts as referenced then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreseen: Option<usize>,
 }
 
 /// What a task was announced to do, as far as the call in question is concerned.
@@ -105,7 +108,10 @@ pub enum Wanted {
     Named,
     /// They said to do what some document says, whatever that is.
     Open,
-    /// Nothing that they said speaks of it.
+    /// Nothing that they said speaks of it, but the agent named it in its plan, before it had read anything
+    /// that an outsider could have written.
+    Planned,
+    /// Nobody spoke of it.
     #[default]
     No,
 }
@@ -116,6 +122,7 @@ impl Wanted {
         match self {
             Self::Named => "named",
             Self::Open => "open",
+            Self::Planned => "planned",
             Self::No => "no",
         }
     }

@@ -155,7 +155,7 @@ impl Index {
                 _ => Answer { provenance: Provenance::Given, ..Answer::default() },
             };
             let Answer { provenance, label, evidence } = answer;
-            found.push(LeafFlow { path, role, provenance, label, evidence });
+            found.push(LeafFlow { path, role, provenance, label, evidence, foreseen: None });
         });
         found
     }
