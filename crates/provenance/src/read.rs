@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use remit_model::Value;
 
 use crate::atom::{Atom, Form, atoms};
+use crate::chunk::chunks;
 use crate::column::{Class, Column, is_container, is_field, is_title, mailbox, own_ids};
+use crate::decode::unseen;
 use crate::fold::{plain, strict};
 use crate::given::Given;
 use crate::key::{Key, Kind};
@@ -32,6 +34,19 @@ pub(crate) struct Reading<'a> {
     pub(crate) tool: Column,
     /// What the structure of the result holds.
     held: BTreeSet<Key>,
+}
+
+/// How a text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// In a field of a structure.
+    Field,
+    /// In the title of a record.
+    Title,
+    /// By itself.
+    Alone,
+    /// Beside a structure.
+    Beside,
 }
 
 /// Where in a structure something stands.
@@ -132,20 +147,23 @@ impl<'a> Reading<'a> {
     }
 
     fn text(&mut self, text: &str, spot: &Spot) {
+        self.unseen(text, &spot.path, spot.record);
         let text = plain(text);
+        let class = spot.column.class(&text, spot.own);
+        if class == Class::Free {
+            let manner = if spot.title { Manner::Title } else { Manner::Field };
+            self.words(&text, &spot.path, (spot.record, manner));
+            return;
+        }
         let held = &mut self.held;
         atoms(&text, &mut |atom| {
             held.insert(atom.key);
         });
-        match spot.column.class(&text, spot.own) {
-            // Kept with its record.
-            Class::Id => {}
+        match class {
             Class::Identity => self.identity(&text, spot),
             Class::Scalar => self.scalar(&text, spot),
-            Class::Free => {
-                let part = if spot.title { Part::Aside } else { Part::Of(spot.record) };
-                self.words(&text, (&spot.path, part), &|_, _| true);
-            }
+            // An id is kept with its record.
+            Class::Id | Class::Free => {}
         }
     }
 
@@ -171,44 +189,56 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn words(
-        &mut self,
-        text: &str,
-        (path, part): (&str, Part),
-        counts: &dyn Fn(&BTreeSet<Key>, &Atom<'_>) -> bool,
-    ) {
+    fn words(&mut self, text: &str, path: &str, (record, manner): (RecordId, Manner)) {
         let (first, marks) = (self.kept.origins.next(), self.kept.origins.marks(self.origin));
-        let Kept { outside, origins, .. } = &mut *self.kept;
-        let led = origins.is_pointed_origin(self.origin);
-        let part = if led { Part::Aside } else { part };
+        let led = self.kept.origins.is_pointed_origin(self.origin);
+        let Self { kept: Kept { outside, origins, .. }, held, .. } = &mut *self;
         let pointed =
             |place: Place| if place.is_beside(first) { led } else { origins.is_pointed(place) };
+        let only = manner == Manner::Title && chunks(text).len() == 1;
         let mut new = false;
         atoms(text, &mut |atom| {
-            if counts(&self.held, &atom) {
-                new |= outside.add(atom.key, (first.at(atom.at), marks), part, pointed);
+            match manner {
+                Manner::Field | Manner::Title => {
+                    held.insert(atom.key);
+                }
+                Manner::Beside if is_held(held, &atom) => return,
+                Manner::Beside | Manner::Alone => {}
             }
+            // A title says how its own record is called, if it is no more than that.
+            let called = manner == Manner::Title && (only || atom.form == Form::Pair);
+            let part = if led || called { Part::Aside } else { Part::Of(record) };
+            new |= outside.add(atom.key, (first.at(atom.at), marks), part, pointed);
         });
         if new {
             self.kept.origins.passage(self.origin, path, text);
         }
     }
 
+    fn unseen(&mut self, text: &str, path: &str, record: RecordId) {
+        if let Some(unseen) = unseen(text) {
+            self.words(&plain(&unseen), path, (record, Manner::Alone));
+        }
+    }
+
     /// Reads a text that stands by itself.
     pub(crate) fn alone(&mut self, text: &str) {
-        self.words(&plain(text), ("", Part::Of(RecordId::default())), &|_, _| true);
+        self.unseen(text, "", RecordId::default());
+        self.words(&plain(text), "", (RecordId::default(), Manner::Alone));
     }
 
     /// Reads a text beside a structure that was read before: servers write the same once more for
     /// people, and only what is not in the structure is new.
     pub(crate) fn beside(&mut self, text: &str) {
-        self.words(&plain(text), ("", Part::Of(RecordId::default())), &|held, atom| {
-            // A number that is a figure in the structure is numbering or the like here.
-            let figure = atom.form == Form::Whole
-                && held.contains(&Key::new(Kind::Number, atom.text.trim_start_matches('0')));
-            !(held.contains(&atom.key) || figure)
-        });
+        self.unseen(text, "", RecordId::default());
+        self.words(&plain(text), "", (RecordId::default(), Manner::Beside));
     }
+}
+
+/// Whether a structure holds `atom`, too. A number that is a figure there is numbering or the like beside it.
+fn is_held(held: &BTreeSet<Key>, atom: &Atom<'_>) -> bool {
+    let figure = || Key::new(Kind::Number, atom.text.trim_start_matches('0'));
+    held.contains(&atom.key) || (atom.form == Form::Whole && held.contains(&figure()))
 }
 
 fn joined(path: &str, name: &str) -> String {
