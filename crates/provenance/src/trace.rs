@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use remit_model::{Evidence, Label, Provenance, Role};
 
 use crate::Index;
-use crate::atom::{Atom, Form, atoms};
+use crate::atom::{Atom, Form, RUN, atoms};
 use crate::chunk::{Chunk, chunks, words};
 use crate::column::{Column, mailbox};
 use crate::decode::entities;
@@ -268,7 +268,14 @@ impl Index {
         let mut shared = Shared::default();
         let mut runs = Coverage::default();
         let mut pairs = Coverage::default();
+        // A text of more than a few words is known by its runs of them.
+        let pairs_count = exact || plain.len() < RUN * LONG;
         atoms(&plain, &mut |atom| {
+            let counts =
+                exact || atom.form.is_telling() || (pairs_count && atom.form == Form::Pair);
+            if !counts {
+                return;
+            }
             let entry = self.kept.outside.find(&atom);
             match atom.form {
                 Form::Pair if !atom.decoded => {
