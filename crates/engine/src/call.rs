@@ -224,6 +224,9 @@ impl Engine {
                 return Err(again.unwrap_or_else(|| self.unrecorded(&why).into()));
             }
         };
+        if is_steered(drafted.permit().question(), Role::Selector) {
+            self.counters.steered_reads.add();
+        }
         let (epoch, expected) = desk.cell.epoch();
         self.calls_open().insert(accepted.index(), desk.cell.id().clone());
         let ticket = Ticket { epoch, expected, deadline };
@@ -305,8 +308,10 @@ impl Engine {
             return throttled.into();
         }
         let mut draft = draft::refusal(desk.pins, question, &refusal);
-        draft.clear.event =
-            (refusal.hold.is_none() && is_suspicious(question)).then_some(Event::Suspected);
+        if refusal.hold.is_none() && is_steered(question, Role::Target) {
+            self.counters.suspected.add();
+            draft.clear.event = Some(Event::Suspected);
+        }
         let record = desk.commit(self, draft, question.now).inspect_err(|why| {
             tracing::warn!(task = %desk.cell.id(), %why, "a refusal could not be recorded");
         });
@@ -386,11 +391,12 @@ fn effect(question: &Question) -> Effect {
     question.tool.as_ref().map_or(Effect::Read, |tool| tool.profile.effect.value)
 }
 
-/// Whether text from outside has chosen the target of an effect.
-fn is_suspicious(question: &Question) -> bool {
-    let tainted =
-        |leaf: &LeafFlow| leaf.role == Role::Target && leaf.provenance == Provenance::Tainted;
-    question.task.sealed && effect(question) != Effect::Read && question.flow.iter().any(tainted)
+/// Whether text from outside has chosen what a call of this `role` of argument is about: the target of an
+/// effect, what a read selects.
+fn is_steered(question: &Question, role: Role) -> bool {
+    let reads = effect(question) == Effect::Read;
+    let tainted = |leaf: &LeafFlow| leaf.role == role && leaf.provenance == Provenance::Tainted;
+    question.task.sealed && reads == (role == Role::Selector) && question.flow.iter().any(tainted)
 }
 
 fn transient(check: &str, text: &str, remedy: &str) -> Refusal {

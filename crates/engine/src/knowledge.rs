@@ -52,10 +52,9 @@ impl Memory {
 impl Knowledge {
     fn of(task: &Task) -> Self {
         let charter = &task.charter;
-        let mut knowledge = match task.account().spent.calls {
-            0 => Self::empty(Index::default()),
-            _ => Self::forgotten(),
-        };
+        // What others saw before it began is not in its index.
+        let fresh = task.account().spent.calls == 0 && !charter.inherited.integrity.is_untrusted();
+        let mut knowledge = if fresh { Self::empty(Index::default()) } else { Self::forgotten() };
         for (source, text) in given(charter) {
             knowledge.hear(source, text);
         }
@@ -78,13 +77,14 @@ impl Knowledge {
         self.wants = Wants::of(&self.said);
     }
 
-    /// Takes in what a person approved: whom or what the held call is for and how much, which they were
-    /// shown. Its content they may only have skimmed.
+    /// Takes in what a person approved: whom or what the held call is for. How much they agree to each
+    /// time anew, and its content they may only have skimmed.
     pub(crate) fn approve(&mut self, held: &Question) {
         let Some(tool) = &held.tool else { return };
         held.input.leaves(&mut |path, leaf| {
-            let shown = [Role::Target, Role::Amount].contains(&tool.profile.argument(path).role);
-            if let (true, Value::Text(text) | Value::Number(text)) = (shown, leaf) {
+            if let (Role::Target, Value::Text(text) | Value::Number(text)) =
+                (tool.profile.argument(path).role, leaf)
+            {
                 self.index.give("approval", text);
             }
         });
@@ -107,7 +107,7 @@ impl Knowledge {
                 }
             }
         }
-        for leaf in flow.iter_mut().filter(|leaf| leaf.provenance == Provenance::Derived) {
+        for leaf in flow.iter_mut().filter(|leaf| is_made_of_anything(leaf)) {
             leaf.label = leaf.label.clone().join(entered.clone());
         }
         flow
@@ -138,6 +138,15 @@ impl Knowledge {
                 self.index.see(&source, Seen { structured: None, texts: &[reply.text()] });
             }
         }
+    }
+}
+
+/// Whether the agent made it, or nobody can tell where it stands.
+fn is_made_of_anything(leaf: &LeafFlow) -> bool {
+    match leaf.provenance {
+        Provenance::Derived => true,
+        Provenance::Tainted => leaf.evidence.is_none(),
+        _ => false,
     }
 }
 
