@@ -141,7 +141,8 @@ impl<'a> Reading<'a> {
             column.is_party().then(|| (column, names(member)))
         });
         let parties = parties.filter(|(_, names)| !names.is_empty()).collect();
-        let record = Record { ids, titles, parties, kind };
+        let entry = entry(members);
+        let record = Record { ids, titles, parties, entry, kind };
         let held = Held { place, marks: self.kept.origins.marks(self.origin) };
         self.kept.records.add(record, held, self.given)
     }
@@ -250,6 +251,18 @@ fn text_of(value: &Value) -> Option<&str> {
         Value::Text(text) | Value::Number(text) => Some(text),
         _ => None,
     }
+}
+
+/// The address in an entry of a directory: a record of a name and one address, and nothing else.
+fn entry(members: &BTreeMap<String, Value>) -> Option<Box<str>> {
+    let mut others =
+        members.iter().filter(|(name, value)| !is_title(name) && **value != Value::Null);
+    let (Some((name, Value::Text(address))), None) = (others.next(), others.next()) else {
+        return None;
+    };
+    let column = Column::of(name);
+    let is_address = column.is_party() && column.class(address, false) == Class::Identity;
+    is_address.then(|| strict(address).into())
 }
 
 /// The names in a field, which may be one, a list, or what something is filed under.

@@ -32,12 +32,14 @@ pub(crate) struct Record {
     pub(crate) titles: Vec<Box<str>>,
     /// Who is in it, by the field.
     pub(crate) parties: BTreeMap<Column, BTreeSet<Box<str>>>,
+    /// The one address, of an entry of a directory: a name, that address and nothing that anybody writes.
+    pub(crate) entry: Option<Box<str>>,
     /// What it is, as words.
     pub(crate) kind: Column,
 }
 
-/// What makes a record the same one when it is seen again: its ids and its titles.
-type Name = (BTreeSet<Box<str>>, Vec<Box<str>>);
+/// What makes a record the same one when it is seen again: its ids, its titles, its address.
+type Name = (BTreeSet<Box<str>>, Vec<Box<str>>, Option<Box<str>>);
 
 #[derive(Clone, Debug)]
 struct Kept {
@@ -70,7 +72,7 @@ impl Records {
     /// Takes in a record that was seen at `held`. The number of the record: the one it had if it was
     /// seen before.
     pub(crate) fn add(&mut self, record: Record, held: Held, given: &Given) -> RecordId {
-        let name = (record.ids.clone(), record.titles.clone());
+        let name = (record.ids.clone(), record.titles.clone(), record.entry.clone());
         if let Some(known) = self.by_name.get(&name).copied() {
             if let Some(kept) = self.kept.get_mut(known as usize) {
                 kept.record.kind = std::mem::take(&mut kept.record.kind).with(&record.kind);
@@ -171,7 +173,7 @@ impl Records {
             let longer = (*start, *end) != (mention.start, mention.end);
             others.any(|other| {
                 let kind = asked.nouns().all(|noun| other.record.kind.has(noun));
-                longer || (kind && other.record.ids.is_disjoint(&kept.record.ids))
+                longer || (kind && !kept.record.is_as(&other.record))
             })
         })
     }
@@ -201,6 +203,19 @@ impl Records {
         })
     }
 
+    /// The entry of a directory whose address is `text`, if a person named it by more than one word or in
+    /// quotes and no other entry is called so.
+    pub(crate) fn referenced_entry(&self, text: &str) -> Option<Named> {
+        let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
+        let text = strict(text);
+        numbers.into_iter().find_map(|number| {
+            let kept = self.kept.get(number as usize)?;
+            let its = kept.record.entry.as_deref() == Some(text.as_str());
+            let named = self.named(number, kept, &Column::default()).filter(|_| its)?;
+            named.mention.strong.then_some(named)
+        })
+    }
+
     /// The records with this id and a title that nobody writes by accident.
     pub(crate) fn titled(&self, id: &str, asked: &Column) -> Vec<(RecordId, &str)> {
         let records = self.of_id(id, asked).into_iter();
@@ -213,6 +228,13 @@ impl Records {
     /// Whether something could not be kept.
     pub(crate) fn is_full(&self) -> bool {
         self.full
+    }
+}
+
+impl Record {
+    /// Whether it is the same record, by its id or by its address.
+    fn is_as(&self, other: &Self) -> bool {
+        !self.ids.is_disjoint(&other.ids) || (self.entry.is_some() && self.entry == other.entry)
     }
 }
 
