@@ -58,6 +58,8 @@ struct Spot {
     kind: Column,
     record: RecordId,
     nature: Nature,
+    /// Whether it is in something that says more than just this: a message, and not a directory.
+    within: bool,
 }
 
 /// What the field is in its record.
@@ -92,7 +94,7 @@ impl Spot {
             _ if kind.is_body() => Nature::Body,
             _ => Nature::Other,
         };
-        Self { path, column, kind, record, nature }
+        Self { path, column, kind, record, nature, within: self.within }
     }
 }
 
@@ -107,7 +109,7 @@ impl<'a> Reading<'a> {
         let (column, kind, record) = (self.tool.clone(), self.tool.clone(), RecordId::default());
         let path = String::new();
         let nature = if kind.is_document() { Nature::Body } else { Nature::Other };
-        self.value(value, &Spot { path, column, kind, record, nature });
+        self.value(value, &Spot { path, column, kind, record, nature, within: false });
     }
 
     fn value(&mut self, value: &Value, spot: &Spot) {
@@ -118,9 +120,11 @@ impl<'a> Reading<'a> {
                     own.clear();
                 }
                 let record = self.record(members, &own, spot);
+                let within = spot.within || members.values().filter(|it| says(it)).count() > 1;
                 for (name, member) in members {
                     let filed = !is_field(name);
-                    let inner = spot.inside(name, record, own.contains(name.as_str()));
+                    let own = own.contains(name.as_str());
+                    let inner = Spot { within, ..spot.inside(name, record, own) };
                     if filed {
                         self.text(name, &inner);
                     }
@@ -165,7 +169,8 @@ impl<'a> Reading<'a> {
             column.is_party().then(|| (column, names(member)))
         });
         let parties = parties.filter(|(_, names)| !names.is_empty()).collect();
-        let record = Record { ids, titles, parties, kind };
+        let entry = if spot.within { None } else { entry(members) };
+        let record = Record { ids, titles, parties, entry, kind };
         let held = Held { place, marks: self.kept.origins.marks(self.origin) };
         self.kept.records.add(record, held, self.given)
     }
@@ -278,6 +283,23 @@ fn text_of(value: &Value) -> Option<&str> {
         Value::Text(text) | Value::Number(text) => Some(text),
         _ => None,
     }
+}
+
+/// Whether it can hold more than a figure.
+fn says(value: &Value) -> bool {
+    matches!(value, Value::Text(_) | Value::List(_) | Value::Record(_))
+}
+
+/// The address in an entry of a directory: a record of a name and one address, and nothing else.
+fn entry(members: &BTreeMap<String, Value>) -> Option<Box<str>> {
+    let mut others =
+        members.iter().filter(|(name, value)| !is_title(name) && **value != Value::Null);
+    let (Some((name, Value::Text(address))), None) = (others.next(), others.next()) else {
+        return None;
+    };
+    let column = Column::of(name);
+    let is_address = column.is_party() && column.class(address, false) == Class::Identity;
+    is_address.then(|| strict(address).into())
 }
 
 /// The names in a field, which may be one, a list, or what something is filed under.

@@ -32,6 +32,8 @@ pub(crate) struct Record {
     pub(crate) titles: Vec<Box<str>>,
     /// Who is in it, by the field.
     pub(crate) parties: BTreeMap<Column, BTreeSet<Box<str>>>,
+    /// The one address, of an entry of a directory: a name, that address and nothing that anybody writes.
+    pub(crate) entry: Option<Box<str>>,
     /// What it is, as words.
     pub(crate) kind: Column,
 }
@@ -45,6 +47,7 @@ struct Kept {
     ids: Box<[Box<str>]>,
     titles: Box<[Box<str>]>,
     parties: Parties,
+    entry: Option<Box<str>>,
     kind: u32,
     held: Held,
     mentions: Vec<Mention>,
@@ -56,7 +59,7 @@ pub(crate) struct Records {
     kept: Vec<Kept>,
     columns: Columns,
     by_id: BTreeMap<Box<str>, Vec<u32>>,
-    /// What makes a record the same one when it is seen again: its ids and its titles.
+    /// What makes a record the same one when it is seen again: its ids, its titles, its address.
     by_name: BTreeMap<Box<str>, u32>,
     by_mention: BTreeMap<(u32, u32), BTreeSet<u32>>,
     identities: BTreeMap<Box<str>, Held>,
@@ -101,8 +104,8 @@ impl Records {
     /// Takes in a record that was seen at `held`. The number of the record: the one it had if it was
     /// seen before.
     pub(crate) fn add(&mut self, record: Record, held: Held, given: &Given) -> RecordId {
-        let parts: Vec<&str> = record.ids.iter().chain(&record.titles).map(AsRef::as_ref).collect();
-        let name = parts.join("\0");
+        let names = record.ids.iter().chain(&record.titles).chain(&record.entry);
+        let name = names.map(AsRef::as_ref).collect::<Vec<_>>().join("\0");
         if let Some(known) = self.by_name.get(name.as_str()).copied() {
             self.again(known, &record, held);
             return RecordId(known + 1);
@@ -119,7 +122,8 @@ impl Records {
         self.by_name.insert(name.into(), number);
         let (parties, kind) = (self.parties(&record), self.columns.number(&record.kind));
         let (ids, titles) = (record.ids.into_iter().collect(), record.titles.into());
-        let mut kept = Kept { ids, titles, parties, kind, held, mentions: Vec::new() };
+        let (entry, mentions) = (record.entry, Vec::new());
+        let mut kept = Kept { ids, titles, parties, entry, kind, held, mentions };
         kept.name(given);
         for mention in &kept.mentions {
             self.by_mention.entry((mention.start, mention.end)).or_default().insert(number);
@@ -218,8 +222,11 @@ impl Records {
             let mut others = others.filter_map(|other| self.kept.get(*other as usize));
             let longer = (*start, *end) != (mention.start, mention.end);
             others.any(|other| {
-                let same = other.ids.iter().any(|id| kept.ids.contains(id));
-                longer || (!same && self.columns.fit(other.kind, asked))
+                // Whoever writes may call themselves what they like: an entry of a directory stands
+                // against another one only.
+                let rival = kept.entry.is_none() || other.entry.is_some();
+                let fits = self.columns.fit(other.kind, asked);
+                longer || (rival && fits && !kept.is_as(other))
             })
         })
     }
@@ -246,6 +253,19 @@ impl Records {
         })
     }
 
+    /// The entry of a directory whose address is `text`, if a person named it by more than one word or in
+    /// quotes and no other entry is called so.
+    pub(crate) fn referenced_entry(&self, text: &str) -> Option<Named> {
+        let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
+        let text = strict(text);
+        numbers.into_iter().find_map(|number| {
+            let kept = self.kept.get(number as usize)?;
+            let its = kept.entry.as_deref() == Some(text.as_str());
+            let named = self.named(number, kept, &Column::default()).filter(|_| its)?;
+            named.mention.strong.then_some(named)
+        })
+    }
+
     /// The records with this id and a title that nobody writes by accident.
     pub(crate) fn titled(&self, id: &str, asked: &Column) -> Vec<(RecordId, &str)> {
         let records = self.of_id(id, asked).into_iter();
@@ -262,6 +282,12 @@ impl Records {
 }
 
 impl Kept {
+    /// Whether it is the same record, by its id or by its address.
+    fn is_as(&self, other: &Self) -> bool {
+        self.ids.iter().any(|id| other.ids.contains(id))
+            || (self.entry.is_some() && self.entry == other.entry)
+    }
+
     fn name(&mut self, given: &Given) {
         self.mentions = self.titles.iter().flat_map(|title| given.mentions(title)).collect();
     }

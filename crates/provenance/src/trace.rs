@@ -176,6 +176,9 @@ impl Index {
         if let Some(named) = records.referenced(text, leaf.argument) {
             return Some(named).filter(|_| records.fits(text, leaf.argument));
         }
+        if let Some(named) = records.referenced_entry(text).filter(|_| leaf.argument.is_party()) {
+            return Some(named);
+        }
         if !leaf.argument.nouns().any(|noun| self.given.speaks_of(noun)) {
             return None;
         }
