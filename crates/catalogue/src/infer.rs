@@ -7,7 +7,7 @@
 //! | a person's configuration | yes, and has the last word | yes |
 //! | the tool's name | yes: it is what a person saw when the server was configured, and what policies and remits speak about | yes |
 //! | argument names, types and formats | no | yes |
-//! | description | no | yes |
+//! | description, schema of the result | no | yes |
 //! | annotations | only with `trust_annotations` | yes |
 //!
 //! So leaving out a description or an annotation never makes a tool look safer than admitting what
@@ -88,6 +88,8 @@ struct Evidence {
     description: String,
     /// The leaves of the input schema by path.
     leaves: BTreeMap<String, schema::Leaf>,
+    /// The leaves of the output schema by path.
+    returned: BTreeMap<String, schema::Leaf>,
 }
 
 impl Evidence {
@@ -99,7 +101,8 @@ impl Evidence {
         }
         let description = plain(definition.description());
         let leaves = schema::leaves(definition.input_schema());
-        Self { name, server, description, leaves }
+        let returned = schema::leaves(definition.output_schema());
+        Self { name, server, description, leaves, returned }
     }
 
     fn named(&self, vocabulary: &[&str]) -> Option<&str> {

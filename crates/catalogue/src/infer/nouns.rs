@@ -71,6 +71,8 @@ pub(super) const MAILBOXES: &[&str] = &[
     "attendees",
     "participant",
     "participants",
+    "guest",
+    "guests",
     "invitee",
     "invitees",
     "sender",
@@ -155,6 +157,52 @@ pub(super) const CONTENTS: &[&str] = &[
     "image",
 ];
 
+/// What an effect writes down of somebody or something, without reaching it: where it is, what it is
+/// called, how it looks. A read would select by it.
+pub(super) const PARTICULARS: &[&str] = &[
+    "location",
+    "venue",
+    "street",
+    "city",
+    "town",
+    "zip",
+    "zipcode",
+    "postcode",
+    "postal",
+    "state",
+    "region",
+    "country",
+    "nationality",
+    "surname",
+    "firstname",
+    "lastname",
+    "fullname",
+    "nickname",
+    "bio",
+    "gender",
+    "birthday",
+    "birthdate",
+    "occupation",
+    "priority",
+    "severity",
+    "status",
+    "color",
+    "colour",
+    "icon",
+    "emoji",
+    "reaction",
+];
+
+/// The same, where the tool is about something else: `create_issue`, not `update_label`.
+pub(super) const SORTS: &[&str] = &["label", "labels", "tags", "category", "categories", "topic"];
+
+/// Before `name`, what makes it one of those.
+pub(super) const NAMES: &[&str] =
+    &["first", "last", "middle", "full", "given", "family", "display"];
+
+/// What goes out beside a text: it is named, and its content leaves.
+pub(super) const ATTACHED: &[&str] = &["attachment", "attachments", "attached", "attach"];
+
 /// When.
 pub(super) const DATES: &[&str] = &[
     "date",
@@ -170,8 +218,31 @@ pub(super) const DATES: &[&str] = &[
     "year",
     "hour",
     "when",
+    "hours",
+    "minutes",
+    "days",
+    "week",
+    "weekday",
+    "night",
+    "nights",
+    "arrival",
+    "departure",
 ];
 
 /// How, without a value of its own.
-pub(super) const OPTIONS: &[&str] =
-    &["format", "mode", "encoding", "language", "locale", "timezone", "unit", "units"];
+pub(super) const OPTIONS: &[&str] = &[
+    "format",
+    "mode",
+    "encoding",
+    "language",
+    "locale",
+    "timezone",
+    "unit",
+    "units",
+    "permission",
+    "permissions",
+    "recurring",
+    "recurrence",
+    "frequency",
+    "repeat",
+];

@@ -4,7 +4,7 @@ use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{Confidentiality, Effect, Reach};
 
 use super::places as p;
-use super::{Evidence, effect, inferred, known, raise};
+use super::{Evidence, argument, effect, inferred, known, raise};
 
 /// Arguments that name a place outside, or something that lies with somebody else.
 const PLACES: &[&str] = &[
@@ -93,6 +93,7 @@ pub(super) fn returns(evidence: &Evidence, effect: Effect) -> Known<Trust> {
 /// a description that raises a read to a write would lower this.
 pub(super) fn sensitivity(evidence: &Evidence, named: Effect) -> Known<Confidentiality> {
     let mut sensitivity = known(Confidentiality::Internal, Origin::Assumed);
+    by_fields(evidence, &mut sensitivity);
     // `update_password` is given a secret; it does not return one.
     let returns =
         matches!(named, Effect::Read | Effect::Execute) || evidence.named(p::MINTING).is_some();
@@ -118,6 +119,20 @@ pub(super) fn sensitivity(evidence: &Evidence, named: Effect) -> Known<Confident
         raise(&mut sensitivity, Confidentiality::Restricted, rule);
     }
     sensitivity
+}
+
+/// What the fields of the result are called, where the server says it.
+fn by_fields(evidence: &Evidence, sensitivity: &mut Known<Confidentiality>) {
+    for (path, leaf) in &evidence.returned {
+        let name = argument::last(path);
+        let field = || inferred(format!("the result has a field `{}`", name.join("_")));
+        if name.iter().any(|word| p::CONFIDENTIAL.contains(&word.as_str())) {
+            raise(sensitivity, Confidentiality::Confidential, field);
+        }
+        if argument::is_secret(&name, leaf) {
+            raise(sensitivity, Confidentiality::Restricted, field);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +184,26 @@ mod tests {
                 found.reach.value, found.returns.value, found.sensitivity.value
             );
             assert_eq!(got, expected, "{name}: {description}");
+        }
+    }
+
+    #[test]
+    fn the_fields_of_a_result_raise_its_sensitivity() {
+        for (field, expected) in [
+            ("title", "Internal"),
+            ("next_page_token", "Internal"),
+            ("salary", "Confidential"),
+            ("password", "Restricted"),
+            ("apiKey", "Restricted"),
+        ] {
+            let text = format!(
+                r#"{{"name":"get_user","inputSchema":{{"type":"object"}},"outputSchema":
+                {{"type":"object","properties":{{"rows":{{"type":"array","items":{{"type":"object",
+                "properties":{{"{field}":{{"type":"string"}}}}}}}}}}}}}}"#
+            );
+            let definition = Definition::parse(&text).unwrap();
+            let found = infer(&definition, "x", &Overrides::default()).sensitivity;
+            assert_eq!(format!("{:?}", found.value), expected, "{field}: {}", found.origin);
         }
     }
 }
