@@ -57,6 +57,7 @@ pub fn infer(definition: &Definition, server: &str, overrides: &Overrides) -> Pr
     let mut reach = reach::infer(&evidence);
     let mut returns = reach::returns(&evidence, effect.value);
     let sensitivity = reach::sensitivity(&evidence, effect::by_name(&evidence).value);
+    let worded = effect.value;
     annotate(definition, &mut effect, &mut reach, &mut returns);
     let mut idempotent = idempotent(definition, effect.value);
     if overrides.trust_annotations {
@@ -73,9 +74,18 @@ pub fn infer(definition: &Definition, server: &str, overrides: &Overrides) -> Pr
     };
     configure(&mut profile, definition.name(), overrides);
     let said = std::mem::take(&mut profile.arguments);
-    profile.arguments = argument::infer(&evidence, profile.effect.value);
+    profile.arguments = argument::infer(&evidence, for_arguments(&profile.effect, worded));
     profile.arguments.extend(said);
     profile
+}
+
+/// The effect by which arguments have their roles. That an update overwrites, as an annotation says,
+/// makes it graver, and what it writes no less content.
+fn for_arguments(effect: &Known<Effect>, worded: Effect) -> Effect {
+    let overwrites =
+        effect.value == Effect::Destroy && matches!(effect.origin, Origin::Annotated(_));
+    let writes = matches!(worded, Effect::Write | Effect::Send);
+    if overwrites && writes { worded } else { effect.value }
 }
 
 /// What the rules look at.

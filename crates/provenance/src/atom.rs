@@ -181,7 +181,8 @@ impl Reader<'_> {
     fn name(&mut self, chunk: &Chunk<'_>) {
         let (text, at) = (chunk.text, chunk.at);
         self.add(Key::new(Kind::Name, &loose(text)), (text, at), Form::Name(is_distinct(text)));
-        let compact = compact(text);
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let compact = if digits * 2 >= SHORTEST_COMPACT { compact(text) } else { String::new() };
         if compact.len() < text.len() && is_number_like(&compact) {
             self.add(Key::new(Kind::Name, &loose(&compact)), (text, at), Form::Name(true));
         }
@@ -264,11 +265,12 @@ pub(crate) fn spaced(pieces: &[Chunk<'_>]) -> Vec<(String, usize)> {
 
 /// The letters and digits of a group of an account or phone number.
 fn group(piece: &str) -> Option<String> {
-    let group = compact(piece);
-    let digits = group.bytes().any(|byte| byte.is_ascii_digit());
-    let letters = group.len() <= 4 && group.bytes().all(|byte| byte.is_ascii_uppercase());
-    let clock = matches!(figure(piece), Some(Figure::Day(..) | Figure::Time(_)));
-    (!group.is_empty() && group.len() <= LONG && !clock && (digits || letters)).then_some(group)
+    let digits = piece.bytes().any(|byte| byte.is_ascii_digit());
+    let letters = piece.len() <= 4 && piece.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !(digits || letters) || matches!(figure(piece), Some(Figure::Day(..) | Figure::Time(_))) {
+        return None;
+    }
+    Some(compact(piece)).filter(|group| !group.is_empty() && group.len() <= LONG)
 }
 
 fn join(groups: &[(String, usize)], found: &mut Vec<(String, usize)>) {

@@ -64,7 +64,9 @@ pub(crate) fn is_quote(c: char) -> bool {
 }
 
 fn ends_chunk(c: char) -> bool {
-    c.is_whitespace() || is_quote(c) || "<>()[]{}|,;，、。；（）".contains(c)
+    let mark = matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | ',' | ';');
+    let wide = matches!(c, '，' | '、' | '。' | '；' | '（' | '）');
+    mark || wide || c.is_whitespace() || is_quote(c)
 }
 
 /// The pieces of `text`, in order.
@@ -96,11 +98,12 @@ fn trimmed<'a>(text: &'a str, spans: &[(usize, usize)]) -> Vec<Chunk<'a>> {
         let piece = piece.trim_end_matches(|c| c == '/' && piece.len() > 1);
         let inner = piece.trim_start_matches(['.', ':', '!', '?', '*']);
         // A hidden file and a relative path begin with dots.
-        let piece = if piece.starts_with(['.']) && inner.len() > 1 { piece } else { inner };
+        let inner = if piece.starts_with('.') && inner.len() > 1 { piece } else { inner };
+        let at = start + (piece.len() - inner.len());
+        let piece = inner;
         if piece.is_empty() {
             continue;
         }
-        let at = stop.saturating_sub(whole.len()) + (whole.find(piece).unwrap_or_default());
         let gap = text.get(end..at).unwrap_or_default();
         if let Some(last) = found.last_mut() {
             last.next = gap;

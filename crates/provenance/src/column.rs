@@ -6,7 +6,7 @@
 
 use crate::chunk::{chunks, words};
 use crate::figure::{Figure, figure};
-use crate::shape::{is_distinct, is_mail, is_name};
+use crate::shape::{host, is_account, is_distinct, is_mail, is_name};
 
 /// What a value in a field is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +190,9 @@ impl Column {
         let single = !text.is_empty() && !text.contains(char::is_whitespace);
         let id = single && text.len() <= MAX_ID && !text.contains("://");
         if id && (own || self.is_id()) {
-            return if own && !self.is_party() { Class::Id } else { Class::Identity };
+            // Whoever opens an account may choose a name that is an address elsewhere.
+            let chosen = self.is_party() || host(text).is_some() || is_account(text);
+            return if own && !chosen { Class::Id } else { Class::Identity };
         }
         if any(&FREE) || text.contains("://") {
             return Class::Free;
@@ -199,9 +201,11 @@ impl Column {
         if figure.is_some() && !(self.is_party() && matches!(figure, Some(Figure::Number { .. }))) {
             return Class::Scalar;
         }
-        if any(&PARTIES) || any(&NAMES) {
-            let named = is_name(text) || mailbox(text).is_some();
-            return if named { Class::Identity } else { Class::Free };
+        let party = any(&PARTIES);
+        if party || any(&NAMES) {
+            let named = is_name(text) && (party || !is_mail(text));
+            let addressed = party && mailbox(text).is_some();
+            return if named || addressed { Class::Identity } else { Class::Free };
         }
         let word = single && text.len() <= MAX_WORD && !is_distinct(text);
         if word { Class::Scalar } else { Class::Free }
@@ -297,7 +301,11 @@ mod tests {
             assert_eq!(Column::of(name).class(text, false), class, "{name}: {text}");
         }
         assert_eq!(Column::of("id_").class("26", true), Class::Id);
-        assert_eq!(Column::of("user_id").class("U26", true), Class::Identity);
+        for (name, text) in
+            [("user_id", "U26"), ("id", "a@b.example"), ("id", "DE89370400440532013000")]
+        {
+            assert_eq!(Column::of(name).class(text, true), Class::Identity, "{name}: {text}");
+        }
         assert_eq!(Column::of("id").class("mail mallory@evil.example", true), Class::Free);
     }
 

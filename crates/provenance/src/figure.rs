@@ -14,7 +14,7 @@ pub(crate) enum Figure {
 }
 
 /// The longest text that is a figure.
-const LONGEST: usize = 64;
+pub(crate) const LONGEST: usize = 64;
 
 /// The figure that `piece` is as a whole.
 pub(crate) fn figure(piece: &str) -> Option<Figure> {

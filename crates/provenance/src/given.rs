@@ -12,7 +12,7 @@ use remit_model::Label;
 
 use crate::atom::{Form, atoms, spaced};
 use crate::chunk::{Chunk, chunks, is_cue, words};
-use crate::figure::{Figure, day_of_month, figure, month};
+use crate::figure::{Figure, LONGEST, day_of_month, figure, month};
 use crate::fold::{loose, plain, strict};
 use crate::key::{Key, Kind};
 use crate::shape::{compact, host, is_distinct, is_number_like};
@@ -218,6 +218,11 @@ impl Given {
     pub(crate) fn whole(&self, value: &str, asked: Asked<'_>) -> Option<Place> {
         if value.split(['/', '\\']).any(|part| part == "..") {
             return self.names.get(strict(value).as_str()).copied();
+        }
+        // Whole texts are mostly new by their first word already.
+        let known = |word: &str| self.words.contains_key(strict(word).as_str());
+        if value.len() > LONGEST && !words(value).next().is_some_and(known) {
+            return None;
         }
         let pieces = chunks(value);
         match pieces.as_slice() {

@@ -134,7 +134,9 @@ impl Index {
     pub fn trace(&self, role: &dyn Fn(&ArgumentPath) -> Role, input: &Value) -> Vec<LeafFlow> {
         let mut lists: BTreeMap<String, BTreeSet<Box<str>>> = BTreeMap::new();
         input.leaves(&mut |path, leaf| {
-            if let Value::Text(text) | Value::Number(text) = leaf {
+            if let Value::Text(text) | Value::Number(text) = leaf
+                && path.ends_with("[]")
+            {
                 lists.entry(path.to_owned()).or_default().insert(strict(text).into());
             }
         });

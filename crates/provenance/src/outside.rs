@@ -27,10 +27,10 @@ pub(crate) struct Entry {
     spread: Spread,
 }
 
-/// Which records something stands in, but for their titles, since a title chooses nothing.
+/// Which records something stands in where it could choose another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spread {
-    Titles,
+    Nowhere,
     One(RecordId),
     More,
 }
@@ -38,17 +38,17 @@ enum Spread {
 /// Where in a record something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// In its title.
-    Title,
-    /// Elsewhere in it.
+    /// Where it chooses nothing: in a title, or in what a person pointed at.
+    Aside,
+    /// In what anybody may have written.
     Of(RecordId),
 }
 
 impl Entry {
-    /// Whether it stands anywhere but in `record` and in titles.
+    /// Whether it stands, outside `record`, where it could choose that record.
     pub(crate) fn is_beyond(&self, record: RecordId) -> bool {
         match self.spread {
-            Spread::Titles => false,
+            Spread::Nowhere => false,
             Spread::One(only) => only != record,
             Spread::More => true,
         }
@@ -58,8 +58,8 @@ impl Entry {
 impl Spread {
     fn with(self, part: Part) -> Self {
         match (self, part) {
-            (spread, Part::Title) => spread,
-            (Self::Titles, Part::Of(record)) => Self::One(record),
+            (spread, Part::Aside) => spread,
+            (Self::Nowhere, Part::Of(record)) => Self::One(record),
             (Self::One(one), Part::Of(record)) if one == record => self,
             _ => Self::More,
         }
@@ -97,7 +97,7 @@ impl Outside {
             self.full = true;
             return false;
         }
-        self.entries.insert(key, Entry { place, marks, spread: Spread::Titles.with(part) });
+        self.entries.insert(key, Entry { place, marks, spread: Spread::Nowhere.with(part) });
         true
     }
 

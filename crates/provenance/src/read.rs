@@ -136,7 +136,7 @@ impl<'a> Reading<'a> {
             Class::Identity => self.identity(&text, spot),
             Class::Scalar => self.scalar(&text, spot),
             Class::Free => {
-                let part = if spot.title { Part::Title } else { Part::Of(spot.record) };
+                let part = if spot.title { Part::Aside } else { Part::Of(spot.record) };
                 self.words(&text, (&spot.path, part), &|_, _| true);
             }
         }
@@ -173,6 +173,7 @@ impl<'a> Reading<'a> {
         let (first, marks) = (self.kept.origins.next(), self.kept.origins.marks(self.origin));
         let Kept { outside, origins, .. } = &mut *self.kept;
         let led = origins.is_pointed_origin(self.origin);
+        let part = if led { Part::Aside } else { part };
         let pointed =
             |place: Place| if place.is_beside(first) { led } else { origins.is_pointed(place) };
         let mut new = false;

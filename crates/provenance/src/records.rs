@@ -132,6 +132,13 @@ impl Records {
         if fitting.is_empty() { other } else { fitting }
     }
 
+    /// Whether the argument that `asked` names takes the id `id` as what it is: it asks for an id, or for
+    /// a record of that kind, and not for whoever it reaches.
+    pub(crate) fn fits(&self, id: &str, asked: &Column) -> bool {
+        let kind = |(_, kept): &(u32, &Kept)| asked.nouns().all(|noun| kept.record.kind.has(noun));
+        !asked.is_party() && (asked.is_id() || self.of_id(id, asked).first().is_some_and(kind))
+    }
+
     /// Where a store gave a record of its own the id `id`.
     pub(crate) fn assigned(&self, id: &str, asked: &Column) -> Option<Held> {
         let records = self.of_id(id, asked);

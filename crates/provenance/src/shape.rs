@@ -31,6 +31,9 @@ pub(crate) fn is_distinct(piece: &str) -> bool {
 
 /// The host of an address: of a URL, of an e-mail address, or a bare name with dots.
 pub(crate) fn host(piece: &str) -> Option<&str> {
+    if !piece.contains('.') {
+        return None;
+    }
     let rest = piece.split_once("://").map_or(piece, |(_, rest)| rest);
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let authority = rest.get(..end)?;
@@ -51,6 +54,19 @@ pub(crate) fn is_mail(piece: &str) -> bool {
     piece.split_once('@').is_some_and(|(name, rest)| {
         !name.is_empty() && !name.contains('/') && host(rest) == Some(rest)
     })
+}
+
+/// Whether it has the form of an IBAN: country, check digits, up to thirty letters and digits.
+pub(crate) fn is_account(piece: &str) -> bool {
+    let (country, rest) = piece.split_at_checked(2).unwrap_or_default();
+    let (check, rest) = rest.split_at_checked(2).unwrap_or_default();
+    let upper =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    country.bytes().all(|byte| byte.is_ascii_uppercase())
+        && check.len() == 2
+        && check.bytes().all(|byte| byte.is_ascii_digit())
+        && (11..=30).contains(&rest.len())
+        && upper(rest)
 }
 
 /// Whether it names one thing and says nothing: one piece without blanks, or a few capitalised or

@@ -8,6 +8,7 @@ use crate::Index;
 use crate::atom::{Atom, Form, atoms};
 use crate::chunk::{Chunk, chunks, words};
 use crate::column::{Column, mailbox};
+use crate::decode::entities;
 use crate::figure::{Figure, figure};
 use crate::fold::plain;
 use crate::given::{self, Asked};
@@ -83,6 +84,14 @@ impl Index {
 
     /// Who or what an effect reaches: exactly what was given, or not.
     fn target(&self, leaf: Leaf<'_>, text: &str) -> Answer {
+        let Some(decoded) = entities(text) else { return self.name(leaf, text) };
+        // Nobody gave it in this form.
+        let answer = self.name(leaf, &decoded);
+        let provenance = answer.provenance.max(Provenance::Derived);
+        Answer { provenance, ..answer }
+    }
+
+    fn name(&self, leaf: Leaf<'_>, text: &str) -> Answer {
         let text = text.trim();
         let text = text.strip_prefix("mailto:").unwrap_or(text);
         let nouns: Vec<String> = leaf.argument.nouns().map(str::to_owned).collect();
@@ -97,11 +106,11 @@ impl Index {
         let parts: Vec<&str> =
             text.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect();
         if parts.len() > 1 && figure(text).is_none() {
-            let parts = parts.iter().map(|part| self.target(leaf, part));
+            let parts = parts.iter().map(|part| self.name(leaf, part));
             return parts.reduce(Answer::worse).unwrap_or_default();
         }
         if let Some((_, address)) = mailbox(text) {
-            return self.target(leaf, address);
+            return self.name(leaf, address);
         }
         let shared = self.shared(text, Sought::Name);
         if !shared.whole
@@ -125,9 +134,9 @@ impl Index {
             return self.held(Provenance::Tainted, place);
         }
         if let Some(held) = known {
-            let party = leaf.argument.is_party();
+            let chooses = self.kept.records.fits(text, leaf.argument);
             return self
-                .held(if party { Provenance::Identified } else { Provenance::Assigned }, held);
+                .held(if chooses { Provenance::Assigned } else { Provenance::Identified }, held);
         }
         if let Some(held) = self.kept.records.identity(text) {
             return self.held(Provenance::Identified, held);
@@ -151,9 +160,7 @@ impl Index {
                 };
                 if tells {
                     let entry = self.kept.outside.find(&atom);
-                    let entry = entry.filter(|entry| {
-                        entry.is_beyond(record) && !self.kept.origins.is_pointed(entry.place)
-                    });
+                    let entry = entry.filter(|entry| entry.is_beyond(record));
                     all &= entry.is_some();
                     found = found
                         .or(entry.map(|entry| Held { place: entry.place, marks: entry.marks }));
@@ -166,7 +173,7 @@ impl Index {
     fn referenced(&self, leaf: Leaf<'_>, text: &str) -> Option<Named> {
         let records = &self.kept.records;
         if let Some(named) = records.referenced(text, leaf.argument) {
-            return Some(named).filter(|_| !leaf.argument.is_party());
+            return Some(named).filter(|_| records.fits(text, leaf.argument));
         }
         let spoken = leaf.argument.nouns().any(|noun| self.given.speaks_of(noun));
         spoken.then(|| records.referenced_parties(leaf.list, leaf.argument)).flatten()
@@ -235,27 +242,24 @@ impl Index {
 
     /// What the agent made, or took from a field that says nothing by itself.
     fn made(&self, text: &str) -> Answer {
+        let plain = plain(text);
+        if !is_single(&plain) {
+            return Answer::default();
+        }
         let mut seen = None;
-        atoms(&plain(text), &mut |atom| {
+        atoms(&plain, &mut |atom| {
             let figure = matches!(atom.form, Form::Number | Form::Day | Form::Name(_));
             let entry = figure.then(|| self.kept.scalars.find(&atom)).flatten();
             seen = seen.or(entry.map(|entry| Held { place: entry.place, marks: entry.marks }));
         });
-        let pieces = chunks(text).len();
-        match seen.filter(|_| pieces == 1) {
-            Some(held) => self.held(Provenance::Derived, held),
-            None => Answer::made(Provenance::Derived),
-        }
+        seen.map_or_else(Answer::default, |held| self.held(Provenance::Derived, held))
     }
 
     fn shared(&self, text: &str, sought: Sought) -> Shared {
         let exact = sought != Sought::Words;
         let plain = plain(text);
-        let pieces = chunks(&plain);
-        let only = match pieces.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        };
+        let pieces = if is_single(&plain) { chunks(&plain) } else { Vec::new() };
+        let only = pieces.first().filter(|_| pieces.len() == 1);
         let mut shared = Shared::default();
         let mut runs = Coverage::default();
         let mut pairs = Coverage::default();
@@ -377,6 +381,11 @@ impl Coverage {
     fn whole(&self) -> Option<(origin::Place, Marks)> {
         self.first.filter(|_| self.all == self.known)
     }
+}
+
+/// Whether a value can be one piece.
+fn is_single(text: &str) -> bool {
+    !text.trim().contains(char::is_whitespace)
 }
 
 /// Whether an atom is all of the one piece that a value is.

@@ -8,6 +8,7 @@
 //! | that is only `true` or `false` | flag | – |
 //! | that is only a number, and no identifier | amount | – |
 //! | that holds code, where the tool executes or worse | target | – |
+//! | named like a time zone or a type of content | flag | – |
 //! | beside what is written or sent, and named like an attachment | content | file |
 //! | of a format or named like a thing we know | place | that thing |
 //! | with nothing but listed values | flag | – |
@@ -72,11 +73,16 @@ impl Context<'_> {
             return of(Role::Flag, inferred("the type `boolean`"));
         }
         let number = leaf.only(&["number", "integer"]);
-        if number && (has(n::AMOUNTS) || !(has(n::IDS) || kind_by_name(&name).is_some())) {
+        let points = name.last().is_some_and(|word| n::POINTERS.contains(&word.as_str()));
+        let names = points || has(n::IDS) || kind_by_name(&name).is_some();
+        if number && (has(n::AMOUNTS) || !names) {
             return of(Role::Amount, inferred("a number"));
         }
         if self.is_code(&name.join("_")) {
             return of(Role::Target, named());
+        }
+        if pairs(&name, n::OPTION_PAIRS) {
+            return of(Role::Flag, named());
         }
         let kind = self.kind(path, &name, leaf);
         let place = kind.as_ref().is_some_and(|(kind, _)| *kind != ResourceKind::File);
@@ -111,8 +117,9 @@ impl Context<'_> {
         if matches!(leaf.format.as_str(), "date" | "date-time" | "time" | "duration")
             || has(n::DATES)
         {
-            let role = if self.place == Role::Selector { Role::Selector } else { Role::Content };
-            return of(role, named());
+            // The old date of an event says which event.
+            let which = self.place == Role::Selector || has(n::FORMER);
+            return of(if which { self.place } else { Role::Content }, named());
         }
         if has(n::CONTENTS) || (has(&["new", "old"]) && has(&["text", "string", "value"])) {
             return of(Role::Content, named());
@@ -220,6 +227,14 @@ pub(super) fn is_secret(name: &[String], leaf: &Leaf) -> bool {
     let counts = leaf.only(&["number", "integer"]) && has(&["token", "tokens"]);
     let spared = has(n::NOT_SECRET) || reference || counts || leaf.only(&["boolean"]);
     leaf.format == "password" || ((has(n::SECRETS) || key) && !spared)
+}
+
+/// Whether two of its words stand together in a list.
+fn pairs(name: &[String], list: &[(&str, &str)]) -> bool {
+    name.windows(2).any(|pair| match pair {
+        [a, b] => list.iter().any(|(x, y)| a == x && b == y),
+        _ => false,
+    })
 }
 
 fn kind_by_name(name: &[String]) -> Option<ResourceKind> {

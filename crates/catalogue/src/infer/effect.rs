@@ -19,6 +19,7 @@ use remit_model::tool::{Known, Origin};
 
 use super::vocabulary as v;
 use super::{Evidence, inferred, known, raise};
+use crate::words::words;
 
 /// The effect by everything but annotations and configuration.
 pub(super) fn infer(evidence: &Evidence) -> Known<Effect> {
@@ -32,8 +33,7 @@ pub(super) fn infer(evidence: &Evidence) -> Known<Effect> {
 pub(super) fn sends(evidence: &Evidence) -> bool {
     let named = by_name(evidence).value;
     let writes = named == Effect::Write
-        && (evidence.arguments().any(|(name, _)| addresses(&name))
-            || evidence.described(v::SAYS_WRITES_LEAVE).is_some());
+        && (addressed(evidence).is_some() || evidence.described(v::SAYS_WRITES_LEAVE).is_some());
     let carries = named == Effect::Read
         && evidence.has_argument(v::ADDRESSED)
         && evidence.has_argument(v::BODIES);
@@ -83,7 +83,10 @@ pub(super) fn by_name(evidence: &Evidence) -> Known<Effect> {
 /// What leaves, or lets others see, when it is made or changed.
 fn leaving(evidence: &Evidence) -> Option<&str> {
     let adds = || evidence.named(&["add"]).and_then(|_| evidence.named(v::PEOPLE));
-    let thing = || evidence.named(v::LEAVING).filter(|_| evidence.named(v::KEPT).is_none());
+    let made = evidence.named(v::MAKING).is_some();
+    let leaves = |word: &&str| made || !v::LEAVING_ONCE.contains(word);
+    let kept = evidence.named(v::KEPT).is_some();
+    let thing = || evidence.named(v::LEAVING).filter(leaves).filter(|_| !kept);
     thing().or_else(adds).or_else(|| evidence.named(v::GRANTS))
 }
 
@@ -152,12 +155,17 @@ fn by_arguments(evidence: &Evidence, effect: &mut Known<Effect>) {
         if text && leaf.free && holds_code(evidence, &name, &leaf.description) {
             raise(effect, Effect::Execute, argument);
         }
-        if effect.value == Effect::Write && addresses(&name) {
+        if effect.value == Effect::Write && v::PUBLISHES.contains(&name.as_str()) {
             raise(effect, Effect::Send, argument);
         }
         if v::BODIES.contains(&name.as_str()) {
             carries = carries.or(Some(name));
         }
+    }
+    if effect.value == Effect::Write
+        && let Some(name) = addressed(evidence)
+    {
+        raise(effect, Effect::Send, || inferred(format!("the argument `{name}`")));
     }
     if let Some(name) = carries
         && effect.value == Effect::Read
@@ -168,7 +176,13 @@ fn by_arguments(evidence: &Evidence, effect: &mut Known<Effect>) {
     }
 }
 
-/// Whether an argument names who receives something.
+/// The name of an argument that names who receives something, or of what it is part of.
+fn addressed(evidence: &Evidence) -> Option<String> {
+    let names =
+        |path: &String| path.split('.').map(|part| words(part).join("_")).collect::<Vec<_>>();
+    evidence.leaves.keys().flat_map(names).find(|name| addresses(name))
+}
+
 fn addresses(name: &str) -> bool {
     let named = name.split('_').any(|word| v::RECIPIENT.contains(&word));
     named && !name.ends_with("_id") && !name.ends_with("_ids") || v::RECIPIENTS.contains(&name)
@@ -236,14 +250,14 @@ mod tests {
             "write",
             "create_issue updateUser set-status move_file rename edit_message_draft \
              create_draft_email get_or_create_user list_update find_and_replace issue_write \
-             add_label git_commit export_report file_export create_user set_status",
+             add_label modify_email update_mail_labels git_commit export_report file_export create_user set_status",
         ),
         (
             "send",
             "send_email post_message reply-to-thread publishPost transfer transfer_money \
              pay_invoice inviteUser share_file create_comment add_comment schedule_transaction \
              push_files git_push upload email_user post_status update_list_and_notify book_flight \
-             share_view transfer_check reserve_table add_user_to_channel add_event_participants \
+             share_view transfer_check add_reaction create_email edit_message reserve_table add_user_to_channel add_event_participants \
              update_permissions grant_access accept_invitation request_money",
         ),
         (
@@ -275,6 +289,56 @@ mod tests {
         assert_eq!(effect("post", "post"), "send");
     }
 
+    /// Name, description, an argument, and what follows.
+    const RAISED: &[(&str, &str, &str, &str)] = &[
+        ("get_rows", "", "sql", "Execute inferred: the argument `sql`"),
+        ("list_rows", "Runs a SQL query.", "query", "Execute inferred: the argument `query`"),
+        (
+            "list_rows",
+            "Executes a search. Use execute_sql for SQL-like ones.",
+            "x",
+            "Read inferred: the name says `list`",
+        ),
+        ("list_rows", "Executes a search.", "query", "Read inferred: the name says `list`"),
+        ("create_event", "", "attendees", "Send inferred: the argument `attendees`"),
+        (
+            "create_event",
+            "Also notifies all guests.",
+            "x",
+            "Send inferred: the description says `notifies`",
+        ),
+        ("create_event", "Never notifies anyone.", "x", "Write inferred: the name says `create`"),
+        (
+            "update_row",
+            "Cannot be undone.",
+            "x",
+            "Destroy inferred: the description says `cannot be undone`",
+        ),
+        (
+            "create_event",
+            "Guests are notified.",
+            "x",
+            "Send inferred: the description says `notified`",
+        ),
+        ("create_event", "", "guest_emails", "Write inferred: the name says `create`"),
+        ("create_event", "", "attendee_emails", "Send inferred: the argument `attendee_emails`"),
+        ("update_event", "", "participant_id", "Write inferred: the name says `update`"),
+        ("create_paste", "", "public", "Send inferred: the argument `public`"),
+        ("create_filter", "", "forward", "Send inferred: the argument `forward`"),
+        (
+            "update_rows",
+            "Deletes and rewrites rows.",
+            "x",
+            "Destroy inferred: the description starts with `deletes`",
+        ),
+        (
+            "get_row",
+            "Gets and permanently deletes a row.",
+            "x",
+            "Destroy inferred: the description says `permanently deletes`",
+        ),
+    ];
+
     #[test]
     fn arguments_and_description_raise() {
         let with = |name: &str, description: &str, properties: &str| {
@@ -286,63 +350,8 @@ mod tests {
             format!("{:?} {}", profile.effect.value, profile.effect.origin)
         };
         let text = |name: &str| format!(r#""{name}":{{"type":"string"}}"#);
-        for (name, description, argument, expected) in [
-            ("get_rows", "", "sql", "Execute inferred: the argument `sql`"),
-            ("list_rows", "Runs a SQL query.", "query", "Execute inferred: the argument `query`"),
-            (
-                "list_rows",
-                "Executes a search. Use execute_sql for SQL-like ones.",
-                "x",
-                "Read inferred: the name says `list`",
-            ),
-            ("list_rows", "Executes a search.", "query", "Read inferred: the name says `list`"),
-            ("create_event", "", "attendees", "Send inferred: the argument `attendees`"),
-            (
-                "create_event",
-                "Also notifies all guests.",
-                "x",
-                "Send inferred: the description says `notifies`",
-            ),
-            (
-                "create_event",
-                "Never notifies anyone.",
-                "x",
-                "Write inferred: the name says `create`",
-            ),
-            (
-                "update_row",
-                "Cannot be undone.",
-                "x",
-                "Destroy inferred: the description says `cannot be undone`",
-            ),
-            (
-                "create_event",
-                "Guests are notified.",
-                "x",
-                "Send inferred: the description says `notified`",
-            ),
-            ("create_event", "", "guest_emails", "Write inferred: the name says `create`"),
-            (
-                "create_event",
-                "",
-                "attendee_emails",
-                "Send inferred: the argument `attendee_emails`",
-            ),
-            ("update_event", "", "participant_id", "Write inferred: the name says `update`"),
-            (
-                "update_rows",
-                "Deletes and rewrites rows.",
-                "x",
-                "Destroy inferred: the description starts with `deletes`",
-            ),
-            (
-                "get_row",
-                "Gets and permanently deletes a row.",
-                "x",
-                "Destroy inferred: the description says `permanently deletes`",
-            ),
-        ] {
-            assert_eq!(with(name, description, &text(argument)), expected);
+        for (name, description, argument, expected) in RAISED {
+            assert_eq!(with(name, description, &text(argument)), *expected);
         }
         let both = format!("{},{}", text("url"), text("body"));
         assert!(with("fetch", "", &both).starts_with("Send"));

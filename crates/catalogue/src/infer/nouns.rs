@@ -111,6 +111,9 @@ pub(super) const CHANNELS: &[&str] = &["channel", "channels", "room", "chat", "c
 /// Identifiers of whatever else.
 pub(super) const IDS: &[&str] = &["id", "ids", "uuid", "key", "number", "port", "pid", "no"];
 
+/// At the end of a name, what makes a number one of those: `duplicate_of`.
+pub(super) const POINTERS: &[&str] = &["of", "parent", "milestone", "epic", "sprint", "iteration"];
+
 /// Money.
 pub(super) const AMOUNTS: &[&str] = &["amount", "price", "sum", "total", "cost", "fee", "payment"];
 
@@ -143,7 +146,9 @@ pub(super) const CONTENTS: &[&str] = &[
     "values",
     "observation",
     "observations",
+    "desc",
     "reason",
+    "rationale",
     "reference",
     "memo",
     "fields",
@@ -210,7 +215,6 @@ pub(super) const DATES: &[&str] = &[
     "day",
     "start",
     "end",
-    "timestamp",
     "deadline",
     "due",
     "duration",
@@ -229,6 +233,13 @@ pub(super) const DATES: &[&str] = &[
     "departure",
 ];
 
+/// Before a date, what makes it that of something which is there already.
+pub(super) const FORMER: &[&str] = &["original", "old", "previous", "current"];
+
+/// Two words of a name that say how, without a value of its own.
+pub(super) const OPTION_PAIRS: &[(&str, &str)] =
+    &[("time", "zone"), ("mime", "type"), ("content", "type"), ("media", "type")];
+
 /// How, without a value of its own.
 pub(super) const OPTIONS: &[&str] = &[
     "format",
@@ -237,6 +248,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "language",
     "locale",
     "timezone",
+    "mimetype",
     "unit",
     "units",
     "permission",
@@ -245,4 +257,6 @@ pub(super) const OPTIONS: &[&str] = &[
     "recurrence",
     "frequency",
     "repeat",
+    "pos",
+    "position",
 ];

@@ -8,23 +8,8 @@ use super::{Evidence, argument, effect, inferred, known, raise};
 
 /// Arguments that name a place outside, or something that lies with somebody else.
 const PLACES: &[&str] = &[
-    "url",
-    "urls",
-    "uri",
-    "uris",
-    "href",
-    "endpoint",
-    "host",
-    "hostname",
-    "domain",
-    "repo",
-    "owner",
-    "org",
-    "account_id",
-    "project_id",
-    "file_id",
-    "drive_id",
-    "bucket",
+    "url", "urls", "uri", "uris", "href", "endpoint", "host", "hostname", "domain", "repo",
+    "owner", "org", "bucket",
 ];
 
 /// A sign that outsiders are involved.
@@ -38,7 +23,10 @@ fn outside(evidence: &Evidence) -> Option<Origin> {
     evidence
         .arguments()
         .find(|(name, leaf)| {
-            PLACES.contains(&name.as_str()) || matches!(leaf.format.as_str(), "uri" | "url" | "iri")
+            // What has an id of its own, apart from its name, lies in somebody's store.
+            PLACES.contains(&name.as_str())
+                || name.ends_with("_id")
+                || matches!(leaf.format.as_str(), "uri" | "url" | "iri")
         })
         .map(|(name, _)| inferred(format!("the argument `{name}`")))
 }
@@ -157,7 +145,8 @@ mod tests {
             ("read_file", "Reads from the cloud drive.", "x", "External Untrusted Internal"),
             ("share_file", "", "x", "External Untrusted Internal"),
             ("search_nodes", "", "memory", "Local Untrusted Internal"),
-            ("describe_table", "", "x", "Internal Untrusted Internal"),
+            ("describe_table", "", "x", "External Untrusted Internal"),
+            ("query_database", "", "x", "Internal Untrusted Internal"),
             ("get_balance", "", "x", "External Trusted Internal"),
             ("get_current_day", "", "x", "External Trusted Internal"),
             ("get_day_calendar_events", "", "x", "External Untrusted Internal"),

@@ -101,6 +101,18 @@ pub(super) const VERBS: &[(Effect, &[&str])] = &[
             "init",
             "initialize",
             "initialise",
+            "dismiss",
+            "resolve",
+            "unresolve",
+            "watch",
+            "unwatch",
+            "unstar",
+            "unfollow",
+            "prioritize",
+            "reprioritize",
+            "reorder",
+            "subscribe",
+            "unsubscribe",
         ],
     ),
     (
@@ -336,7 +348,18 @@ pub(super) const LEAVING: &[&str] = &[
     "webhook",
     "refund",
     "payout",
+    "reaction",
+    "reactions",
+    "review",
+    "reviews",
 ];
+
+/// The same, only when they are made: an e-mail that is there can be filed, and stays where it is.
+pub(super) const LEAVING_ONCE: &[&str] = &["email", "mail"];
+
+/// What makes something.
+pub(super) const MAKING: &[&str] =
+    &["create", "add", "make", "write", "compose", "generate", "put", "schedule", "new"];
 
 /// Whoever is added to something sees it from then on: `add_user_to_channel`.
 pub(super) const PEOPLE: &[&str] = &[
@@ -427,6 +450,9 @@ pub(super) const RECIPIENTS: &[&str] = &[
     "to_email",
     "to_emails",
     "to_address",
+    "forward",
+    "forward_to",
+    "redirect_to",
     "guests",
     "notify",
     "webhook",
@@ -435,6 +461,9 @@ pub(super) const RECIPIENTS: &[&str] = &[
     "emails",
     "email_addresses",
 ];
+
+/// Switches that let everybody see what is made.
+pub(super) const PUBLISHES: &[&str] = &["public", "is_public", "publish", "make_public"];
 
 /// Arguments that say where a request goes.
 pub(super) const ADDRESSED: &[&str] = &["url", "uri", "endpoint"];
