@@ -49,7 +49,8 @@ pub(crate) fn loose(text: &str) -> String {
 }
 
 fn once(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    // Room for the letters that pass for two.
+    let mut out = String::with_capacity(text.len().saturating_mul(2));
     if text.is_ascii() {
         text.bytes().for_each(|byte| fold(byte, &mut out));
         return out;

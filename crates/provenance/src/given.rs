@@ -18,7 +18,7 @@ use crate::key::{Key, Kind};
 use crate::shape::{compact, host, is_distinct, is_number_like};
 
 pub(crate) use naming::Mention;
-use naming::extension;
+use naming::{extension, is_telling};
 
 /// How much given text a task keeps. Purposes and prompts are far shorter; what a trusted tool returns
 /// beyond it is not given any more, the safe side.
@@ -331,10 +331,12 @@ impl Given {
         })
     }
 
-    /// Where the first word of `value` was given, if every other one was, too.
+    /// Where the first word of `value` was given, if every other one was, too, and one of them says
+    /// something.
     pub(crate) fn words(&self, value: &str) -> Option<Place> {
         let words: Vec<String> = words(value).map(strict).collect();
-        let known = words.iter().all(|word| self.words.contains_key(word.as_str()));
+        let known = words.iter().all(|word| self.words.contains_key(word.as_str()))
+            && words.iter().any(|word| is_telling(word));
         let first = self.words.get(words.first()?.as_str())?.first()?;
         known.then(|| self.places.get(*first as usize).copied()).flatten()
     }

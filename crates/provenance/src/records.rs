@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::column::{Column, is_telling_title};
 use crate::fold::strict;
-use crate::given::{Given, Mention};
+use crate::given::{Asked, Given, Mention};
 use crate::origin::{Marks, Place};
 use crate::outside::RecordId;
 
@@ -26,15 +26,20 @@ pub(crate) struct Held {
 /// One record.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
-    /// Its own id.
-    pub(crate) id: Option<Box<str>>,
+    /// Its own ids.
+    pub(crate) ids: BTreeSet<Box<str>>,
     /// What people call it.
     pub(crate) titles: Vec<Box<str>>,
     /// Who is in it, by the field.
     pub(crate) parties: BTreeMap<Column, BTreeSet<Box<str>>>,
+    /// The one address, of an entry of a directory: a name, that address and nothing that anybody writes.
+    pub(crate) entry: Option<Box<str>>,
     /// What it is, as words.
     pub(crate) kind: Column,
 }
+
+/// What makes a record the same one when it is seen again: its ids, its titles, its address.
+type Name = (BTreeSet<Box<str>>, Vec<Box<str>>, Option<Box<str>>);
 
 #[derive(Clone, Debug)]
 struct Kept {
@@ -48,7 +53,7 @@ struct Kept {
 pub(crate) struct Records {
     kept: Vec<Kept>,
     by_id: BTreeMap<Box<str>, Vec<u32>>,
-    by_title: BTreeMap<(Box<str>, Vec<Box<str>>), u32>,
+    by_name: BTreeMap<Name, u32>,
     by_mention: BTreeMap<(u32, u32), BTreeSet<u32>>,
     identities: BTreeMap<Box<str>, Held>,
     full: bool,
@@ -67,8 +72,8 @@ impl Records {
     /// Takes in a record that was seen at `held`. The number of the record: the one it had if it was
     /// seen before.
     pub(crate) fn add(&mut self, record: Record, held: Held, given: &Given) -> RecordId {
-        let name = record.id.clone().map(|id| (id, record.titles.clone()));
-        if let Some(known) = name.as_ref().and_then(|name| self.by_title.get(name)).copied() {
+        let name = (record.ids.clone(), record.titles.clone(), record.entry.clone());
+        if let Some(known) = self.by_name.get(&name).copied() {
             if let Some(kept) = self.kept.get_mut(known as usize) {
                 kept.record.kind = std::mem::take(&mut kept.record.kind).with(&record.kind);
                 kept.record.parties = record.parties;
@@ -82,10 +87,10 @@ impl Records {
             self.full = true;
             return RecordId::default();
         };
-        if let Some(id) = &record.id {
+        for id in &record.ids {
             self.by_id.entry(id.clone()).or_default().push(number);
         }
-        self.by_title.extend(name.map(|name| (name, number)));
+        self.by_name.insert(name, number);
         let mut kept = Kept { record, held, mentions: Vec::new() };
         kept.name(given);
         for mention in &kept.mentions {
@@ -168,23 +173,45 @@ impl Records {
             let longer = (*start, *end) != (mention.start, mention.end);
             others.any(|other| {
                 let kind = asked.nouns().all(|noun| other.record.kind.has(noun));
-                longer || (kind && other.record.id != kept.record.id)
+                longer || (kind && !kept.record.is_as(&other.record))
             })
         })
     }
 
-    /// The record whose parties in the field that `asked` names are just `values`, if a person named
-    /// it by more than one word or in quotes.
+    /// The record whose parties in the field that `asked` names are just `values`, but for those that
+    /// were given themselves, if a person named it by more than one word or in quotes.
     pub(crate) fn referenced_parties(
         &self,
         values: &BTreeSet<Box<str>>,
         asked: &Column,
+        given: &Given,
     ) -> Option<Named> {
+        let other = |name: &&str| given.whole(name, Asked::Quantity).is_none();
+        let others = |names: &BTreeSet<Box<str>>| -> BTreeSet<Box<str>> {
+            names.iter().map(AsRef::as_ref).filter(other).map(Into::into).collect()
+        };
+        let values = others(values);
+        if values.is_empty() {
+            return None;
+        }
         let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
         numbers.into_iter().find_map(|number| {
             let kept = self.kept.get(number as usize)?;
-            let whole = kept.record.parties.get(asked).is_some_and(|parties| parties == values);
+            let whole = others(kept.record.parties.get(asked)?) == values;
             let named = self.named(number, kept, &Column::default()).filter(|_| whole)?;
+            named.mention.strong.then_some(named)
+        })
+    }
+
+    /// The entry of a directory whose address is `text`, if a person named it by more than one word or in
+    /// quotes and no other entry is called so.
+    pub(crate) fn referenced_entry(&self, text: &str) -> Option<Named> {
+        let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
+        let text = strict(text);
+        numbers.into_iter().find_map(|number| {
+            let kept = self.kept.get(number as usize)?;
+            let its = kept.record.entry.as_deref() == Some(text.as_str());
+            let named = self.named(number, kept, &Column::default()).filter(|_| its)?;
             named.mention.strong.then_some(named)
         })
     }
@@ -201,6 +228,13 @@ impl Records {
     /// Whether something could not be kept.
     pub(crate) fn is_full(&self) -> bool {
         self.full
+    }
+}
+
+impl Record {
+    /// Whether it is the same record, by its id or by its address.
+    fn is_as(&self, other: &Self) -> bool {
+        !self.ids.is_disjoint(&other.ids) || (self.entry.is_some() && self.entry == other.entry)
     }
 }
 

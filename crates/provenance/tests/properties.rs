@@ -83,7 +83,7 @@ fn trace(index: &Index, role: Role, value: &str) -> Vec<LeafFlow> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn outside_text_makes_nothing_safer(
