@@ -95,7 +95,8 @@ fn is_own_words(question: &Question) -> bool {
 
 fn brought(stored: &Stored, question: &Question) -> Label {
     let Some(call) = question.call() else { return Label::default() };
-    let Some(tool) = &question.tool else { return stored.all_of(&call.server) };
+    let all = stored.all_of(&call.server);
+    let Some(tool) = question.tool.as_ref().filter(|_| !all.is_bottom()) else { return all };
     let profile = &tool.profile;
     if tells_of_itself(profile) {
         return Label::default();
@@ -104,7 +105,7 @@ fn brought(stored: &Stored, question: &Question) -> Label {
     let names = paths.map(|paths| paths.iter().flat_map(Path::reads).collect::<BTreeSet<_>>());
     match names.filter(|names| names.len() <= MAX_NAMES) {
         Some(names) => stored.of(&call.server, &names),
-        None => stored.all_of(&call.server),
+        None => all,
     }
 }
 
