@@ -106,7 +106,9 @@ mod tests {
 
     fn folded(writings: &[Written]) -> Stored {
         let mut stored = Stored::default();
-        writings.iter().for_each(|written| stored.write(written));
+        for written in writings {
+            stored.write(written);
+        }
         stored
     }
 

@@ -292,7 +292,7 @@ mod tests {
                 }),
                 ..Permitted::default()
             }),
-            Event::Settled { bytes: 7, unknown: Some(call), label: label.clone() },
+            Event::Settled { bytes: 7, unknown: Some(call), label },
             Event::Closing { reason: remit_model::task::CloseReason::Idle },
             Event::Noted,
         ];
