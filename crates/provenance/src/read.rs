@@ -274,7 +274,8 @@ fn is_held(held: &BTreeSet<Key>, atom: &Atom<'_>) -> bool {
     held.contains(&atom.key) || (atom.form == Form::Whole && held.contains(&figure()))
 }
 
-fn joined(path: &str, name: &str) -> String {
+/// The path of a member.
+pub(crate) fn joined(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
