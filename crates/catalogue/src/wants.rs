@@ -72,10 +72,36 @@ impl Wants {
 fn fits(request: &Request, about: &About) -> bool {
     // Who sends a message has not sent money.
     let same = request.verb == about.verb && !about.acts.contains(&Act::Pay);
-    let alike = same || request.acts.intersection(&about.acts).next().is_some();
+    let mut alike = request.acts.intersection(&about.acts).filter(|act| {
+        // Who asks to assign an issue has not asked to close it.
+        **act != Act::Change || changes_alike(&request.verb, &about.verb)
+    });
+    let alike = same || alike.next().is_some();
     (alike && shares(&request.things, &about.things))
         || (same && about.things.is_empty())
         || says(request, about)
+}
+
+/// Verbs that change one thing of another each, with those that change the same.
+const CHANGES: &[&str] = &[
+    "reschedule move postpone shift",
+    "close resolve complete mark reopen archive unarchive",
+    "append extend add insert fill complete",
+    "assign",
+    "label tag add",
+    "rename",
+    "star pin",
+    "merge",
+    "enable disable toggle switch",
+    "rotate reset",
+    "restore",
+];
+
+/// Whether what one verb changes the other can: both are in one row of [`CHANGES`], or one is in none.
+fn changes_alike(asked: &str, done: &str) -> bool {
+    let special = |word| CHANGES.iter().any(|row| is_in(row, word));
+    let both = || CHANGES.iter().any(|row| is_in(row, asked) && is_in(row, done));
+    !special(asked) || !special(done) || both()
 }
 
 /// Whether two speak of the same thing. That both speak of somebody is enough only where one speaks of
@@ -95,7 +121,7 @@ const MEDIA: [&str; 3] = ["email", "channel", "dm"];
 
 /// Verbs that leave open by what way somebody is told.
 const TELLING: &str = "send forward tell inform notify remind contact getback respond reply answer writeto ask thank \
-    congratulate";
+    congratulate greet welcome";
 
 /// Whether somebody is to be told something, and the tool tells, by a way that was not excluded.
 fn says(request: &Request, about: &About) -> bool {

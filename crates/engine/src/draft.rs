@@ -1,7 +1,7 @@
 //! Records to be, built in one place so that each kind always carries the same fields.
 
 use remit_model::task::Event;
-use remit_model::{Call, Digest, Operation, Question, Refusal};
+use remit_model::{Call, Digest, Label, Operation, Question, Refusal};
 use remit_ports::{Body, Clear, Done, Draft, Kind, Outcome, Pins, Reply, Room};
 
 /// A record without body.
@@ -68,8 +68,8 @@ pub(crate) fn refusal(pins: Pins, asked: &Question, refusal: &Refusal) -> Draft 
     draft
 }
 
-/// What became of a permitted call.
-pub(crate) fn outcome(pins: Pins, done: &Done) -> Draft {
+/// What became of a permitted call; `label` is what it brings that nobody knew of when it was permitted.
+pub(crate) fn outcome(pins: Pins, done: &Done, label: Label) -> Draft {
     let mut draft = note(Kind::Outcome, pins, "outcome");
     let result = done.reply().map_or("", Reply::text);
     draft.parents = vec![done.decision()];
@@ -78,7 +78,7 @@ pub(crate) fn outcome(pins: Pins, done: &Done) -> Draft {
     let asked = done.question();
     let unknown = matches!(done.outcome(), Outcome::Unknown { .. });
     let call = asked.call().filter(|_| unknown).map(|call| call.digest(&asked.input));
-    draft.clear.event = Some(Event::Settled { bytes: result.len() as u64, unknown: call });
+    draft.clear.event = Some(Event::Settled { bytes: result.len() as u64, unknown: call, label });
     draft.clear.outcome = Some(done.outcome().clone());
     if !result.is_empty() {
         draft.body.insert("result".to_owned(), bounded(result));

@@ -133,10 +133,20 @@ pub struct Task {
 // === impl Account ===
 
 impl Account {
-    fn settle(&mut self, bytes: u64, unknown: Option<Digest>) {
+    fn settle(&mut self, bytes: u64, unknown: Option<Digest>, label: &Label) {
+        self.raise(label);
         self.spent.bytes = self.spent.bytes.saturating_add(bytes);
         if self.unsettled.len() < MAX_UNSETTLED {
             self.unsettled.extend(unknown);
+        }
+    }
+
+    fn raise(&mut self, label: &Label) {
+        let raised = self.label.clone().join(label.clone());
+        if raised != self.label {
+            self.epoch += 1;
+            self.sealed |= raised.integrity.is_untrusted();
+            self.label = raised;
         }
     }
 
@@ -183,12 +193,7 @@ impl Open {
             let used = account.foreseen.entry(*flow).or_default();
             *used = used.saturating_add(1);
         }
-        let raised = account.label.clone().join(permitted.label.clone());
-        if raised != account.label {
-            account.epoch += 1;
-            account.sealed |= raised.integrity.is_untrusted();
-            account.label = raised;
-        }
+        account.raise(&permitted.label);
         self
     }
 
@@ -272,8 +277,8 @@ impl State {
                 Ok(Self::Closing(frozen.close(*reason)))
             }
             (Self::Closing(closing), Event::Closed) => Ok(Self::Closed(closing.finish())),
-            (mut state, Event::Settled { bytes, unknown }) => {
-                state.account_mut().settle(*bytes, *unknown);
+            (mut state, Event::Settled { bytes, unknown, label }) => {
+                state.account_mut().settle(*bytes, *unknown, label);
                 Ok(state)
             }
             (mut state, Event::GivenBack { task, used }) => {
@@ -475,7 +480,7 @@ mod tests {
             frozen,
             &[
                 Event::Closing { reason: CloseReason::Done },
-                Event::Settled { bytes: 3, unknown: None },
+                Event::Settled { bytes: 3, unknown: None, label: Label::default() },
                 Event::Closed,
             ],
         );

@@ -184,9 +184,7 @@ impl Reader<'_> {
 
     /// Most of a text: a word that is nothing else.
     fn plain(&mut self, chunk: &Chunk<'_>) {
-        let folded = loose(chunk.text);
-        self.add(Key::new(Kind::Name, &folded), (chunk.text, chunk.at), Form::Name(false));
-        self.word(Key::new(Kind::Word, &folded), (chunk.text, chunk.at));
+        self.word(Key::new(Kind::Word, &loose(chunk.text)), (chunk.text, chunk.at));
     }
 
     fn name(&mut self, chunk: &Chunk<'_>) {

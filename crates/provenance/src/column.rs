@@ -128,6 +128,26 @@ const CONTAINERS: [&str; 14] = [
     "page", "object", "row", "hit",
 ];
 
+/// What tools do that bring what is at an address.
+const FETCHING: [&str; 9] =
+    ["fetch", "browse", "scrape", "crawl", "curl", "wget", "visit", "navigate", "http"];
+
+/// What that is then called.
+const FETCHED: [&str; 8] = ["json", "html", "xml", "txt", "markdown", "request", "content", "web"];
+
+/// What tools do that bring a document as it is.
+const READING: [&str; 7] = ["read", "open", "load", "fetch", "download", "cat", "view"];
+
+/// What such a document is called.
+const DOCUMENTS: [&str; 8] =
+    ["file", "document", "doc", "resource", "attachment", "text", "content", "pdf"];
+
+/// What is such a document also where it is only got.
+const PAGES: [&str; 5] = ["webpage", "page", "website", "url", "site"];
+
+/// Fields that hold such a document, whatever is in it.
+const BODIES: [&str; 4] = ["body", "html", "payload", "raw"];
+
 /// Fields that hold the title that people know a record by.
 const TITLES: [&str; 10] = [
     "title",
@@ -184,6 +204,23 @@ impl Column {
         let nouns: Vec<&str> = self.nouns().collect();
         let head = nouns.iter().take_while(which).last().or(nouns.first());
         Self(head.map(|word| (*word).to_owned()).into_iter().collect())
+    }
+
+    /// Whether a tool of this name returns a document as somebody wrote it: what looks like the fields of
+    /// records in it is the writer's, not the server's.
+    pub(crate) fn is_document(&self) -> bool {
+        let does = |list: &[&str]| self.0.iter().any(|word| list.contains(&word.as_str()));
+        let head = self.head();
+        let about = |list: &[&str]| head.0.iter().all(|word| list.contains(&word.as_str()));
+        let fetched = does(&FETCHING) && (about(&FETCHING) || about(&FETCHED));
+        let read = does(&READING)
+            && (about(&DOCUMENTS) || about(&PAGES) || (about(&READING) && does(&DOCUMENTS)));
+        fetched || read || (does(&["get"]) && about(&PAGES))
+    }
+
+    /// Whether a field of this name holds a document of somebody's.
+    pub(crate) fn is_body(&self) -> bool {
+        self.0.last().is_some_and(|word| BODIES.contains(&word.as_str()))
     }
 
     /// Whether one of its words is `word`.
@@ -360,6 +397,27 @@ mod tests {
         }
         assert_eq!(Column::of("id").head().0, [""; 0]);
         assert!(is_container("results") && is_container("data") && !is_container("issues"));
+    }
+
+    #[test]
+    fn some_tools_bring_a_document_as_it_is() {
+        for (name, document) in [
+            ("fetch", true),
+            ("http_request", true),
+            ("get_webpage", true),
+            ("read_text_file", true),
+            ("resources/read", true),
+            ("openDocument", true),
+            ("read_channel_messages", false),
+            ("get_file_by_id", false),
+            ("search_files", false),
+            ("list_pages_of_space", false),
+            ("fetch_emails", false),
+            ("get_pull_request", false),
+            ("fetch_json", true),
+        ] {
+            assert_eq!(Column::of(name).is_document(), document, "{name}");
+        }
     }
 
     #[test]

@@ -55,7 +55,9 @@ fn once(text: &str) -> String {
         text.bytes().for_each(|byte| fold(byte, &mut out));
         return out;
     }
-    for c in plain(text).chars().flat_map(char::to_lowercase) {
+    // Some capitals have another compatibility form than their small letters.
+    let small: String = text.chars().flat_map(char::to_lowercase).collect();
+    for c in plain(&small).chars().flat_map(char::to_lowercase) {
         if c.is_ascii() {
             fold_char(c, &mut out);
         } else {
@@ -134,6 +136,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn folding_twice_is_folding_once(text in "\\PC{0,40}") {
             let once = plain(&text);

@@ -123,11 +123,13 @@ impl Given {
             self.name(&strict(&joined), place(index, at));
         }
         for (from, to) in quoted::spans(&composed) {
-            let within = |at: &Place| at.text == index && (from..to).contains(&(at.at as usize));
-            let mut inside = (first..).zip(self.places.iter().skip(first as usize));
-            if let Some((start, _)) = inside.find(|(_, at)| within(at)) {
-                let count = inside.take_while(|(_, at)| within(at)).count();
-                self.quoted.insert(start, start + 1 + u32::try_from(count).unwrap_or(0));
+            let behind = |end: usize| {
+                let own = self.places.get(first as usize..).unwrap_or_default();
+                first.saturating_add(count(own.partition_point(|at| (at.at as usize) < end)))
+            };
+            let (start, end) = (behind(from), behind(to));
+            if start < end {
+                self.quoted.insert(start, end);
             }
         }
         atoms(&plain(&composed), &mut |atom| {
@@ -379,5 +381,9 @@ impl Text {
 }
 
 fn place(text: u32, at: usize) -> Place {
-    Place { text, at: u32::try_from(at).unwrap_or(u32::MAX) }
+    Place { text, at: count(at) }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

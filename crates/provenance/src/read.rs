@@ -57,24 +57,44 @@ struct Spot {
     /// What the records here are.
     kind: Column,
     record: RecordId,
-    own: bool,
-    title: bool,
+    nature: Nature,
+    /// Whether it is in something that says more than just this: a message, and not a directory.
+    within: bool,
+}
+
+/// What the field is in its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nature {
+    Other,
+    /// Its own id.
+    Own,
+    /// Its title.
+    Title,
+    /// A document as somebody wrote it, with whatever is in it.
+    Body,
 }
 
 impl Spot {
     /// Where the member `name` of the record here stands; `own` says whether that is an id of it.
     fn inside(&self, name: &str, record: RecordId, own: bool) -> Self {
+        let nature = if self.nature == Nature::Body { Nature::Body } else { Nature::Other };
         if !is_field(name) {
-            return Self { record, own: false, title: false, ..self.clone() };
+            return Self { record, nature, ..self.clone() };
         }
         let path = joined(&self.path, name);
-        if is_container(name) {
-            return Self { path, record, own: false, title: false, ..self.clone() };
+        if is_container(name) || nature == Nature::Body {
+            return Self { path, record, nature, ..self.clone() };
         }
         let kind = Column::of(name);
         // An id of somebody is another name for them.
         let column = if own { self.kind.head().with(&kind) } else { kind.clone() };
-        Self { path, column, kind, record, own, title: is_title(name) }
+        let nature = match name {
+            _ if own => Nature::Own,
+            _ if is_title(name) => Nature::Title,
+            _ if kind.is_body() => Nature::Body,
+            _ => Nature::Other,
+        };
+        Self { path, column, kind, record, nature, within: self.within }
     }
 }
 
@@ -88,17 +108,23 @@ impl<'a> Reading<'a> {
     pub(crate) fn structure(&mut self, value: &Value) {
         let (column, kind, record) = (self.tool.clone(), self.tool.clone(), RecordId::default());
         let path = String::new();
-        self.value(value, &Spot { path, column, kind, record, own: false, title: false });
+        let nature = if kind.is_document() { Nature::Body } else { Nature::Other };
+        self.value(value, &Spot { path, column, kind, record, nature, within: false });
     }
 
     fn value(&mut self, value: &Value, spot: &Spot) {
         match value {
             Value::Record(members) => {
-                let own = own_ids(members.keys().map(String::as_str), &spot.kind);
+                let mut own = own_ids(members.keys().map(String::as_str), &spot.kind);
+                if spot.nature == Nature::Body {
+                    own.clear();
+                }
                 let record = self.record(members, &own, spot);
+                let within = spot.within || members.values().filter(|it| says(it)).count() > 1;
                 for (name, member) in members {
                     let filed = !is_field(name);
-                    let inner = spot.inside(name, record, own.contains(name.as_str()));
+                    let own = own.contains(name.as_str());
+                    let inner = Spot { within, ..spot.inside(name, record, own) };
                     if filed {
                         self.text(name, &inner);
                     }
@@ -106,7 +132,8 @@ impl<'a> Reading<'a> {
                 }
             }
             Value::List(items) => {
-                let spot = Spot { path: format!("{}[]", spot.path), own: false, ..spot.clone() };
+                let nature = if spot.nature == Nature::Own { Nature::Other } else { spot.nature };
+                let spot = Spot { path: format!("{}[]", spot.path), nature, ..spot.clone() };
                 for item in items {
                     self.value(item, &spot);
                 }
@@ -131,7 +158,8 @@ impl<'a> Reading<'a> {
         let titles = members.iter().filter(|(name, _)| is_title(name));
         let titles: Vec<Box<str>> =
             titles.filter_map(|(_, title)| title.as_text()).map(Into::into).collect();
-        let Some(shown) = titles.first().or_else(|| ids.first()) else { return spot.record };
+        let shown = titles.first().or_else(|| ids.first());
+        let Some(shown) = shown.filter(|_| spot.nature != Nature::Body) else { return spot.record };
         let Some(place) = self.kept.origins.passage(self.origin, &spot.path, shown) else {
             return RecordId::default();
         };
@@ -141,7 +169,7 @@ impl<'a> Reading<'a> {
             column.is_party().then(|| (column, names(member)))
         });
         let parties = parties.filter(|(_, names)| !names.is_empty()).collect();
-        let entry = entry(members);
+        let entry = if spot.within { None } else { entry(members) };
         let record = Record { ids, titles, parties, entry, kind };
         let held = Held { place, marks: self.kept.origins.marks(self.origin) };
         self.kept.records.add(record, held, self.given)
@@ -150,9 +178,13 @@ impl<'a> Reading<'a> {
     fn text(&mut self, text: &str, spot: &Spot) {
         self.unseen(text, &spot.path, spot.record);
         let text = plain(text);
-        let class = spot.column.class(&text, spot.own);
+        let class = match spot.nature {
+            Nature::Body => Class::Free,
+            nature => spot.column.class(&text, nature == Nature::Own),
+        };
         if class == Class::Free {
-            let manner = if spot.title { Manner::Title } else { Manner::Field };
+            let title = spot.nature == Nature::Title;
+            let manner = if title { Manner::Title } else { Manner::Field };
             self.words(&text, &spot.path, (spot.record, manner));
             return;
         }
@@ -252,6 +284,11 @@ fn text_of(value: &Value) -> Option<&str> {
         Value::Text(text) | Value::Number(text) => Some(text),
         _ => None,
     }
+}
+
+/// Whether it can hold more than a figure.
+fn says(value: &Value) -> bool {
+    matches!(value, Value::Text(_) | Value::List(_) | Value::Record(_))
 }
 
 /// The address in an entry of a directory: a record of a name and one address, and nothing else.

@@ -256,7 +256,7 @@ impl Index {
         }
         let mut seen = None;
         atoms(&plain, &mut |atom| {
-            let figure = matches!(atom.form, Form::Number | Form::Day | Form::Name(_));
+            let figure = matches!(atom.form, Form::Number | Form::Day | Form::Name(_) | Form::Word);
             let entry = figure.then(|| self.kept.scalars.find(&atom)).flatten();
             seen = seen.or(entry.map(|entry| Held { place: entry.place, marks: entry.marks }));
         });

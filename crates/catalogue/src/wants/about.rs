@@ -44,9 +44,7 @@ impl About {
         name.retain(|word| *word != spoken);
         let mut things: BTreeSet<String> = heads(&name).into_iter().collect();
         let acts = verb.into_iter().flat_map(|verb| verb.acts).copied().collect();
-        if things.is_empty() {
-            things.extend(verb.and_then(|verb| verb.implied(false)).map(str::to_owned));
-        }
+        things.extend(verb.and_then(|verb| verb.implied(!things.is_empty())).map(str::to_owned));
         if things.is_empty() {
             let known = server.iter().flat_map(|word| lexicon::things(word));
             things.extend(known.filter(|thing| lexicon::is_known(thing)).map(str::to_owned));

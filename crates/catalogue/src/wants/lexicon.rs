@@ -62,11 +62,12 @@ const ROWS: &[Row] = &[
     (
         &[Tell],
         "",
-        "send forward tell inform notify remind respond getback writeto ask thank congratulate",
+        "send forward tell inform notify remind respond getback writeto ask thank congratulate greet welcome",
         "reply answer contact",
     ),
     (&[Tell], "email", "", "email mail"),
     (&[Tell], "message", "dm", "message text ping"),
+    (&[Tell], "dm", "", "direct"),
     (&[Tell, Create, Change], "", "write", ""),
     (&[Tell, Publish], "", "announce broadcast submit", ""),
     (&[Publish, Create], "", "publish upload", ""),

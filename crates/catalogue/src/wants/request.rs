@@ -66,6 +66,7 @@ pub(super) fn requests(sentences: &[Vec<String>], limit: usize) -> Vec<Request> 
             let context = Context { earlier, last: last.or_else(|| spoken.clone()), topic };
             let denied = asked::is_denied(words, *at);
             found.extend(added(&verb, object, denied));
+            found.extend(commented(object, denied));
             found.extend(request(verb, object, &context, denied));
         }
         spoken = things(words).filter(|thing| is_thing(thing)).last().or(spoken);
@@ -113,6 +114,18 @@ fn added(verb: &str, object: &[String], forbidden: bool) -> Option<Request> {
 /// Whether it is a thing that we know, and nobody.
 fn is_thing(thing: &str) -> bool {
     thing != "people" && lexicon::is_known(thing)
+}
+
+/// What is said beside: `close it with a comment`.
+fn commented(object: &[String], forbidden: bool) -> Option<Request> {
+    let said = object.windows(3).find_map(|words| match words {
+        [with, a, verb] if with == "with" && a == "a" => lexicon::verb(verb),
+        _ => None,
+    });
+    let verb = said.filter(|verb| verb.acts.contains(&Act::Tell))?;
+    let things = verb.implied(false).into_iter().map(str::to_owned).collect();
+    let acts = verb.acts.iter().copied().collect();
+    Some(Request { verb: verb.word.to_owned(), acts, things, forbidden })
 }
 
 fn things(words: &[String]) -> impl Iterator<Item = String> {
