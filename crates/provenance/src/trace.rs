@@ -73,7 +73,7 @@ impl Index {
             // It looks for everything, or it names nothing.
             Role::Selector if leaf.text.trim().is_empty() => Answer::default(),
             _ if leaf.text.trim().is_empty() => return Answer::made(Provenance::Given),
-            Role::Target | Role::Secret => self.target(leaf, leaf.text),
+            Role::Target | Role::Secret | Role::Link => self.target(leaf, leaf.text),
             Role::Selector => self.selector(leaf),
             Role::Amount => self.amount(leaf),
             Role::Content | Role::Flag => self.content(leaf.text),
@@ -377,7 +377,7 @@ impl Answer {
     }
 
     /// The riskier of both, with the labels of both.
-    fn worse(self, other: Self) -> Self {
+    pub(crate) fn worse(self, other: Self) -> Self {
         let label = self.label.clone().join(other.label.clone());
         let riskier = if other.provenance > self.provenance { other } else { self };
         Self { label, ..riskier }
