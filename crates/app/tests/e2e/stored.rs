@@ -43,7 +43,11 @@ impl Office {
             .stdio("filesystem", &[&node(), &npm_server("filesystem"), &files], confidential)
             .stdio("desk", &[&node(), &npm_server("filesystem"), &desk], &trusted)
             .stdio("memory", &[&node(), &npm_server("memory")], &memory)
-            .stdio("mail", &command.iter().map(String::as_str).collect::<Vec<_>>(), "")
+            .stdio(
+                "mail",
+                &command.iter().map(String::as_str).collect::<Vec<_>>(),
+                "[server.tool.\"*\"]\nreturns = \"trusted\"\n",
+            )
             .template(
                 "research",
                 &["filesystem/*", "memory/*", "desk/*"],
