@@ -8,7 +8,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use remit_model::Question;
 use remit_policy::cases::CaseFile;
-use remit_policy::{STARTER, Snapshot, Source, decide};
+use remit_policy::{CONTAINED, Snapshot, Source, decide};
 
 const CASES: &str = r#"
 [[tool]]
@@ -71,14 +71,14 @@ fn rules(count: usize) -> String {
     text
 }
 
-/// The starter pack and `count` rules beside it, and the questions of `cases`.
+/// The pack `contained` and `count` rules beside it, and the questions of `cases`.
 fn setting(count: usize, cases: &str) -> (Snapshot, Vec<(String, Question)>) {
     let file: CaseFile = toml::from_str(cases).unwrap();
     let tools: Vec<_> = file.tools.iter().map(|tool| tool.tool().unwrap()).collect();
-    let starter =
-        STARTER.iter().map(|(path, text)| Source { path: (*path).into(), text: (*text).into() });
+    let contained =
+        CONTAINED.iter().map(|(path, text)| Source { path: (*path).into(), text: (*text).into() });
     let rules = Source { path: "rules.cedar".into(), text: rules(count) };
-    let sources: Vec<Source> = starter.chain([rules]).collect();
+    let sources: Vec<Source> = contained.chain([rules]).collect();
     let snapshot = Snapshot::compile(&sources, &tools, &[]).unwrap();
     let question = |case: &remit_policy::cases::Case| case.scene.question(&tools).unwrap();
     (snapshot, file.cases.iter().map(|case| (case.name.clone(), question(case))).collect())

@@ -85,7 +85,7 @@ pub(crate) struct Sustained {
     /// The built program
     #[arg(long, default_value = "target/release/remit", value_name = "PATH")]
     pub(crate) remit: PathBuf,
-    /// Its policies (`starter`: the starter pack) and how many tasks are open
+    /// Its policies (`contained`: the pack `contained`) and how many tasks are open
     #[arg(long, default_value = "1:10", value_name = "POLICIES:TASKS")]
     pub(crate) setup: Setup,
     /// How many connections
@@ -119,11 +119,11 @@ pub(crate) struct Lines {
     /// A built program; several are measured side by side
     #[arg(long, default_value = "target/release/remit", value_name = "[NAME=]PATH")]
     pub(crate) remit: Vec<Binary>,
-    /// Its policies (`starter`: the starter pack) and how many tasks are open
+    /// Its policies (`contained`: the pack `contained`) and how many tasks are open
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "1:10,1000:10,1:100000,starter:10",
+        default_value = "1:10,1000:10,1:100000,contained:10",
         value_name = "POLICIES:TASKS"
     )]
     pub(crate) setup: Vec<Setup>,

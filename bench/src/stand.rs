@@ -35,7 +35,7 @@ const MAX_GRANTS: usize = 1_024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policies {
     /// What `remit init` wrote.
-    Starter,
+    Contained,
     /// This many, of which one permits everything and the others are about somebody else.
     Generated(usize),
 }
@@ -54,17 +54,17 @@ pub(crate) struct Setup {
 impl FromStr for Setup {
     type Err = String;
 
-    /// `POLICIES:TASKS` or `POLICIES:TASKS:lent`, where `starter` stands for the starter pack.
+    /// `POLICIES:TASKS` or `POLICIES:TASKS:lent`, where `contained` stands for the pack `contained`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "expected POLICIES:TASKS like `1:10`, `starter:10` or `1:10:lent`, got `{text}`"
+                "expected POLICIES:TASKS like `1:10`, `contained:10` or `1:10:lent`, got `{text}`"
             )
         };
         let (text, lent) = text.strip_suffix(":lent").map_or((text, false), |rest| (rest, true));
         let (policies, tasks) = text.split_once(':').ok_or_else(wrong)?;
         let policies = match policies {
-            "starter" => Policies::Starter,
+            "contained" => Policies::Contained,
             count => Policies::Generated(count.parse().map_err(|_| wrong())?),
         };
         Ok(Self { policies, tasks: tasks.parse().map_err(|_| wrong())?, lent })
@@ -74,7 +74,7 @@ impl FromStr for Setup {
 impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.policies {
-            Policies::Starter => f.write_str("starter pack")?,
+            Policies::Contained => f.write_str("pack contained")?,
             Policies::Generated(1) => f.write_str("1 policy")?,
             Policies::Generated(count) => write!(f, "{count} policies")?,
         }
@@ -284,7 +284,7 @@ mod tests {
         for (text, named) in [
             ("1:10", "1 policy, 10 open"),
             ("1000:10", "1000 policies, 10 open"),
-            ("starter:1", "starter pack, 1 open"),
+            ("contained:1", "pack contained, 1 open"),
             ("1:10:lent", "1 policy, 10 open, lent a credential"),
         ] {
             assert_eq!(text.parse::<Setup>().unwrap().to_string(), named);

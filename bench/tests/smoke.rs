@@ -37,7 +37,7 @@ fn measured(arguments: &[&str]) -> (String, Value) {
 
 #[test]
 fn what_was_answered_was_recorded_and_reached_the_server() {
-    let load = ["--connections", "4", "--parts", "2", "--seconds", "1", "--setup", "starter:2"];
+    let load = ["--connections", "4", "--parts", "2", "--seconds", "1", "--setup", "contained:2"];
     let (said, figures) = measured(&[&["sustained"], &load[..]].concat());
     let counts = &figures["counts"];
     let answered = counts["answered"].as_u64().unwrap();

@@ -1,6 +1,6 @@
 #![no_main]
 //! Tool definitions: two readers of one rule (which arguments are mirrored into headers) agree, a
-//! definition that is accepted never keeps the starter pack from loading, and looking at it again
+//! definition that is accepted never keeps the pack `contained` from loading, and looking at it again
 //! changes nothing.
 
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use remit_catalogue::{Catalogue, Definition, Overrides, diff, flags, infer, observe, rejected};
 use remit_mcp::{ParamHeaders, Raw};
 use remit_model::{ServerName, Timestamp, Tool};
-use remit_policy::{STARTER, Snapshot, Source};
+use remit_policy::{CONTAINED, Snapshot, Source};
 
 static SERVER: LazyLock<ServerName> = LazyLock::new(|| "desk".parse().unwrap());
 const NOW: Timestamp = Timestamp(1_795_471_200_123);
@@ -17,7 +17,7 @@ const NOW: Timestamp = Timestamp(1_795_471_200_123);
 static PACK: LazyLock<Vec<Source>> = LazyLock::new(|| {
     let source =
         |(path, text): &(&str, &str)| Source { path: (*path).into(), text: (*text).into() };
-    STARTER.iter().map(source).collect()
+    CONTAINED.iter().map(source).collect()
 });
 
 fn overrides() -> Overrides {

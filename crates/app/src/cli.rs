@@ -45,7 +45,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Tell the whole story on four small servers, then stay up for your own client
     Demo(Demo),
-    /// Make a state directory: keys, passphrase, a commented configuration, starter policies
+    /// Make a state directory: keys, passphrase, a commented configuration, the policies `contained`
     Init(Init),
     /// Run Remit: gateway, ledger and operator's door
     Serve(Serve),
@@ -416,7 +416,7 @@ pub(crate) enum Policy {
     },
     /// Run cases from files against policy files
     Test {
-        /// A folder of case files [default: the starter pack's own cases]
+        /// A folder of case files [default: the cases of the pack `contained`]
         cases: Option<PathBuf>,
         /// The folder of `.cedar` files [default: the configured one]
         #[arg(long)]

@@ -55,7 +55,7 @@ pub(crate) const COMMENTED: &str = include_str!("remit.toml");
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The folder of policy files, relative to this file; left out: the built-in starter pack.
+    /// The folder of policy files, relative to this file; left out: the built-in pack `contained`.
     pub(crate) policies: Option<PathBuf>,
     /// This node's name in the records; left out: the machine's name.
     pub(crate) node: Option<String>,
@@ -380,7 +380,7 @@ impl Config {
         let servers = self.servers.iter().map(|s| (s.name.clone(), s.overrides())).collect();
         let mut groups: BTreeMap<_, _> =
             self.approvers.iter().map(|a| (a.group.clone(), a.members.clone())).collect();
-        // The starter pack's rules name it, so it is there even where nobody declared it.
+        // The rules of the pack `contained` name it, so it is there even where nobody declared it.
         groups.entry("operators".to_owned()).or_default();
         Settings {
             node: self.node(),
@@ -417,7 +417,7 @@ impl Config {
     ///
     /// Errors: the folder cannot be read or holds no policy.
     pub(crate) fn policy_sources(&self, config_file: &Path) -> Result<Vec<Source>, Fail> {
-        self.policy_dir(config_file).map_or_else(|| Ok(starter()), |dir| sources_in(&dir))
+        self.policy_dir(config_file).map_or_else(|| Ok(contained()), |dir| sources_in(&dir))
     }
 
     /// Whether anyone but Remit's own user comes to the socket.
@@ -458,10 +458,10 @@ impl Config {
 }
 
 /// The built-in policies.
-pub(crate) fn starter() -> Vec<Source> {
+pub(crate) fn contained() -> Vec<Source> {
     let source =
         |(path, text): &(&str, &str)| Source { path: (*path).to_owned(), text: (*text).to_owned() };
-    remit_policy::STARTER.iter().map(source).collect()
+    remit_policy::CONTAINED.iter().map(source).collect()
 }
 
 /// The `.cedar` files of a folder, by name.

@@ -34,7 +34,7 @@ impl Scene<'_> {
         let approval = self.approval(digest, tool);
         let unsettled = self.task.account().is_unsettled(digest);
         let (flow, wanted) = memory.of(self.task, |known| {
-            let wanted = tool.map_or(Wanted::No, |tool| known.wanted(tool));
+            let wanted = tool.map_or(Wanted::No, |tool| known.wanted(tool, self.task));
             (known.flow(tool, &input, self.task), wanted)
         });
         let question = self.question(Asked::Call(call), tool, input);

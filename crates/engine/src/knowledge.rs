@@ -92,9 +92,12 @@ impl Knowledge {
         flow
     }
 
-    /// Whether what people said calls for `tool`.
-    pub(crate) fn wanted(&self, tool: &Tool) -> Wanted {
-        self.wants.calls_for(&tool.id, &tool.profile)
+    /// Whether what people said calls for `tool`, or else the plan of `task` names it.
+    pub(crate) fn wanted(&self, tool: &Tool, task: &Task) -> Wanted {
+        match self.wants.calls_for(&tool.id, &tool.profile) {
+            Wanted::No if task.account().plan.names(&tool.id.to_string()) => Wanted::Planned,
+            wanted => wanted,
+        }
     }
 
     fn see(&mut self, question: &Question, decision: u64, reply: &Reply) {

@@ -105,7 +105,10 @@ pub enum Wanted {
     Named,
     /// They said to do what some document says, whatever that is.
     Open,
-    /// Nothing that they said speaks of it.
+    /// Nothing that they said speaks of it, but the agent named it in its plan, before it had read anything
+    /// that an outsider could have written.
+    Planned,
+    /// Nobody spoke of it.
     #[default]
     No,
 }
@@ -116,6 +119,7 @@ impl Wanted {
         match self {
             Self::Named => "named",
             Self::Open => "open",
+            Self::Planned => "planned",
             Self::No => "no",
         }
     }

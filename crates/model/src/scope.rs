@@ -237,6 +237,11 @@ impl ToolScope {
         self.0.iter().all(|clause| clause.iter().any(|rule| rule.tool.covers(name)))
     }
 
+    /// Whether some rule says this very `name`, not just a pattern that covers it.
+    pub fn names(&self, name: &str) -> bool {
+        self.0.iter().flatten().any(|rule| rule.tool.0 == name)
+    }
+
     /// Whether the call fits; `Err` names the nearest miss.
     pub fn covers(&self, name: &str, input: &Value) -> Result<(), Misfit> {
         self.0.iter().try_for_each(|clause| {

@@ -4,15 +4,18 @@
 //! [`Task::apply`] is the only way on: the live engine and recovery run the same fold, so what is
 //! in memory is what the ledger says.
 
+mod charter;
+mod event;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agent::{AgentName, Attestation};
+pub use self::charter::{Ancestor, Charter, Consented, MAX_LINEAGE};
+pub use self::event::{CloseReason, Event};
 use crate::budget::Spent;
 use crate::digest::Digest;
-use crate::elsewhere::Named;
 use crate::id::{HoldId, TaskId};
 use crate::label::Label;
 use crate::question::ApprovalFact;
@@ -25,82 +28,8 @@ pub const MAX_APPROVALS: usize = 64;
 /// How many calls with an unknown outcome a task remembers one by one (R13); beyond that, every
 /// call counts as one of them.
 pub const MAX_UNSETTLED: usize = 64;
-
 /// How many tasks that were handed on from one may be open at a time (R13).
 pub const MAX_HANDED_ON: usize = 64;
-/// How many tasks stand above one that was handed on again and again (R13): each is a name in every
-/// grant and every question.
-pub const MAX_LINEAGE: usize = 16;
-
-/// A task from which another was handed on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ancestor {
-    /// Whose.
-    pub agent: AgentName,
-    /// Which.
-    pub task: TaskId,
-}
-
-/// What is fixed when a task is opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Charter {
-    /// Which.
-    pub id: TaskId,
-    /// Whose.
-    pub agent: AgentName,
-    /// The template it was opened from.
-    pub template: String,
-    /// What it is for, in the words of whoever opened it.
-    pub purpose: String,
-    /// Whether those words are given: a person's or a template's, or an agent's that nothing from outside
-    /// had reached. Words carry their author's labels (promise R6).
-    #[serde(default)]
-    pub purpose_given: bool,
-    /// Whether its agent is offered to say which tools it needs.
-    #[serde(default)]
-    pub declares: bool,
-    /// Facts about the person for whom it is done (an address, an account, a name): whoever knows them
-    /// said so, so they are given.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub known: Vec<String>,
-    /// Its authority.
-    pub remit: Remit,
-    /// How the opener proved to be the agent.
-    pub attestation: Attestation,
-    /// The user whose process opened it; nobody's, if an operator did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uid: Option<u32>,
-    /// The person who allowed it in a browser, and for which client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consent: Option<Consented>,
-    /// The person on whose behalf it was opened, as an issuer elsewhere names them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_behalf: Option<Named>,
-    /// The tasks it was handed on through, the first one first; none, if somebody opened it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lineage: Vec<Ancestor>,
-    /// By what it is known who works on it, so that what enters it is remembered of them: a process, or
-    /// the clients of an agent.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub workers: BTreeSet<Digest>,
-    /// Calls of the task it was handed on from of which nobody knows whether they happened.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub unsettled: BTreeSet<Digest>,
-    /// What had entered before it began.
-    #[serde(default, skip_serializing_if = "Label::is_bottom")]
-    pub inherited: Label,
-    /// When it was opened.
-    pub opened: Timestamp,
-}
-
-/// That a person allowed a client to be the agent in one task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Consented {
-    /// The person.
-    pub by: String,
-    /// The client's id.
-    pub client: String,
-}
 
 /// What changes while a task runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,102 +65,6 @@ pub struct Account {
     /// Tasks that were handed on from it and have not ended, and what of its budget each took along.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub handed_on: BTreeMap<TaskId, Spent>,
-}
-
-/// Why a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CloseReason {
-    /// Somebody said it was done.
-    Done,
-    /// Its deadline passed.
-    Deadline,
-    /// It was not used for its idle limit.
-    Idle,
-    /// An operator or a policy ended it.
-    Revoked,
-}
-
-/// Something recorded of a task that changes its state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "type")]
-pub enum Event {
-    /// A call was permitted: the budget is reserved and the labels rise by this very record.
-    Permitted {
-        /// What it costs.
-        cost: Spent,
-        /// What the tool can return.
-        label: Label,
-        /// The approval it uses up, by call digest.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        approval: Option<Digest>,
-        /// Whether it destroys something.
-        #[serde(default)]
-        destroys: bool,
-    },
-    /// An effect was refused because text from outside had chosen its target.
-    Suspected,
-    /// The agent said which tools it needs.
-    Declared {
-        /// Those.
-        plan: ToolScope,
-    },
-    /// A call came back.
-    Settled {
-        /// Bytes of result.
-        bytes: u64,
-        /// The call's digest, if nobody knows whether it happened.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        unknown: Option<Digest>,
-    },
-    /// A call was held for a person.
-    Held {
-        /// The hold.
-        hold: HoldId,
-        /// The call's digest.
-        call: Digest,
-    },
-    /// A person approved a held call.
-    Approved {
-        /// The hold.
-        hold: HoldId,
-        /// The call's digest.
-        call: Digest,
-        /// By whom, for which group.
-        approval: ApprovalFact,
-    },
-    /// A person denied a held call.
-    Denied {
-        /// The hold.
-        hold: HoldId,
-    },
-    /// Nothing of it may be used until it is thawed.
-    Frozen,
-    /// It may go on.
-    Thawed,
-    /// It takes no more calls and ends when the open ones are settled.
-    Closing {
-        /// Why.
-        reason: CloseReason,
-    },
-    /// It has ended.
-    Closed,
-    /// Part of it was handed on: what the child may use is used up here.
-    HandedOn {
-        /// The child.
-        task: TaskId,
-        /// What it may use, where this task's own budget is limited.
-        budget: Spent,
-    },
-    /// A child has ended: what it took along and did not use can be used here again.
-    GivenBack {
-        /// The child.
-        task: TaskId,
-        /// What it had used.
-        used: Spent,
-    },
-    /// Something was recorded that changes nothing but the sequence.
-    Noted,
 }
 
 /// An event that does not fit the state.
@@ -568,7 +401,7 @@ impl Task {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::AttestationMethod;
+    use crate::agent::{Attestation, AttestationMethod};
     use crate::label::Integrity;
 
     fn task() -> Task {

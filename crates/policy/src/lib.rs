@@ -10,6 +10,7 @@
 
 mod ask;
 pub mod cases;
+mod contained;
 mod context;
 mod decide;
 mod entities;
@@ -25,15 +26,14 @@ mod schema;
 mod shape;
 mod snapshot;
 mod split;
-mod starter;
 mod structural;
 mod verdict;
 
+pub use contained::CONTAINED;
 pub use decide::decide;
 pub use load::{Issue, LoadError, Source};
 pub use parse::{PolicyEffect, PolicyInfo};
 pub use snapshot::Snapshot;
-pub use starter::STARTER;
 pub use structural::{MAX_RESOURCES, cost};
 pub use verdict::{Denied, Hold, Permit, Verdict};
 

@@ -14,7 +14,7 @@ const MAX_POLICIES: usize = 100_000;
 
 /// How long one policy may be, in bytes, and how deep its brackets may nest. Cedar reads, checks and
 /// drops an expression by recursion, so these bound its stack; see `snapshot`. A policy of
-/// the starter pack has 1 KiB and 4 levels.
+/// the pack `contained` has 1 KiB and 4 levels.
 const MAX_POLICY: usize = 8 * 1024;
 /// See [`MAX_POLICY`].
 const MAX_NESTING: usize = 64;

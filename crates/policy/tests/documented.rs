@@ -1,8 +1,8 @@
 #![cfg(test)]
-//! What `docs/policy.md` shows works, and it names every rule of the starter pack.
+//! What `docs/policy.md` shows works, and it names every rule of the pack `contained`.
 
 use remit_policy::cases;
-use remit_policy::{STARTER, Snapshot, Source};
+use remit_policy::{CONTAINED, Snapshot, Source};
 
 const PAGE: &str = include_str!("../../../docs/policy.md");
 
@@ -15,21 +15,21 @@ fn blocks(language: &str) -> Vec<&'static str> {
     found
 }
 
-fn starter() -> Vec<Source> {
+fn contained() -> Vec<Source> {
     let source =
         |(path, text): &(&str, &str)| Source { path: (*path).into(), text: (*text).into() };
-    STARTER.iter().map(source).collect()
+    CONTAINED.iter().map(source).collect()
 }
 
 #[test]
 fn the_case_file_runs() {
     let (file, task) = (blocks("toml")[0], blocks("toml")[1]);
-    let results = cases::run(&starter(), &[], file).unwrap_or_else(|why| panic!("{why}"));
+    let results = cases::run(&contained(), &[], file).unwrap_or_else(|why| panic!("{why}"));
     assert!(!results.is_empty() && results.iter().all(|result| result.passed), "{results:?}");
 
     let head = file.split("[[case]]").next().unwrap();
     let case = "[[case]]\nname = \"x\"\ncall = \"payments/transfer\"\nexpect = \"deny\"\n";
-    let results = cases::run(&starter(), &[], &format!("{head}{case}{task}")).unwrap();
+    let results = cases::run(&contained(), &[], &format!("{head}{case}{task}")).unwrap();
     assert_eq!(results[0].got.reasons.as_deref(), Some(&["remit:scope".to_owned()][..]));
 }
 
@@ -56,7 +56,7 @@ fn the_rules_shown_do_what_is_said() {
 
 #[test]
 fn every_rule_of_the_pack_is_named() {
-    let snapshot = Snapshot::compile(&starter(), &[], &[]).unwrap();
+    let snapshot = Snapshot::compile(&contained(), &[], &[]).unwrap();
     for policy in snapshot.policies() {
         assert!(PAGE.contains(&format!("`{}`", policy.id)), "`{}` is not named", policy.id);
     }

@@ -7,7 +7,7 @@ use remit_model::question::Asked;
 use remit_model::{ApprovalFact, Operation, Timestamp};
 use remit_model::{Question, Resource, ResourceKind, Tool, ToolId, Value};
 use remit_policy::cases::{CaseFile, ToolCase};
-use remit_policy::{STARTER, Snapshot, Source, Verdict, decide};
+use remit_policy::{CONTAINED, Snapshot, Source, Verdict, decide};
 
 const FILE: &str = r#"
 [[tool]]
@@ -22,10 +22,10 @@ expect = "permit"
 call = "s/t"
 "#;
 
-fn starter() -> Vec<Source> {
+fn contained() -> Vec<Source> {
     let source =
         |(path, text): &(&str, &str)| Source { path: (*path).into(), text: (*text).into() };
-    STARTER.iter().map(source).collect()
+    CONTAINED.iter().map(source).collect()
 }
 
 /// Strings that break naive escaping, and any other.
@@ -119,7 +119,7 @@ proptest! {
                 facts.admission = "quarantined".to_owned();
             }
         }
-        let snapshot = Snapshot::compile(&starter(), &[tool.clone()], &[]).unwrap();
+        let snapshot = Snapshot::compile(&contained(), &[tool.clone()], &[]).unwrap();
         let first = told(&decide(&snapshot, question.clone()));
         prop_assert_eq!(&first, &told(&decide(&snapshot, question.clone())));
         // Nothing here is a name that the schema or the policies could stumble over.

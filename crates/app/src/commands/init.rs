@@ -162,7 +162,7 @@ fn write_policies(dir: &Path) -> Result<(), Fail> {
         return Ok(());
     }
     std::fs::create_dir(dir)?;
-    for (name, text) in remit_policy::STARTER {
+    for (name, text) in remit_policy::CONTAINED {
         std::fs::write(dir.join(name), text)?;
     }
     Ok(())

@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::Context;
 use crate::cli;
-use crate::config::{Config, sources_in, starter};
+use crate::config::{Config, contained, sources_in};
 use crate::fail::Fail;
 use crate::out::Out;
 
-/// The cases that come with the starter pack.
-const STARTER_CASES: &str = include_str!("../../../../policies/cases/starter.toml");
+/// The cases that come with the pack `contained`.
+const CONTAINED_CASES: &str = include_str!("../../../../policies/cases/contained.toml");
 
 /// Runs one of the policy commands; exits with 1 if something is wrong with the policies.
 pub(crate) async fn run(
@@ -34,7 +34,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The policies named, else the configured ones, else the starter pack.
+/// The policies named, else the configured ones, else the pack `contained`.
 fn sources(context: &Context, dir: Option<&Path>) -> Result<(Vec<Source>, Vec<String>), Fail> {
     let config = context.config();
     let configured = config.exists().then(|| Config::read(&config)).transpose()?;
@@ -44,7 +44,7 @@ fn sources(context: &Context, dir: Option<&Path>) -> Result<(Vec<Source>, Vec<St
     let sources = match (dir, &configured) {
         (Some(dir), _) => sources_in(dir)?,
         (None, Some(configured)) => configured.policy_sources(&config)?,
-        (None, None) => starter(),
+        (None, None) => contained(),
     };
     Ok((sources, groups))
 }
@@ -98,7 +98,7 @@ fn test(
     let (sources, groups) = sources(context, policies)?;
     let files = match dir {
         Some(dir) => case_files(dir)?,
-        None => vec![("the starter pack's cases".to_owned(), STARTER_CASES.to_owned())],
+        None => vec![("the cases of the pack `contained`".to_owned(), CONTAINED_CASES.to_owned())],
     };
     let mut results = Vec::new();
     for (name, text) in &files {

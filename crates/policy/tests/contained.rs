@@ -1,18 +1,18 @@
 #![cfg(test)]
-//! The starter pack answers as its case files say, and every rule of it is shown to matter.
+//! The pack `contained` answers as its case files say, and every rule of it is shown to matter.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use remit_policy::cases::{self, CaseResult};
-use remit_policy::{STARTER, Snapshot, Source};
+use remit_policy::{CONTAINED, Snapshot, Source};
 
-fn starter() -> Vec<Source> {
+fn contained() -> Vec<Source> {
     let source = |(path, text): &(&str, &str)| Source {
-        path: format!("starter/{path}"),
+        path: format!("contained/{path}"),
         text: (*text).to_owned(),
     };
-    STARTER.iter().map(source).collect()
+    CONTAINED.iter().map(source).collect()
 }
 
 fn policies() -> &'static Path {
@@ -20,8 +20,8 @@ fn policies() -> &'static Path {
 }
 
 fn cases() -> Vec<CaseResult> {
-    let text = std::fs::read_to_string(policies().join("cases/starter.toml")).unwrap();
-    cases::run(&starter(), &[], &text).unwrap_or_else(|why| panic!("{why}"))
+    let text = std::fs::read_to_string(policies().join("cases/contained.toml")).unwrap();
+    cases::run(&contained(), &[], &text).unwrap_or_else(|why| panic!("{why}"))
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn every_case_gets_its_answer() {
 fn every_rule_determines_some_case() {
     let reasons: BTreeSet<String> =
         cases().into_iter().filter_map(|result| result.got.reasons).flatten().collect();
-    let snapshot = Snapshot::compile(&starter(), &[], &[]).unwrap();
+    let snapshot = Snapshot::compile(&contained(), &[], &[]).unwrap();
     for policy in snapshot.policies() {
         assert!(reasons.contains(&policy.id), "no case is determined by `{}`", policy.id);
     }
@@ -48,7 +48,7 @@ fn every_rule_determines_some_case() {
 
 #[test]
 fn the_pack_loads_without_tools_and_without_warnings_and_documents_itself() {
-    let snapshot = Snapshot::compile(&starter(), &[], &[]).unwrap();
+    let snapshot = Snapshot::compile(&contained(), &[], &[]).unwrap();
     assert_eq!(snapshot.warnings(), []);
     for policy in snapshot.policies() {
         assert!(policy.reason.is_some(), "`{}` states no @reason", policy.id);
@@ -61,16 +61,16 @@ fn the_pack_loads_without_tools_and_without_warnings_and_documents_itself() {
 
 #[test]
 fn the_binary_carries_the_files_as_they_are() {
-    let mut files: Vec<String> = std::fs::read_dir(policies().join("starter"))
+    let mut files: Vec<String> = std::fs::read_dir(policies().join("contained"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort();
-    let mut carried: Vec<&str> = STARTER.iter().map(|(name, _)| *name).collect();
+    let mut carried: Vec<&str> = CONTAINED.iter().map(|(name, _)| *name).collect();
     carried.sort_unstable();
     assert_eq!(files, carried);
-    for (name, text) in STARTER {
-        let on_disk = std::fs::read_to_string(policies().join("starter").join(name)).unwrap();
+    for (name, text) in CONTAINED {
+        let on_disk = std::fs::read_to_string(policies().join("contained").join(name)).unwrap();
         assert_eq!(*text, on_disk);
     }
 }

@@ -1,0 +1,106 @@
+//! What is recorded of a task that changes its state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Spent;
+use crate::digest::Digest;
+use crate::id::{HoldId, TaskId};
+use crate::label::Label;
+use crate::question::ApprovalFact;
+use crate::scope::ToolScope;
+
+/// Why a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CloseReason {
+    /// Somebody said it was done.
+    Done,
+    /// Its deadline passed.
+    Deadline,
+    /// It was not used for its idle limit.
+    Idle,
+    /// An operator or a policy ended it.
+    Revoked,
+}
+
+/// Something recorded of a task that changes its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Event {
+    /// A call was permitted: the budget is reserved and the labels rise by this very record.
+    Permitted {
+        /// What it costs.
+        cost: Spent,
+        /// What the tool can return.
+        label: Label,
+        /// The approval it uses up, by call digest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<Digest>,
+        /// Whether it destroys something.
+        #[serde(default)]
+        destroys: bool,
+    },
+    /// An effect was refused because text from outside had chosen its target.
+    Suspected,
+    /// The agent said which tools it needs.
+    Declared {
+        /// Those.
+        plan: ToolScope,
+    },
+    /// A call came back.
+    Settled {
+        /// Bytes of result.
+        bytes: u64,
+        /// The call's digest, if nobody knows whether it happened.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unknown: Option<Digest>,
+    },
+    /// A call was held for a person.
+    Held {
+        /// The hold.
+        hold: HoldId,
+        /// The call's digest.
+        call: Digest,
+    },
+    /// A person approved a held call.
+    Approved {
+        /// The hold.
+        hold: HoldId,
+        /// The call's digest.
+        call: Digest,
+        /// By whom, for which group.
+        approval: ApprovalFact,
+    },
+    /// A person denied a held call.
+    Denied {
+        /// The hold.
+        hold: HoldId,
+    },
+    /// Nothing of it may be used until it is thawed.
+    Frozen,
+    /// It may go on.
+    Thawed,
+    /// It takes no more calls and ends when the open ones are settled.
+    Closing {
+        /// Why.
+        reason: CloseReason,
+    },
+    /// It has ended.
+    Closed,
+    /// Part of it was handed on: what the child may use is used up here.
+    HandedOn {
+        /// The child.
+        task: TaskId,
+        /// What it may use, where this task's own budget is limited.
+        budget: Spent,
+    },
+    /// A child has ended: what it took along and did not use can be used here again.
+    GivenBack {
+        /// The child.
+        task: TaskId,
+        /// What it had used.
+        used: Spent,
+    },
+    /// Something was recorded that changes nothing but the sequence.
+    Noted,
+}
