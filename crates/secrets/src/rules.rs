@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use memchr::memmem;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
@@ -27,6 +28,9 @@ pub(crate) const BEHIND: usize = 256;
 pub(crate) const AHEAD: usize = 256;
 /// The longest keyword.
 pub(crate) const MAX_KEYWORD: usize = 64;
+/// What in an address is there so that whoever gets it can follow it: to confirm, to join, to begin anew.
+/// Without it the link is worth nothing to the person it was sent to.
+const LINKED: &str = "token";
 /// The rule that finds a secret by what it is called, whoever gave it.
 pub(crate) const NAMED: &str = "named-secret";
 /// How large one compiled rule may be (R13): the largest needs a fifth of it.
@@ -230,8 +234,11 @@ impl Rule {
             Verdict::Open => {}
         }
         let Ok(value) = std::str::from_utf8(secret) else { return false };
-        let called =
-            if self.by_name { name(text, at, range.start) } else { self.form.name.as_deref() };
+        let called = match self.by_name {
+            true if is_in_link(text, at) => name(text, at, range.start).filter(|it| *it != LINKED),
+            true => name(text, at, range.start),
+            false => self.form.name.as_deref(),
+        };
         if self.by_name || called.is_some() {
             return called.is_some_and(|name| judge::is_secret_in_text(name, value));
         }
@@ -268,6 +275,14 @@ fn name(text: &[u8], keyword: usize, value: usize) -> Option<&str> {
     let all = std::str::from_utf8(text.get(keyword - more..value)?).ok()?;
     let name = all.split(['=', ':', '>', '|', ',']).next()?;
     (name.len() < all.len() || all.starts_with("--")).then_some(name)
+}
+
+/// Whether what stands at `at` is a part of an address.
+fn is_in_link(text: &[u8], at: usize) -> bool {
+    let before = text.get(at.saturating_sub(BEHIND)..at).unwrap_or_default();
+    let part = |byte: &u8| byte.is_ascii_graphic() && !b"\"'<>()[]`".contains(byte);
+    let word = before.iter().rev().take_while(|byte| part(byte)).count();
+    before.get(before.len() - word..).is_some_and(|word| memmem::find(word, b"://").is_some())
 }
 
 /// Without what ends the sentence that a value stands in.
