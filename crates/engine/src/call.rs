@@ -20,7 +20,7 @@ use remit_ports::{
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::{Scene, incoming, input};
 use crate::lend::Need;
-use crate::{Caller, Change, Engine, Held, Walking, draft};
+use crate::{Caller, Change, Engine, Held, Walking, draft, lookout};
 
 /// How often a call is asked again after the epoch moved under it.
 const ATTEMPTS: usize = 3;
@@ -164,6 +164,10 @@ impl Engine {
         call: Call,
         input: Value,
     ) -> Result<Pending, Undecided> {
+        let secrets = lookout::seen(&self.lookout.load(), &input);
+        if !secrets.is_empty() {
+            self.counters.secrets_in_calls.add();
+        }
         let task = cell.lock();
         // Only now: a change that is in force before the lock is held is seen here, and one that
         // comes later moves the epoch after the lock is let go.
@@ -172,7 +176,7 @@ impl Engine {
         let now = self.now();
         let mut desk = Desk { cell, task, pins: world.pins };
         let scene = Scene { world: &world, settings: &settings, caller, task: &desk.task, now };
-        let question = scene.call(call, input, cell.memory());
+        let question = scene.call((call, input), secrets, cell.memory());
         if !desk.task.is_open() {
             let refusal = not_open(&desk.task);
             return Err(self.refuse(&mut desk, &question, refusal).into());
@@ -271,11 +275,12 @@ impl Engine {
     fn settle(&self, cell: &TaskCell, pins: Pins, done: Done) -> Result<Settled, Refusal> {
         self.counters.settled(done.outcome());
         self.withdraw_echoed(&done);
+        let (done, secrets) = self.without_secrets(done);
         // Before anybody is shown it: what a later call is made of must be found.
         if let Some(reply) = done.reply() {
             cell.memory().see(done.question(), done.decision(), reply);
         }
-        let record = draft::outcome(pins, &done);
+        let record = draft::outcome(pins, &done, &secrets);
         let mut task = cell.lock();
         let decision = done.decision();
         match cell.commit(&mut task, self.ports.ledger.as_ref(), record, self.now()) {

@@ -1,8 +1,10 @@
 //! Records to be, built in one place so that each kind always carries the same fields.
 
 use remit_model::task::Event;
-use remit_model::{Call, Digest, Operation, Question, Refusal};
+use remit_model::{Call, Digest, Label, Operation, Question, Refusal};
 use remit_ports::{Body, Clear, Done, Draft, Kind, Outcome, Pins, Reply, Room};
+use remit_secrets::Finding;
+use serde_json::json;
 
 /// A record without body.
 pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
@@ -69,7 +71,9 @@ pub(crate) fn refusal(pins: Pins, asked: &Question, refusal: &Refusal) -> Draft 
 }
 
 /// What became of a permitted call.
-pub(crate) fn outcome(pins: Pins, done: &Done) -> Draft {
+///
+/// `secrets` were cut from it.
+pub(crate) fn outcome(pins: Pins, done: &Done, secrets: &[Finding]) -> Draft {
     let mut draft = note(Kind::Outcome, pins, "outcome");
     let result = done.reply().map_or("", Reply::text);
     draft.parents = vec![done.decision()];
@@ -78,13 +82,25 @@ pub(crate) fn outcome(pins: Pins, done: &Done) -> Draft {
     let asked = done.question();
     let unknown = matches!(done.outcome(), Outcome::Unknown { .. });
     let call = asked.call().filter(|_| unknown).map(|call| call.digest(&asked.input));
-    draft.clear.event = Some(Event::Settled { bytes: result.len() as u64, unknown: call });
+    let label = if secrets.is_empty() { Label::default() } else { Label::of_secret() };
+    draft.clear.event = Some(Event::Settled { bytes: result.len() as u64, unknown: call, label });
     draft.clear.outcome = Some(done.outcome().clone());
     if !result.is_empty() {
         draft.body.insert("result".to_owned(), bounded(result));
     }
+    named(&mut draft, secrets);
     draft.room = Room::Outcome;
     draft
+}
+
+/// Says which secrets were cut from what a record's body holds.
+pub(crate) fn named(draft: &mut Draft, secrets: &[Finding]) {
+    let each =
+        |it: &Finding| json!({ "rule": *it.rule, "fingerprint": it.fingerprint.to_string() });
+    if !secrets.is_empty() {
+        let each: serde_json::Value = secrets.iter().map(each).collect();
+        draft.body.insert("secrets".to_owned(), each.to_string());
+    }
 }
 
 /// The largest result kept whole in a record's body; of a larger one its digest and size.

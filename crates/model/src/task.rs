@@ -127,7 +127,18 @@ pub struct Task {
 // === impl Account ===
 
 impl Account {
-    fn settle(&mut self, bytes: u64, unknown: Option<Digest>) {
+    /// Takes in what carries `label`: what was decided without it is decided anew.
+    fn raise(&mut self, label: Label) {
+        let raised = self.label.clone().join(label);
+        if raised != self.label {
+            self.epoch += 1;
+            self.sealed |= raised.integrity.is_untrusted();
+            self.label = raised;
+        }
+    }
+
+    fn settle(&mut self, bytes: u64, unknown: Option<Digest>, label: Label) {
+        self.raise(label);
         self.spent.bytes = self.spent.bytes.saturating_add(bytes);
         if self.unsettled.len() < MAX_UNSETTLED {
             self.unsettled.extend(unknown);
@@ -179,12 +190,7 @@ impl Open {
         if let Some(call) = approval {
             account.approvals.remove(&call);
         }
-        let raised = account.label.clone().join(label);
-        if raised != account.label {
-            account.epoch += 1;
-            account.sealed |= raised.integrity.is_untrusted();
-            account.label = raised;
-        }
+        account.raise(label);
         self
     }
 
@@ -268,8 +274,8 @@ impl State {
                 Ok(Self::Closing(frozen.close(*reason)))
             }
             (Self::Closing(closing), Event::Closed) => Ok(Self::Closed(closing.finish())),
-            (mut state, Event::Settled { bytes, unknown }) => {
-                state.account_mut().settle(*bytes, *unknown);
+            (mut state, Event::Settled { bytes, unknown, label }) => {
+                state.account_mut().settle(*bytes, *unknown, label.clone());
                 Ok(state)
             }
             (mut state, Event::GivenBack { task, used }) => {
@@ -457,7 +463,7 @@ mod tests {
             frozen,
             &[
                 Event::Closing { reason: CloseReason::Done },
-                Event::Settled { bytes: 3, unknown: None },
+                Event::Settled { bytes: 3, unknown: None, label: Label::default() },
                 Event::Closed,
             ],
         );

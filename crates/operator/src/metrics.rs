@@ -63,6 +63,12 @@ fn registry(door: &Door) -> Registry {
             "Seconds for which credentials were lent that have ended",
             counters.lent_seconds.get(),
         ),
+        ("secrets_cut", "Secrets cut from what servers said", counters.secrets_cut.get()),
+        (
+            "secrets_in_calls",
+            "Calls asked for with secrets in their arguments",
+            counters.secrets_in_calls.get(),
+        ),
         ("stops_unrecorded", "Stops that could not be recorded", counters.unrecorded_stops.get()),
     ] {
         registry.register(name, help, ConstCounter::new(value));

@@ -286,7 +286,7 @@ mod tests {
                 approval: Some(call),
                 destroys: false,
             },
-            Event::Settled { bytes: 7, unknown: Some(call) },
+            Event::Settled { bytes: 7, unknown: Some(call), label: Label::of_secret() },
             Event::Closing { reason: remit_model::task::CloseReason::Idle },
             Event::Noted,
         ];

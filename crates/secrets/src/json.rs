@@ -37,16 +37,24 @@ impl Lookout {
         let leaves = leaves(json);
         let mut found: Vec<Finding> = Vec::new();
         for leaf in &leaves {
-            let inside = self.find(&leaf.says);
-            match leaf.whole(self).filter(|_| inside.is_empty()) {
-                Some(finding) => found.push(finding),
-                None => found.extend(inside.into_iter().map(|it| leaf.at_writing(it))),
-            }
+            let inside = self.find_called(leaf.name.as_deref().unwrap_or_default(), &leaf.says);
+            found.extend(inside.into_iter().map(|it| leaf.at_writing(it)));
         }
         found.extend(self.across(&leaves));
         found.sort_by_key(|finding| finding.at.start);
         found.dedup_by(|next, kept| next.at.start < kept.at.end);
         found
+    }
+
+    /// The secrets in `text`, which is the value of something called `name`: all of it, if that says that
+    /// it is one and it looks like one.
+    pub fn find_called(&self, name: &str, text: &str) -> Vec<Finding> {
+        let found = self.find(text);
+        if !found.is_empty() || !judge::is_secret_in_text(name, text) {
+            return found;
+        }
+        let fingerprint = self.key.fingerprint(text.as_bytes());
+        vec![Finding { rule: Arc::from(NAMED), fingerprint, at: 0..text.len() }]
     }
 
     /// `json` with a placeholder for each secret within its strings; `None` if there is none.
@@ -86,16 +94,6 @@ impl Lookout {
 }
 
 impl Leaf<'_> {
-    /// All of it, if its name says that it is a secret, and it looks like one.
-    fn whole(&self, lookout: &Lookout) -> Option<Finding> {
-        let name = self.name.as_deref()?;
-        judge::is_secret_in_text(name, &self.says).then(|| Finding {
-            rule: Arc::from(NAMED),
-            fingerprint: lookout.key.fingerprint(self.says.as_bytes()),
-            at: self.written.clone(),
-        })
-    }
-
     fn at_writing(&self, finding: Finding) -> Finding {
         let at = self.written_at(finding.at.start)..self.written_at(finding.at.end);
         Finding { at, ..finding }

@@ -53,6 +53,16 @@ pub struct Finding {
     pub at: Range<usize>,
 }
 
+/// The first secret in `text` that has a form of its own, whatever it is called: the rule, and the secret.
+pub fn by_form(text: &str) -> Option<(Arc<str>, &str)> {
+    Rules::standard().keywords(text.as_bytes()).find_map(|(at, rules)| {
+        rules.filter(|rule| rule.is_by_form()).find_map(|rule| {
+            let secret = text.get(rule.secret(text.as_bytes(), at.start)?)?;
+            Some((Arc::clone(rule.id()), secret))
+        })
+    })
+}
+
 /// What looks for secrets.
 #[derive(Clone, Debug)]
 pub struct Lookout {

@@ -186,8 +186,9 @@ impl Rule {
         &self.id
     }
 
-    pub(crate) fn is_by_name(&self) -> bool {
-        self.by_name
+    /// Whether the secret's own form says so, and not what stands around it.
+    pub(crate) fn is_by_form(&self) -> bool {
+        !self.by_name && self.form.name.is_none()
     }
 
     /// How far from its keyword a match can reach.
@@ -348,7 +349,7 @@ mod tests {
     /// More of the name, in the rules by name.
     const MORE: &str = r"(?:[ \t\w.-]{0,20})";
     /// Rules of which chance makes no example: the cases have some.
-    const NOT_MADE: [&str; 3] = [NAMED, "curl-user", "jwt"];
+    const NOT_MADE: [&str; 4] = [NAMED, "curl-user", "jwt", "url-password"];
     /// How many texts of a rule's form are tried: not each looks random.
     const TRIES: usize = 64;
 

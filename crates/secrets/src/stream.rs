@@ -178,7 +178,7 @@ impl Place<'_> {
                 let at = rule.secret(window, self.at - from)?;
                 let fingerprint = lookout.key.fingerprint(window.get(at.clone())?);
                 let at = from + at.start..from + at.end;
-                let rank = if rule.is_by_name() { Rank::Named } else { Rank::Formed };
+                let rank = if rule.is_by_form() { Rank::Formed } else { Rank::Named };
                 let rule = Arc::clone(rule.id());
                 Some(Found { rank, finding: Finding { rule, fingerprint, at } })
             }

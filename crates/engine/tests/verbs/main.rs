@@ -12,5 +12,6 @@ mod identity;
 mod inherit;
 mod lend;
 mod lifecycle;
+mod secrets;
 mod tools;
 mod walk;

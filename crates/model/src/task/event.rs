@@ -54,6 +54,9 @@ pub enum Event {
         /// The call's digest, if nobody knows whether it happened.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unknown: Option<Digest>,
+        /// What its result turned out to carry beside what its tool was known to return.
+        #[serde(default, skip_serializing_if = "Label::is_bottom")]
+        label: Label,
     },
     /// A call was held for a person.
     Held {
