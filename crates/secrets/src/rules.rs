@@ -60,6 +60,8 @@ pub(crate) struct Rules {
 /// One form of secrets.
 pub(crate) struct Rule {
     id: Arc<str>,
+    /// Its place among all.
+    place: usize,
     form: Form,
     /// Whether a name says so, rather than the secret's own form.
     by_name: bool,
@@ -128,7 +130,7 @@ impl Rules {
     }
 
     fn of(forms: Vec<Form>) -> Self {
-        let all: Vec<Rule> = forms.into_iter().map(Rule::of).collect();
+        let all: Vec<Rule> = forms.into_iter().enumerate().map(Rule::of).collect();
         let mut of: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, rule) in all.iter().enumerate() {
             for keyword in &rule.form.keywords {
@@ -142,6 +144,11 @@ impl Rules {
             .kind(Some(AhoCorasickKind::DFA))
             .build(of.keys());
         Self { all, keywords: keywords.ok(), of: of.into_values().collect() }
+    }
+
+    /// How many rules there are.
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
     }
 
     /// The keywords in `text`, with the rules of each.
@@ -174,16 +181,20 @@ fn standard() -> Vec<Form> {
 }
 
 impl Rule {
-    fn of(mut form: Form) -> Self {
+    fn of((place, mut form): (usize, Form)) -> Self {
         let by_name = form.named || form.regex.contains(NAME);
         let (from, to) = if by_name { (NAME, "") } else { (END, OPEN_END) };
         form.regex = form.regex.replace(from, to);
         form.keywords.retain(|keyword| keyword.len() <= MAX_KEYWORD);
-        Self { id: Arc::from(form.id.as_str()), form, by_name, compiled: OnceLock::new() }
+        Self { id: Arc::from(form.id.as_str()), place, form, by_name, compiled: OnceLock::new() }
     }
 
     pub(crate) fn id(&self) -> &Arc<str> {
         &self.id
+    }
+
+    pub(crate) fn place(&self) -> usize {
+        self.place
     }
 
     /// Whether the secret's own form says so, and not what stands around it.

@@ -15,6 +15,14 @@ pub const MAX_FOUND: usize = 256;
 /// How much of a text is looked through at a time, so that whole texts need no more room than pieces.
 const BLOCK: usize = 64 * 1024;
 
+/// How much a rule looks at, at most, for each [`SHARE`] of text (R13): a text that is made of keywords would
+/// otherwise be looked at once for each of them. No text that people write comes near it.
+const LOOKS_AT: usize = 32 * SHARE;
+/// See [`LOOKS_AT`].
+const SHARE: usize = 4 * 1024;
+/// How often a rule is tried in each [`SHARE`] whatever it looks at.
+const MIN_TRIES: usize = 8;
+
 /// The state between two pieces.
 #[derive(Debug)]
 pub struct Stream<'a> {
@@ -25,6 +33,8 @@ pub struct Stream<'a> {
     looked: usize,
     /// Places that wait for what follows them.
     waiting: Vec<Place<'a>>,
+    /// In which share of the text each rule was tried last, and how often; in the end sealed storage.
+    tried: Vec<(usize, usize)>,
     found: Vec<Found>,
     /// Whether there were more than are told apart.
     full: bool,
@@ -75,7 +85,8 @@ enum What<'a> {
 impl<'a> Stream<'a> {
     pub(crate) fn new(lookout: &'a Lookout) -> Self {
         let (waiting, found) = (Vec::new(), Vec::new());
-        Self { lookout, text: Text::default(), looked: 0, waiting, found, full: false }
+        let tried = vec![(0, 0); lookout.rules.count() + 1];
+        Self { lookout, text: Text::default(), looked: 0, waiting, tried, found, full: false }
     }
 
     /// The next piece.
@@ -109,7 +120,8 @@ impl<'a> Stream<'a> {
         for (range, rules) in lookout.rules.keywords(fresh) {
             if from + range.end > self.looked {
                 let place = |rule| Place { at: from + range.start, what: What::Rule(rule) };
-                self.waiting.extend(rules.map(place));
+                let tried = &mut self.tried;
+                self.waiting.extend(rules.map(place).filter(|it| it.may_be_tried(lookout, tried)));
             }
         }
         if !lookout.kept.is_empty() {
@@ -118,7 +130,9 @@ impl<'a> Stream<'a> {
             for at in from..end.saturating_sub(7) {
                 let rest = self.text.bytes.get(at - self.text.from..).unwrap_or_default();
                 let kept = lookout.kept.beginning(rest).map(What::Kept);
-                self.waiting.extend(kept.map(|what| Place { at, what }));
+                let places = kept.map(|what| Place { at, what });
+                let tried = &mut self.tried;
+                self.waiting.extend(places.filter(|it| it.may_be_tried(lookout, tried)));
             }
         }
         self.looked = end;
@@ -161,6 +175,18 @@ impl<'a> Stream<'a> {
 }
 
 impl Place<'_> {
+    /// Whether there were not too many such places before it, near by; it is counted.
+    fn may_be_tried(&self, lookout: &Lookout, tried: &mut [(usize, usize)]) -> bool {
+        let which = match self.what {
+            What::Rule(rule) => rule.place(),
+            What::Kept(_) => lookout.rules.count(),
+        };
+        let Some(tried) = tried.get_mut(which) else { return false };
+        let share = self.at / SHARE;
+        *tried = if tried.0 == share { (share, tried.1 + 1) } else { (share, 1) };
+        tried.1 <= (LOOKS_AT / (self.needs(lookout) - self.at)).max(MIN_TRIES)
+    }
+
     /// Up to where the text must be there.
     fn needs(&self, lookout: &Lookout) -> usize {
         self.at
@@ -241,4 +267,24 @@ fn resolved(mut found: Vec<Found>) -> Vec<Finding> {
 fn order(one: &Found, other: &Found) -> Ordering {
     let key = |it: &Found| (it.finding.at.start, Reverse(it.finding.at.end), Reverse(it.rank));
     key(one).cmp(&key(other)).then_with(|| one.finding.rule.cmp(&other.finding.rule))
+}
+
+#[cfg(test)]
+mod tests {
+    use remit_model::Secret;
+
+    use super::*;
+    use crate::Key;
+
+    #[test]
+    fn a_text_made_of_beginnings_is_not_looked_at_once_for_each_of_them() {
+        let sealed = Secret::new("12345678".repeat(2000));
+        let lookout = Lookout::new(Key::new(&[1; 32])).with(&"long".parse().unwrap(), &sealed);
+        for flood in ["eyJ-", "-----BEGIN ", "token:", "sk-", "12345678"] {
+            let mut stream = lookout.stream();
+            stream.push(&flood.repeat(BLOCK / flood.len()));
+            let looked: usize = stream.waiting.iter().map(|it| it.needs(&lookout) - it.at).sum();
+            assert!(looked <= 4 * LOOKS_AT / SHARE * BLOCK, "{flood}: {looked}");
+        }
+    }
 }
