@@ -1,10 +1,11 @@
-//! The tasks of this workspace: `cargo xtask tidy | conformance | test | crash | fuzz | ci`.
+//! The tasks of this workspace: `cargo xtask tidy | conformance | dojo | test | crash | fuzz | ci`.
 //!
 //! What a reviewer would otherwise check by hand is checked here (`tidy`), and what a newcomer
 //! would otherwise have to know is started here (`conformance`, `test`, `ci`).
 
 mod ci;
 mod crash;
+mod dojo;
 mod fuzz;
 mod install;
 mod step;
@@ -20,6 +21,8 @@ usage: cargo xtask COMMAND
   tidy   rules that no compiler checks: layers, module pages, file length, assertions, links
   conformance
          run the MCP conformance suite directly and through Remit, and write docs/conformance.md
+  dojo   replay the recordings of an agent that obeys whatever it reads, and write the figures into
+         docs/containment.md; options are those of e2e/dojo/run.py
   test   install the peers of the end-to-end tests (e2e/setup), run every test, then the
          conformance suite, which must find that page as it is
   crash  kill the server at random instants under load: [--kills N] [--seed N]
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["tidy"] => tidy::run(&root),
         ["conformance"] => ci::conformance(&root, &[]),
+        ["dojo", options @ ..] => dojo::run(&root, options),
         ["test"] => ci::test(&root),
         ["crash", options @ ..] => crash::run(&root, options),
         ["ci"] => ci::run(&root),

@@ -422,6 +422,25 @@ pub(crate) enum Policy {
         #[arg(long)]
         policies: Option<PathBuf>,
     },
+    /// Prove what policies never permit, over every question there is
+    ///
+    /// Exits with 1 unless every claim is proven, and shows a question that breaks it. Needs the solver
+    /// cvc5: from `$CVC5`, else from the path.
+    Prove(PolicyProve),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyProve {
+    /// The folder of `.cedar` files [default: the configured one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policies: Option<PathBuf>,
+    /// A folder of `.cedar` files: nothing may be permitted that these do not permit
+    #[arg(long, value_name = "DIR")]
+    pub(crate) against: Option<PathBuf>,
+    /// A folder of `.cedar` files, each `forbid` of which is never permitted [default: those that come
+    /// with Remit]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) invariants: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

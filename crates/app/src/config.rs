@@ -28,7 +28,10 @@ use std::time::Duration;
 
 use remit_catalogue::{NamePattern, Overrides, ProfileOverride};
 use remit_engine::{Settings, Template};
-use remit_model::{Agent, AgentName, Budget, Confidentiality, ServerName, ToolPattern, ToolRule};
+use remit_model::foreseen::MAX_FORESEEN;
+use remit_model::{
+    Agent, AgentName, Budget, Confidentiality, Foreseen, ServerName, ToolPattern, ToolRule,
+};
 use remit_policy::Source;
 use remit_tlog::WitnessKey;
 use serde::Deserialize;
@@ -187,6 +190,8 @@ pub(crate) struct TemplateTable {
     pub(crate) known: Vec<String>,
     #[serde(default)]
     pub(crate) declare: bool,
+    #[serde(default)]
+    pub(crate) foreseen: Vec<Foreseen>,
     pub(crate) tools: Vec<ToolEntry>,
     #[serde(default = "internal")]
     pub(crate) ceiling: Confidentiality,
@@ -316,6 +321,12 @@ impl Config {
         self.elsewhere()?;
         self.sources()?;
         for template in &self.templates {
+            if template.foreseen.len() > MAX_FORESEEN {
+                return Err(Fail::new(format!(
+                    "template `{}` foresees more than {MAX_FORESEEN} flows",
+                    template.name
+                )));
+            }
             for name in &template.may_open {
                 if !self.agents.iter().any(|agent| agent.name == *name) {
                     return Err(Fail::new(format!(
@@ -498,6 +509,7 @@ impl TemplateTable {
             purpose: self.purpose.clone(),
             known: self.known.clone(),
             declare: self.declare,
+            foreseen: self.foreseen.clone(),
             tools: self.tools.iter().map(|entry| entry.0.clone()).collect(),
             ceiling: self.ceiling,
             budget: self.budget,

@@ -95,6 +95,11 @@ impl Definition {
         self.value.member("inputSchema").unwrap_or(&Value::Null)
     }
 
+    /// The schema of what it returns; `null` if the server says nothing of it.
+    pub fn output_schema(&self) -> &Value {
+        self.value.member("outputSchema").unwrap_or(&Value::Null)
+    }
+
     /// An annotation that is `true` or `false`; `None` if it is absent or anything else.
     pub fn hint(&self, name: &str) -> Option<bool> {
         match self.value.member("annotations")?.member(name)? {

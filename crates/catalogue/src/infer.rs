@@ -7,7 +7,7 @@
 //! | a person's configuration | yes, and has the last word | yes |
 //! | the tool's name | yes: it is what a person saw when the server was configured, and what policies and remits speak about | yes |
 //! | argument names, types and formats | no | yes |
-//! | description | no | yes |
+//! | description, schema of the result | no | yes |
 //! | annotations | only with `trust_annotations` | yes |
 //!
 //! So leaving out a description or an annotation never makes a tool look safer than admitting what
@@ -57,6 +57,7 @@ pub fn infer(definition: &Definition, server: &str, overrides: &Overrides) -> Pr
     let mut reach = reach::infer(&evidence);
     let mut returns = reach::returns(&evidence, effect.value);
     let sensitivity = reach::sensitivity(&evidence, effect::by_name(&evidence).value);
+    let worded = effect.value;
     annotate(definition, &mut effect, &mut reach, &mut returns);
     let mut idempotent = idempotent(definition, effect.value);
     if overrides.trust_annotations {
@@ -73,9 +74,18 @@ pub fn infer(definition: &Definition, server: &str, overrides: &Overrides) -> Pr
     };
     configure(&mut profile, definition.name(), overrides);
     let said = std::mem::take(&mut profile.arguments);
-    profile.arguments = argument::infer(&evidence, profile.effect.value);
+    profile.arguments = argument::infer(&evidence, for_arguments(&profile.effect, worded));
     profile.arguments.extend(said);
     profile
+}
+
+/// The effect by which arguments have their roles. That an update overwrites, as an annotation says,
+/// makes it graver, and what it writes no less content.
+fn for_arguments(effect: &Known<Effect>, worded: Effect) -> Effect {
+    let overwrites =
+        effect.value == Effect::Destroy && matches!(effect.origin, Origin::Annotated(_));
+    let writes = matches!(worded, Effect::Write | Effect::Send);
+    if overwrites && writes { worded } else { effect.value }
 }
 
 /// What the rules look at.
@@ -88,6 +98,8 @@ struct Evidence {
     description: String,
     /// The leaves of the input schema by path.
     leaves: BTreeMap<String, schema::Leaf>,
+    /// The leaves of the output schema by path.
+    returned: BTreeMap<String, schema::Leaf>,
 }
 
 impl Evidence {
@@ -99,7 +111,8 @@ impl Evidence {
         }
         let description = plain(definition.description());
         let leaves = schema::leaves(definition.input_schema());
-        Self { name, server, description, leaves }
+        let returned = schema::leaves(definition.output_schema());
+        Self { name, server, description, leaves, returned }
     }
 
     fn named(&self, vocabulary: &[&str]) -> Option<&str> {

@@ -1,12 +1,12 @@
 //! Everything a call touches, named so that a policy can compare it.
 //!
 //! The values of arguments that are targets or selectors of a known kind, each in one normal form;
-//! and whatever in the other targets and selectors plainly *is* a URL or an address, because an
+//! the files that are attached; and whatever in the other targets and selectors plainly *is* a URL or an address, because an
 //! argument nobody described must not be the way round a rule. Where two common parsers would read
 //! two different things from one text (`https://a\@b`), both are named: all must be permitted.
 //!
-//! Secrets are never named: arguments of role secret and content are not looked at, and of a URL
-//! only the host remains.
+//! Secrets are never named: arguments of role secret are not looked at, nor is content, but for the
+//! files that are content by reference; and of a URL only the host remains.
 
 mod address;
 mod host;
@@ -30,7 +30,12 @@ pub fn resources(profile: &Profile, input: &Value, server: &ServerName) -> Vec<R
     let owners = Owners::of(profile, input);
     visit(input, &mut |path, text| {
         let known = profile.argument(path);
-        let touches = matches!(known.role, Role::Target | Role::Selector) && !owners.stand_at(path);
+        let named = match known.role {
+            Role::Target | Role::Selector => true,
+            Role::Content => known.kind == Some(ResourceKind::File),
+            Role::Amount | Role::Secret | Role::Flag => false,
+        };
+        let touches = named && !owners.stand_at(path);
         if found.len() <= MAX_RESOURCES && touches {
             match known.kind {
                 Some(ResourceKind::Repository) => {
@@ -173,15 +178,16 @@ mod tests {
         let arguments = [
             ("to[]", Role::Target, Some(ResourceKind::Mailbox)),
             ("body", Role::Content, Some(ResourceKind::Mailbox)),
+            ("attachments[]", Role::Content, Some(ResourceKind::File)),
             ("password", Role::Secret, Some(ResourceKind::Secret)),
             ("path", Role::Selector, Some(ResourceKind::File)),
             ("account", Role::Target, Some(ResourceKind::Account)),
         ];
         let input = r#"{"to":["Ann <A@X.example>, b@x.example","b@x.example"],"body":"c@x.example",
-            "password":"hunter2","path":"/a","account":4711}"#;
+            "attachments":["/b"],"password":"hunter2","path":"/a","account":4711}"#;
         assert_eq!(
             touched(&arguments, input),
-            ["File /a", "Account 4711", "Mailbox a@x.example", "Mailbox b@x.example"]
+            ["File /a", "File /b", "Account 4711", "Mailbox a@x.example", "Mailbox b@x.example"]
         );
     }
 

@@ -9,9 +9,9 @@ use crate::server::DemoServer;
 /// The template of the demo's task.
 pub const TEMPLATE: &str = "inbox";
 
-/// What the person asks for. Every value that the agent may act on stands in it.
-pub const PURPOSE: &str = "Read today's mail, pay invoice 4702 of Nordwind GmbH (240 EUR to \
-                           DE02120300000000202051) and write a summary to summary.txt";
+/// What the person asks for. Whom to pay and where to write stand in it; how much to pay does not.
+pub const PURPOSE: &str = "Read today's mail, pay invoice 4702 of Nordwind GmbH to \
+                           DE02120300000000202051 and write a summary to summary.txt";
 
 /// How fast the story is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use remit_model::task::Event;
+use remit_model::task::{Event, Permitted};
 use remit_model::{
     Call, Class, Digest, Effect, HoldId, LeafFlow, Provenance, Question, Refusal, Role, Task,
     Timestamp, Value,
@@ -210,12 +210,13 @@ impl Engine {
         let text = (drafted.question_digest(), json);
         let mut record = draft::question(Kind::Decision, desk.pins, "permit", question, text);
         record.clear.policies = reasons;
-        record.clear.event = Some(Event::Permitted {
+        record.clear.event = Some(Event::Permitted(Permitted {
             cost: remit_policy::cost(question),
             label: incoming(question),
             approval: question.approval.is_some().then_some(record.clear.call).flatten(),
             destroys: effect(question) == Effect::Destroy,
-        });
+            foreseen: question.flow.iter().filter_map(|leaf| leaf.foreseen).collect(),
+        }));
         record.room = Room::Permit;
         let ends = desk.task.charter.remit.ends_at(now);
         let deadline = now.after(self.settings.load().call_timeout).min(ends);
@@ -227,6 +228,9 @@ impl Engine {
                 return Err(again.unwrap_or_else(|| self.unrecorded(&why).into()));
             }
         };
+        if is_steered(drafted.permit().question(), Role::Selector) {
+            self.counters.steered_reads.add();
+        }
         let (epoch, expected) = desk.cell.epoch();
         self.calls_open().insert(accepted.index(), desk.cell.id().clone());
         let ticket = Ticket { epoch, expected, deadline };
@@ -309,8 +313,10 @@ impl Engine {
             return throttled.into();
         }
         let mut draft = draft::refusal(desk.pins, question, &refusal);
-        draft.clear.event =
-            (refusal.hold.is_none() && is_suspicious(question)).then_some(Event::Suspected);
+        if refusal.hold.is_none() && is_steered(question, Role::Target) {
+            self.counters.suspected.add();
+            draft.clear.event = Some(Event::Suspected);
+        }
         let record = desk.commit(self, draft, question.now).inspect_err(|why| {
             tracing::warn!(task = %desk.cell.id(), %why, "a refusal could not be recorded");
         });
@@ -390,11 +396,12 @@ fn effect(question: &Question) -> Effect {
     question.tool.as_ref().map_or(Effect::Read, |tool| tool.profile.effect.value)
 }
 
-/// Whether text from outside has chosen the target of an effect.
-fn is_suspicious(question: &Question) -> bool {
-    let tainted =
-        |leaf: &LeafFlow| leaf.role == Role::Target && leaf.provenance == Provenance::Tainted;
-    question.task.sealed && effect(question) != Effect::Read && question.flow.iter().any(tainted)
+/// Whether text from outside has chosen what a call of this `role` of argument is about: the target of an
+/// effect, what a read selects.
+fn is_steered(question: &Question, role: Role) -> bool {
+    let reads = effect(question) == Effect::Read;
+    let tainted = |leaf: &LeafFlow| leaf.role == role && leaf.provenance == Provenance::Tainted;
+    question.task.sealed && reads == (role == Role::Selector) && question.flow.iter().any(tainted)
 }
 
 fn transient(check: &str, text: &str, remedy: &str) -> Refusal {

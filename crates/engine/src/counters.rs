@@ -41,6 +41,10 @@ pub struct Counters {
     pub transient: Counter,
     /// Refusals that were counted and not recorded, because there were too many.
     pub throttled: Counter,
+    /// Effects refused because text from outside had chosen their target.
+    pub suspected: Counter,
+    /// Reads permitted of what text from outside had chosen.
+    pub steered_reads: Counter,
     /// Requests without a valid grant.
     pub unauthenticated: Counter,
     /// Codes and refresh tokens that were shown a second time.

@@ -40,8 +40,14 @@ impl Scene<'_> {
         let approval = self.approval(digest, tool);
         let unsettled = self.task.account().is_unsettled(digest);
         let (mut flow, wanted) = memory.of(self.task, |known| {
-            let wanted = tool.map_or(Wanted::No, |tool| known.wanted(tool, self.task));
-            (known.flow(tool, &input, self.task), wanted)
+            let flow = known.flow(tool, &input, self.task);
+            let wanted = match tool {
+                // Who foresaw what it is called with foresaw the call.
+                Some(_) if flow.iter().any(|leaf| leaf.foreseen.is_some()) => Wanted::Named,
+                Some(tool) => known.wanted(tool, self.task),
+                None => Wanted::No,
+            };
+            (flow, wanted)
         });
         lookout::label(&mut flow, &secrets);
         let question = self.question(Asked::Call(call), tool, input);

@@ -115,6 +115,8 @@ impl Engine {
             purpose: bounded(purpose.unwrap_or_else(|| charter.purpose.clone()))?,
             declares: charter.declares,
             known: charter.known.clone(),
+            // A template allowed it to the task that it opened, as often as it says.
+            foreseen: Vec::new(),
             remit: narrowing.of(remit, now)?,
             attestation: Attestation { method: to.method, at: now, named: to.named.clone() },
             uid: None,

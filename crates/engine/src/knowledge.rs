@@ -52,10 +52,9 @@ impl Memory {
 impl Knowledge {
     fn of(task: &Task) -> Self {
         let charter = &task.charter;
-        let mut knowledge = match task.account().spent.calls {
-            0 => Self::empty(Index::default()),
-            _ => Self::forgotten(),
-        };
+        // What others saw before it began is not in its index.
+        let fresh = task.account().spent.calls == 0 && !charter.inherited.integrity.is_untrusted();
+        let mut knowledge = if fresh { Self::empty(Index::default()) } else { Self::forgotten() };
         for (source, text) in given(charter) {
             knowledge.hear(source, text);
         }
@@ -78,6 +77,19 @@ impl Knowledge {
         self.wants = Wants::of(&self.said);
     }
 
+    /// Takes in what a person approved: whom or what the held call is for. How much they agree to each
+    /// time anew, and its content they may only have skimmed.
+    pub(crate) fn approve(&mut self, held: &Question) {
+        let Some(tool) = &held.tool else { return };
+        held.input.leaves(&mut |path, leaf| {
+            if let (Role::Target, Value::Text(text) | Value::Number(text)) =
+                (tool.profile.argument(path).role, leaf)
+            {
+                self.index.give("approval", text);
+            }
+        });
+    }
+
     /// Where each leaf of a call's arguments came from, those of a `tool` by its profile; what anything
     /// else is called with selects. What the agent made up can be made of all that has entered the task.
     pub(crate) fn flow(&self, tool: Option<&Tool>, input: &Value, task: &Task) -> Vec<LeafFlow> {
@@ -86,7 +98,16 @@ impl Knowledge {
         };
         let mut flow = self.index.trace(&role, input);
         let entered = &task.account().label;
-        for leaf in flow.iter_mut().filter(|leaf| leaf.provenance == Provenance::Derived) {
+        if let Some(tool) = tool.filter(|_| !task.charter.foreseen.is_empty()) {
+            let name = tool.id.to_string();
+            for leaf in flow.iter_mut().filter(|leaf| leaf.provenance.is_untrusted(true)) {
+                leaf.foreseen = task.foresees(&name, input, leaf);
+                if leaf.foreseen.is_some() {
+                    leaf.provenance = Provenance::Referenced;
+                }
+            }
+        }
+        for leaf in flow.iter_mut().filter(|leaf| is_made_of_anything(leaf)) {
             leaf.label = leaf.label.clone().join(entered.clone());
         }
         flow
@@ -117,6 +138,15 @@ impl Knowledge {
                 self.index.see(&source, Seen { structured: None, texts: &[reply.text()] });
             }
         }
+    }
+}
+
+/// Whether the agent made it, or nobody can tell where it stands.
+fn is_made_of_anything(leaf: &LeafFlow) -> bool {
+    match leaf.provenance {
+        Provenance::Derived => true,
+        Provenance::Tainted => leaf.evidence.is_none(),
+        _ => false,
     }
 }
 

@@ -147,7 +147,8 @@ impl Engine {
         let issuer = self.ports.issuers.get(&needed.credential);
         let kind = issuer.map_or("", |issuer| issuer.kind()).to_owned();
         let credential = needed.credential.clone();
-        let asked = scene.lend(Asked::Lend { credential, kind, server: server.clone() });
+        let (server_name, seconds) = (server.clone(), needed.lifetime.as_secs());
+        let asked = scene.lend(Asked::Lend { credential, kind, server: server_name, seconds });
         let Some(issuer) = issuer else {
             let why = format!("nobody issues `{}`", needed.credential);
             return Err(Box::new((

@@ -356,6 +356,7 @@ impl Engine {
             purpose_given,
             declares: template.declare,
             known,
+            foreseen: template.foreseen.clone(),
             remit,
             attestation: Attestation { method, at: now, named },
             uid,

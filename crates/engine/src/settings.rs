@@ -7,8 +7,8 @@ use std::time::Duration;
 use remit_catalogue::Overrides;
 use remit_jose::KeySet;
 use remit_model::{
-    AgentName, Budget, Confidentiality, CredentialName, Limit, Remit, ServerName, Timestamp,
-    ToolRule, ToolScope,
+    AgentName, Budget, Confidentiality, CredentialName, Foreseen, Limit, Remit, ServerName,
+    Timestamp, ToolRule, ToolScope,
 };
 
 use crate::lend::Needed;
@@ -28,6 +28,8 @@ pub struct Template {
     pub known: Vec<String>,
     /// Whether their agents are offered to say first which tools they need.
     pub declare: bool,
+    /// Which flows from text from outside it allows.
+    pub foreseen: Vec<Foreseen>,
     /// Which tools, with which arguments.
     pub tools: Vec<ToolRule>,
     /// The most sensitive data that may be read.

@@ -95,6 +95,9 @@ pub struct LeafFlow {
     /// The strongest evidence for that, where there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// The number of the foreseen flow of its task that it came by; it counts as referenced then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreseen: Option<usize>,
 }
 
 /// A secret of somebody's in an argument. It says where and of which kind, never which.

@@ -213,6 +213,9 @@ pub enum Asked {
         kind: String,
         /// To whom it would be sent.
         server: ServerName,
+        /// For how long at most, in seconds.
+        #[serde(default)]
+        seconds: u64,
     },
 }
 

@@ -93,8 +93,10 @@ pub enum Constraint {
     OneOf(BTreeSet<String>),
     /// A path at or below this one, without `..`, `.` or empty segments.
     Under(String),
-    /// A whole number, at most this.
+    /// A number, at most this.
     AtMost(i64),
+    /// An e-mail address in exactly this domain.
+    Domain(String),
 }
 
 impl Constraint {
@@ -102,9 +104,10 @@ impl Constraint {
         match (self, value) {
             (Self::OneOf(allowed), Value::Text(text)) => allowed.contains(text),
             (Self::Under(root), Value::Text(path)) => is_under(path, root),
-            (Self::AtMost(bound), Value::Number(text)) => {
-                text.parse::<i64>().is_ok_and(|number| number <= *bound)
-            }
+            (Self::AtMost(bound), Value::Number(text)) => is_at_most(text, *bound),
+            (Self::Domain(domain), Value::Text(text)) => text
+                .split_once('@')
+                .is_some_and(|(name, of)| !name.is_empty() && of.eq_ignore_ascii_case(domain)),
             _ => false,
         }
     }
@@ -119,8 +122,17 @@ impl fmt::Display for Constraint {
             }
             Self::Under(root) => write!(f, "a path under `{root}`"),
             Self::AtMost(bound) => write!(f, "at most {bound}"),
+            Self::Domain(domain) => write!(f, "an address in `{domain}`"),
         }
     }
+}
+
+/// Whether a number as it is written is at most `bound`; one with an exponent is not known to be.
+fn is_at_most(text: &str, bound: i64) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let zeros = fraction.chars().all(|digit| digit == '0');
+    fraction.chars().all(|digit| digit.is_ascii_digit())
+        && whole.parse::<i64>().is_ok_and(|whole| whole < bound || (whole == bound && zeros))
 }
 
 fn is_under(path: &str, root: &str) -> bool {
@@ -148,6 +160,11 @@ impl ToolRule {
     /// The rule without constraints.
     pub fn any_arguments(tool: ToolPattern) -> Self {
         Self { tool, arguments: BTreeMap::new() }
+    }
+
+    /// Whether the arguments of a call satisfy it.
+    pub fn fits(&self, input: &Value) -> bool {
+        self.misfit(input).is_none()
     }
 
     fn misfit(&self, input: &Value) -> Option<Misfit> {
@@ -309,8 +326,10 @@ mod tests {
         for path in ["/work/../etc", "/workshop/a", "/work/./a", "/etc", "/work//a"] {
             assert!(!fits("files/read", &format!(r#"{{"path":"{path}"}}"#)), "{path}");
         }
-        assert!(fits("pay/send", r#"{"amount":100}"#));
-        for amount in ["101", "1e2", "99.5", "\"1\""] {
+        for amount in ["100", "99.5", "100.00", "-3.5"] {
+            assert!(fits("pay/send", &format!(r#"{{"amount":{amount}}}"#)), "{amount}");
+        }
+        for amount in ["101", "1e2", "100.5", "\"1\""] {
             assert!(!fits("pay/send", &format!(r#"{{"amount":{amount}}}"#)), "{amount}");
         }
         assert_eq!(scope.covers("other/x", &input("{}")), Err(Misfit::Tool));

@@ -13,15 +13,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::charter::{Ancestor, Charter, Consented, MAX_LINEAGE};
-pub use self::event::{CloseReason, Event};
+pub use self::event::{CloseReason, Event, Permitted};
 use crate::budget::Spent;
 use crate::digest::Digest;
+use crate::flow::LeafFlow;
+use crate::foreseen::Foreseen;
 use crate::id::{HoldId, TaskId};
 use crate::label::Label;
 use crate::question::ApprovalFact;
 use crate::remit::Remit;
 use crate::scope::ToolScope;
 use crate::time::Timestamp;
+use crate::value::Value;
 
 /// How many unused approvals a task keeps; the oldest gives way to a further one (R13).
 pub const MAX_APPROVALS: usize = 64;
@@ -49,6 +52,9 @@ pub struct Account {
     /// How often something was destroyed.
     #[serde(default)]
     pub destroyed: u64,
+    /// In how many calls each foreseen flow was used, by number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreseen: BTreeMap<usize, u64>,
     /// Moves with everything that can change an answer already given.
     pub epoch: u64,
     /// The number of records of this task so far; the next record's sequence number.
@@ -176,21 +182,19 @@ impl Account {
 // === impl states ===
 
 impl Open {
-    fn permit(
-        mut self,
-        (cost, destroys): (Spent, bool),
-        label: Label,
-        approval: Option<Digest>,
-        at: Timestamp,
-    ) -> Self {
+    fn permit(mut self, permitted: &Permitted, at: Timestamp) -> Self {
         let account = &mut self.account;
-        account.spent = account.spent.plus(cost);
-        account.destroyed = account.destroyed.saturating_add(u64::from(destroys));
+        account.spent = account.spent.plus(permitted.cost);
+        account.destroyed = account.destroyed.saturating_add(u64::from(permitted.destroys));
         account.last_used = account.last_used.max(at);
-        if let Some(call) = approval {
-            account.approvals.remove(&call);
+        if let Some(call) = &permitted.approval {
+            account.approvals.remove(call);
         }
-        account.raise(label);
+        for flow in &permitted.foreseen {
+            let used = account.foreseen.entry(*flow).or_default();
+            *used = used.saturating_add(1);
+        }
+        account.raise(permitted.label.clone());
         self
     }
 
@@ -258,8 +262,8 @@ impl State {
 
     fn apply(self, event: &Event, at: Timestamp) -> Result<Self, Box<(Self, InvalidTransition)>> {
         match (self, event) {
-            (Self::Open(open), Event::Permitted { cost, label, approval, destroys }) => {
-                Ok(Self::Open(open.permit((*cost, *destroys), label.clone(), *approval, at)))
+            (Self::Open(open), Event::Permitted(permitted)) => {
+                Ok(Self::Open(open.permit(permitted, at)))
             }
             (Self::Open(open), Event::Declared { plan }) => {
                 Ok(Self::Open(open.declare(plan.clone())))
@@ -333,6 +337,19 @@ impl Task {
             ..Account::default()
         };
         Self { charter: Arc::new(charter), state: State::Open(Open { account }) }
+    }
+
+    /// The number of the foreseen flow by which `leaf` of a call of `name` with `input` came, unless it
+    /// is used up.
+    pub fn foresees(&self, name: &str, input: &Value, leaf: &LeafFlow) -> Option<usize> {
+        let used = &self.account().foreseen;
+        let mut flows = self.charter.foreseen.iter().enumerate();
+        let left = |number: &usize, flow: &Foreseen| {
+            used.get(number).copied().unwrap_or_default() < flow.times
+        };
+        flows
+            .find(|(number, flow)| left(number, flow) && flow.covers(name, input, leaf))
+            .map(|(number, _)| number)
     }
 
     /// Its authority as it stands: what it was opened with, narrowed by what its agent declared.
@@ -419,6 +436,7 @@ mod tests {
             purpose_given: true,
             declares: false,
             known: Vec::new(),
+            foreseen: Vec::new(),
             remit: Remit::default(),
             attestation: Attestation::own(AttestationMethod::UnixPeer, Timestamp(1)),
             uid: None,
@@ -434,7 +452,7 @@ mod tests {
 
     fn permitted(label: Label) -> Event {
         let cost = Spent { calls: 1, effects: 0, bytes: 10 };
-        Event::Permitted { cost, label, approval: None, destroys: false }
+        Event::Permitted(Permitted { cost, label, ..Permitted::default() })
     }
 
     fn run(task: Task, events: &[Event]) -> Task {
@@ -481,12 +499,7 @@ mod tests {
             &[Event::Held { hold: hold.clone(), call }, Event::Approved { hold, call, approval }],
         );
         assert!(task.account().holds.is_empty() && task.account().approvals.contains_key(&call));
-        let use_it = Event::Permitted {
-            cost: Spent::default(),
-            label: Label::default(),
-            approval: Some(call),
-            destroys: false,
-        };
+        let use_it = Event::Permitted(Permitted { approval: Some(call), ..Permitted::default() });
         assert!(run(task, &[use_it]).account().approvals.is_empty());
     }
 }

@@ -24,6 +24,7 @@ fn view(door: &Door, held: HeldCall, with_arguments: bool) -> wire::Hold {
         agent: question.agent.name.to_string(),
         tool: question.call().map_or_else(String::new, Call::scope_name),
         arguments: with_arguments.then(|| question.input.canonical()),
+        flow: if with_arguments { question.flow } else { Vec::new() },
         refusal: held.refusal,
         at: question.now,
     }

@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::{counter::ConstCounter, gauge::ConstGauge};
 use prometheus_client::registry::Registry;
 
+use remit_engine::counters::{Counter, Counters};
+
 use crate::Door;
 
 /// `GET /metrics`
@@ -35,43 +37,9 @@ struct Lent {
 
 fn registry(door: &Door) -> Registry {
     let mut registry = Registry::with_prefix("remit");
-    let counters = &door.engine.counters;
     let ledger = door.engine.ports().ledger.status();
-    for (name, help, value) in [
-        ("calls_permitted", "Calls permitted and recorded", counters.permitted.get()),
-        ("calls_held", "Calls held for a person", counters.held.get()),
-        ("calls_refused_structural", "Calls refused for what they are", counters.structural.get()),
-        ("calls_refused_budget", "Calls refused for the budget", counters.budget.get()),
-        ("calls_refused_transient", "Calls refused for now", counters.transient.get()),
-        ("refusals_throttled", "Refusals counted, not recorded", counters.throttled.get()),
-        (
-            "requests_unauthenticated",
-            "Requests without a valid grant",
-            counters.unauthenticated.get(),
-        ),
-        ("grants_replayed", "Codes and refresh tokens shown twice", counters.replayed.get()),
-        ("calls_answered", "Calls answered by their server", counters.answered.get()),
-        ("calls_stopped", "Calls stopped before they were sent", counters.stopped.get()),
-        ("calls_not_sent", "Calls that could not be sent", counters.not_sent.get()),
-        ("calls_unknown", "Calls that may have happened or not", counters.unknown.get()),
-        ("svids_issued", "SVIDs issued", counters.svids.get()),
-        ("svids_refused", "Requests by processes that are no agent", counters.svids_refused.get()),
-        ("credentials_overdue", "Credentials not taken back in time", counters.overdue.get()),
-        ("credentials_echoed", "Answers that held their credential", counters.echoed.get()),
-        (
-            "credential_seconds",
-            "Seconds for which credentials were lent that have ended",
-            counters.lent_seconds.get(),
-        ),
-        ("secrets_cut", "Secrets cut from what servers said", counters.secrets_cut.get()),
-        (
-            "secrets_in_calls",
-            "Calls asked for with secrets in their arguments",
-            counters.secrets_in_calls.get(),
-        ),
-        ("stops_unrecorded", "Stops that could not be recorded", counters.unrecorded_stops.get()),
-    ] {
-        registry.register(name, help, ConstCounter::new(value));
+    for (name, help, counter) in counted(&door.engine.counters) {
+        registry.register(name, help, ConstCounter::new(counter.get()));
     }
     let witnesses = door.witnesses.status();
     let witnessed = witnesses.iter().map(|witness| witness.cosigned).min().unwrap_or_default();
@@ -104,4 +72,48 @@ fn registry(door: &Door) -> Registry {
     }
     registry.register("tasks", "Tasks by state", tasks);
     registry
+}
+
+/// What the engine counts: name, words for people, counter.
+fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 22] {
+    [
+        ("calls_permitted", "Calls permitted and recorded", &counters.permitted),
+        ("calls_held", "Calls held for a person", &counters.held),
+        ("calls_refused_structural", "Calls refused for what they are", &counters.structural),
+        ("calls_refused_budget", "Calls refused for the budget", &counters.budget),
+        ("calls_refused_transient", "Calls refused for now", &counters.transient),
+        ("refusals_throttled", "Refusals counted, not recorded", &counters.throttled),
+        (
+            "effects_suspected",
+            "Effects refused because text from outside had chosen their target",
+            &counters.suspected,
+        ),
+        (
+            "reads_steered",
+            "Reads permitted of what text from outside had chosen",
+            &counters.steered_reads,
+        ),
+        ("requests_unauthenticated", "Requests without a valid grant", &counters.unauthenticated),
+        ("grants_replayed", "Codes and refresh tokens shown twice", &counters.replayed),
+        ("calls_answered", "Calls answered by their server", &counters.answered),
+        ("calls_stopped", "Calls stopped before they were sent", &counters.stopped),
+        ("calls_not_sent", "Calls that could not be sent", &counters.not_sent),
+        ("calls_unknown", "Calls that may have happened or not", &counters.unknown),
+        ("svids_issued", "SVIDs issued", &counters.svids),
+        ("svids_refused", "Requests by processes that are no agent", &counters.svids_refused),
+        ("credentials_overdue", "Credentials not taken back in time", &counters.overdue),
+        ("credentials_echoed", "Answers that held their credential", &counters.echoed),
+        (
+            "credential_seconds",
+            "Seconds for which credentials were lent that have ended",
+            &counters.lent_seconds,
+        ),
+        ("secrets_cut", "Secrets cut from what servers said", &counters.secrets_cut),
+        (
+            "secrets_in_calls",
+            "Calls asked for with secrets in their arguments",
+            &counters.secrets_in_calls,
+        ),
+        ("stops_unrecorded", "Stops that could not be recorded", &counters.unrecorded_stops),
+    ]
 }

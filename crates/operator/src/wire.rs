@@ -3,8 +3,8 @@
 use remit_jose::Thumbprint;
 use remit_model::task::Consented;
 use remit_model::{
-    AgentName, CredentialName, HoldId, Label, LeaseId, Lifecycle, Named, Refusal, SecretName,
-    ServerName, Spent, TaskId, Timestamp, Tool,
+    AgentName, CredentialName, HoldId, Label, LeafFlow, LeaseId, Lifecycle, Named, Refusal,
+    SecretName, ServerName, Spent, TaskId, Timestamp, Tool,
 };
 use remit_ports::Entry;
 use serde::{Deserialize, Serialize};
@@ -453,6 +453,9 @@ pub struct Hold {
     /// The arguments, canonical; only for operators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
+    /// Where each argument came from, with what stood there; only for operators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flow: Vec<LeafFlow>,
     /// What the caller was told.
     pub refusal: Refusal,
     /// When.

@@ -44,8 +44,9 @@ pub(crate) fn pairs(names: &Names, question: &Question) -> Vec<Pair<'static>> {
         }
         Asked::ListTool(id) => pairs.extend(tool(id).map(|facts| ("tool", facts))),
         Asked::OpenTask | Asked::ContinueTask => {}
-        Asked::Lend { kind, server, .. } => {
+        Asked::Lend { kind, server, seconds, .. } => {
             pairs.push(("kind", text(kind)));
+            pairs.push(("lifetime", count(*seconds)));
             pairs.push(("server", text(server.as_str())));
         }
     }

@@ -53,7 +53,7 @@ fn outcome(snapshot: &Snapshot, question: &Question) -> Outcome {
     match owners_matter(question) {
         Some(matter) => ask_owner(snapshot, question, &ask, answer, matter),
         None => match answer {
-            Answer::Permitted(by) => Outcome::Permit(reasons(snapshot, &by)),
+            Answer::Permitted(by) => Outcome::Permit(reasons(snapshot, question, &by)),
             denied => counterfactual(snapshot, question, &ask, denied),
         },
     }
@@ -102,12 +102,12 @@ fn ask_owner(
     let OwnersMatter { owner, why, remedy } = matter;
     let approved = question.approval.as_ref().is_some_and(|given| given.group == owner);
     match (approved, answer) {
-        (true, Answer::Permitted(by)) => Outcome::Permit(reasons(snapshot, &by)),
+        (true, Answer::Permitted(by)) => Outcome::Permit(reasons(snapshot, question, &by)),
         (true, denied) => Outcome::Deny(denial(snapshot, question, denied)),
         (false, answer) => {
             let mut all = vec![why];
             if let Answer::Permitted(_) = ask.put(Some(&imagined(question, owner))) {
-                all.extend(overcome(snapshot, &answer));
+                all.extend(overcome(snapshot, question, &answer));
                 return Outcome::Hold(owner.to_owned(), all);
             }
             let mut refusal = denial(snapshot, question, answer);
@@ -133,9 +133,9 @@ fn counterfactual(
     let rest = snapshot.groups.iter().map(String::as_str).filter(|group| Some(*group) != owner);
     for group in owner.into_iter().chain(rest) {
         if let Answer::Permitted(by) = ask.put(Some(&imagined(question, group))) {
-            let mut why = overcome(snapshot, &denied);
+            let mut why = overcome(snapshot, question, &denied);
             if why.is_empty() {
-                why = reasons(snapshot, &by);
+                why = reasons(snapshot, question, &by);
             }
             return Outcome::Hold(group.to_owned(), why);
         }
@@ -148,9 +148,9 @@ fn imagined(question: &Question, group: &str) -> ApprovalFact {
     ApprovalFact { group: group.to_owned(), by: String::new(), at: question.now }
 }
 
-fn overcome(snapshot: &Snapshot, answer: &Answer) -> Vec<Reason> {
+fn overcome(snapshot: &Snapshot, question: &Question, answer: &Answer) -> Vec<Reason> {
     match answer {
-        Answer::Denied { forbids, .. } => reasons(snapshot, forbids),
+        Answer::Denied { forbids, .. } => reasons(snapshot, question, forbids),
         Answer::Permitted(_) | Answer::Failed { .. } => Vec::new(),
     }
 }
@@ -160,7 +160,7 @@ fn denial(snapshot: &Snapshot, question: &Question, answer: Answer) -> Refusal {
         Answer::Failed { policy, why } => failed(snapshot, &policy, &why),
         Answer::Denied { forbids, .. } if !forbids.is_empty() => Refusal {
             class: Class::Structural,
-            reasons: reasons(snapshot, &forbids),
+            reasons: reasons(snapshot, question, &forbids),
             remedy: remedy(snapshot, &forbids),
             hold: None,
         },
@@ -169,7 +169,7 @@ fn denial(snapshot: &Snapshot, question: &Question, answer: Answer) -> Refusal {
     }
 }
 
-fn reasons(snapshot: &Snapshot, ids: &BTreeSet<String>) -> Vec<Reason> {
+fn reasons(snapshot: &Snapshot, question: &Question, ids: &BTreeSet<String>) -> Vec<Reason> {
     let reason = |id: &String| {
         let info = snapshot.policy(id);
         let text = info.and_then(|info| info.reason.clone()).unwrap_or_else(|| {
@@ -177,6 +177,10 @@ fn reasons(snapshot: &Snapshot, ids: &BTreeSet<String>) -> Vec<Reason> {
                 format!("policy `{id}` ({}:{}) says {}", info.file, info.line, info.effect)
             })
         });
+        let text = match info.and_then(|info| info.looks.sentence(question)) {
+            Some(origin) => format!("{text}: {origin}"),
+            None => text,
+        };
         let controls = info.map(|info| info.controls.clone()).unwrap_or_default();
         Reason { policy: id.clone(), text, controls }
     };

@@ -39,8 +39,9 @@ fn one(question: &Question, role: Role) -> Value {
     ])
 }
 
-/// Whether a person's words led to where a value stands; nobody need point at what is not tainted.
+/// Whether a person's words led to where a value stands, or nobody can tell where it does; nobody need
+/// point at what is not tainted.
 fn pointed(leaf: &LeafFlow) -> bool {
-    let led = leaf.evidence.as_ref().is_some_and(|evidence| evidence.pointed);
+    let led = leaf.evidence.as_ref().is_none_or(|evidence| evidence.pointed);
     leaf.provenance != Provenance::Tainted || led
 }

@@ -21,6 +21,7 @@ mod moments;
 mod names;
 mod native;
 mod number;
+mod origin;
 mod parse;
 mod schema;
 mod shape;

@@ -7,6 +7,7 @@ use cedar_policy::ffi::DetailedError;
 use cedar_policy::{Effect, Policy, PolicyId};
 
 use crate::load::{Issue, Source};
+use crate::origin::Looks;
 use crate::split::{Statement, position, statements};
 
 /// How many policies a set may have (R13).
@@ -57,6 +58,9 @@ pub struct PolicyInfo {
     pub remedy: Option<String>,
     /// `@controls`: the control ids it serves, e.g. `ASI02`.
     pub controls: Vec<String>,
+    /// What it looks at in `context.flow`.
+    #[serde(skip)]
+    pub(crate) looks: Looks,
 }
 
 /// A parsed policy with where it came from.
@@ -176,6 +180,7 @@ fn describe(policy: &Policy, id: &str, source: &Source, statement: &Statement<'_
         reason: note("reason"),
         remedy: note("remedy"),
         controls: controls.map(str::to_owned).collect(),
+        looks: Looks::of(statement.text),
     }
 }
 

@@ -222,7 +222,7 @@ fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
             }
             None if name == "listTool" => context.push(("tool", common("ToolFacts"))),
             None if name == "lend" => {
-                context.extend([("kind", text()), ("server", text())]);
+                context.extend([("kind", text()), ("server", text()), ("lifetime", long())]);
             }
             None => {}
         }

@@ -23,7 +23,7 @@ fn contained() -> Vec<Source> {
 
 #[test]
 fn the_case_file_runs() {
-    let (file, task) = (blocks("toml")[0], blocks("toml")[1]);
+    let (file, task) = (blocks("toml")[1], blocks("toml")[2]);
     let results = cases::run(&contained(), &[], file).unwrap_or_else(|why| panic!("{why}"));
     assert!(!results.is_empty() && results.iter().all(|result| result.passed), "{results:?}");
 
@@ -35,7 +35,7 @@ fn the_case_file_runs() {
 
 #[test]
 fn the_rules_shown_do_what_is_said() {
-    let head = blocks("toml")[0].split("[[case]]").next().unwrap();
+    let head = blocks("toml")[1].split("[[case]]").next().unwrap();
     let case = |amount: &str, expect: &str| {
         format!(
             "[[case]]\nname = \"{amount}\"\ncall = \"payments/transfer\"\nexpect = \"{expect}\"\n\

@@ -271,7 +271,8 @@ pub struct Entry {
 
 #[cfg(test)]
 mod tests {
-    use remit_model::{Integrity, Label, Spent, Value};
+    use remit_model::task::Permitted;
+    use remit_model::{Integrity, Label, Value};
 
     use super::*;
 
@@ -280,12 +281,12 @@ mod tests {
         let label = Label { integrity: Integrity::untrusted("mail"), ..Label::default() };
         let call = Digest::of(b"call");
         let events = [
-            Event::Permitted {
-                cost: Spent::default(),
+            Event::Permitted(Permitted {
                 label,
                 approval: Some(call),
-                destroys: false,
-            },
+                foreseen: [3].into(),
+                ..Permitted::default()
+            }),
             Event::Settled { bytes: 7, unknown: Some(call), label: Label::of_secret() },
             Event::Closing { reason: remit_model::task::CloseReason::Idle },
             Event::Noted,

@@ -5,10 +5,42 @@
 //! a later call's arguments is matched against that: *given*, *referenced*, *assigned*, *identified*,
 //! *derived* or *tainted* ([`Provenance`]).
 //!
+//! An answer never gets safer when outsiders' text arrives. It can get safer only when a record arrives
+//! that people named by its title (its id is *referenced* from then on), when a store shows an id of
+//! its own that no text mentions (*assigned* after *derived*), or when people say more.
+//!
 //! *Absences:* no I/O, no clock, no randomness, no policy: what follows from an answer is decided
 //! elsewhere.
 
+mod atom;
+mod chunk;
+mod column;
+mod decode;
+mod figure;
+mod fold;
+mod given;
+mod key;
+mod origin;
+mod outside;
+mod read;
+mod records;
+mod shape;
+mod trace;
+
+use std::collections::{BTreeMap, BTreeSet};
+
 use remit_model::{ArgumentPath, Label, LeafFlow, Provenance, Role, ToolId, Value};
+
+use crate::column::Column;
+use crate::fold::strict;
+use crate::given::{Given, Text};
+use crate::read::{Kept, Reading};
+use crate::trace::{Answer, Leaf};
+
+pub use given::MAX_GIVEN;
+pub use origin::MAX_BYTES;
+pub use outside::MAX_VALUES;
+pub use records::MAX_RECORDS;
 
 /// A result's origin.
 #[derive(Clone, Debug)]
@@ -35,38 +67,122 @@ pub struct Seen<'a> {
 /// What one task has seen.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
-    seen: bool,
+    given: Given,
+    kept: Kept,
+    forgotten: bool,
 }
 
 impl Index {
     /// An index of a task of which nobody knows any more what it has seen: whatever is not given
     /// from now on counts as tainted.
     pub fn forgotten() -> Self {
-        Self { seen: true }
+        Self { forgotten: true, ..Self::default() }
     }
 
     /// Takes in what a person said: `source` is `purpose`, `prompt`, `approval` or the like.
-    pub fn give(&mut self, _source: &str, _text: &str) {}
+    pub fn give(&mut self, source: &str, text: &str) {
+        self.given.add(Text::said(source, text));
+        self.kept.records.name(&self.given);
+    }
 
-    /// Takes in what a tool returned.
-    pub fn see(&mut self, _source: &Source, _seen: Seen<'_>) {
-        self.seen = true;
+    /// Takes in what a tool returned. What a trusted tool returned is given.
+    pub fn see(&mut self, source: &Source, seen: Seen<'_>) {
+        if !source.label.integrity.is_untrusted() {
+            self.trust(source, seen);
+            return;
+        }
+        let origin = self.kept.origins.result(source);
+        let mut reading = Reading::new(&mut self.kept, &self.given, origin, &source.tool.name);
+        let parsed: Vec<_> = seen.texts.iter().map(|text| structure(text)).collect();
+        if let Some(structured) = seen.structured {
+            reading.structure(structured);
+        }
+        let mut structured = seen.structured.is_some();
+        for value in parsed.iter().flatten().filter(|value| Some(*value) != seen.structured) {
+            reading.structure(value);
+            structured = true;
+        }
+        for (text, _) in seen.texts.iter().zip(&parsed).filter(|(_, value)| value.is_none()) {
+            if structured {
+                reading.beside(text);
+            } else {
+                reading.alone(text);
+            }
+        }
+    }
+
+    fn trust(&mut self, source: &Source, seen: Seen<'_>) {
+        let tool = source.tool.to_string();
+        let mut texts: Vec<String> = seen.texts.iter().map(|text| (*text).to_owned()).collect();
+        if let Some(structured) = seen.structured {
+            structured.leaves(&mut |path, leaf| match leaf {
+                Value::Text(text) | Value::Number(text) => texts.push(format!("{path}: {text}")),
+                _ => {}
+            });
+        }
+        for text in texts {
+            let label = source.label.clone();
+            self.given.add(Text::returned(&tool, source.decision, label, &text));
+        }
     }
 
     /// Where each leaf of `input` came from, in the order of [`Value::leaves`]; `role` says what the leaf
     /// at a path is for.
+    ///
+    /// The label of an answer is that of all that the leaf shares something with; what is *derived* and
+    /// has no evidence can be made of everything that has entered the task, which the caller knows.
     pub fn trace(&self, role: &dyn Fn(&ArgumentPath) -> Role, input: &Value) -> Vec<LeafFlow> {
+        let mut lists: BTreeMap<String, BTreeSet<Box<str>>> = BTreeMap::new();
+        input.leaves(&mut |path, leaf| {
+            if let Value::Text(text) | Value::Number(text) = leaf
+                && path.ends_with("[]")
+            {
+                lists.entry(path.to_owned()).or_default().insert(strict(text).into());
+            }
+        });
         let mut found = Vec::new();
-        input.leaves(&mut |path, _| {
+        let none = BTreeSet::new();
+        input.leaves(&mut |path, value| {
+            let list = lists.get(path).unwrap_or(&none);
             let path = ArgumentPath::from(path);
-            found.push(LeafFlow {
-                role: role(&path),
-                path,
-                provenance: if self.seen { Provenance::Tainted } else { Provenance::Derived },
-                label: Label::default(),
-                evidence: None,
-            });
+            let role = role(&path);
+            let answer = match value {
+                Value::Text(text) | Value::Number(text) => {
+                    let argument = Column::of(argument(&path.0));
+                    self.answer(Leaf { role, text, argument: &argument, list })
+                }
+                Value::Bool(_) => Answer::default(),
+                _ => Answer { provenance: Provenance::Given, ..Answer::default() },
+            };
+            let Answer { provenance, label, evidence } = answer;
+            found.push(LeafFlow { path, role, provenance, label, evidence, foreseen: None });
         });
         found
     }
+
+    /// Whether more was seen than is kept: whatever is not given counts as tainted from then on.
+    pub fn is_full(&self) -> bool {
+        self.kept.origins.is_full() || self.kept.outside.is_full() || self.kept.records.is_full()
+    }
+
+    /// How many things that stand in outside text are told apart.
+    pub fn values(&self) -> usize {
+        self.kept.outside.len()
+    }
+
+    fn is_blind(&self) -> bool {
+        self.forgotten || self.is_full()
+    }
+}
+
+/// The name of the argument that a path leads to.
+fn argument(path: &str) -> &str {
+    path.trim_end_matches("[]").rsplit(['.', ']']).next().unwrap_or(path)
+}
+
+/// A text that is a structure as a whole.
+fn structure(text: &str) -> Option<Value> {
+    let text = text.trim();
+    let opens = text.starts_with(['{', '[']) && text.ends_with(['}', ']']);
+    opens.then(|| Value::parse(text).ok()).flatten()
 }

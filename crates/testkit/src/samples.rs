@@ -82,6 +82,7 @@ pub fn charter(n: u8) -> Charter {
         purpose_given: true,
         declares: false,
         known: Vec::new(),
+        foreseen: Vec::new(),
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: attestation(),
         uid: Some(7),

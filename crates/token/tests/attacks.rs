@@ -63,6 +63,7 @@ fn charter() -> Charter {
         purpose_given: true,
         declares: false,
         known: Vec::new(),
+        foreseen: Vec::new(),
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
         attestation: Attestation::own(AttestationMethod::UnixPeer, NOW),
         uid: None,

@@ -1,6 +1,6 @@
 //! `remit hold …`, `remit approve`, `remit deny`
 
-use remit_model::HoldId;
+use remit_model::{HoldId, LeafFlow};
 use remit_operator::wire::Hold;
 use serde_json::json;
 
@@ -71,14 +71,31 @@ fn show(hold: &Hold) -> String {
         .iter()
         .map(|reason| format!("          {} ({})", reason.text, reason.policy))
         .collect();
+    let origins: Vec<String> = hold.flow.iter().map(origin).collect();
     format!(
-        "hold      {}\ntask      {}, agent {}\ncall      {}\narguments {arguments}\ndigest    {}\napprovers {}\nwhy\n{}",
+        "hold      {}\ntask      {}, agent {}\ncall      {}\narguments {arguments}\ndigest    {}\napprovers {}\nwhy\n{}{}",
         hold.hold,
         hold.task,
         hold.agent,
         hold.tool,
         hold.digest,
         hold.groups.join(", "),
-        reasons.join("\n")
+        reasons.join("\n"),
+        origins.concat()
     )
+}
+
+/// Where one argument came from, and what stands there: an outsider may have written that, so it is
+/// escaped.
+fn origin(leaf: &LeafFlow) -> String {
+    let head = format!("\nfrom      {}: {}", leaf.path.0, leaf.provenance.name());
+    match &leaf.evidence {
+        Some(evidence) => {
+            let decision =
+                evidence.decision.map_or_else(String::new, |index| format!(" (decision {index})"));
+            let (source, excerpt) = (&evidence.source, evidence.excerpt.escape_debug());
+            format!("{head}, {source}{decision}: \"{excerpt}\"")
+        }
+        None => head,
+    }
 }

@@ -1,4 +1,6 @@
-//! `remit policy …`: check and test policy files, with or without a running Remit.
+//! `remit policy …`: check, test and prove policy files, with or without a running Remit.
+
+mod prove;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,6 +32,10 @@ pub(crate) async fn run(
         }
         cli::Policy::Test { cases, policies } => {
             test(context, cases.as_deref(), policies.as_deref(), out)
+        }
+        cli::Policy::Prove(args) => {
+            let tools = tools(context).await?;
+            prove::run(context, args, tools, out).await
         }
     }
 }

@@ -11,6 +11,7 @@ mod consent;
 mod crash;
 mod demo;
 mod disk;
+mod dojo;
 mod doors;
 mod drift;
 mod elsewhere;

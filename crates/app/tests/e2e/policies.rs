@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::drift::stand;
 use crate::peers::Client;
@@ -78,4 +78,35 @@ async fn a_broken_policy_file_at_start_is_refused_or_leaves_everything_denied() 
     assert!(!ran.ok);
     assert!(ran.stderr.contains("mine.cedar"), "{}", ran.said());
     assert!(notes.reached().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_policies_never_permit_is_proven_or_shown_to_be_wrong() {
+    let (stand, _notes) = stand().await;
+    let folder = |name: &str, text: &str| {
+        let dir = stand.state().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join("mine.cedar"), text).unwrap();
+        dir.to_str().unwrap().to_owned()
+    };
+    let reads =
+        "@id(\"reads\")\npermit (principal, action in Remit::Action::\"effect:read\", resource);\n";
+    let narrow = folder("narrow", reads);
+    let wide = folder("wide", "@id(\"all\")\npermit (principal, action, resource);\n");
+
+    let proven = stand.remit(&["policy", "prove", "--policies", &narrow, "--against", &wide]).await;
+    assert!(proven.ok, "{}", proven.said());
+    assert!(proven.said().contains("5 of 5 claims proven"), "{}", proven.said());
+
+    let args = ["policy", "prove", "--json", "--policies", &wide, "--against", &narrow];
+    let broken = stand.remit(&args).await;
+    assert!(!broken.ok, "{}", broken.said());
+    let broken: Value = serde_json::from_str(&broken.stdout).unwrap();
+    let claims = broken["claims"].as_array().unwrap();
+    assert!(claims.iter().all(|claim| claim["verdict"] == "broken"), "{broken}");
+    let promise = claims.iter().find(|claim| claim["id"] == "unattended-untrusted-target").unwrap();
+    let question = &promise["question"];
+    assert_eq!(question["permitted_by"], json!(["`all` (mine.cedar:2)"]), "{question}");
+    let sees = json!({"path": "context.flow.target.integrity", "value": "\"untrusted\""});
+    assert!(question["looked_at"].as_array().unwrap().contains(&sees), "{question}");
 }

@@ -8,14 +8,22 @@
 //! | that is only `true` or `false` | flag | – |
 //! | that is only a number, and no identifier | amount | – |
 //! | that holds code, where the tool executes or worse | target | – |
+//! | named like a time zone or a type of content | flag | – |
+//! | beside what is written or sent, and named like an attachment | content | file |
 //! | of a format or named like a thing we know | place | that thing |
 //! | with nothing but listed values | flag | – |
 //! | named like a search, a filter or a page | selector | – |
 //! | named like content, a date, a reason | content; for a read, a date selects | – |
+//! | named like what is noted of somebody or something: a location, a first name, a label | content; for a read, it selects | – |
+//! | called `name`, where the tool does nothing but create | content | – |
 //! | whose description starts by naming a URL, an address, an account | place | that thing |
 //! | none of these | place | – |
 //!
 //! *Place* is target for an effect and selector for a read.
+//!
+//! What is attached is content by reference: the id of a file in an e-mail says what leaves, not
+//! whom it reaches. It stays a resource, so that policies see which file it is. The file that is
+//! shared is a target all the same: sharing changes who may read that very file.
 
 use std::collections::BTreeMap;
 
@@ -65,13 +73,25 @@ impl Context<'_> {
             return of(Role::Flag, inferred("the type `boolean`"));
         }
         let number = leaf.only(&["number", "integer"]);
-        if number && (has(n::AMOUNTS) || !(has(n::IDS) || kind_by_name(&name).is_some())) {
+        let points = name.last().is_some_and(|word| n::POINTERS.contains(&word.as_str()));
+        let names = points || has(n::IDS) || kind_by_name(&name).is_some();
+        if number && (has(n::AMOUNTS) || !names) {
             return of(Role::Amount, inferred("a number"));
         }
         if self.is_code(&name.join("_")) {
             return of(Role::Target, named());
         }
-        if let Some((kind, origin)) = self.kind(path, &name, leaf) {
+        if pairs(&name, n::OPTION_PAIRS) {
+            return of(Role::Flag, named());
+        }
+        let kind = self.kind(path, &name, leaf);
+        let place = kind.as_ref().is_some_and(|(kind, _)| *kind != ResourceKind::File);
+        if leaf.free && !place && self.is_attached(path) {
+            let kind = (kind.is_some() || has(n::IDS)).then_some(ResourceKind::File);
+            let origin = inferred("what is attached is content by reference");
+            return known(ArgumentProfile { role: Role::Content, kind }, origin);
+        }
+        if let Some((kind, origin)) = kind {
             return known(ArgumentProfile { role: self.place, kind: Some(kind) }, origin);
         }
         if !leaf.free {
@@ -97,8 +117,9 @@ impl Context<'_> {
         if matches!(leaf.format.as_str(), "date" | "date-time" | "time" | "duration")
             || has(n::DATES)
         {
-            let role = if self.place == Role::Selector { Role::Selector } else { Role::Content };
-            return of(role, named());
+            // The old date of an event says which event.
+            let which = self.place == Role::Selector || has(n::FORMER);
+            return of(if which { self.place } else { Role::Content }, named());
         }
         if has(n::CONTENTS) || (has(&["new", "old"]) && has(&["text", "string", "value"])) {
             return of(Role::Content, named());
@@ -106,7 +127,43 @@ impl Context<'_> {
         if has(n::OPTIONS) {
             return of(Role::Flag, named());
         }
+        if self.is_particular(name) {
+            return of(Role::Content, named());
+        }
         of(self.place, Origin::Assumed)
+    }
+
+    /// Whether it is what is said of a thing, not which thing it is.
+    fn is_particular(&self, name: &[String]) -> bool {
+        if !matches!(self.effect, Effect::Write | Effect::Send) {
+            return false;
+        }
+        let is = |list: &[&str], word: &String| list.contains(&word.as_str());
+        match name {
+            [.., before, last] if last == "name" && is(n::NAMES, before) => true,
+            [only] if only == "name" => self.only_creates(),
+            _ => name.iter().any(|word| {
+                is(n::PARTICULARS, word)
+                    || (is(n::SORTS, word) && !self.evidence.name.contains(word))
+            }),
+        }
+    }
+
+    /// Whether the tool makes something new, and so touches nothing that is called so already.
+    fn only_creates(&self) -> bool {
+        let name = &self.evidence.name;
+        self.effect == Effect::Write
+            && name.first().is_some_and(|verb| verb == "create")
+            && !name.iter().any(|word| matches!(word.as_str(), "or" | "update" | "replace"))
+            && self.evidence.named(n::FILES).is_none()
+    }
+
+    /// Whether it goes out beside something else; a tool that is about attachments is not meant.
+    fn is_attached(&self, path: &str) -> bool {
+        let is = |word: &String| n::ATTACHED.contains(&word.as_str());
+        matches!(self.effect, Effect::Write | Effect::Send)
+            && !self.evidence.name.iter().any(is)
+            && words(path).iter().any(is)
     }
 
     fn is_code(&self, name: &str) -> bool {
@@ -159,7 +216,8 @@ impl Context<'_> {
     }
 }
 
-fn is_secret(name: &[String], leaf: &Leaf) -> bool {
+/// Whether a value of this name is a secret.
+pub(super) fn is_secret(name: &[String], leaf: &Leaf) -> bool {
     let has = |list: &[&str]| name.iter().any(|word| list.contains(&word.as_str()));
     let key = name.windows(2).any(|pair| match pair {
         [a, b] => n::SECRET_KEYS.contains(&a.as_str()) && matches!(b.as_str(), "key" | "keys"),
@@ -169,6 +227,14 @@ fn is_secret(name: &[String], leaf: &Leaf) -> bool {
     let counts = leaf.only(&["number", "integer"]) && has(&["token", "tokens"]);
     let spared = has(n::NOT_SECRET) || reference || counts || leaf.only(&["boolean"]);
     leaf.format == "password" || ((has(n::SECRETS) || key) && !spared)
+}
+
+/// Whether two of its words stand together in a list.
+fn pairs(name: &[String], list: &[(&str, &str)]) -> bool {
+    name.windows(2).any(|pair| match pair {
+        [a, b] => list.iter().any(|(x, y)| a == x && b == y),
+        _ => false,
+    })
 }
 
 fn kind_by_name(name: &[String]) -> Option<ResourceKind> {
@@ -293,7 +359,7 @@ mod tests {
                     "properties":{"filePath":{"type":"string"}}}}"#
             ),
             [
-                "attachments[].filePath: Target File",
+                "attachments[].filePath: Content File",
                 "channel_id: Target Channel",
                 "email_id: Target",
                 "message_id: Target",
@@ -304,6 +370,63 @@ mod tests {
                 "y: Target Mailbox",
                 "z: Target Account"
             ]
+        );
+    }
+
+    #[test]
+    fn what_is_noted_of_a_thing_is_content_and_which_thing_it_is_a_target() {
+        let particulars = strings(&[
+            "first_name",
+            "city",
+            "location",
+            "label",
+            "name",
+            "user_name",
+            "country_id",
+        ]);
+        assert_eq!(
+            roles("update_contact", &particulars),
+            [
+                "city: Content",
+                "country_id: Target",
+                "first_name: Content",
+                "label: Content",
+                "location: Content",
+                "name: Target",
+                "user_name: Target Account"
+            ]
+        );
+        assert_eq!(roles("create_project", &strings(&["name"])), ["name: Content"]);
+        assert_eq!(roles("create_file", &strings(&["name"])), ["name: Target"]);
+        assert_eq!(roles("create_or_update_project", &strings(&["name"])), ["name: Target"]);
+        assert_eq!(roles("update_label", &strings(&["label"])), ["label: Target"]);
+        assert_eq!(roles("delete_contact", &strings(&["city"])), ["city: Target"]);
+        assert_eq!(roles("list_contacts", &strings(&["city"])), ["city: Selector"]);
+    }
+
+    #[test]
+    fn what_is_attached_is_content_but_for_links_and_where_it_is_all_there_is() {
+        assert_eq!(
+            roles(
+                "send_mail",
+                r#""attachments":{"type":"array","items":{"type":"object","properties":{
+                "file_id":{"type":"string"},"note":{"type":"string"},"url":{"type":"string"},
+                "kind":{"type":"string","enum":["a"]}}}},"attach":{"type":"string"}"#
+            ),
+            [
+                "attach: Content",
+                "attachments[].file_id: Content File",
+                "attachments[].kind: Flag",
+                "attachments[].note: Content",
+                "attachments[].url: Target Host"
+            ]
+        );
+        let list = r#""attachments":{"type":"array","items":{"type":"object"}}"#;
+        assert_eq!(roles("send_mail", list), ["attachments[]: Content File"]);
+        assert_eq!(roles("delete_message", &strings(&["attachment"])), ["attachment: Target File"]);
+        assert_eq!(
+            roles("save_attachment", &strings(&["attachment_id"])),
+            ["attachment_id: Target File"]
         );
     }
 

@@ -3,10 +3,12 @@
 //! | a name that | is | for example |
 //! |---|---|---|
 //! | holds plain verbs | the gravest of them | `find_and_replace`: write |
-//! | starts with a word that is verb and noun | what that verb says | `post_comment`: send |
+//! | starts with a word that is verb and noun, but for nouns that we know | what that verb says | `post_comment`: send |
 //! | … and ends with a plain read | a read | `comment_get` |
-//! | holds a read verb that could be a noun, after words that are no nouns we know | unknown | `rebuild_index_list` |
+//! | holds such a word after others | unknown | `rebuild_index_list`, `obliterate_record` |
 //! | makes a thing that leaves | a send | `create_comment`, not `create_draft` |
+//! | adds somebody, or says who may see | a send | `add_user_to_channel`, `set_permissions` |
+//! | turns a measure into another | a read | `convert_time` |
 //! | ends with what one looks at | a read | `git_status` |
 //! | none of these | unknown: execute, assumed | `frobnicate` |
 //!
@@ -17,6 +19,7 @@ use remit_model::tool::{Known, Origin};
 
 use super::vocabulary as v;
 use super::{Evidence, inferred, known, raise};
+use crate::words::words;
 
 /// The effect by everything but annotations and configuration.
 pub(super) fn infer(evidence: &Evidence) -> Known<Effect> {
@@ -30,8 +33,7 @@ pub(super) fn infer(evidence: &Evidence) -> Known<Effect> {
 pub(super) fn sends(evidence: &Evidence) -> bool {
     let named = by_name(evidence).value;
     let writes = named == Effect::Write
-        && (evidence.has_argument(v::RECIPIENTS)
-            || evidence.described(v::SAYS_WRITES_LEAVE).is_some());
+        && (addressed(evidence).is_some() || evidence.described(v::SAYS_WRITES_LEAVE).is_some());
     let carries = named == Effect::Read
         && evidence.has_argument(v::ADDRESSED)
         && evidence.has_argument(v::BODIES);
@@ -71,12 +73,21 @@ pub(super) fn by_name(evidence: &Evidence) -> Known<Effect> {
         }
     }
     if effect.value == Effect::Write
-        && evidence.named(v::KEPT).is_none()
-        && let Some(thing) = evidence.named(v::LEAVING)
+        && let Some(thing) = leaving(evidence)
     {
         effect = known(Effect::Send, says(thing));
     }
     effect
+}
+
+/// What leaves, or lets others see, when it is made or changed.
+fn leaving(evidence: &Evidence) -> Option<&str> {
+    let adds = || evidence.named(&["add"]).and_then(|_| evidence.named(v::PEOPLE));
+    let made = evidence.named(v::MAKING).is_some();
+    let leaves = |word: &&str| made || !v::LEAVING_ONCE.contains(word);
+    let kept = evidence.named(v::KEPT).is_some();
+    let thing = || evidence.named(v::LEAVING).filter(leaves).filter(|_| !kept);
+    thing().or_else(adds).or_else(|| evidence.named(v::GRANTS))
 }
 
 /// The first word that is a verb, if it can be believed.
@@ -88,15 +99,16 @@ fn main_verb(evidence: &Evidence) -> Option<(Effect, &str)> {
         .find_map(|(at, word)| verb(word).map(|found| (at, word.as_str(), found)))?;
     let last = name.last().map(String::as_str).unwrap_or_default();
     let read_last = at + 1 < name.len() && lookup(v::VERBS, last) == Some(Effect::Read);
+    let before = name.iter().take(at);
+    let trusted = before
+        .into_iter()
+        .all(|word| v::DOMAINS.contains(&word.as_str()) || evidence.server.contains(word));
     match (effect, sure) {
         (Effect::Read, Verb::Noun) => {
-            let before = name.iter().take(at);
-            let trusted = before
-                .into_iter()
-                .all(|word| v::DOMAINS.contains(&word.as_str()) || evidence.server.contains(word));
             trusted.then(|| disguised(evidence, at).unwrap_or((effect, word)))
         }
         (_, Verb::Noun) if read_last => Some((Effect::Read, last)),
+        (Effect::Write | Effect::Send, Verb::Noun) if !trusted => None,
         _ => Some((effect, word)),
     }
 }
@@ -111,6 +123,13 @@ fn disguised(evidence: &Evidence, at: usize) -> Option<(Effect, &str)> {
 
 fn no_verb(evidence: &Evidence) -> Known<Effect> {
     let name = &evidence.name;
+    if let Some((first, rest)) = name.split_first()
+        && first == v::CONVERTS.0
+        && !rest.is_empty()
+        && rest.iter().all(|word| v::CONVERTS.1.contains(&word.as_str()))
+    {
+        return known(Effect::Read, says(first));
+    }
     if let Some(first) = name.first()
         && let Some(effect) = lookup(v::LAST_RESORT, first)
         && name.len() > 1
@@ -136,12 +155,17 @@ fn by_arguments(evidence: &Evidence, effect: &mut Known<Effect>) {
         if text && leaf.free && holds_code(evidence, &name, &leaf.description) {
             raise(effect, Effect::Execute, argument);
         }
-        if effect.value == Effect::Write && v::RECIPIENTS.contains(&name.as_str()) {
+        if effect.value == Effect::Write && v::PUBLISHES.contains(&name.as_str()) {
             raise(effect, Effect::Send, argument);
         }
         if v::BODIES.contains(&name.as_str()) {
             carries = carries.or(Some(name));
         }
+    }
+    if effect.value == Effect::Write
+        && let Some(name) = addressed(evidence)
+    {
+        raise(effect, Effect::Send, || inferred(format!("the argument `{name}`")));
     }
     if let Some(name) = carries
         && effect.value == Effect::Read
@@ -150,6 +174,18 @@ fn by_arguments(evidence: &Evidence, effect: &mut Known<Effect>) {
         let rule = format!("the argument `{name}` goes to a URL");
         raise(effect, Effect::Send, || inferred(rule));
     }
+}
+
+/// The name of an argument that names who receives something, or of what it is part of.
+fn addressed(evidence: &Evidence) -> Option<String> {
+    let names =
+        |path: &String| path.split('.').map(|part| words(part).join("_")).collect::<Vec<_>>();
+    evidence.leaves.keys().flat_map(names).find(|name| addresses(name))
+}
+
+fn addresses(name: &str) -> bool {
+    let named = name.split('_').any(|word| v::RECIPIENT.contains(&word));
+    named && !name.ends_with("_id") && !name.ends_with("_ids") || v::RECIPIENTS.contains(&name)
 }
 
 /// Whether an argument holds what is executed: by its name alone, or if a description agrees.
@@ -163,19 +199,31 @@ fn holds_code(evidence: &Evidence, name: &str, description: &str) -> bool {
 }
 
 fn by_description(evidence: &Evidence, effect: &mut Known<Effect>) {
-    let mut check = |phrases: &[&'static str], value| {
+    let check = |effect: &mut Known<Effect>, phrases: &[&'static str], value| {
         if let Some(phrase) = evidence.described(phrases) {
             raise(effect, value, || inferred(format!("the description says `{phrase}`")));
         }
-        effect.value
     };
-    check(v::SAYS_SENDS, Effect::Send);
-    check(v::SAYS_EXECUTES, Effect::Execute);
-    let now = check(v::SAYS_DESTROYS, Effect::Destroy);
-    if now == Effect::Write {
-        check(v::SAYS_WRITES_LEAVE, Effect::Send);
-        check(v::SAYS_WRITES_DESTROY, Effect::Destroy);
+    check(effect, v::SAYS_SENDS, Effect::Send);
+    check(effect, v::SAYS_EXECUTES, Effect::Execute);
+    check(effect, v::SAYS_DESTROYS, Effect::Destroy);
+    if matches!(effect.value, Effect::Write | Effect::Send)
+        && let Some((graver, word)) = opens(&evidence.description)
+    {
+        raise(effect, graver, || inferred(format!("the description starts with `{word}`")));
     }
+    if effect.value == Effect::Write {
+        check(effect, v::SAYS_WRITES_LEAVE, Effect::Send);
+        check(effect, v::SAYS_WRITES_DESTROY, Effect::Destroy);
+    }
+}
+
+/// The verb that a description starts with, where it is one of sending or destroying: `Deletes …`.
+fn opens(description: &str) -> Option<(Effect, &str)> {
+    let word = description.split_whitespace().next()?;
+    let base = word.strip_suffix('s').unwrap_or(word);
+    let effect = lookup(v::VERBS, word).or_else(|| lookup(v::VERBS, base))?;
+    matches!(effect, Effect::Send | Effect::Destroy).then_some((effect, word))
 }
 
 #[cfg(test)]
@@ -196,25 +244,27 @@ mod tests {
             "get_user listFiles search-issues issue_read pull_request_read git_status git_log \
              web_search get_post get_sent_emails list_updates list_releases comment_get \
              email_search fetchPage docs.search is_valid find_user describe_table log_search \
-             show_draft acme_get_orders",
+             show_draft acme_get_orders convert_time find_duplicate get_record",
         ),
         (
             "write",
             "create_issue updateUser set-status move_file rename edit_message_draft \
              create_draft_email get_or_create_user list_update find_and_replace issue_write \
-             add_label git_commit",
+             add_label modify_email update_mail_labels git_commit export_report file_export create_user set_status",
         ),
         (
             "send",
             "send_email post_message reply-to-thread publishPost transfer transfer_money \
              pay_invoice inviteUser share_file create_comment add_comment schedule_transaction \
              push_files git_push upload email_user post_status update_list_and_notify book_flight \
-             share_view transfer_check",
+             share_view transfer_check add_reaction create_email edit_message reserve_table add_user_to_channel add_event_participants \
+             update_permissions grant_access accept_invitation request_money",
         ),
         (
             "execute",
             "run_command executeSql eval sql_query shell install_package frobnicate approve_view \
-             rebuild_list do x obliterate_logs frob_is_x call_tool acme_list_orders SENDEMAIL",
+             rebuild_list do x obliterate_logs obliterate_record frob_transfer convert \
+             convert_lead frob_is_x call_tool acme_list_orders SENDEMAIL",
         ),
         (
             "destroy",
@@ -239,6 +289,56 @@ mod tests {
         assert_eq!(effect("post", "post"), "send");
     }
 
+    /// Name, description, an argument, and what follows.
+    const RAISED: &[(&str, &str, &str, &str)] = &[
+        ("get_rows", "", "sql", "Execute inferred: the argument `sql`"),
+        ("list_rows", "Runs a SQL query.", "query", "Execute inferred: the argument `query`"),
+        (
+            "list_rows",
+            "Executes a search. Use execute_sql for SQL-like ones.",
+            "x",
+            "Read inferred: the name says `list`",
+        ),
+        ("list_rows", "Executes a search.", "query", "Read inferred: the name says `list`"),
+        ("create_event", "", "attendees", "Send inferred: the argument `attendees`"),
+        (
+            "create_event",
+            "Also notifies all guests.",
+            "x",
+            "Send inferred: the description says `notifies`",
+        ),
+        ("create_event", "Never notifies anyone.", "x", "Write inferred: the name says `create`"),
+        (
+            "update_row",
+            "Cannot be undone.",
+            "x",
+            "Destroy inferred: the description says `cannot be undone`",
+        ),
+        (
+            "create_event",
+            "Guests are notified.",
+            "x",
+            "Send inferred: the description says `notified`",
+        ),
+        ("create_event", "", "guest_emails", "Write inferred: the name says `create`"),
+        ("create_event", "", "attendee_emails", "Send inferred: the argument `attendee_emails`"),
+        ("update_event", "", "participant_id", "Write inferred: the name says `update`"),
+        ("create_paste", "", "public", "Send inferred: the argument `public`"),
+        ("create_filter", "", "forward", "Send inferred: the argument `forward`"),
+        (
+            "update_rows",
+            "Deletes and rewrites rows.",
+            "x",
+            "Destroy inferred: the description starts with `deletes`",
+        ),
+        (
+            "get_row",
+            "Gets and permanently deletes a row.",
+            "x",
+            "Destroy inferred: the description says `permanently deletes`",
+        ),
+    ];
+
     #[test]
     fn arguments_and_description_raise() {
         let with = |name: &str, description: &str, properties: &str| {
@@ -250,43 +350,8 @@ mod tests {
             format!("{:?} {}", profile.effect.value, profile.effect.origin)
         };
         let text = |name: &str| format!(r#""{name}":{{"type":"string"}}"#);
-        for (name, description, argument, expected) in [
-            ("get_rows", "", "sql", "Execute inferred: the argument `sql`"),
-            ("list_rows", "Runs a SQL query.", "query", "Execute inferred: the argument `query`"),
-            (
-                "list_rows",
-                "Executes a search. Use execute_sql for SQL-like ones.",
-                "x",
-                "Read inferred: the name says `list`",
-            ),
-            ("list_rows", "Executes a search.", "query", "Read inferred: the name says `list`"),
-            ("create_event", "", "attendees", "Send inferred: the argument `attendees`"),
-            (
-                "create_event",
-                "Also notifies all guests.",
-                "x",
-                "Send inferred: the description says `notifies`",
-            ),
-            (
-                "create_event",
-                "Never notifies anyone.",
-                "x",
-                "Write inferred: the name says `create`",
-            ),
-            (
-                "update_row",
-                "Cannot be undone.",
-                "x",
-                "Destroy inferred: the description says `cannot be undone`",
-            ),
-            (
-                "get_row",
-                "Gets and permanently deletes a row.",
-                "x",
-                "Destroy inferred: the description says `permanently deletes`",
-            ),
-        ] {
-            assert_eq!(with(name, description, &text(argument)), expected);
+        for (name, description, argument, expected) in RAISED {
+            assert_eq!(with(name, description, &text(argument)), *expected);
         }
         let both = format!("{},{}", text("url"), text("body"));
         assert!(with("fetch", "", &both).starts_with("Send"));

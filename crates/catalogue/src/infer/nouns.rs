@@ -71,6 +71,8 @@ pub(super) const MAILBOXES: &[&str] = &[
     "attendees",
     "participant",
     "participants",
+    "guest",
+    "guests",
     "invitee",
     "invitees",
     "sender",
@@ -109,6 +111,9 @@ pub(super) const CHANNELS: &[&str] = &["channel", "channels", "room", "chat", "c
 /// Identifiers of whatever else.
 pub(super) const IDS: &[&str] = &["id", "ids", "uuid", "key", "number", "port", "pid", "no"];
 
+/// At the end of a name, what makes a number one of those: `duplicate_of`.
+pub(super) const POINTERS: &[&str] = &["of", "parent", "milestone", "epic", "sprint", "iteration"];
+
 /// Money.
 pub(super) const AMOUNTS: &[&str] = &["amount", "price", "sum", "total", "cost", "fee", "payment"];
 
@@ -141,7 +146,9 @@ pub(super) const CONTENTS: &[&str] = &[
     "values",
     "observation",
     "observations",
+    "desc",
     "reason",
+    "rationale",
     "reference",
     "memo",
     "fields",
@@ -155,6 +162,52 @@ pub(super) const CONTENTS: &[&str] = &[
     "image",
 ];
 
+/// What an effect writes down of somebody or something, without reaching it: where it is, what it is
+/// called, how it looks. A read would select by it.
+pub(super) const PARTICULARS: &[&str] = &[
+    "location",
+    "venue",
+    "street",
+    "city",
+    "town",
+    "zip",
+    "zipcode",
+    "postcode",
+    "postal",
+    "state",
+    "region",
+    "country",
+    "nationality",
+    "surname",
+    "firstname",
+    "lastname",
+    "fullname",
+    "nickname",
+    "bio",
+    "gender",
+    "birthday",
+    "birthdate",
+    "occupation",
+    "priority",
+    "severity",
+    "status",
+    "color",
+    "colour",
+    "icon",
+    "emoji",
+    "reaction",
+];
+
+/// The same, where the tool is about something else: `create_issue`, not `update_label`.
+pub(super) const SORTS: &[&str] = &["label", "labels", "tags", "category", "categories", "topic"];
+
+/// Before `name`, what makes it one of those.
+pub(super) const NAMES: &[&str] =
+    &["first", "last", "middle", "full", "given", "family", "display"];
+
+/// What goes out beside a text: it is named, and its content leaves.
+pub(super) const ATTACHED: &[&str] = &["attachment", "attachments", "attached", "attach"];
+
 /// When.
 pub(super) const DATES: &[&str] = &[
     "date",
@@ -162,7 +215,6 @@ pub(super) const DATES: &[&str] = &[
     "day",
     "start",
     "end",
-    "timestamp",
     "deadline",
     "due",
     "duration",
@@ -170,8 +222,41 @@ pub(super) const DATES: &[&str] = &[
     "year",
     "hour",
     "when",
+    "hours",
+    "minutes",
+    "days",
+    "week",
+    "weekday",
+    "night",
+    "nights",
+    "arrival",
+    "departure",
 ];
 
+/// Before a date, what makes it that of something which is there already.
+pub(super) const FORMER: &[&str] = &["original", "old", "previous", "current"];
+
+/// Two words of a name that say how, without a value of its own.
+pub(super) const OPTION_PAIRS: &[(&str, &str)] =
+    &[("time", "zone"), ("mime", "type"), ("content", "type"), ("media", "type")];
+
 /// How, without a value of its own.
-pub(super) const OPTIONS: &[&str] =
-    &["format", "mode", "encoding", "language", "locale", "timezone", "unit", "units"];
+pub(super) const OPTIONS: &[&str] = &[
+    "format",
+    "mode",
+    "encoding",
+    "language",
+    "locale",
+    "timezone",
+    "mimetype",
+    "unit",
+    "units",
+    "permission",
+    "permissions",
+    "recurring",
+    "recurrence",
+    "frequency",
+    "repeat",
+    "pos",
+    "position",
+];

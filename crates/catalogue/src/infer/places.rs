@@ -19,8 +19,7 @@ pub(super) const LOCAL: &[&str] = &[
 ];
 
 /// Names of what lies within the organisation.
-pub(super) const INTERNAL: &[&str] =
-    &["database", "db", "sql", "table", "tables", "warehouse", "intranet", "ldap"];
+pub(super) const INTERNAL: &[&str] = &["database", "db", "sql", "intranet", "ldap"];
 
 /// Names of what lies beyond it, and what moves between.
 pub(super) const OUTSIDE: &[&str] = &[

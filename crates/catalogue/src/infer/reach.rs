@@ -4,27 +4,12 @@ use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{Confidentiality, Effect, Reach};
 
 use super::places as p;
-use super::{Evidence, effect, inferred, known, raise};
+use super::{Evidence, argument, effect, inferred, known, raise};
 
 /// Arguments that name a place outside, or something that lies with somebody else.
 const PLACES: &[&str] = &[
-    "url",
-    "urls",
-    "uri",
-    "uris",
-    "href",
-    "endpoint",
-    "host",
-    "hostname",
-    "domain",
-    "repo",
-    "owner",
-    "org",
-    "account_id",
-    "project_id",
-    "file_id",
-    "drive_id",
-    "bucket",
+    "url", "urls", "uri", "uris", "href", "endpoint", "host", "hostname", "domain", "repo",
+    "owner", "org", "bucket",
 ];
 
 /// A sign that outsiders are involved.
@@ -38,7 +23,10 @@ fn outside(evidence: &Evidence) -> Option<Origin> {
     evidence
         .arguments()
         .find(|(name, leaf)| {
-            PLACES.contains(&name.as_str()) || matches!(leaf.format.as_str(), "uri" | "url" | "iri")
+            // What has an id of its own, apart from its name, lies in somebody's store.
+            PLACES.contains(&name.as_str())
+                || name.ends_with("_id")
+                || matches!(leaf.format.as_str(), "uri" | "url" | "iri")
         })
         .map(|(name, _)| inferred(format!("the argument `{name}`")))
 }
@@ -93,6 +81,7 @@ pub(super) fn returns(evidence: &Evidence, effect: Effect) -> Known<Trust> {
 /// a description that raises a read to a write would lower this.
 pub(super) fn sensitivity(evidence: &Evidence, named: Effect) -> Known<Confidentiality> {
     let mut sensitivity = known(Confidentiality::Internal, Origin::Assumed);
+    by_fields(evidence, &mut sensitivity);
     // `update_password` is given a secret; it does not return one.
     let returns =
         matches!(named, Effect::Read | Effect::Execute) || evidence.named(p::MINTING).is_some();
@@ -120,6 +109,20 @@ pub(super) fn sensitivity(evidence: &Evidence, named: Effect) -> Known<Confident
     sensitivity
 }
 
+/// What the fields of the result are called, where the server says it.
+fn by_fields(evidence: &Evidence, sensitivity: &mut Known<Confidentiality>) {
+    for (path, leaf) in &evidence.returned {
+        let name = argument::last(path);
+        let field = || inferred(format!("the result has a field `{}`", name.join("_")));
+        if name.iter().any(|word| p::CONFIDENTIAL.contains(&word.as_str())) {
+            raise(sensitivity, Confidentiality::Confidential, field);
+        }
+        if argument::is_secret(&name, leaf) {
+            raise(sensitivity, Confidentiality::Restricted, field);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use remit_model::Profile;
@@ -142,7 +145,8 @@ mod tests {
             ("read_file", "Reads from the cloud drive.", "x", "External Untrusted Internal"),
             ("share_file", "", "x", "External Untrusted Internal"),
             ("search_nodes", "", "memory", "Local Untrusted Internal"),
-            ("describe_table", "", "x", "Internal Untrusted Internal"),
+            ("describe_table", "", "x", "External Untrusted Internal"),
+            ("query_database", "", "x", "Internal Untrusted Internal"),
             ("get_balance", "", "x", "External Trusted Internal"),
             ("get_current_day", "", "x", "External Trusted Internal"),
             ("get_day_calendar_events", "", "x", "External Untrusted Internal"),
@@ -169,6 +173,26 @@ mod tests {
                 found.reach.value, found.returns.value, found.sensitivity.value
             );
             assert_eq!(got, expected, "{name}: {description}");
+        }
+    }
+
+    #[test]
+    fn the_fields_of_a_result_raise_its_sensitivity() {
+        for (field, expected) in [
+            ("title", "Internal"),
+            ("next_page_token", "Internal"),
+            ("salary", "Confidential"),
+            ("password", "Restricted"),
+            ("apiKey", "Restricted"),
+        ] {
+            let text = format!(
+                r#"{{"name":"get_user","inputSchema":{{"type":"object"}},"outputSchema":
+                {{"type":"object","properties":{{"rows":{{"type":"array","items":{{"type":"object",
+                "properties":{{"{field}":{{"type":"string"}}}}}}}}}}}}}}"#
+            );
+            let definition = Definition::parse(&text).unwrap();
+            let found = infer(&definition, "x", &Overrides::default()).sensitivity;
+            assert_eq!(format!("{:?}", found.value), expected, "{field}: {}", found.origin);
         }
     }
 }

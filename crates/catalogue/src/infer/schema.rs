@@ -70,7 +70,8 @@ impl<'a> Walk<'a> {
         }
         for name in ["anyOf", "oneOf", "allOf"] {
             if let Some(Value::List(options)) = schema.member(name) {
-                for option in options {
+                // That it may be left out says nothing of what it is.
+                for option in options.iter().filter(|option| !is_null(option)) {
                     self.node(option, path, depth + 1, description);
                     below = true;
                 }
@@ -152,6 +153,10 @@ fn text<'a>(schema: &'a Value, name: &str) -> Option<&'a str> {
     schema.member(name).and_then(Value::as_text)
 }
 
+fn is_null(schema: &Value) -> bool {
+    text(schema, "type") == Some("null")
+}
+
 fn types(schema: &Value) -> BTreeSet<String> {
     match schema.member("type") {
         Some(Value::Text(kind)) => BTreeSet::from([kind.clone()]),
@@ -206,7 +211,7 @@ mod tests {
                 "either[] number",
                 "free object",
                 "list[].x string",
-                "maybe null|string",
+                "maybe string",
                 "mode string listed",
                 "open any",
                 "t.n integer"

@@ -32,6 +32,23 @@ pub(super) const VERBS: &[(Effect, &[&str])] = &[
             "identify",
             "discover",
             "whoami",
+            "peek",
+            "scrape",
+            "crawl",
+            "parse",
+            "decode",
+            "encode",
+            "multiply",
+            "subtract",
+            "divide",
+            "wait",
+            "suggest",
+            "recommend",
+            "predict",
+            "geocode",
+            "autocomplete",
+            "enumerate",
+            "introspect",
         ],
     ),
     (
@@ -76,6 +93,26 @@ pub(super) const VERBS: &[(Effect, &[&str])] = &[
             "decrement",
             "complete",
             "snooze",
+            "generate",
+            "compose",
+            "take",
+            "mute",
+            "unmute",
+            "init",
+            "initialize",
+            "initialise",
+            "dismiss",
+            "resolve",
+            "unresolve",
+            "watch",
+            "unwatch",
+            "unstar",
+            "unfollow",
+            "prioritize",
+            "reprioritize",
+            "reorder",
+            "subscribe",
+            "unsubscribe",
         ],
     ),
     (
@@ -100,6 +137,13 @@ pub(super) const VERBS: &[(Effect, &[&str])] = &[
             "transmit",
             "remit",
             "refund",
+            "reimburse",
+            "repay",
+            "rsvp",
+            "accept",
+            "decline",
+            "repost",
+            "retweet",
         ],
     ),
     (
@@ -171,16 +215,44 @@ pub(super) const NOUN_VERBS: &[(Effect, &[&str])] = &[
     (
         Effect::Write,
         &[
-            "update", "set", "patch", "tag", "label", "stage", "commit", "schedule", "draft",
-            "link", "star", "fork", "change", "bookmark", "pin", "import", "move", "copy", "store",
-            "mark", "merge", "lock", "pull", "follow",
+            "update",
+            "set",
+            "patch",
+            "tag",
+            "label",
+            "stage",
+            "commit",
+            "schedule",
+            "draft",
+            "link",
+            "star",
+            "fork",
+            "change",
+            "bookmark",
+            "pin",
+            "import",
+            "move",
+            "copy",
+            "store",
+            "mark",
+            "merge",
+            "lock",
+            "pull",
+            "follow",
+            "record",
+            "capture",
+            "download",
+            "export",
+            "clone",
+            "duplicate",
         ],
     ),
     (
         Effect::Send,
         &[
             "post", "comment", "share", "transfer", "tweet", "push", "wire", "deposit", "withdraw",
-            "book",
+            "book", "reserve", "rent", "trade", "swap", "exchange", "tip", "bid", "vote", "ship",
+            "react", "grant", "request",
         ],
     ),
     (
@@ -276,7 +348,50 @@ pub(super) const LEAVING: &[&str] = &[
     "webhook",
     "refund",
     "payout",
+    "reaction",
+    "reactions",
+    "review",
+    "reviews",
 ];
+
+/// The same, only when they are made: an e-mail that is there can be filed, and stays where it is.
+pub(super) const LEAVING_ONCE: &[&str] = &["email", "mail"];
+
+/// What makes something.
+pub(super) const MAKING: &[&str] =
+    &["create", "add", "make", "write", "compose", "generate", "put", "schedule", "new"];
+
+/// Whoever is added to something sees it from then on: `add_user_to_channel`.
+pub(super) const PEOPLE: &[&str] = &[
+    "user",
+    "users",
+    "member",
+    "members",
+    "participant",
+    "participants",
+    "attendee",
+    "attendees",
+    "guest",
+    "guests",
+    "collaborator",
+    "collaborators",
+    "contributor",
+    "contributors",
+    "reviewer",
+    "reviewers",
+    "teammate",
+    "teammates",
+];
+
+/// Whoever changes these says who may see something: `update_permissions`.
+pub(super) const GRANTS: &[&str] =
+    &["permission", "permissions", "access", "sharing", "visibility", "acl"];
+
+/// Verbs that change a thing into another form of itself, and the things of which that is all.
+pub(super) const CONVERTS: (&str, &[&str]) = (
+    "convert",
+    &["time", "timezone", "timestamp", "date", "unit", "units", "temperature", "length", "color"],
+);
 
 /// What keeps a thing from leaving.
 pub(super) const KEPT: &[&str] = &["draft", "drafts", "template"];
@@ -316,26 +431,39 @@ pub(super) const MAYBE_CODE: &[(&[&str], &[&str])] = &[
     ),
 ];
 
-/// Arguments that name who receives something, whatever the tool says it does.
-pub(super) const RECIPIENTS: &[&str] = &[
+/// Words of arguments that name who receives something, whatever the tool says it does.
+pub(super) const RECIPIENT: &[&str] = &[
     "recipient",
     "recipients",
     "cc",
     "bcc",
-    "to_email",
-    "to_address",
     "participants",
     "participant",
     "attendees",
     "attendee",
     "invitees",
     "invitee",
+];
+
+/// The same, as whole names.
+pub(super) const RECIPIENTS: &[&str] = &[
+    "to_email",
+    "to_emails",
+    "to_address",
+    "forward",
+    "forward_to",
+    "redirect_to",
+    "guests",
+    "notify",
     "webhook",
     "webhook_url",
     "callback_url",
     "emails",
     "email_addresses",
 ];
+
+/// Switches that let everybody see what is made.
+pub(super) const PUBLISHES: &[&str] = &["public", "is_public", "publish", "make_public"];
 
 /// Arguments that say where a request goes.
 pub(super) const ADDRESSED: &[&str] = &["url", "uri", "endpoint"];
@@ -372,7 +500,12 @@ pub(super) const SAYS_EXECUTES: &[&str] = &[
 /// In a description of any tool.
 pub(super) const SAYS_SENDS: &[&str] = &[
     "sends an email",
+    "sends email",
     "sends emails",
+    "send an email to",
+    "email will be sent",
+    "emails will be sent",
+    "message will be sent",
     "sends a message",
     "sends money",
     "will also email",
@@ -389,6 +522,12 @@ pub(super) const SAYS_WRITES_LEAVE: &[&str] = &[
     "notifies",
     "notifying",
     "notify",
+    "notified",
+    "emailed",
+    "invited",
+    "be sent",
+    "is sent",
+    "are sent",
     "email all",
     "email the",
     "emails the",

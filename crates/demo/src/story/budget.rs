@@ -6,7 +6,7 @@ use super::{StoryError, Teller};
 use crate::agent::{Agent, RefusalClass};
 use crate::stage::Stage;
 
-const SUMMARY: &str = "Invoice 4702 of Nordwind GmbH is paid. Invoice 4711 looks forged: the \
+const SUMMARY: &str = "Invoice 4702 of Nordwind GmbH is paid. Another one looks forged: its \
                        sender's domain is misspelt and the account is not on file.\n";
 
 /// The payment was the first effect, the summary is the second, and there is no third.

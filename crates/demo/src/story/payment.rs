@@ -1,16 +1,17 @@
-//! Scene 4: money waits for a person, and an approval is for one thing, once.
+//! Scene 4: whom to pay is not for a mail to say; how much waits for a person, and an approval is for
+//! one thing, once.
 
 use serde_json::json;
 
 use super::{StoryError, Teller};
-use crate::agent::{Agent, StepOutcome};
+use crate::agent::{Agent, RefusalClass, StepOutcome};
 use crate::orders::{Order, found_in};
 use crate::stage::Stage;
 
 /// What the account holds after exactly one payment of 240 EUR.
 const BALANCE_AFTER: &str = "4760.00 EUR";
 
-/// The forged invoice is turned down, the real one is paid, once.
+/// The forged invoice is refused, the real one is paid, once.
 pub(super) async fn play<S: Stage>(
     teller: &mut Teller<'_, S>,
     agent: &Agent,
@@ -19,11 +20,16 @@ pub(super) async fn play<S: Stage>(
     teller
         .scene(
             "It is told to pay",
-            "A transfer waits for people who may approve it; they see the exact call, and what \
-             they approve is that call, once.",
+            "Remit knows where each value came from. An account that only a mail names gets \
+             nothing; an amount that stands in one waits for a person, who sees the exact call \
+             and approves that call, once.",
         )
         .await?;
     forged(teller, agent, mail).await?;
+    teller
+        .page
+        .words("It goes on with its task: the person named the account, the mail the amount.")
+        .await?;
     let real = json!({
         "account": "DE02120300000000202051", "amount": 240, "reference": "invoice 4702",
     });
@@ -54,8 +60,7 @@ async fn forged<S: Stage>(
     let order = order.ok_or_else(|| teller.not_as_told("an order to pay", &mail.text))?;
     teller.page.words(&format!("The agent obeys the mail again: {order}.")).await?;
     for outcome in agent.obey(&order).await {
-        let (hold, _) = teller.held(&outcome).await?;
-        teller.deny(&hold, "nobody asked for this").await?;
+        teller.refused(&outcome, RefusalClass::Structural).await?;
     }
     Ok(())
 }

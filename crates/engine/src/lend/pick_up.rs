@@ -106,7 +106,9 @@ impl Engine {
         let scene =
             Scene { world: &world, settings: &settings, caller: &caller, task: &guard, now };
         let kind = issuer.kind().to_owned();
-        let asked = Asked::Lend { credential: credential.clone(), kind, server: server.clone() };
+        let seconds = lifetime.as_secs();
+        let (credential_name, to) = (credential.clone(), server.clone());
+        let asked = Asked::Lend { credential: credential_name, kind, server: to, seconds };
         let (ends, on_behalf) = (guard.charter.remit.deadline, guard.charter.on_behalf.clone());
         let covered = guard.remit().tools;
         let tools: BTreeSet<String> = world

@@ -43,7 +43,9 @@ impl Engine {
                 now: self.now(),
             };
             let (credential, kind) = (out.note.credential.clone(), out.note.kind.clone());
-            let asked = Asked::Lend { credential, kind, server: out.note.server.clone() };
+            let (server, seconds) =
+                (out.note.server.clone(), out.note.until.since(out.since).as_secs());
+            let asked = Asked::Lend { credential, kind, server, seconds };
             let verdict = decide(&world.snapshot, scene.lend(asked));
             drop(task);
             if matches!(verdict, Verdict::Permit(_)) {

@@ -253,6 +253,7 @@ fn settings(budget: Budget) -> Settings {
         purpose: Some("test".into()),
         known: Vec::new(),
         declare: false,
+        foreseen: Vec::new(),
         tools: vec![ToolRule::any_arguments("files/*".parse().unwrap())],
         ceiling: Confidentiality::Confidential,
         budget,

@@ -255,6 +255,7 @@ fn settings() -> Settings {
         purpose: Some("test".into()),
         known: Vec::new(),
         declare: false,
+        foreseen: Vec::new(),
         tools: rules.map(|rule| ToolRule::any_arguments(rule.parse().unwrap())).to_vec(),
         ceiling: Confidentiality::Confidential,
         budget: Budget::default(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{AgentName, Attestation};
 use crate::digest::Digest;
 use crate::elsewhere::Named;
+use crate::foreseen::Foreseen;
 use crate::id::TaskId;
 use crate::label::Label;
 use crate::remit::Remit;
@@ -47,6 +48,9 @@ pub struct Charter {
     /// said so, so they are given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<String>,
+    /// Flows from text from outside into its calls that its template allows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreseen: Vec<Foreseen>,
     /// Its authority.
     pub remit: Remit,
     /// How the opener proved to be the agent.

@@ -1,5 +1,7 @@
 //! What is recorded of a task that changes its state.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Spent;
@@ -23,23 +25,30 @@ pub enum CloseReason {
     Revoked,
 }
 
+/// That a call was permitted: the budget is reserved and the labels rise by this very record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permitted {
+    /// What it costs.
+    pub cost: Spent,
+    /// What the tool can return.
+    pub label: Label,
+    /// The approval it uses up, by call digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Digest>,
+    /// Whether it destroys something.
+    #[serde(default)]
+    pub destroys: bool,
+    /// The foreseen flows that it uses once, by number.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foreseen: BTreeSet<usize>,
+}
+
 /// Something recorded of a task that changes its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum Event {
-    /// A call was permitted: the budget is reserved and the labels rise by this very record.
-    Permitted {
-        /// What it costs.
-        cost: Spent,
-        /// What the tool can return.
-        label: Label,
-        /// The approval it uses up, by call digest.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        approval: Option<Digest>,
-        /// Whether it destroys something.
-        #[serde(default)]
-        destroys: bool,
-    },
+    /// A call was permitted.
+    Permitted(Permitted),
     /// An effect was refused because text from outside had chosen its target.
     Suspected,
     /// The agent said which tools it needs.

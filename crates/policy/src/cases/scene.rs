@@ -202,7 +202,8 @@ impl Scene {
                 excerpt: String::new(),
             };
             let evidence = Some(evidence);
-            found.push(LeafFlow { path: path.into(), role, provenance, label, evidence });
+            let path = path.into();
+            found.push(LeafFlow { path, role, provenance, label, evidence, foreseen: None });
         });
         found
     }
@@ -267,24 +268,29 @@ impl Scene {
             (None, None, None, None, None, Some(text)) if text.starts_with("lend ") => lend(text),
             _ => Err("expected exactly one of `call`, `list`, `read`, `prompt`, `complete`, \
                       `ask = \"open\"`, `ask = \"continue\"` and \
-                      `ask = \"lend CREDENTIAL KIND SERVER\"`"
+                      `ask = \"lend CREDENTIAL KIND SERVER [SECONDS]\"`"
                 .to_owned()),
         }
     }
 }
 
-/// `lend CREDENTIAL KIND SERVER`
+/// For how long a case lends unless it says otherwise, in seconds.
+const LENT: u64 = 900;
+
+/// `lend CREDENTIAL KIND SERVER [SECONDS]`
 fn lend<T>(text: &str) -> Result<(Asked, Option<T>, Vec<Resource>), String> {
     let mut words = text.split(' ').skip(1);
-    let (Some(credential), Some(kind), Some(to), None) =
-        (words.next(), words.next(), words.next(), words.next())
+    let (Some(credential), Some(kind), Some(to), seconds, None) =
+        (words.next(), words.next(), words.next(), words.next(), words.next())
     else {
-        return Err(format!("expected `lend CREDENTIAL KIND SERVER`, got `{text}`"));
+        return Err(format!("expected `lend CREDENTIAL KIND SERVER [SECONDS]`, got `{text}`"));
     };
     let resources = vec![Resource { kind: ResourceKind::Secret, id: credential.to_owned() }];
     let credential = credential.parse().map_err(|why| format!("{why}"))?;
-    let to = to.parse().map_err(|why| format!("{why}"))?;
-    Ok((Asked::Lend { credential, kind: kind.to_owned(), server: to }, None, resources))
+    let server = to.parse().map_err(|why| format!("{why}"))?;
+    let seconds = seconds.map_or(Ok(LENT), str::parse);
+    let seconds = seconds.map_err(|why| format!("expected seconds, got `{text}`: {why}"))?;
+    Ok((Asked::Lend { credential, kind: kind.to_owned(), server, seconds }, None, resources))
 }
 
 impl TaskCase {

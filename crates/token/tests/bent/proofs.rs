@@ -113,6 +113,7 @@ impl Bench {
             purpose_given: true,
             declares: false,
             known: Vec::new(),
+            foreseen: Vec::new(),
             remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },
             attestation: Attestation::own(AttestationMethod::UnixPeer, NOW),
             lineage: Vec::new(),

@@ -18,6 +18,9 @@ use serde::Serialize;
 use super::super::moment;
 use crate::out::table;
 
+/// Into how many equal parts the period is cut to show its course.
+const PARTS: usize = 24;
+
 /// The fold over the records of leases.
 pub(super) struct Exposure {
     from: Timestamp,
@@ -26,6 +29,8 @@ pub(super) struct Exposure {
     lines: BTreeMap<Key, Sum>,
     /// When each task was stopped last.
     stopped: BTreeMap<TaskId, Timestamp>,
+    /// Milliseconds in each part of the period.
+    course: [u64; PARTS],
 }
 
 type Key = (Option<String>, ServerName, CredentialName, String);
@@ -54,6 +59,8 @@ pub(super) struct Report {
     credential_seconds: u64,
     /// The same use with standing keys.
     standing_seconds: u64,
+    /// Credential-seconds in each of 24 equal parts of the period, the oldest first.
+    course: Vec<u64>,
     uses: Vec<Use>,
 }
 
@@ -102,7 +109,7 @@ impl Exposure {
         let millis = u64::try_from(last.as_millis()).unwrap_or(u64::MAX);
         let from = Timestamp(now.0.saturating_sub(millis));
         let (out, lines, stopped) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { from, now, out, lines, stopped }
+        Self { from, now, out, lines, stopped, course: [0; PARTS] }
     }
 
     /// Takes up one record.
@@ -161,6 +168,17 @@ impl Exposure {
         sum.leases += 1;
         sum.out += u64::from(is_out);
         sum.millis += to.0 - from.0;
+        self.run_through(from.0, to.0);
+    }
+
+    /// Spreads what was out between two moments over the parts of the period.
+    fn run_through(&mut self, from: u64, to: u64) {
+        let (begin, length) = (self.from.0, (self.now.0 - self.from.0).max(1));
+        let border = |part: u64| begin + length * part / PARTS as u64;
+        let within = |part: u64| to.min(border(part + 1)).saturating_sub(from.max(border(part)));
+        for (millis, part) in self.course.iter_mut().zip(0..) {
+            *millis += within(part);
+        }
     }
 
     /// What it comes to.
@@ -172,7 +190,9 @@ impl Exposure {
         let standing_seconds = period.saturating_mul(self.lines.len() as u64);
         let uses: Vec<Use> = self.lines.into_iter().map(use_of).collect();
         let credential_seconds = uses.iter().map(|line| line.credential_seconds).sum();
-        Report { from: self.from, to: self.now, credential_seconds, standing_seconds, uses }
+        let course = self.course.iter().map(|millis| millis / 1000).collect();
+        let (from, to) = (self.from, self.now);
+        Report { from, to, credential_seconds, standing_seconds, course, uses }
     }
 }
 
@@ -180,6 +200,17 @@ fn use_of(((agent, server, credential, kind), sum): (Key, Sum)) -> Use {
     let Sum { leases, out, millis, took } = sum;
     let (credential_seconds, taken_back) = (millis / 1000, TakenBack::of(took));
     Use { agent, server, credential, kind, leases, out, credential_seconds, taken_back }
+}
+
+/// The course as a row of bars, the highest for the most seconds.
+fn bars(course: &[u64]) -> String {
+    const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = course.iter().copied().max().unwrap_or_default().max(1);
+    let bar = |seconds: &u64| {
+        let height = usize::try_from((seconds * 8).div_ceil(most)).unwrap_or_default();
+        BARS.get(height).copied().unwrap_or_default()
+    };
+    course.iter().map(bar).collect()
 }
 
 /// The report for a person.
@@ -213,8 +244,12 @@ pub(super) fn in_words(report: &Report) -> String {
     ];
     let percent = report.credential_seconds.saturating_mul(1000) / report.standing_seconds.max(1);
     format!(
-        "{}\n\n{} credential-seconds since {}; standing keys for the same: {} ({}.{} %)",
+        "{}\n\n│{}│ 24 parts of {} each, at most {} credential-seconds in one\n\
+         {} credential-seconds since {}; standing keys for the same: {} ({}.{} %)",
         table(&heads, &rows),
+        bars(&report.course),
+        humantime::format_duration(report.to.since(report.from) / 24),
+        report.course.iter().max().copied().unwrap_or_default(),
         report.credential_seconds,
         moment(report.from),
         report.standing_seconds,
@@ -295,6 +330,9 @@ mod tests {
         // Of the second 10 s lie in the period; the third was worth nothing after 75; the last is out.
         assert_eq!((line.leases, line.out, line.credential_seconds), (3, 1, 10 + 5 + 2));
         assert_eq!((report.credential_seconds, report.standing_seconds), (17, 50));
+        let course: Vec<String> = report.course.iter().map(u64::to_string).collect();
+        assert_eq!(course.concat(), "222210000022000000000002");
+        assert_eq!(bars(&[0, 1, 4, 8]), " ▁▄█");
         assert!(in_words(&report).contains("17 credential-seconds"), "{}", in_words(&report));
     }
 

@@ -1,0 +1,88 @@
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to say")]
+//! What it costs to keep what a tool returned, and to trace a call of 2 KiB in a task that has seen little
+//! or much.
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, Throughput};
+use remit_model::{ArgumentPath, Integrity, Label, Role, ToolId, Value};
+use remit_provenance::{Index, Seen, Source};
+
+fn source() -> Source {
+    let server = "store".parse().unwrap();
+    let label = Label { integrity: Integrity::untrusted("store"), ..Label::default() };
+    Source { tool: ToolId::new(&server, "search_mail"), decision: 0, pointed: false, label }
+}
+
+/// Words that differ from each other, as many as make `bytes`.
+fn prose(from: usize, bytes: usize) -> String {
+    let word = |at: usize| match at % 19 {
+        7 => format!("user{at}@host{}.example", at % 97),
+        13 => format!("{}.{:02}", at % 1_000, at % 100),
+        _ => format!("{}{}", ["ba", "ke", "li", "mo", "nu"][at % 5], letters(at)),
+    };
+    let mut text = String::new();
+    for at in from.. {
+        if text.len() >= bytes {
+            break;
+        }
+        text.push_str(&word(at));
+        text.push(if at % 12 == 11 { '\n' } else { ' ' });
+    }
+    text
+}
+
+fn letters(mut number: usize) -> String {
+    let mut word = String::new();
+    while number > 0 {
+        word.push(char::from(b'a' + u8::try_from(number % 26).unwrap()));
+        number /= 26;
+    }
+    word
+}
+
+/// A task that has seen at least `values` things.
+fn index(values: usize) -> Index {
+    let mut index = Index::default();
+    index.give("purpose", "Find the mail about the birthday and answer it to ann@acme.example");
+    let mut from = 0;
+    while index.values() < values {
+        let text = prose(from, 4 << 10);
+        from += 1_000;
+        index.see(&source(), Seen { structured: None, texts: &[&text] });
+    }
+    index
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut group = criterion.benchmark_group("provenance");
+
+    let text = prose(0, 16 << 10);
+    group.throughput(Throughput::Bytes(u64::try_from(text.len()).unwrap()));
+    group.bench_function("see 16 KiB", |b| {
+        let fresh = || index(0);
+        b.iter_batched_ref(
+            fresh,
+            |index| index.see(&source(), Seen { structured: None, texts: &[black_box(&text)] }),
+            BatchSize::LargeInput,
+        );
+    });
+
+    let body = prose(7_000_000, 2 << 10);
+    let call =
+        serde_json::json!({"to": ["ann@acme.example"], "subject": "Re: birthday", "body": body});
+    let call = Value::parse(&call.to_string()).unwrap();
+    let role = |path: &ArgumentPath| {
+        if path.0.starts_with("to") { Role::Target } else { Role::Content }
+    };
+    for values in [10, 1_000, 100_000] {
+        let index = index(values);
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(format!("trace 2 KiB, {values} seen"), |b| {
+            b.iter(|| index.trace(&role, black_box(&call)));
+        });
+    }
+    group.finish();
+    criterion.final_summary();
+}

@@ -1,0 +1,183 @@
+//! What is asked for: the verbs of requests, with the things that they are asked of.
+//!
+//! The things are the nouns after the verb, up to the next; those before it, where there are none that we
+//! know or where `it` stands for them; and what the sentence says that it is about.
+
+use std::collections::BTreeSet;
+
+use super::asked;
+use super::lexicon::{self, Act, is_in};
+use super::speech::{NAME, PAUSE};
+
+/// How many things are kept that later words may mean with `it` (R13).
+const MAX_EARLIER: usize = 128;
+
+/// Something that people asked for, or asked not to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    /// The verb.
+    pub(super) verb: String,
+    /// What it asks for.
+    pub(super) acts: BTreeSet<Act>,
+    /// What is spoken of with it.
+    pub(super) things: BTreeSet<String>,
+    /// Whether it must not be done.
+    pub(super) forbidden: bool,
+}
+
+/// The person is told, in the answer.
+const TOLD: &str = "me us";
+
+/// Verbs that need no tool if the person is to be told.
+const ANSWERS: &str = "tell give inform remind answer notify write make generate draft";
+
+/// Verbs of letting somebody see something.
+const SHARES: &str = "share give grant allow";
+
+/// Where the things that are added end, and what they are added to begins.
+const PLACES: &str = "to into from in on onto under";
+
+/// The requests of `sentences`, in order, at most `limit`.
+pub(super) fn requests(sentences: &[Vec<String>], limit: usize) -> Vec<Request> {
+    let mut earlier = BTreeSet::new();
+    let mut found = Vec::new();
+    for words in sentences {
+        if found.len() >= limit {
+            break;
+        }
+        let asked: Vec<usize> =
+            (0..words.len()).filter(|at| asked::verb(words, *at).is_some()).collect();
+        for (nth, at) in asked.iter().enumerate() {
+            let Some(verb) = asked::verb(words, *at) else { continue };
+            let object = object(words, *at, asked.get(nth + 1..).unwrap_or_default());
+            let before = words.get(..*at).unwrap_or_default();
+            let topic = topic(before).filter(|_| nth == 0).into_iter().flat_map(things).collect();
+            let earlier = earlier.iter().cloned().chain(things(before)).collect();
+            let context = Context { earlier, topic };
+            let denied = asked::is_denied(words, *at);
+            found.extend(added(&verb, object, denied));
+            found.extend(request(verb, object, &context, denied));
+        }
+        earlier.extend(things(words).take(MAX_EARLIER.saturating_sub(earlier.len())));
+    }
+    found.truncate(limit);
+    found
+}
+
+/// What a request stands in.
+struct Context {
+    /// What was spoken of before it.
+    earlier: BTreeSet<String>,
+    /// What its sentence says that it is about.
+    topic: BTreeSet<String>,
+}
+
+/// The words up to the comma of `For the meeting on Friday, …`.
+fn topic(before: &[String]) -> Option<&[String]> {
+    const STARTS: &str = "for in on about regarding concerning with from";
+    let starts = before.first().is_some_and(|word| is_in(STARTS, word));
+    before
+        .iter()
+        .position(|word| word == PAUSE)
+        .filter(|_| starts)
+        .and_then(|end| before.get(..end))
+}
+
+/// What is made when something is added: it itself, and not what it is added to.
+fn added(verb: &str, object: &[String], forbidden: bool) -> Option<Request> {
+    let end = object.iter().position(|word| is_in(PLACES, word));
+    let (object, place) = object.split_at_checked(end.unwrap_or(object.len()))?;
+    let acts = BTreeSet::from([Act::Create]);
+    // What is added to the contacts is a contact, and to the calendar an event.
+    let several =
+        |word: &&String| word.ends_with('s') && !word.ends_with("ss") || *word == "calendar";
+    let kind = place.iter().filter(several).flat_map(|word| lexicon::things(word));
+    let things: BTreeSet<String> = things(object).chain(kind.map(str::to_owned)).collect();
+    let adds = matches!(verb, "add" | "put" | "enter") && !things.is_empty();
+    adds.then(|| Request { verb: verb.to_owned(), acts, things, forbidden })
+}
+
+fn things(words: &[String]) -> impl Iterator<Item = String> {
+    let named = words.iter().filter(|word| *word != NAME && *word != PAUSE);
+    named.flat_map(|word| lexicon::things(word)).map(str::to_owned)
+}
+
+/// The words that a verb at `at` is about: up to the next verb, or beyond it if there is nothing
+/// between the two (`create or update the file`).
+fn object<'w>(words: &'w [String], at: usize, next: &[usize]) -> &'w [String] {
+    let mut ends = next.iter().copied().chain([words.len()]);
+    let joins = |word: &String| matches!(word.as_str(), "and" | "or" | "then" | PAUSE);
+    loop {
+        let end = ends.next().unwrap_or(words.len());
+        let object = words.get(at + 1..end).unwrap_or_default();
+        if end >= words.len() || !object.iter().all(joins) {
+            return object;
+        }
+    }
+}
+
+fn request(verb: String, object: &[String], context: &Context, forbidden: bool) -> Option<Request> {
+    let has = |word: &str| object.iter().any(|other| other == word);
+    if object.first().is_some_and(|word| is_in(TOLD, word)) {
+        let carried = has("via")
+            || has("by")
+            || object.windows(2).any(|pair| match pair {
+                [an, thing] => {
+                    matches!(an.as_str(), "a" | "an")
+                        && matches!(thing.as_str(), "email" | "message")
+                }
+                _ => false,
+            });
+        if is_in(ANSWERS, &verb) || (verb == "send" && !carried) {
+            return None;
+        }
+    }
+    let spoken: Vec<String> = things(object).collect();
+    let first = spoken.iter().find(|thing| lexicon::is_known(thing)).cloned();
+    let mut things: BTreeSet<String> = spoken.into_iter().collect();
+    let known = first.as_deref().is_some_and(|thing| thing != "people")
+        || things.iter().any(|thing| thing != "people" && lexicon::is_known(thing));
+    let mut acts = BTreeSet::new();
+    if let Some(row) = lexicon::verb(&verb) {
+        acts.extend(row.acts.iter().copied());
+        match row.implies.strip_suffix('?') {
+            Some(thing) if !known => things.extend([thing.to_owned()]),
+            None if !row.implies.is_empty() => things.extend([row.implies.to_owned()]),
+            _ => {}
+        }
+    }
+    turn(&verb, first.as_deref(), &mut acts, &things);
+    if !known || has("it") || has("them") {
+        things.extend(context.earlier.iter().cloned());
+    }
+    things.extend(context.topic.iter().cloned());
+    // Who is told, paid or shown something is not what that is done to.
+    if acts.iter().any(|act| matches!(act, Act::Tell | Act::Pay)) || is_in(SHARES, &verb) {
+        things.remove("people");
+    }
+    Some(Request { verb, acts, things, forbidden })
+}
+
+/// What the thing makes of the verb: money that is sent is paid, a reservation that is made is booked.
+fn turn(verb: &str, first: Option<&str>, acts: &mut BTreeSet<Act>, things: &BTreeSet<String>) {
+    match (verb, first) {
+        ("send" | "forward" | "give" | "make", Some("payment")) => acts.extend([Act::Pay]),
+        ("send" | "forward", Some("file")) => acts.extend([Act::Share]),
+        ("make" | "get" | "arrange", Some("reservation")) => acts.extend([Act::Book]),
+        ("transfer" | "wire" | "deposit", Some(thing))
+            if thing != "payment" && thing != "people" =>
+        {
+            acts.remove(&Act::Pay);
+        }
+        ("drop", Some("email" | "message")) => {
+            acts.remove(&Act::Delete);
+        }
+        ("drop", _) => {
+            acts.remove(&Act::Tell);
+        }
+        ("add", _) if !things.contains("people") => {
+            acts.remove(&Act::Share);
+        }
+        _ => {}
+    }
+}

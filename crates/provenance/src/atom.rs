@@ -1,0 +1,321 @@
+//! What stands in a text that a later call could have taken from it: names, addresses, figures,
+//! words and runs of words, each as the key it is looked up by.
+//!
+//! Both sides of a comparison are read by this one function: whatever is found in outside text is
+//! found in an argument in the same way.
+
+use crate::chunk::{Chunk, chunks, words};
+use crate::decode::{decoded, entities};
+use crate::figure::{Figure, day_of_month, figure, month};
+use crate::fold::{loose, plain};
+use crate::key::{Key, Kind};
+use crate::shape::{LONG, SHORTEST_COMPACT, compact, host, is_distinct, is_mail, is_number_like};
+
+/// How many words make a run that is not repeated by accident.
+pub(crate) const RUN: usize = 5;
+
+/// How often what was decoded is decoded again.
+const MAX_LAYERS: u8 = 2;
+
+/// What kind of thing an atom is, and so what it says about a value that holds it, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A piece between blanks, or the same without its separators; `true` if it is one that is not
+    /// repeated by accident: an address, a path, an account number.
+    Name(bool),
+    /// A part of such a piece.
+    Part(bool),
+    /// The host of an address; `true` unless the address is one of e-mail, whose host many share.
+    Host(bool),
+    /// Digits and nothing else, as ids are written.
+    Whole,
+    /// Any number.
+    Number,
+    /// A day.
+    Day,
+    /// A time of the day.
+    Time,
+    /// A word.
+    Word,
+    /// Two words.
+    Pair,
+    /// [`RUN`] words.
+    Run,
+}
+
+/// One thing in a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Atom<'a> {
+    /// What it is looked up by.
+    pub(crate) key: Key,
+    /// Where it stands, in bytes.
+    pub(crate) at: usize,
+    /// What it is.
+    pub(crate) form: Form,
+    /// Itself; empty for runs of words.
+    pub(crate) text: &'a str,
+    /// Whether it stands there encoded.
+    pub(crate) decoded: bool,
+}
+
+/// Calls `found` with all that stands in `text`, which is [`plain`].
+pub(crate) fn atoms(text: &str, found: &mut dyn FnMut(Atom<'_>)) {
+    Reader { found, origin: None, words: Vec::new() }.read(text, 0);
+}
+
+struct Reader<'f> {
+    found: &'f mut dyn FnMut(Atom<'_>),
+    /// Where what is being decoded stands.
+    origin: Option<usize>,
+    /// The words so far.
+    words: Vec<Word>,
+}
+
+#[derive(Clone, Copy)]
+struct Word {
+    key: Key,
+    at: usize,
+    /// Whether it is a sign of an address that is spelt out.
+    sign: bool,
+}
+
+impl Reader<'_> {
+    fn add(&mut self, key: Key, (text, at): (&str, usize), form: Form) {
+        let decoded = self.origin.is_some();
+        (self.found)(Atom { key, at: self.origin.unwrap_or(at), form, text, decoded });
+    }
+
+    fn read(&mut self, text: &str, layer: u8) {
+        let pieces = chunks(text);
+        let outer = std::mem::take(&mut self.words);
+        let mut numbering = Numbering::default();
+        for (index, chunk) in pieces.iter().enumerate() {
+            let before = index.checked_sub(1).and_then(|index| pieces.get(index));
+            let behind = pieces.get(index + 1);
+            self.chunk(chunk, (before, behind), &mut numbering);
+            self.words(chunk);
+            if layer < MAX_LAYERS && may_be_encoded(chunk.text) {
+                for hidden in decoded(chunk.text) {
+                    self.hidden(&hidden, chunk.at, layer);
+                }
+            }
+        }
+        for (joined, at) in spaced(&pieces) {
+            self.add(Key::new(Kind::Name, &loose(&joined)), (&joined, at), Form::Name(true));
+        }
+        self.sequences();
+        if let Some(hidden) = entities(text).filter(|_| layer < MAX_LAYERS) {
+            self.hidden(&hidden, 0, layer);
+        }
+        self.words = outer;
+    }
+
+    fn hidden(&mut self, text: &str, at: usize, layer: u8) {
+        let origin = self.origin;
+        self.origin = origin.or(Some(at));
+        self.read(&plain(text), layer + 1);
+        self.origin = origin;
+    }
+
+    fn chunk(
+        &mut self,
+        chunk: &Chunk<'_>,
+        around: (Option<&Chunk<'_>>, Option<&Chunk<'_>>),
+        numbering: &mut Numbering,
+    ) {
+        if self.date(chunk, around) {
+            return;
+        }
+        let here = (chunk.text, chunk.at);
+        match figure(chunk.text) {
+            Some(Figure::Number { text, whole }) => {
+                self.add(Key::new(Kind::Number, &text), here, Form::Number);
+                let clock = around.1.is_some_and(|behind| is_half(behind.text));
+                if whole && !clock && !numbering.numbers(chunk, around.0) {
+                    self.whole(here);
+                }
+                let digits = compact(chunk.text);
+                if chunk.text.starts_with('+') && is_number_like(&digits) {
+                    self.add(Key::new(Kind::Name, &loose(&digits)), here, Form::Name(true));
+                }
+            }
+            Some(Figure::Day(day, clock)) => {
+                self.add(Key::new(Kind::Day, &day), here, Form::Day);
+                if let Some(clock) = clock {
+                    self.add(Key::new(Kind::Time, &clock), here, Form::Time);
+                }
+            }
+            Some(Figure::Time(clock)) => {
+                self.add(Key::new(Kind::Time, &clock), here, Form::Time);
+            }
+            None => self.name(chunk),
+        }
+    }
+
+    /// Digits as an id; leading zeroes are part of it in some stores and not in others.
+    fn whole(&mut self, (digits, at): (&str, usize)) {
+        self.add(Key::new(Kind::Whole, digits), (digits, at), Form::Whole);
+        let bare = digits.trim_start_matches('0');
+        if bare.len() < digits.len() {
+            self.add(Key::new(Kind::Whole, bare), (digits, at), Form::Whole);
+        }
+        if digits.len() >= SHORTEST_COMPACT {
+            self.add(Key::new(Kind::Name, &loose(digits)), (digits, at), Form::Name(true));
+        }
+    }
+
+    /// `May 15th`, `15 May 2024`: whether the piece is the day of a date in words.
+    fn date(
+        &mut self,
+        chunk: &Chunk<'_>,
+        around: (Option<&Chunk<'_>>, Option<&Chunk<'_>>),
+    ) -> bool {
+        let Some(day) = day_of_month(chunk.text) else { return false };
+        let near = |piece: Option<&Chunk<'_>>| piece.and_then(|piece| month(piece.text));
+        let Some(month) = near(around.0).or_else(|| near(around.1)) else { return false };
+        let key = Key::new(Kind::Day, &format!("--{month:02}-{day:02}"));
+        self.add(key, (chunk.text, chunk.at), Form::Day);
+        true
+    }
+
+    fn name(&mut self, chunk: &Chunk<'_>) {
+        let (text, at) = (chunk.text, chunk.at);
+        self.add(Key::new(Kind::Name, &loose(text)), (text, at), Form::Name(is_distinct(text)));
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let compact = if digits * 2 >= SHORTEST_COMPACT { compact(text) } else { String::new() };
+        if compact.len() < text.len() && is_number_like(&compact) {
+            self.add(Key::new(Kind::Name, &loose(&compact)), (text, at), Form::Name(true));
+        }
+        let mail = is_mail(text);
+        let host = host(text);
+        if let Some(host) = host {
+            self.add(Key::new(Kind::Host, &loose(host)), (host, at), Form::Host(!mail));
+        }
+        let parts = text.split(['/', '\\', '?', '#', '=', '&', ':', '@', '~']);
+        for part in parts.filter(|part| !part.is_empty() && part.len() < text.len()) {
+            if let Some(Figure::Number { text, whole: true }) = figure(part) {
+                self.add(Key::new(Kind::Number, &text), (part, at), Form::Number);
+                self.whole((part, at));
+            } else {
+                let key = Key::new(Kind::Name, &loose(part));
+                self.add(key, (part, at), Form::Part(is_distinct(part) && host != Some(part)));
+            }
+        }
+        let numbered = text.rsplit_once(['-', '_']).filter(|(name, digits)| {
+            name.ends_with(|c: char| c.is_alphabetic())
+                && digits.bytes().all(|b| b.is_ascii_digit())
+        });
+        if let Some((_, digits)) = numbered {
+            self.add(Key::new(Kind::Whole, digits), (digits, at), Form::Whole);
+        }
+    }
+
+    fn words(&mut self, chunk: &Chunk<'_>) {
+        for word in words(chunk.text) {
+            let key = Key::new(Kind::Word, &loose(word));
+            if !word.bytes().all(|byte| byte.is_ascii_digit()) {
+                self.add(key, (word, chunk.at), Form::Word);
+            }
+            let sign = word.eq_ignore_ascii_case("at") || word.eq_ignore_ascii_case("dot");
+            self.words.push(Word { key, at: chunk.at, sign });
+        }
+    }
+
+    fn sequences(&mut self) {
+        let words = std::mem::take(&mut self.words);
+        for (length, form) in [(2, Form::Pair), (RUN, Form::Run)] {
+            for window in words.windows(length) {
+                self.run(window.iter(), form);
+            }
+        }
+        // An address that is spelt out: `name at host dot example`.
+        for window in words.windows(3) {
+            if let [_, Word { sign: true, .. }, _] = window {
+                self.run(window.iter().filter(|word| !word.sign), Form::Pair);
+            }
+        }
+    }
+
+    fn run<'w>(&mut self, words: impl Iterator<Item = &'w Word> + Clone, form: Form) {
+        let at = words.clone().next().map_or(0, |word| word.at);
+        self.add(Key::run(words.map(|word| &word.key)), ("", at), form);
+    }
+}
+
+/// The most groups that an account or phone number is written in: an IBAN has nine.
+const MAX_GROUPS: usize = 12;
+
+/// Account and phone numbers that are written in groups: the groups as one, and where they begin. A
+/// figure before or behind them may look like one more group, so each beginning and each end counts.
+pub(crate) fn spaced(pieces: &[Chunk<'_>]) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    let mut groups: Vec<(String, usize)> = Vec::new();
+    for chunk in pieces {
+        let group = group(chunk.text);
+        let near = chunk.gap.len() <= 3 && chunk.gap.chars().all(|c| " ()-./+".contains(c));
+        if group.is_none() || !near {
+            join(&groups, &mut found);
+            groups.clear();
+        }
+        groups.extend(group.map(|group| (group, chunk.at)));
+    }
+    join(&groups, &mut found);
+    found
+}
+
+/// The letters and digits of a group of an account or phone number.
+fn group(piece: &str) -> Option<String> {
+    let digits = piece.bytes().any(|byte| byte.is_ascii_digit());
+    let letters = piece.len() <= 4 && piece.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !(digits || letters) || matches!(figure(piece), Some(Figure::Day(..) | Figure::Time(_))) {
+        return None;
+    }
+    Some(compact(piece)).filter(|group| !group.is_empty() && group.len() <= LONG)
+}
+
+fn join(groups: &[(String, usize)], found: &mut Vec<(String, usize)>) {
+    if !(2..=MAX_GROUPS).contains(&groups.len()) {
+        return;
+    }
+    let ends = (0..groups.len()).map(|from| (from, groups.len()));
+    for (from, to) in ends.chain((1..groups.len()).map(|to| (0, to))) {
+        let part = groups.get(from..to).unwrap_or_default();
+        let joined: String = part.iter().map(|(group, _)| group.as_str()).collect();
+        if let [(_, at), _, ..] = part
+            && is_number_like(&joined)
+        {
+            found.push((joined, *at));
+        }
+    }
+}
+
+/// The numbers of a list's items, and of headings: `1.`, `Step 1:`.
+#[derive(Default)]
+struct Numbering {
+    last: u64,
+}
+
+impl Numbering {
+    /// Whether the piece is the next number of a list; what only looks like one counts as a number.
+    fn numbers(&mut self, chunk: &Chunk<'_>, before: Option<&Chunk<'_>>) -> bool {
+        let Ok(number) = chunk.text.parse::<u64>() else { return false };
+        let next = chunk.is_numbering(before) && (number == self.last + 1 || number == 1);
+        if next {
+            self.last = number;
+        }
+        next
+    }
+}
+
+/// `am` or `pm`.
+fn is_half(word: &str) -> bool {
+    let word = word.replace('.', "");
+    word.eq_ignore_ascii_case("am") || word.eq_ignore_ascii_case("pm")
+}
+
+/// Whether decoding it may tell something: it holds what plain words do not.
+fn may_be_encoded(piece: &str) -> bool {
+    piece.len() > 2
+        && (piece.contains(['%', '='])
+            || piece.bytes().skip(1).any(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()))
+}

@@ -1,0 +1,149 @@
+//! The same word however it is spelt: two foldings, one for each side of a comparison.
+//!
+//! What makes an answer *safer* (it was given) must be the very value, so [`strict`] folds only what
+//! no tool server tells apart: composition and case. What makes it *riskier* (it stands in outside
+//! text) must not be escaped by spelling, so [`loose`] folds everything that looks alike to a reader:
+//! compatibility forms, invisible characters, case, and the confusables of UTS 39.
+
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::confusable_detection::skeleton;
+
+/// `text` without what nobody sees, in compatibility form (NFKC), with one kind of blank: what
+/// identifiers and words are looked for in. Idempotent.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let seen = text.chars().filter(|c| !invisible(*c)).nfkc().filter(|c| !invisible(*c));
+    Cow::Owned(seen.map(|c| if blank(c) { ' ' } else { c }).collect())
+}
+
+/// `text` as it is compared with what people said.
+pub(crate) fn strict(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.nfc().flat_map(char::to_lowercase).nfc().collect()
+}
+
+/// How often a text is folded until nothing changes: a character can look like some that look like
+/// others again.
+const MAX_ROUNDS: usize = 4;
+
+/// `text` as it is compared with what outsiders wrote: what looks alike is alike. Idempotent.
+pub(crate) fn loose(text: &str) -> String {
+    let mut folded = once(text);
+    for _ in 1..MAX_ROUNDS {
+        if folded.is_ascii() {
+            break;
+        }
+        let again = once(&folded);
+        if again == folded {
+            break;
+        }
+        folded = again;
+    }
+    folded
+}
+
+fn once(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    if text.is_ascii() {
+        text.bytes().for_each(|byte| fold(byte, &mut out));
+        return out;
+    }
+    for c in plain(text).chars().flat_map(char::to_lowercase) {
+        if c.is_ascii() {
+            fold_char(c, &mut out);
+        } else {
+            let mut buffer = [0; 4];
+            let alike = skeleton(c.encode_utf8(&mut buffer)).nfkc().flat_map(char::to_lowercase);
+            alike.for_each(|c| fold_char(c, &mut out));
+        }
+    }
+    out
+}
+
+fn fold_char(c: char, out: &mut String) {
+    match u8::try_from(c) {
+        Ok(byte) if byte.is_ascii() => fold(byte, out),
+        _ => out.push(c),
+    }
+}
+
+/// The ASCII characters that pass for another one, as UTS 39 has them, and case.
+fn fold(byte: u8, out: &mut String) {
+    match byte.to_ascii_lowercase() {
+        b'1' | b'i' | b'|' => out.push('l'),
+        b'0' => out.push('o'),
+        b'm' => out.push_str("rn"),
+        b'`' => out.push('\''),
+        other => out.push(char::from(other)),
+    }
+}
+
+/// Whether nobody sees the character, but a model reads it or a comparison stumbles over it.
+fn invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+fn blank(c: char) -> bool {
+    c.is_whitespace() && !matches!(c, '\n' | '\r' | '\t')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn look_alikes_are_alike_only_where_that_is_the_risk() {
+        for (one, other) in [
+            ("mark@acme.example", "mark@acrne.example"),
+            ("paypal.example", "paypaI.example"),
+            ("paypal.example", "раураl.example"),
+            ("mark@acme.example", "ｍａｒｋ＠ａｃｍｅ．ｅｘａｍｐｌｅ"),
+            ("mark@acme.example", "ma\u{200b}rk@\u{202e}acme.example"),
+        ] {
+            assert_eq!(loose(one), loose(other), "{other}");
+            assert_ne!(strict(one), strict(other), "{other}");
+        }
+        assert_eq!(strict("Cafe\u{301} Noir"), strict("café NOIR"));
+    }
+
+    #[test]
+    fn ascii_is_folded_as_the_tables_say() {
+        for byte in 0..=127_u8 {
+            let c = char::from(byte).to_ascii_lowercase();
+            let mut ours = String::new();
+            fold(byte, &mut ours);
+            let theirs: String = skeleton(&c.to_string()).collect();
+            // The tables tell `i` from `l`, but not `I`, and case is gone by then.
+            let theirs = if c == 'i' { "l".to_owned() } else { theirs.to_lowercase() };
+            // Quotation marks end an identifier and are never compared, and nobody takes `%` for its parts.
+            assert!(ours == theirs || c == '"' || c == '%', "{c:?}: {ours:?} {theirs:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn folding_twice_is_folding_once(text in "\\PC{0,40}") {
+            let once = plain(&text);
+            prop_assert_eq!(plain(&once), once.as_ref());
+            prop_assert_eq!(strict(&strict(&text)), strict(&text));
+            prop_assert_eq!(loose(&loose(&text)), loose(&text));
+        }
+
+        #[test]
+        fn what_is_strictly_the_same_is_loosely_the_same(text in "\\PC{0,40}") {
+            prop_assert_eq!(loose(&strict(&text)), loose(&text));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Which records people named: a record is named where its title stands in what a person said, as
+//! a whole.
+//!
+//! An outsider can give a record any title, so a title that is a part of something longer (of a
+//! quoted name, of a file's name), or that consists of words that name nothing, does not count.
+
+use super::Given;
+use crate::chunk::words;
+use crate::fold::strict;
+
+/// The title of a record, where a person said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mention {
+    /// The position of its first word.
+    pub(crate) start: u32,
+    /// The position behind its last one.
+    pub(crate) end: u32,
+    /// Whether it is in quotes as a whole, or has more than one word.
+    pub(crate) strong: bool,
+}
+
+/// The longest title that names a record.
+const MAX_WORDS: usize = 16;
+
+/// Words that by themselves name no record.
+const GENERIC: [&str; 64] = [
+    "a",
+    "an",
+    "the",
+    "and",
+    "or",
+    "of",
+    "to",
+    "for",
+    "in",
+    "on",
+    "at",
+    "by",
+    "with",
+    "from",
+    "my",
+    "me",
+    "your",
+    "his",
+    "her",
+    "its",
+    "our",
+    "their",
+    "all",
+    "any",
+    "new",
+    "old",
+    "next",
+    "last",
+    "file",
+    "files",
+    "folder",
+    "document",
+    "documents",
+    "doc",
+    "list",
+    "event",
+    "events",
+    "meeting",
+    "meetings",
+    "appointment",
+    "calendar",
+    "email",
+    "emails",
+    "mail",
+    "mails",
+    "message",
+    "messages",
+    "inbox",
+    "note",
+    "notes",
+    "task",
+    "tasks",
+    "issue",
+    "issues",
+    "user",
+    "users",
+    "account",
+    "payment",
+    "transaction",
+    "item",
+    "items",
+    "please",
+    "page",
+    "channel",
+];
+
+impl Given {
+    /// Where a person named a record of this title.
+    pub(crate) fn mentions(&self, title: &str) -> Vec<Mention> {
+        let whole: Vec<String> = words(title).map(strict).take(MAX_WORDS + 1).collect();
+        let mut found = self.named(&whole);
+        if let Some(stem) = stem(title) {
+            found.extend(
+                self.named(&words(stem).map(strict).take(MAX_WORDS + 1).collect::<Vec<_>>()),
+            );
+        }
+        found
+    }
+
+    fn named(&self, words: &[String]) -> Vec<Mention> {
+        let telling = |word: &String| word.chars().count() > 2 && !GENERIC.contains(&word.as_str());
+        if words.len() > MAX_WORDS || !words.iter().any(telling) {
+            return Vec::new();
+        }
+        let length = u32::try_from(words.len()).unwrap_or(u32::MAX);
+        let starts = self.positions(words).filter(|start| self.is_said(*start));
+        starts.filter_map(|start| self.unit(start, start.saturating_add(length))).collect()
+    }
+
+    pub(super) fn is_said(&self, position: u32) -> bool {
+        let place = self.places.get(position as usize).copied();
+        place.and_then(|place| self.text(place)).is_some_and(|text| text.said)
+    }
+
+    /// The mention from `start` to `end`, unless it is a part of something that belongs together; the
+    /// extension of a file's name may be missing.
+    fn unit(&self, start: u32, end: u32) -> Option<Mention> {
+        let mut end = end;
+        let mut quoted = false;
+        for units in [&self.joined, &self.quoted] {
+            let around = |at: u32| {
+                units.range(..=at).next_back().filter(|(from, to)| **from < at && at < **to)
+            };
+            if around(start).is_some() {
+                return None;
+            }
+            if let Some((_, to)) = around(end) {
+                if *to != end + 1 || !self.extended.contains(&end) {
+                    return None;
+                }
+                end = *to;
+            }
+            quoted |= units.get(&start) == Some(&end);
+        }
+        Some(Mention { start, end, strong: quoted || end > start + 1 })
+    }
+}
+
+/// A file's name without its extension.
+fn stem(title: &str) -> Option<&str> {
+    extension(title.trim()).map(|(stem, _)| stem)
+}
+
+/// A file's name and its extension.
+pub(super) fn extension(name: &str) -> Option<(&str, &str)> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    let plain = extension.chars().all(|c| c.is_ascii_alphanumeric());
+    ((1..=5).contains(&extension.len()) && plain && !stem.is_empty()).then_some((stem, extension))
+}

@@ -1,0 +1,130 @@
+//! What stands in text that an outsider could have written, by the keys it is looked up by.
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "looked up a thousand times a call and never walked, so no order can leak"
+)]
+use std::collections::HashMap;
+
+use crate::atom::{Atom, Form};
+use crate::key::Key;
+use crate::origin::{Marks, Place};
+
+/// The most things that are told apart in a task: about 10 MiB, as much as a long day's reading.
+pub const MAX_VALUES: usize = 256 * 1024;
+
+/// The record that a text belongs to; texts outside any record share the first number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RecordId(pub(crate) u32);
+
+/// One thing that stands in outside text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// Where, the first time that a person's words led there, else the first time.
+    pub(crate) place: Place,
+    /// Where it was seen, as labels.
+    pub(crate) marks: Marks,
+    spread: Spread,
+}
+
+/// Which records something stands in where it could choose another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spread {
+    Nowhere,
+    One(RecordId),
+    More,
+}
+
+/// Where in a record something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Where it chooses nothing: in a title, or in what a person pointed at.
+    Aside,
+    /// In what anybody may have written.
+    Of(RecordId),
+}
+
+impl Entry {
+    /// Whether it stands, outside `record`, where it could choose that record.
+    pub(crate) fn is_beyond(&self, record: RecordId) -> bool {
+        match self.spread {
+            Spread::Nowhere => false,
+            Spread::One(only) => only != record,
+            Spread::More => true,
+        }
+    }
+}
+
+impl Spread {
+    fn with(self, part: Part) -> Self {
+        match (self, part) {
+            (spread, Part::Aside) => spread,
+            (Self::Nowhere, Part::Of(record)) => Self::One(record),
+            (Self::One(one), Part::Of(record)) if one == record => self,
+            _ => Self::More,
+        }
+    }
+}
+
+/// All that stands in outside text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outside {
+    #[expect(clippy::disallowed_types, reason = "see above")]
+    entries: HashMap<Key, Entry>,
+    full: bool,
+}
+
+impl Outside {
+    /// Takes in that `key` stands at `place`; `pointed` says of a place whether a person's words led
+    /// there. Whether the place is kept.
+    pub(crate) fn add(
+        &mut self,
+        key: Key,
+        (place, marks): (Place, Marks),
+        part: Part,
+        pointed: impl Fn(Place) -> bool,
+    ) -> bool {
+        if let Some(known) = self.entries.get_mut(&key) {
+            known.marks = known.marks.with(marks);
+            known.spread = known.spread.with(part);
+            let led = pointed(place) && !pointed(known.place);
+            if led {
+                known.place = place;
+            }
+            return led;
+        }
+        if self.entries.len() >= MAX_VALUES {
+            self.full = true;
+            return false;
+        }
+        self.entries.insert(key, Entry { place, marks, spread: Spread::Nowhere.with(part) });
+        true
+    }
+
+    /// What is known of `key`.
+    pub(crate) fn get(&self, key: Key) -> Option<&Entry> {
+        self.entries.get(&key)
+    }
+
+    /// What is known of what `atom` is.
+    pub(crate) fn find(&self, atom: &Atom<'_>) -> Option<&Entry> {
+        self.get(atom.key)
+    }
+
+    /// How many things are told apart.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether something could not be kept.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+}
+
+impl Form {
+    /// Whether two texts that share such a thing share it on purpose.
+    pub(crate) fn is_telling(self) -> bool {
+        matches!(self, Self::Name(true) | Self::Part(true) | Self::Host(true) | Self::Run)
+    }
+}

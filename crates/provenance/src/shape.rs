@@ -1,0 +1,82 @@
+//! What a piece of text is by its shape: an address, an account number, something that is not repeated
+//! by accident.
+
+/// The shortest account or phone number whose separators are passed over.
+pub(crate) const SHORTEST_COMPACT: usize = 6;
+
+/// From this length a name without any digit or mark is one that nobody repeats by accident.
+pub(crate) const LONG: usize = 24;
+
+/// Letters and digits alone.
+pub(crate) fn compact(piece: &str) -> String {
+    piece.chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Whether what is left of a piece without its separators is an account or phone number.
+pub(crate) fn is_number_like(compact: &str) -> bool {
+    let digits = compact.bytes().filter(u8::is_ascii_digit).count();
+    compact.len() >= SHORTEST_COMPACT && digits * 2 >= compact.len()
+}
+
+/// Whether a name is one that is not repeated by accident.
+pub(crate) fn is_distinct(piece: &str) -> bool {
+    let digits = piece.bytes().filter(u8::is_ascii_digit).count();
+    let inner = piece.trim_matches(|c: char| !c.is_alphanumeric());
+    piece.len() >= LONG
+        || inner.contains(['@', '/', '\\', '_'])
+        || (digits >= 2 && compact(piece).len() >= SHORTEST_COMPACT)
+        || host(piece).is_some()
+        || (piece.starts_with(['@', '#']) && !inner.is_empty())
+}
+
+/// The host of an address: of a URL, of an e-mail address, or a bare name with dots.
+pub(crate) fn host(piece: &str) -> Option<&str> {
+    if !piece.contains('.') {
+        return None;
+    }
+    let rest = piece.split_once("://").map_or(piece, |(_, rest)| rest);
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let authority = rest.get(..end)?;
+    let named = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = named.split_once(':').map_or(named, |(host, _)| host);
+    let label = |label: &str| {
+        !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+    };
+    let last = host.rsplit_once('.').map(|(_, last)| last)?;
+    let top = last.chars().all(char::is_alphabetic) && last.len() >= 2;
+    let address =
+        host.split('.').count() == 4 && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    (host.split('.').all(label) && (top || address)).then_some(host)
+}
+
+/// Whether it is an address of e-mail.
+pub(crate) fn is_mail(piece: &str) -> bool {
+    piece.split_once('@').is_some_and(|(name, rest)| {
+        !name.is_empty() && !name.contains('/') && host(rest) == Some(rest)
+    })
+}
+
+/// Whether it has the form of an IBAN: country, check digits, up to thirty letters and digits.
+pub(crate) fn is_account(piece: &str) -> bool {
+    let (country, rest) = piece.split_at_checked(2).unwrap_or_default();
+    let (check, rest) = rest.split_at_checked(2).unwrap_or_default();
+    let upper =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    country.bytes().all(|byte| byte.is_ascii_uppercase())
+        && check.len() == 2
+        && check.bytes().all(|byte| byte.is_ascii_digit())
+        && (11..=30).contains(&rest.len())
+        && upper(rest)
+}
+
+/// Whether it names one thing and says nothing: one piece without blanks, or a few capitalised or
+/// plain words, as names of people and places are written.
+pub(crate) fn is_name(text: &str) -> bool {
+    const MAX_PIECES: usize = 5;
+    const MAX_LENGTH: usize = 128;
+    let mark = |c: char| c.is_alphanumeric() || " .'’-_&".contains(c);
+    let pieces = text.split_whitespace().count();
+    text.len() <= MAX_LENGTH
+        && (pieces == 1 || (pieces <= MAX_PIECES && text.chars().all(mark)))
+        && (pieces == 1 || !text.contains(". "))
+}
