@@ -1,7 +1,12 @@
 //! Whether a value is a secret by its name and its looks, where it has no form that says so.
 
 /// Words of a name that say that its value is secret.
-const TELLING: [&str; 13] = [
+const TELLING: [&str; 18] = [
+    "accesskey",
+    "accesstoken",
+    "authtoken",
+    "clientsecret",
+    "secretkey",
     "token",
     "secret",
     "password",
