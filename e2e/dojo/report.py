@@ -7,7 +7,7 @@ from score import MODES, said, verdict
 BEGIN, END = "<!-- begin {} -->", "<!-- end {} -->"
 
 # Of a value or a reason, as much as makes it recognisable.
-SHOWN = 160
+SHOWN = 240
 # Of the runs that share an explanation, as many are named.
 NAMED = 4
 

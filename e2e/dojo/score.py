@@ -1,9 +1,13 @@
 """The figures of a replay, and an explanation of everything that is not as it should be."""
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 MODES = ("purpose only", "declared")
+
+# Where a reason says which call of this one run it means.
+DECISION = re.compile(r" \(decision \d+\)|decision \d+, ")
 
 
 @dataclass
@@ -131,7 +135,7 @@ def said(outcome):
     if not outcome.refusals:
         return "permitted unasked"
     first = outcome.refusals[0]
-    return "; ".join(f"`{reason['policy']}`: {reason['text']}" for reason in first["reasons"])
+    return "; ".join(f"`{reason['policy']}`: {DECISION.sub('', reason['text'])}" for reason in first["reasons"])
 
 
 def verdict(outcome):

@@ -70,23 +70,64 @@ impl Wants {
 
 /// Whether a request and a tool are about the same.
 fn fits(request: &Request, about: &About) -> bool {
-    let same = request.verb == about.verb;
-    let alike = same || request.acts.intersection(&about.acts).next().is_some();
-    let shared = request.things.intersection(&about.things).next().is_some();
-    (alike && shared) || (same && about.things.is_empty()) || says(request, about)
+    // Who sends a message has not sent money.
+    let same = request.verb == about.verb && !about.acts.contains(&Act::Pay);
+    let mut alike = request.acts.intersection(&about.acts).filter(|act| {
+        // Who asks to assign an issue has not asked to close it.
+        **act != Act::Change || changes_alike(&request.verb, &about.verb)
+    });
+    let alike = same || alike.next().is_some();
+    (alike && shares(&request.things, &about.things))
+        || (same && about.things.is_empty())
+        || says(request, about)
+}
+
+/// Verbs that change one thing of another each, with those that change the same.
+const CHANGES: &[&str] = &[
+    "reschedule move postpone shift",
+    "close resolve complete mark reopen archive unarchive",
+    "append extend add insert fill complete",
+    "assign",
+    "label tag add",
+    "rename",
+    "star pin",
+    "merge",
+    "enable disable toggle switch",
+    "rotate reset",
+    "restore",
+];
+
+/// Whether what one verb changes the other can: both are in one row of [`CHANGES`], or one is in none.
+fn changes_alike(asked: &str, done: &str) -> bool {
+    let special = |word| CHANGES.iter().any(|row| is_in(row, word));
+    let both = || CHANGES.iter().any(|row| is_in(row, asked) && is_in(row, done));
+    !special(asked) || !special(done) || both()
+}
+
+/// Whether two speak of the same thing. That both speak of somebody is enough only where one speaks of
+/// nothing else.
+fn shares(asked: &BTreeSet<String>, done: &BTreeSet<String>) -> bool {
+    let person = |thing: &&String| matches!(thing.as_str(), "people" | "profile");
+    let other = |things: &BTreeSet<String>| {
+        things.iter().any(|thing| lexicon::is_known(thing) && !person(&thing))
+    };
+    let mut shared = asked.intersection(done).peekable();
+    let some = shared.peek().is_some();
+    shared.any(|thing| !person(&thing)) || (some && !(other(asked) && other(done)))
 }
 
 /// The ways to tell somebody something that a request may name.
-const MEDIA: [&str; 2] = ["email", "channel"];
+const MEDIA: [&str; 3] = ["email", "channel", "dm"];
 
 /// Verbs that leave open by what way somebody is told.
-const TELLING: &str = "send forward tell inform notify remind contact getback respond reply answer";
+const TELLING: &str = "send forward tell inform notify remind contact getback respond reply answer writeto ask thank \
+    congratulate greet welcome";
 
 /// Whether somebody is to be told something, and the tool tells, by a way that was not excluded.
 fn says(request: &Request, about: &About) -> bool {
     let by = |things: &BTreeSet<String>| MEDIA.map(|medium| things.contains(medium));
     let (asked, way) = (by(&request.things), by(&about.things));
-    let any = |media: [bool; 2]| media.contains(&true);
+    let any = |media: [bool; 3]| media.contains(&true);
     let same = asked.iter().zip(way).any(|(asked, way)| *asked && way);
     is_in(TELLING, &request.verb)
         && !request.acts.contains(&Act::Pay)

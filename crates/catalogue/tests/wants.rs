@@ -1,6 +1,8 @@
 #![cfg(test)]
-//! What people's words call for, row by row of `data/wants.txt`.
+//! What people's words call for, row by row of `data/wants.txt`, and nothing else
+//! (`data/purposes.txt`).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
@@ -9,6 +11,7 @@ use remit_model::{Profile, ToolId, Wanted};
 use serde_json::{Map, Value, json};
 
 const CASES: &str = include_str!("data/wants.txt");
+const PURPOSES: &str = include_str!("data/purposes.txt");
 
 /// `server/tool(argument, argument)`, every argument a text but amounts.
 fn tool(text: &str) -> (ToolId, Profile) {
@@ -46,6 +49,29 @@ fn every_purpose_calls_for_what_it_speaks_of() {
         }
     }
     assert!(wrong.is_empty(), "got instead:\n{wrong}");
+}
+
+#[test]
+fn a_purpose_calls_for_nothing_else() {
+    let lines = || PURPOSES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let tools: Vec<_> = lines().filter_map(|line| line.strip_prefix("= ")).map(tool).collect();
+    let mut wrong = String::new();
+    let said = lines().filter(|line| !line.starts_with(['=', ':']));
+    for (said, expected) in said.zip(lines().filter_map(|line| line.strip_prefix(':'))) {
+        let expected: BTreeSet<_> =
+            expected.split_whitespace().map(|tool| tool.trim_end_matches('?').to_owned()).collect();
+        let wants = Wants::of(said);
+        let called =
+            tools.iter().filter(|(id, profile)| wants.calls_for(id, profile) != Wanted::No);
+        let called: BTreeSet<_> = called.map(|(id, _)| id.to_string()).collect();
+        for missing in expected.difference(&called) {
+            let _ = writeln!(wrong, "not {missing}: {said}");
+        }
+        for more in called.difference(&expected) {
+            let _ = writeln!(wrong, "also {more}: {said}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 #[test]

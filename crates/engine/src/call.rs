@@ -20,6 +20,7 @@ use remit_ports::{
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::{Scene, incoming, input};
 use crate::lend::Need;
+use crate::stored::written;
 use crate::{Caller, Change, Engine, Held, Walking, draft, lookout};
 
 /// How often a call is asked again after the epoch moved under it.
@@ -207,20 +208,24 @@ impl Engine {
         })?;
         let question = drafted.permit().question();
         let now = question.now;
+        let brought = self.shelves.brought(question);
+        let writes = written(question, &brought);
         let text = (drafted.question_digest(), json);
         let mut record = draft::question(Kind::Decision, desk.pins, "permit", question, text);
         record.clear.policies = reasons;
         record.clear.event = Some(Event::Permitted(Permitted {
             cost: remit_policy::cost(question),
-            label: incoming(question),
+            label: incoming(question).join(brought),
             approval: question.approval.is_some().then_some(record.clear.call).flatten(),
             destroys: effect(question) == Effect::Destroy,
             foreseen: question.flow.iter().filter_map(|leaf| leaf.foreseen).collect(),
+            writes: writes.clone(),
         }));
         record.room = Room::Permit;
         let ends = desk.task.charter.remit.ends_at(now);
         let deadline = now.after(self.settings.load().call_timeout).min(ends);
-        let accepted = match desk.commit(self, record, now) {
+        let accepted = self.shelves.write(writes.as_ref(), || desk.commit(self, record, now));
+        let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(why) => {
                 let again = drafted.into_call().filter(|_| why.is_busy());
@@ -281,11 +286,15 @@ impl Engine {
         self.withdraw_echoed(&done);
         let (done, secrets) = self.without_secrets(done);
         // Before anybody is shown it: what a later call is made of must be found.
+        let brought = self.shelves.brought(done.question());
         if let Some(reply) = done.reply() {
-            cell.memory().see(done.question(), done.decision(), reply);
+            let label = incoming(done.question()).join(brought.clone());
+            cell.memory().see(done.question(), (done.decision(), label), reply);
         }
-        let record = draft::outcome(pins, &done, &secrets);
         let mut task = cell.lock();
+        let late = Some(brought).filter(|label| !label.flows_to(&task.account().label));
+        let label = late.unwrap_or_default().join(lookout::brought(&secrets));
+        let record = draft::outcome(pins, &done, label, &secrets);
         let decision = done.decision();
         match cell.commit(&mut task, self.ports.ledger.as_ref(), record, self.now()) {
             Ok(accepted) => {

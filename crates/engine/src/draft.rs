@@ -70,10 +70,9 @@ pub(crate) fn refusal(pins: Pins, asked: &Question, refusal: &Refusal) -> Draft 
     draft
 }
 
-/// What became of a permitted call.
-///
+/// What became of a permitted call; `label` is what it brings that nobody knew of when it was permitted, and
 /// `secrets` were cut from it.
-pub(crate) fn outcome(pins: Pins, done: &Done, secrets: &[Finding]) -> Draft {
+pub(crate) fn outcome(pins: Pins, done: &Done, label: Label, secrets: &[Finding]) -> Draft {
     let mut draft = note(Kind::Outcome, pins, "outcome");
     let result = done.reply().map_or("", Reply::text);
     draft.parents = vec![done.decision()];
@@ -82,7 +81,6 @@ pub(crate) fn outcome(pins: Pins, done: &Done, secrets: &[Finding]) -> Draft {
     let asked = done.question();
     let unknown = matches!(done.outcome(), Outcome::Unknown { .. });
     let call = asked.call().filter(|_| unknown).map(|call| call.digest(&asked.input));
-    let label = if secrets.is_empty() { Label::default() } else { Label::of_secret() };
     draft.clear.event = Some(Event::Settled { bytes: result.len() as u64, unknown: call, label });
     draft.clear.outcome = Some(done.outcome().clone());
     if !result.is_empty() {

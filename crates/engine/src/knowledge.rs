@@ -9,12 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use remit_catalogue::Wants;
 use remit_model::task::Charter;
 use remit_model::{
-    ArgumentPath, LeafFlow, Provenance, Question, Role, Task, Tool, ToolId, Value, Wanted,
+    ArgumentPath, Label, LeafFlow, Provenance, Question, Role, Task, Tool, ToolId, Value, Wanted,
 };
 use remit_ports::Reply;
 use remit_provenance::{Index, Seen, Source};
-
-use crate::frame::incoming;
 
 /// What is known in one task. Nothing, until its first call.
 #[derive(Debug, Default)]
@@ -35,12 +33,15 @@ impl Memory {
         ask(known.get_or_insert_with(|| Box::new(Knowledge::of(task))))
     }
 
-    /// Takes in what was answered to `question`, before anybody is shown it.
-    pub(crate) fn see(&self, question: &Question, decision: u64, reply: &Reply) {
+    /// Takes in what was answered to `question` by that decision, with the label it carries, before anybody is
+    /// shown it.
+    pub(crate) fn see(&self, question: &Question, (decision, label): (u64, Label), reply: &Reply) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known
-            .get_or_insert_with(|| Box::new(Knowledge::forgotten()))
-            .see(question, decision, reply);
+        known.get_or_insert_with(|| Box::new(Knowledge::forgotten())).see(
+            question,
+            (decision, label),
+            reply,
+        );
     }
 
     /// Forgets all of it: the task has ended.
@@ -121,10 +122,9 @@ impl Knowledge {
         }
     }
 
-    fn see(&mut self, question: &Question, decision: u64, reply: &Reply) {
+    fn see(&mut self, question: &Question, (decision, label): (u64, Label), reply: &Reply) {
         let Some(call) = question.call() else { return };
         let tool = call.tool().unwrap_or_else(|| ToolId::new(&call.server, &call.method));
-        let label = incoming(question);
         let source = Source { tool, decision, pointed: is_pointed_at(question), label };
         match Value::parse(reply.text()) {
             Ok(value) => {

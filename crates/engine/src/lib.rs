@@ -38,6 +38,7 @@ pub mod recover;
 pub mod registry;
 pub mod reload;
 pub mod settings;
+mod stored;
 mod walking;
 pub mod world;
 
@@ -153,6 +154,8 @@ pub struct Engine {
     pub(crate) holds: Mutex<BTreeMap<HoldId, Held>>,
     /// Permits on record whose outcome is not. Written by `call`.
     pub(crate) open_calls: Mutex<BTreeMap<u64, TaskId>>,
+    /// The labels of what servers hold. Written by `call`.
+    pub(crate) shelves: stored::Shelves,
     /// What is lent. Written by `lend`.
     pub(crate) lending: lend::Lending,
     /// What finds other people's secrets. Written by `lookout`; read at each call.

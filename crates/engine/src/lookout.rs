@@ -56,6 +56,11 @@ pub(crate) fn seen(lookout: &Lookout, input: &Value) -> Vec<SecretSeen> {
     seen
 }
 
+/// What a result brings that `secrets` were cut from.
+pub(crate) fn brought(secrets: &[Finding]) -> Label {
+    if secrets.is_empty() { Label::default() } else { Label::of_secret() }
+}
+
 /// Labels what carries a secret. An argument that is there for one carries what it should.
 pub(crate) fn label(flow: &mut [LeafFlow], seen: &[SecretSeen]) {
     let carries = |leaf: &LeafFlow| seen.iter().any(|secret| secret.path == leaf.path);

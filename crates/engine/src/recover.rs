@@ -12,8 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use remit_catalogue::{Catalogue, Change as CatalogueChange};
-use remit_model::task::{Charter, Event};
-use remit_model::{AgentName, Entropy, HoldId, Label, LeaseId, Lifecycle, Standing, Task, TaskId};
+use remit_model::task::{Charter, Event, Permitted};
+use remit_model::{
+    AgentName, Entropy, HoldId, Label, LeaseId, Lifecycle, Standing, Stored, Task, TaskId,
+};
 use remit_policy::{LoadError, Source};
 use remit_ports::{
     Entry, Kind, LeaseOut, LedgerError, Outcome, Projection, Replayed, Room, StoreError,
@@ -27,6 +29,7 @@ use crate::consent::{Codes, Renewals};
 use crate::erase::{forget, is_erasure};
 use crate::key::Grants;
 use crate::lend::{self, Lending};
+use crate::stored::Shelves;
 use crate::world::World;
 use crate::{Counters, Engine, Held, Ports, Settings, draft};
 
@@ -59,6 +62,7 @@ struct Fold {
     holds: BTreeMap<HoldId, Held>,
     leases: BTreeMap<LeaseId, LeaseOut>,
     standing: BTreeMap<AgentName, Standing>,
+    stored: Stored,
     /// Tasks whose erasure is on record.
     erased: Vec<TaskId>,
     broken: Option<StartError>,
@@ -86,6 +90,7 @@ impl Fold {
             holds: holds.collect(),
             leases: projection.leases.into_iter().map(|out| (out.note.id.clone(), out)).collect(),
             standing: projection.standing.into_iter().collect(),
+            stored: projection.stored,
             catalogue,
             open_calls: projection.open_calls.into_iter().collect(),
             tasks,
@@ -120,7 +125,7 @@ impl Fold {
         if entry.kind == Kind::Lease {
             lend::book::fold(&mut self.leases, &entry)?;
         }
-        let Some(id) = entry.task else { return Ok(()) };
+        let Some(id) = entry.task.clone() else { return Ok(()) };
         if entry.kind == Kind::Task && entry.clear.what == "opened" {
             // An erased charter belongs to a task that has ended.
             if let Some(charter) = field("charter").filter(|_| !self.tasks.contains_key(&id)) {
@@ -130,26 +135,7 @@ impl Fold {
             }
             return Ok(());
         }
-        match entry.kind {
-            Kind::Decision => {
-                self.open_calls.insert(index, id.clone());
-            }
-            Kind::Outcome => {
-                for parent in &entry.parents {
-                    self.open_calls.remove(&parent.index);
-                }
-            }
-            _ => {}
-        }
-        match &entry.clear.event {
-            Some(Event::Held { hold, .. }) => {
-                self.holds.insert(hold.clone(), Held { task: id.clone(), index });
-            }
-            Some(Event::Approved { hold, .. } | Event::Denied { hold }) => {
-                self.holds.remove(hold);
-            }
-            _ => {}
-        }
+        self.keep(index, &id, &entry);
         let erasure = is_erasure(entry.kind, &entry.clear.what);
         if erasure {
             self.erased.push(id.clone());
@@ -176,6 +162,33 @@ impl Fold {
         }
         self.tasks.insert(id, next);
         Ok(())
+    }
+
+    /// What a record of a task changes beside that task.
+    fn keep(&mut self, index: u64, id: &TaskId, entry: &Entry) {
+        match entry.kind {
+            Kind::Decision => {
+                self.open_calls.insert(index, id.clone());
+            }
+            Kind::Outcome => {
+                for parent in &entry.parents {
+                    self.open_calls.remove(&parent.index);
+                }
+            }
+            _ => {}
+        }
+        match &entry.clear.event {
+            Some(Event::Permitted(Permitted { writes: Some(written), .. })) => {
+                self.stored.write(written);
+            }
+            Some(Event::Held { hold, .. }) => {
+                self.holds.insert(hold.clone(), Held { task: id.clone(), index });
+            }
+            Some(Event::Approved { hold, .. } | Event::Denied { hold }) => {
+                self.holds.remove(hold);
+            }
+            _ => {}
+        }
     }
 
     /// How an agent stands after a record of it. What does not follow upon how it stood is what a
@@ -230,6 +243,7 @@ impl Engine {
             tasks: RwLock::new(cells.collect()),
             holds: Mutex::new(fold.holds),
             open_calls: Mutex::new(fold.open_calls),
+            shelves: Shelves::new(fold.stored),
             lending: Lending::recovered(fold.leases, ports.clock.now()),
             openings: Mutex::default(),
             being_opened: tokio::sync::RwLock::default(),
@@ -260,9 +274,9 @@ impl Engine {
             let mut record = draft::note(Kind::Outcome, self.world().pins, "outcome");
             record.parents = vec![index];
             let decision = self.ports.ledger.read(index)?;
-            let unknown = decision.and_then(|decision| decision.entry.clear.call);
-            record.clear.event =
-                Some(Event::Settled { bytes: 0, unknown, label: Label::default() });
+            let clear = decision.map(|decision| decision.entry.clear).unwrap_or_default();
+            let label = self.brought_by(clear.tool.as_deref());
+            record.clear.event = Some(Event::Settled { bytes: 0, unknown: clear.call, label });
             record.clear.outcome = Some(Outcome::Unknown {
                 why: "remit stopped before the outcome was known".to_owned(),
             });
@@ -285,6 +299,12 @@ impl Engine {
             self.take_back(&cell);
         }
         Ok(())
+    }
+
+    /// What a call of `tool` can have brought that nobody has heard the end of.
+    fn brought_by(&self, tool: Option<&str>) -> Label {
+        let server = tool.and_then(|tool| tool.split_once('/')?.0.parse().ok());
+        server.map_or_else(Label::default, |server| self.shelves.all_of(&server))
     }
 
     /// Writes the projection: what has changed since it was written last, from memory. Never on a
@@ -322,9 +342,16 @@ impl Engine {
         };
         // What was in memory may not have been on disk yet, and the log is the truth.
         self.ports.ledger.sync().map_err(|why| not_written(&why))?;
-        let catalogue = Some(catalogue);
-        let projection =
-            Projection { position, tasks, catalogue, open_calls, holds, leases, standing };
+        let projection = Projection {
+            position,
+            tasks,
+            catalogue: Some(catalogue),
+            open_calls,
+            holds,
+            leases,
+            standing,
+            stored: self.shelves.all(),
+        };
         self.ports.store.save(&projection)?;
         for (cell, task) in &changed {
             cell.saved(task);

@@ -23,6 +23,7 @@ pub mod question;
 pub mod refusal;
 pub mod remit;
 pub mod scope;
+pub mod stored;
 pub mod task;
 mod text;
 pub mod time;
@@ -45,6 +46,7 @@ pub use question::{ApprovalFact, Call, Door, Operation, Question, Resource, Reso
 pub use refusal::{Class, Reason, Refusal};
 pub use remit::Remit;
 pub use scope::{Constraint, ToolPattern, ToolRule, ToolScope};
+pub use stored::{Stored, Written};
 pub use task::Task;
 pub use time::{Clock, Entropy, Timestamp};
 pub use tool::{Admission, Effect, Profile, Reach, Tool, ToolId};

@@ -133,21 +133,20 @@ pub struct Task {
 // === impl Account ===
 
 impl Account {
-    /// Takes in what carries `label`: what was decided without it is decided anew.
-    fn raise(&mut self, label: Label) {
-        let raised = self.label.clone().join(label);
-        if raised != self.label {
-            self.epoch += 1;
-            self.sealed |= raised.integrity.is_untrusted();
-            self.label = raised;
-        }
-    }
-
-    fn settle(&mut self, bytes: u64, unknown: Option<Digest>, label: Label) {
+    fn settle(&mut self, bytes: u64, unknown: Option<Digest>, label: &Label) {
         self.raise(label);
         self.spent.bytes = self.spent.bytes.saturating_add(bytes);
         if self.unsettled.len() < MAX_UNSETTLED {
             self.unsettled.extend(unknown);
+        }
+    }
+
+    fn raise(&mut self, label: &Label) {
+        let raised = self.label.clone().join(label.clone());
+        if raised != self.label {
+            self.epoch += 1;
+            self.sealed |= raised.integrity.is_untrusted();
+            self.label = raised;
         }
     }
 
@@ -194,7 +193,7 @@ impl Open {
             let used = account.foreseen.entry(*flow).or_default();
             *used = used.saturating_add(1);
         }
-        account.raise(permitted.label.clone());
+        account.raise(&permitted.label);
         self
     }
 
@@ -279,7 +278,7 @@ impl State {
             }
             (Self::Closing(closing), Event::Closed) => Ok(Self::Closed(closing.finish())),
             (mut state, Event::Settled { bytes, unknown, label }) => {
-                state.account_mut().settle(*bytes, *unknown, label.clone());
+                state.account_mut().settle(*bytes, *unknown, label);
                 Ok(state)
             }
             (mut state, Event::GivenBack { task, used }) => {

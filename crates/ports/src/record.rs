@@ -272,7 +272,7 @@ pub struct Entry {
 #[cfg(test)]
 mod tests {
     use remit_model::task::Permitted;
-    use remit_model::{Integrity, Label, Value};
+    use remit_model::{Integrity, Label, Value, Written};
 
     use super::*;
 
@@ -282,12 +282,17 @@ mod tests {
         let call = Digest::of(b"call");
         let events = [
             Event::Permitted(Permitted {
-                label,
+                label: label.clone(),
                 approval: Some(call),
                 foreseen: [3].into(),
+                writes: Some(Written {
+                    server: "mail".parse().unwrap(),
+                    names: [call].into(),
+                    label: label.clone(),
+                }),
                 ..Permitted::default()
             }),
-            Event::Settled { bytes: 7, unknown: Some(call), label: Label::of_secret() },
+            Event::Settled { bytes: 7, unknown: Some(call), label },
             Event::Closing { reason: remit_model::task::CloseReason::Idle },
             Event::Noted,
         ];

@@ -3,7 +3,7 @@
 //! The store holds nothing that the ledger does not. It is written behind the hot path and saves
 //! the start from replaying everything; a lost store costs time, never truth.
 
-use remit_model::{AgentName, HoldId, Standing, Task, TaskId, Timestamp};
+use remit_model::{AgentName, HoldId, Standing, Stored, Task, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::record::LeaseNote;
@@ -25,6 +25,8 @@ pub struct Projection {
     pub leases: Vec<LeaseOut>,
     /// Agents of whom there is more to say than that they are configured, and how they stand.
     pub standing: Vec<(AgentName, Standing)>,
+    /// The labels of what servers hold.
+    pub stored: Stored,
 }
 
 /// A credential that is out.

@@ -90,6 +90,10 @@ impl Reader<'_> {
         let outer = std::mem::take(&mut self.words);
         let mut numbering = Numbering::default();
         for (index, chunk) in pieces.iter().enumerate() {
+            if is_plain(chunk.text) {
+                self.plain(chunk);
+                continue;
+            }
             let before = index.checked_sub(1).and_then(|index| pieces.get(index));
             let behind = pieces.get(index + 1);
             self.chunk(chunk, (before, behind), &mut numbering);
@@ -178,6 +182,11 @@ impl Reader<'_> {
         true
     }
 
+    /// Most of a text: a word that is nothing else.
+    fn plain(&mut self, chunk: &Chunk<'_>) {
+        self.word(Key::new(Kind::Word, &loose(chunk.text)), (chunk.text, chunk.at));
+    }
+
     fn name(&mut self, chunk: &Chunk<'_>) {
         let (text, at) = (chunk.text, chunk.at);
         self.add(Key::new(Kind::Name, &loose(text)), (text, at), Form::Name(is_distinct(text)));
@@ -212,13 +221,16 @@ impl Reader<'_> {
 
     fn words(&mut self, chunk: &Chunk<'_>) {
         for word in words(chunk.text) {
-            let key = Key::new(Kind::Word, &loose(word));
-            if !word.bytes().all(|byte| byte.is_ascii_digit()) {
-                self.add(key, (word, chunk.at), Form::Word);
-            }
-            let sign = word.eq_ignore_ascii_case("at") || word.eq_ignore_ascii_case("dot");
-            self.words.push(Word { key, at: chunk.at, sign });
+            self.word(Key::new(Kind::Word, &loose(word)), (word, chunk.at));
         }
+    }
+
+    fn word(&mut self, key: Key, (word, at): (&str, usize)) {
+        if !word.bytes().all(|byte| byte.is_ascii_digit()) {
+            self.add(key, (word, at), Form::Word);
+        }
+        let sign = word.eq_ignore_ascii_case("at") || word.eq_ignore_ascii_case("dot");
+        self.words.push(Word { key, at, sign });
     }
 
     fn sequences(&mut self) {
@@ -311,6 +323,13 @@ impl Numbering {
 fn is_half(word: &str) -> bool {
     let word = word.replace('.', "");
     word.eq_ignore_ascii_case("am") || word.eq_ignore_ascii_case("pm")
+}
+
+/// Whether it is a word that can be nothing else: not encoded, not distinct, no figure.
+fn is_plain(piece: &str) -> bool {
+    piece.len() < LONG
+        && piece.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+        && piece.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
 }
 
 /// Whether decoding it may tell something: it holds what plain words do not.

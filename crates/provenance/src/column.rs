@@ -4,6 +4,8 @@
 //! id, somebody's name or address, a figure, or what somebody wrote. The name alone is not believed:
 //! what does not have the form of an id, a name or a figure is text, whatever its field is called.
 
+use std::collections::BTreeSet;
+
 use crate::chunk::{chunks, words};
 use crate::figure::{Figure, figure};
 use crate::shape::{host, is_account, is_distinct, is_mail, is_name};
@@ -117,6 +119,35 @@ const FREE: [&str; 26] = [
     "markdown",
 ];
 
+/// Words behind which a name says which of the things are meant.
+const WHICH: [&str; 10] = ["by", "in", "of", "from", "for", "with", "to", "on", "at", "as"];
+
+/// Fields that only hold others together.
+const CONTAINERS: [&str; 14] = [
+    "result", "item", "data", "record", "entry", "list", "value", "node", "edge", "response",
+    "page", "object", "row", "hit",
+];
+
+/// What tools do that bring what is at an address.
+const FETCHING: [&str; 9] =
+    ["fetch", "browse", "scrape", "crawl", "curl", "wget", "visit", "navigate", "http"];
+
+/// What that is then called.
+const FETCHED: [&str; 8] = ["json", "html", "xml", "txt", "markdown", "request", "content", "web"];
+
+/// What tools do that bring a document as it is.
+const READING: [&str; 7] = ["read", "open", "load", "fetch", "download", "cat", "view"];
+
+/// What such a document is called.
+const DOCUMENTS: [&str; 8] =
+    ["file", "document", "doc", "resource", "attachment", "text", "content", "pdf"];
+
+/// What is such a document also where it is only got.
+const PAGES: [&str; 5] = ["webpage", "page", "website", "url", "site"];
+
+/// Fields that hold such a document, whatever is in it.
+const BODIES: [&str; 4] = ["body", "html", "payload", "raw"];
+
 /// Fields that hold the title that people know a record by.
 const TITLES: [&str; 10] = [
     "title",
@@ -165,6 +196,31 @@ impl Column {
     /// The words that say what it is an id of; all of them if it is no id.
     pub(crate) fn nouns(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str).filter(|word| !IDS.contains(word))
+    }
+
+    /// The one word that says what it is: the last one before a word that says which of them.
+    pub(crate) fn head(&self) -> Self {
+        let which = |word: &&&str| !WHICH.contains(*word);
+        let nouns: Vec<&str> = self.nouns().collect();
+        let head = nouns.iter().take_while(which).last().or(nouns.first());
+        Self(head.map(|word| (*word).to_owned()).into_iter().collect())
+    }
+
+    /// Whether a tool of this name returns a document as somebody wrote it: what looks like the fields of
+    /// records in it is the writer's, not the server's.
+    pub(crate) fn is_document(&self) -> bool {
+        let does = |list: &[&str]| self.0.iter().any(|word| list.contains(&word.as_str()));
+        let head = self.head();
+        let about = |list: &[&str]| head.0.iter().all(|word| list.contains(&word.as_str()));
+        let fetched = does(&FETCHING) && (about(&FETCHING) || about(&FETCHED));
+        let read = does(&READING)
+            && (about(&DOCUMENTS) || about(&PAGES) || (about(&READING) && does(&DOCUMENTS)));
+        fetched || read || (does(&["get"]) && about(&PAGES))
+    }
+
+    /// Whether a field of this name holds a document of somebody's.
+    pub(crate) fn is_body(&self) -> bool {
+        self.0.last().is_some_and(|word| BODIES.contains(&word.as_str()))
     }
 
     /// Whether one of its words is `word`.
@@ -226,27 +282,33 @@ pub(crate) fn is_field(name: &str) -> bool {
         && name.chars().skip(1).all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
+/// Whether a field of this name only holds others together.
+pub(crate) fn is_container(name: &str) -> bool {
+    matches!(Column::of(name).0.as_slice(), [word] if CONTAINERS.contains(&word.as_str()))
+}
+
 /// Whether a field of this name holds a record's title.
 pub(crate) fn is_title(name: &str) -> bool {
     let bare = name.trim_matches('_').to_ascii_lowercase();
     TITLES.contains(&bare.as_str()) || TITLES.iter().any(|title| title.replace('_', "") == bare)
 }
 
-/// Which of the fields of a record holds its own id: the one that is called just that, else the only
-/// one that is an id, else the one that is named after what `tool` is about. Other ids are of other
-/// records, and may be anybody's choice.
-pub(crate) fn own_id<'a>(fields: impl Iterator<Item = &'a str>, tool: &Column) -> Option<&'a str> {
+/// Which of the fields of a record hold ids of its own: those that are called just that, else the only
+/// one that is an id, else the one that is named after what the record is. Other ids are of other records,
+/// and may be anybody's choice.
+pub(crate) fn own_ids<'a>(
+    fields: impl Iterator<Item = &'a str>,
+    kind: &Column,
+) -> BTreeSet<&'a str> {
     let ids: Vec<&str> = fields.filter(|name| *name == "key" || Column::of(name).is_id()).collect();
-    let bare = |name: &&&str| Column::of(name).nouns().all(|word| word == "key");
-    if let Some(bare) = ids.iter().find(bare) {
-        return Some(bare);
+    let bare = |name: &&str| Column::of(name).nouns().all(|word| word == "key");
+    let own: BTreeSet<&str> = ids.iter().copied().filter(bare).collect();
+    if !own.is_empty() || ids.len() == 1 {
+        return if own.is_empty() { ids.into_iter().collect() } else { own };
     }
-    if let [only] = ids.as_slice() {
-        return Some(only);
-    }
-    let about = |name: &&&str| Column::of(name).nouns().all(|word| tool.has(word));
-    let mut named = ids.iter().filter(about);
-    named.next().filter(|_| named.next().is_none()).copied()
+    let about = |name: &&str| Column::of(name).nouns().all(|word| kind.has(word));
+    let named: BTreeSet<&str> = ids.into_iter().filter(about).collect();
+    if named.len() == 1 { named } else { BTreeSet::new() }
 }
 
 /// Whether a title is one that stands in a text only if the record is meant: a file's name, or more
@@ -310,14 +372,52 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_one_id_of_its_own() {
-        let own = |fields: &[&'static str], tool| own_id(fields.iter().copied(), &Column::of(tool));
-        assert_eq!(own(&["calendar_id", "id_", "title"], "x"), Some("id_"));
-        assert_eq!(own(&["event_id", "title"], "x"), Some("event_id"));
-        assert_eq!(own(&["channel_id", "message_id"], "list_messages"), Some("message_id"));
-        assert_eq!(own(&["channel_id", "message_id"], "search"), None);
-        assert_eq!(own(&["issue_key", "key"], "search"), Some("key"));
-        assert_eq!(own(&["title"], "search"), None);
+    fn a_record_has_ids_of_its_own() {
+        let own = |fields: &[&'static str], tool| {
+            own_ids(fields.iter().copied(), &Column::of(tool)).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(own(&["calendar_id", "id_", "title"], "x"), ["id_"]);
+        assert_eq!(own(&["event_id", "title"], "x"), ["event_id"]);
+        assert_eq!(own(&["channel_id", "message_id"], "list_messages"), ["message_id"]);
+        assert_eq!(own(&["channel_id", "message_id"], "search"), [""; 0]);
+        assert_eq!(own(&["issue_key", "key"], "search"), ["key"]);
+        assert_eq!(own(&["title"], "search"), [""; 0]);
+        assert_eq!(own(&["id", "number", "milestone_id"], "list_issues"), ["id", "number"]);
+    }
+
+    #[test]
+    fn a_name_says_what_it_is_about() {
+        for (name, head) in [
+            ("get_channel_messages", "message"),
+            ("search_contacts_by_name", "contact"),
+            ("getUsersInChannel", "user"),
+            ("file", "file"),
+        ] {
+            assert_eq!(Column::of(name).head().0, [head], "{name}");
+        }
+        assert_eq!(Column::of("id").head().0, [""; 0]);
+        assert!(is_container("results") && is_container("data") && !is_container("issues"));
+    }
+
+    #[test]
+    fn some_tools_bring_a_document_as_it_is() {
+        for (name, document) in [
+            ("fetch", true),
+            ("http_request", true),
+            ("get_webpage", true),
+            ("read_text_file", true),
+            ("resources/read", true),
+            ("openDocument", true),
+            ("read_channel_messages", false),
+            ("get_file_by_id", false),
+            ("search_files", false),
+            ("list_pages_of_space", false),
+            ("fetch_emails", false),
+            ("get_pull_request", false),
+            ("fetch_json", true),
+        ] {
+            assert_eq!(Column::of(name).is_document(), document, "{name}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a piece of text says once it is decoded: percent, hexadecimal and base64 forms and the
-//! entities of HTML, in which an address can pass a comparison unseen.
+//! What a piece of text says once it is decoded: percent, quoted-printable, hexadecimal and base64 forms,
+//! the entities of HTML, and letters that nobody sees, in which an address can pass a comparison unseen.
 
 use std::borrow::Cow;
 
@@ -14,6 +14,9 @@ const SHORTEST: usize = 8;
 /// from the model, too.
 const LONGEST: usize = 16 * 1024;
 
+/// The tag character of the first letter of ASCII.
+const TAGS: u32 = 0xe_0000;
+
 /// The readable texts that `piece`, which holds no blank, encodes. A piece that can be read in more
 /// ways gives each of them.
 pub(crate) fn decoded(piece: &str) -> Vec<String> {
@@ -23,6 +26,11 @@ pub(crate) fn decoded(piece: &str) -> Vec<String> {
     }
     if piece.contains('%') {
         found.extend(readable(&percent_decode_str(piece).collect::<Vec<u8>>()));
+    }
+    if piece.contains('=') {
+        // Quoted-printable is percent-encoding with another sign.
+        let signed = piece.replace('=', "%");
+        found.extend(readable(&percent_decode_str(&signed).collect::<Vec<u8>>()));
     }
     let bare = piece.trim_end_matches('=');
     if bare.len() >= SHORTEST && bare.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -49,6 +57,13 @@ pub(crate) fn entities(text: &str) -> Option<String> {
     }
 }
 
+/// What `text` says in tag characters, which nobody sees and models read; `None` if it has none.
+pub(crate) fn unseen(text: &str) -> Option<String> {
+    let letter = |c: char| char::from_u32(u32::from(c).checked_sub(TAGS)?).filter(char::is_ascii);
+    let unseen: String = text.chars().filter_map(letter).collect();
+    (!unseen.is_empty()).then_some(unseen)
+}
+
 /// The bytes as text, if a person could read that.
 fn readable(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
@@ -68,6 +83,7 @@ mod tests {
             "6d61726b2e626c61636b406576696c2e6578616d706c65",
             "6D61726B2E626C61636B406576696C2E6578616D706C65",
             "mark%2Eblack%40evil%2eexample",
+            "mark=2Eblack=40evil.example",
         ] {
             assert!(decoded(form).contains(&"mark.black@evil.example".to_owned()), "{form}");
         }
@@ -75,6 +91,14 @@ mod tests {
             entities("mark&#46;black&commat;evil&period;example").as_deref(),
             Some("mark.black@evil.example")
         );
+    }
+
+    #[test]
+    fn letters_that_nobody_sees_are_read() {
+        let hidden: String =
+            "to mallory".chars().filter_map(|c| char::from_u32(0xe_0000 + u32::from(c))).collect();
+        assert_eq!(unseen(&format!("Hello{hidden}!")).as_deref(), Some("to mallory"));
+        assert_eq!(unseen("Hello 👋🏽!"), None);
     }
 
     #[test]

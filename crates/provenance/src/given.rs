@@ -18,7 +18,7 @@ use crate::key::{Key, Kind};
 use crate::shape::{compact, host, is_distinct, is_number_like};
 
 pub(crate) use naming::Mention;
-use naming::extension;
+use naming::{extension, is_telling};
 
 /// How much given text a task keeps. Purposes and prompts are far shorter; what a trusted tool returns
 /// beyond it is not given any more, the safe side.
@@ -123,11 +123,13 @@ impl Given {
             self.name(&strict(&joined), place(index, at));
         }
         for (from, to) in quoted::spans(&composed) {
-            let within = |at: &Place| at.text == index && (from..to).contains(&(at.at as usize));
-            let mut inside = (first..).zip(self.places.iter().skip(first as usize));
-            if let Some((start, _)) = inside.find(|(_, at)| within(at)) {
-                let count = inside.take_while(|(_, at)| within(at)).count();
-                self.quoted.insert(start, start + 1 + u32::try_from(count).unwrap_or(0));
+            let behind = |end: usize| {
+                let own = self.places.get(first as usize..).unwrap_or_default();
+                first.saturating_add(count(own.partition_point(|at| (at.at as usize) < end)))
+            };
+            let (start, end) = (behind(from), behind(to));
+            if start < end {
+                self.quoted.insert(start, end);
             }
         }
         atoms(&plain(&composed), &mut |atom| {
@@ -331,10 +333,12 @@ impl Given {
         })
     }
 
-    /// Where the first word of `value` was given, if every other one was, too.
+    /// Where the first word of `value` was given, if every other one was, too, and one of them says
+    /// something.
     pub(crate) fn words(&self, value: &str) -> Option<Place> {
         let words: Vec<String> = words(value).map(strict).collect();
-        let known = words.iter().all(|word| self.words.contains_key(word.as_str()));
+        let known = words.iter().all(|word| self.words.contains_key(word.as_str()))
+            && words.iter().any(|word| is_telling(word));
         let first = self.words.get(words.first()?.as_str())?.first()?;
         known.then(|| self.places.get(*first as usize).copied()).flatten()
     }
@@ -377,5 +381,9 @@ impl Text {
 }
 
 fn place(text: u32, at: usize) -> Place {
-    Place { text, at: u32::try_from(at).unwrap_or(u32::MAX) }
+    Place { text, at: count(at) }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

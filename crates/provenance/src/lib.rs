@@ -31,10 +31,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use remit_model::{ArgumentPath, Label, LeafFlow, Provenance, Role, ToolId, Value};
 
-use crate::column::Column;
+use crate::column::{Column, is_field};
 use crate::fold::strict;
 use crate::given::{Given, Text};
-use crate::read::{Kept, Reading};
+use crate::read::{Kept, Reading, joined};
 use crate::trace::{Answer, Leaf};
 
 pub use given::MAX_GIVEN;
@@ -127,7 +127,8 @@ impl Index {
     }
 
     /// Where each leaf of `input` came from, in the order of [`Value::leaves`]; `role` says what the leaf
-    /// at a path is for.
+    /// at a path is for. What something is filed under (`{"ann@acme.example": "rw"}`) is a value like
+    /// any other: each such name follows, under its own path.
     ///
     /// The label of an answer is that of all that the leaf shares something with; what is *derived* and
     /// has no evidence can be made of everything that has entered the task, which the caller knows.
@@ -157,7 +158,23 @@ impl Index {
             let Answer { provenance, label, evidence } = answer;
             found.push(LeafFlow { path, role, provenance, label, evidence, foreseen: None });
         });
+        let mut names = Vec::new();
+        filed(input, "", &mut names);
+        found.extend(names.into_iter().map(|(path, name)| self.filed_under(role, path, name)));
         found
+    }
+
+    fn filed_under(
+        &self,
+        role: &dyn Fn(&ArgumentPath) -> Role,
+        path: ArgumentPath,
+        name: &str,
+    ) -> LeafFlow {
+        let role = role(&path);
+        let (argument, list) = (Column::default(), BTreeSet::new());
+        let answer = self.answer(Leaf { role, text: name, argument: &argument, list: &list });
+        let Answer { provenance, label, evidence } = answer;
+        LeafFlow { path, role, provenance, label, evidence, foreseen: None }
     }
 
     /// Whether more was seen than is kept: whatever is not given counts as tainted from then on.
@@ -178,6 +195,28 @@ impl Index {
 /// The name of the argument that a path leads to.
 fn argument(path: &str) -> &str {
     path.trim_end_matches("[]").rsplit(['.', ']']).next().unwrap_or(path)
+}
+
+/// The names in `value` that something is filed under, with their paths.
+fn filed<'v>(value: &'v Value, path: &str, found: &mut Vec<(ArgumentPath, &'v str)>) {
+    match value {
+        Value::Record(members) => {
+            for (name, member) in members {
+                let path = joined(path, name);
+                if !is_field(name) {
+                    found.push((ArgumentPath::from(path.as_str()), name));
+                }
+                filed(member, &path, found);
+            }
+        }
+        Value::List(items) => {
+            let path = format!("{path}[]");
+            for item in items {
+                filed(item, &path, found);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A text that is a structure as a whole.

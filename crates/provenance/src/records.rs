@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::column::{Column, is_telling_title};
 use crate::fold::strict;
-use crate::given::{Given, Mention};
+use crate::given::{Asked, Given, Mention};
 use crate::origin::{Marks, Place};
 use crate::outside::RecordId;
 
-/// The most records and fields of theirs that a task keeps, each kind by itself.
-pub const MAX_RECORDS: usize = 64 * 1024;
+/// The most records that a task keeps, and the most names of people and things: about 10 MiB of each.
+pub const MAX_RECORDS: usize = 16 * 1024;
 
 /// A value in a field that is not text.
 #[derive(Clone, Copy, Debug)]
@@ -26,19 +26,29 @@ pub(crate) struct Held {
 /// One record.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
-    /// Its own id.
-    pub(crate) id: Option<Box<str>>,
+    /// Its own ids.
+    pub(crate) ids: BTreeSet<Box<str>>,
     /// What people call it.
     pub(crate) titles: Vec<Box<str>>,
     /// Who is in it, by the field.
     pub(crate) parties: BTreeMap<Column, BTreeSet<Box<str>>>,
+    /// The one address, of an entry of a directory: a name, that address and nothing that anybody writes.
+    pub(crate) entry: Option<Box<str>>,
     /// What it is, as words.
     pub(crate) kind: Column,
 }
 
+/// Who is in a record, by the number of the field.
+type Parties = Box<[(u32, Box<[Box<str>]>)]>;
+
+/// A record as it is kept: what many have alike stands once.
 #[derive(Clone, Debug)]
 struct Kept {
-    record: Record,
+    ids: Box<[Box<str>]>,
+    titles: Box<[Box<str>]>,
+    parties: Parties,
+    entry: Option<Box<str>>,
+    kind: u32,
     held: Held,
     mentions: Vec<Mention>,
 }
@@ -47,11 +57,38 @@ struct Kept {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Records {
     kept: Vec<Kept>,
+    columns: Columns,
     by_id: BTreeMap<Box<str>, Vec<u32>>,
-    by_title: BTreeMap<(Box<str>, Vec<Box<str>>), u32>,
+    /// What makes a record the same one when it is seen again: its ids, its titles, its address.
+    by_name: BTreeMap<Box<str>, u32>,
     by_mention: BTreeMap<(u32, u32), BTreeSet<u32>>,
     identities: BTreeMap<Box<str>, Held>,
     full: bool,
+}
+
+/// Names of fields and kinds of records by their numbers.
+#[derive(Clone, Debug, Default)]
+struct Columns {
+    all: Vec<Column>,
+    numbers: BTreeMap<Column, u32>,
+}
+
+impl Columns {
+    fn number(&mut self, column: &Column) -> u32 {
+        if let Some(known) = self.numbers.get(column) {
+            return *known;
+        }
+        let number = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        self.all.push(column.clone());
+        self.numbers.insert(column.clone(), number);
+        number
+    }
+
+    /// Whether all that `asked` speaks of is what the kind of this number is.
+    fn fit(&self, kind: u32, asked: &Column) -> bool {
+        let kind = self.all.get(kind as usize);
+        kind.is_some_and(|kind| asked.nouns().all(|noun| kind.has(noun)))
+    }
 }
 
 /// How a record was named.
@@ -67,13 +104,10 @@ impl Records {
     /// Takes in a record that was seen at `held`. The number of the record: the one it had if it was
     /// seen before.
     pub(crate) fn add(&mut self, record: Record, held: Held, given: &Given) -> RecordId {
-        let name = record.id.clone().map(|id| (id, record.titles.clone()));
-        if let Some(known) = name.as_ref().and_then(|name| self.by_title.get(name)).copied() {
-            if let Some(kept) = self.kept.get_mut(known as usize) {
-                kept.record.kind = std::mem::take(&mut kept.record.kind).with(&record.kind);
-                kept.record.parties = record.parties;
-                kept.held.marks = kept.held.marks.with(held.marks);
-            }
+        let names = record.ids.iter().chain(&record.titles).chain(&record.entry);
+        let name = names.map(AsRef::as_ref).collect::<Vec<_>>().join("\0");
+        if let Some(known) = self.by_name.get(name.as_str()).copied() {
+            self.again(known, &record, held);
             return RecordId(known + 1);
         }
         let Some(number) =
@@ -82,17 +116,38 @@ impl Records {
             self.full = true;
             return RecordId::default();
         };
-        if let Some(id) = &record.id {
+        for id in &record.ids {
             self.by_id.entry(id.clone()).or_default().push(number);
         }
-        self.by_title.extend(name.map(|name| (name, number)));
-        let mut kept = Kept { record, held, mentions: Vec::new() };
+        self.by_name.insert(name.into(), number);
+        let (parties, kind) = (self.parties(&record), self.columns.number(&record.kind));
+        let (ids, titles) = (record.ids.into_iter().collect(), record.titles.into());
+        let (entry, mentions) = (record.entry, Vec::new());
+        let mut kept = Kept { ids, titles, parties, entry, kind, held, mentions };
         kept.name(given);
         for mention in &kept.mentions {
             self.by_mention.entry((mention.start, mention.end)).or_default().insert(number);
         }
         self.kept.push(kept);
         RecordId(number + 1)
+    }
+
+    fn parties(&mut self, record: &Record) -> Parties {
+        let parties = record.parties.iter();
+        parties
+            .map(|(column, names)| (self.columns.number(column), names.iter().cloned().collect()))
+            .collect()
+    }
+
+    /// Takes in a record once more.
+    fn again(&mut self, number: u32, record: &Record, held: Held) {
+        let parties = self.parties(record);
+        let Some(kept) = self.kept.get_mut(number as usize) else { return };
+        if let Some(kind) = self.columns.all.get(kept.kind as usize).cloned() {
+            kept.kind = self.columns.number(&kind.with(&record.kind));
+        }
+        kept.parties = parties;
+        kept.held.marks = kept.held.marks.with(held.marks);
     }
 
     /// Looks again for the records that people named: they said something more.
@@ -128,14 +183,14 @@ impl Records {
         let all =
             numbers.iter().filter_map(|number| Some((*number, self.kept.get(*number as usize)?)));
         let (fitting, other): (Vec<_>, Vec<_>) =
-            all.partition(|(_, kept)| asked.nouns().all(|noun| kept.record.kind.has(noun)));
+            all.partition(|(_, kept)| self.columns.fit(kept.kind, asked));
         if fitting.is_empty() { other } else { fitting }
     }
 
     /// Whether the argument that `asked` names takes the id `id` as what it is: it asks for an id, or for
     /// a record of that kind, and not for whoever it reaches.
     pub(crate) fn fits(&self, id: &str, asked: &Column) -> bool {
-        let kind = |(_, kept): &(u32, &Kept)| asked.nouns().all(|noun| kept.record.kind.has(noun));
+        let kind = |(_, kept): &(u32, &Kept)| self.columns.fit(kept.kind, asked);
         !asked.is_party() && (asked.is_id() || self.of_id(id, asked).first().is_some_and(kind))
     }
 
@@ -167,24 +222,46 @@ impl Records {
             let mut others = others.filter_map(|other| self.kept.get(*other as usize));
             let longer = (*start, *end) != (mention.start, mention.end);
             others.any(|other| {
-                let kind = asked.nouns().all(|noun| other.record.kind.has(noun));
-                longer || (kind && other.record.id != kept.record.id)
+                // Whoever writes may call themselves what they like: an entry of a directory stands
+                // against another one only.
+                let rival = kept.entry.is_none() || other.entry.is_some();
+                let fits = self.columns.fit(other.kind, asked);
+                longer || (rival && fits && !kept.is_as(other))
             })
         })
     }
 
-    /// The record whose parties in the field that `asked` names are just `values`, if a person named
-    /// it by more than one word or in quotes.
+    /// The record whose parties in the field that `asked` names are just `values`, but for those that
+    /// were given themselves, if a person named it by more than one word or in quotes.
     pub(crate) fn referenced_parties(
         &self,
         values: &BTreeSet<Box<str>>,
         asked: &Column,
+        given: &Given,
     ) -> Option<Named> {
+        let other = |name: &&str| given.whole(name, Asked::Quantity).is_none();
+        let values: BTreeSet<&str> = values.iter().map(AsRef::as_ref).filter(other).collect();
+        let column = self.columns.numbers.get(asked).filter(|_| !values.is_empty())?;
         let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
         numbers.into_iter().find_map(|number| {
             let kept = self.kept.get(number as usize)?;
-            let whole = kept.record.parties.get(asked).is_some_and(|parties| parties == values);
+            let (_, names) = kept.parties.iter().find(|(number, _)| number == column)?;
+            let names: BTreeSet<&str> = names.iter().map(AsRef::as_ref).filter(other).collect();
+            let whole = names == values;
             let named = self.named(number, kept, &Column::default()).filter(|_| whole)?;
+            named.mention.strong.then_some(named)
+        })
+    }
+
+    /// The entry of a directory whose address is `text`, if a person named it by more than one word or in
+    /// quotes and no other entry is called so.
+    pub(crate) fn referenced_entry(&self, text: &str) -> Option<Named> {
+        let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
+        let text = strict(text);
+        numbers.into_iter().find_map(|number| {
+            let kept = self.kept.get(number as usize)?;
+            let its = kept.entry.as_deref() == Some(text.as_str());
+            let named = self.named(number, kept, &Column::default()).filter(|_| its)?;
             named.mention.strong.then_some(named)
         })
     }
@@ -193,7 +270,7 @@ impl Records {
     pub(crate) fn titled(&self, id: &str, asked: &Column) -> Vec<(RecordId, &str)> {
         let records = self.of_id(id, asked).into_iter();
         let titles = records.flat_map(|(number, kept)| {
-            kept.record.titles.iter().map(move |title| (RecordId(number + 1), &**title))
+            kept.titles.iter().map(move |title| (RecordId(number + 1), &**title))
         });
         titles.filter(|(_, title)| is_telling_title(title)).collect()
     }
@@ -205,7 +282,13 @@ impl Records {
 }
 
 impl Kept {
+    /// Whether it is the same record, by its id or by its address.
+    fn is_as(&self, other: &Self) -> bool {
+        self.ids.iter().any(|id| other.ids.contains(id))
+            || (self.entry.is_some() && self.entry == other.entry)
+    }
+
     fn name(&mut self, given: &Given) {
-        self.mentions = self.record.titles.iter().flat_map(|title| given.mentions(title)).collect();
+        self.mentions = self.titles.iter().flat_map(|title| given.mentions(title)).collect();
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use remit_model::{Evidence, Label, Provenance, Role};
 
 use crate::Index;
-use crate::atom::{Atom, Form, atoms};
+use crate::atom::{Atom, Form, RUN, atoms};
 use crate::chunk::{Chunk, chunks, words};
 use crate::column::{Column, mailbox};
 use crate::decode::entities;
 use crate::figure::{Figure, figure};
-use crate::fold::plain;
+use crate::fold::{plain, strict};
 use crate::given::{self, Asked};
 use crate::origin::{self, Marks, excerpt};
 use crate::records::{Held, Named};
@@ -69,7 +69,8 @@ impl Index {
     /// Where a leaf came from.
     pub(crate) fn answer(&self, leaf: Leaf<'_>) -> Answer {
         let answer = match leaf.role {
-            // It names nothing.
+            // It looks for everything, or it names nothing.
+            Role::Selector if leaf.text.trim().is_empty() => Answer::default(),
             _ if leaf.text.trim().is_empty() => return Answer::made(Provenance::Given),
             Role::Target | Role::Secret => self.target(leaf, leaf.text),
             Role::Selector => self.selector(leaf),
@@ -175,8 +176,15 @@ impl Index {
         if let Some(named) = records.referenced(text, leaf.argument) {
             return Some(named).filter(|_| records.fits(text, leaf.argument));
         }
-        let spoken = leaf.argument.nouns().any(|noun| self.given.speaks_of(noun));
-        spoken.then(|| records.referenced_parties(leaf.list, leaf.argument)).flatten()
+        if let Some(named) = records.referenced_entry(text).filter(|_| leaf.argument.is_party()) {
+            return Some(named);
+        }
+        if !leaf.argument.nouns().any(|noun| self.given.speaks_of(noun)) {
+            return None;
+        }
+        let alone = BTreeSet::from([strict(text).into()]);
+        let all = if leaf.list.is_empty() { &alone } else { leaf.list };
+        records.referenced_parties(all, leaf.argument, &self.given)
     }
 
     /// A path or a URL all of whose parts were given.
@@ -248,7 +256,7 @@ impl Index {
         }
         let mut seen = None;
         atoms(&plain, &mut |atom| {
-            let figure = matches!(atom.form, Form::Number | Form::Day | Form::Name(_));
+            let figure = matches!(atom.form, Form::Number | Form::Day | Form::Name(_) | Form::Word);
             let entry = figure.then(|| self.kept.scalars.find(&atom)).flatten();
             seen = seen.or(entry.map(|entry| Held { place: entry.place, marks: entry.marks }));
         });
@@ -263,7 +271,14 @@ impl Index {
         let mut shared = Shared::default();
         let mut runs = Coverage::default();
         let mut pairs = Coverage::default();
+        // A text of more than a few words is known by its runs of them.
+        let pairs_count = exact || plain.len() < RUN * LONG;
         atoms(&plain, &mut |atom| {
+            let counts =
+                exact || atom.form.is_telling() || (pairs_count && atom.form == Form::Pair);
+            if !counts {
+                return;
+            }
             let entry = self.kept.outside.find(&atom);
             match atom.form {
                 Form::Pair if !atom.decoded => {

@@ -14,7 +14,7 @@ use crate::file::fault;
 
 /// The version of what the tables hold. Another one is not read but replayed; so a change of any
 /// type in a [`Projection`] that old JSON would not survive must raise it.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 const TASKS: TableDefinition<'_, &str, &str> = TableDefinition::new("tasks");
 const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
@@ -38,6 +38,7 @@ pub(crate) fn read(database: &Database) -> Result<Option<Projection>, Fault> {
         holds: meta(&read, "holds")?,
         leases: meta(&read, "leases")?,
         standing: meta(&read, "standing")?,
+        stored: meta(&read, "stored")?,
     }))
 }
 
@@ -83,6 +84,7 @@ pub(crate) fn write(database: &Database, changed: &Projection) -> Result<(), Fau
     put(&write, "holds", &changed.holds)?;
     put(&write, "leases", &changed.leases)?;
     put(&write, "standing", &changed.standing)?;
+    put(&write, "stored", &changed.stored)?;
     {
         let mut table = write.open_table(TASKS).map_err(fault)?;
         for task in &changed.tasks {

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use redb::{ReadableDatabase as _, TableDefinition};
-use remit_model::{Lifecycle, Standing, Task, Timestamp};
+use remit_model::{Integrity, Label, Lifecycle, Standing, Stored, Task, Timestamp, Written};
 use remit_ports::{LeaseNote, LeaseOut};
 use remit_testkit::{MemoryStore, samples};
 use tempfile::TempDir;
@@ -25,6 +25,14 @@ fn task(n: u8, purpose: &str) -> Task {
     let mut charter = samples::charter(n);
     charter.purpose = purpose.to_owned();
     Task::open(charter)
+}
+
+fn stored() -> Stored {
+    let label = Label { integrity: Integrity::untrusted("mail"), ..Label::default() };
+    let names = [remit_model::Digest::of(b"a")].into();
+    let mut stored = Stored::default();
+    stored.write(&Written { server: "notes".parse().unwrap(), names, label });
+    stored
 }
 
 fn projection(position: u64, tasks: Vec<Task>) -> Projection {
@@ -52,6 +60,7 @@ fn projection(position: u64, tasks: Vec<Task>) -> Projection {
             "bot".parse().unwrap(),
             Standing { lifecycle: Lifecycle::Retired, since: Timestamp(5) },
         )],
+        stored: stored(),
     }
 }
 
@@ -151,7 +160,7 @@ fn a_damaged_file_never_gives_a_wrong_answer() {
 #[test]
 fn another_version_is_moved_aside() {
     for (name, json, says) in [
-        ("version", "1", "version 1, expected 3"),
+        ("version", "1", "version 1, expected 4"),
         ("position", "-1", "`position`"),
         ("open_calls", "[[1]]", "`open_calls`"),
     ] {

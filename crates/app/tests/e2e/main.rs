@@ -33,6 +33,7 @@ mod rust_sdk;
 mod secrets;
 mod servers;
 mod stand;
+mod stored;
 mod streams;
 mod svids;
 mod watcher;

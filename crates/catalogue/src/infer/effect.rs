@@ -99,10 +99,7 @@ fn main_verb(evidence: &Evidence) -> Option<(Effect, &str)> {
         .find_map(|(at, word)| verb(word).map(|found| (at, word.as_str(), found)))?;
     let last = name.last().map(String::as_str).unwrap_or_default();
     let read_last = at + 1 < name.len() && lookup(v::VERBS, last) == Some(Effect::Read);
-    let before = name.iter().take(at);
-    let trusted = before
-        .into_iter()
-        .all(|word| v::DOMAINS.contains(&word.as_str()) || evidence.server.contains(word));
+    let trusted = name.iter().take(at).all(|word| is_domain(evidence, word));
     match (effect, sure) {
         (Effect::Read, Verb::Noun) => {
             trusted.then(|| disguised(evidence, at).unwrap_or((effect, word)))
@@ -111,6 +108,12 @@ fn main_verb(evidence: &Evidence) -> Option<(Effect, &str)> {
         (Effect::Write | Effect::Send, Verb::Noun) if !trusted => None,
         _ => Some((effect, word)),
     }
+}
+
+/// Whether a word says what a tool is about, and nothing of what it does.
+fn is_domain(evidence: &Evidence, word: &String) -> bool {
+    let known = |word: &str| v::DOMAINS.contains(&word);
+    known(word) || word.strip_suffix('s').is_some_and(known) || evidence.server.contains(word)
 }
 
 /// `list_update`: the list is updated.
@@ -138,9 +141,7 @@ fn no_verb(evidence: &Evidence) -> Known<Effect> {
     }
     if let Some((last, before)) = name.split_last()
         && v::VIEWS.contains(&last.as_str())
-        && before
-            .iter()
-            .all(|word| v::DOMAINS.contains(&word.as_str()) || evidence.server.contains(word))
+        && before.iter().all(|word| is_domain(evidence, word))
     {
         return known(Effect::Read, says(last));
     }
@@ -244,7 +245,8 @@ mod tests {
             "get_user listFiles search-issues issue_read pull_request_read git_status git_log \
              web_search get_post get_sent_emails list_updates list_releases comment_get \
              email_search fetchPage docs.search is_valid find_user describe_table log_search \
-             show_draft acme_get_orders convert_time find_duplicate get_record",
+             show_draft acme_get_orders convert_time find_duplicate get_record channels.list \
+             conversations.history hotelReviews",
         ),
         (
             "write",
@@ -258,12 +260,12 @@ mod tests {
              pay_invoice inviteUser share_file create_comment add_comment schedule_transaction \
              push_files git_push upload email_user post_status update_list_and_notify book_flight \
              share_view transfer_check add_reaction create_email edit_message reserve_table add_user_to_channel add_event_participants \
-             update_permissions grant_access accept_invitation request_money",
+             update_permissions chat.post chat.postMessage grant_access accept_invitation request_money",
         ),
         (
             "execute",
             "run_command executeSql eval sql_query shell install_package frobnicate approve_view \
-             rebuild_list do x obliterate_logs obliterate_record frob_transfer convert \
+             rebuild_list rebuilds.list do x obliterate_logs obliterate_record frob_transfer convert \
              convert_lead frob_is_x call_tool acme_list_orders SENDEMAIL",
         ),
         (

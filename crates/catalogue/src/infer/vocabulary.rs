@@ -271,11 +271,31 @@ pub(super) const OBJECTS: &[&str] = &["list", "query", "search", "view"];
 
 /// What one looks at, as the last word of a name: `git_status`.
 pub(super) const VIEWS: &[&str] = &[
-    "status", "info", "log", "logs", "tree", "history", "version", "stats", "help", "details",
+    "status",
+    "info",
+    "log",
+    "logs",
+    "tree",
+    "history",
+    "version",
+    "stats",
+    "help",
+    "details",
     "metadata",
+    "reviews",
+    "ratings",
+    "prices",
+    "forecast",
+    "availability",
+    "statistics",
+    "overview",
+    "members",
+    "participants",
+    "results",
 ];
 
-/// Words a name may start with before a word that could be a noun is believed to be its verb.
+/// Words a name may start with, also in the plural, before a word that could be a noun is believed to be
+/// its verb.
 pub(super) const DOMAINS: &[&str] = &[
     "git",
     "repo",
@@ -322,6 +342,27 @@ pub(super) const DOMAINS: &[&str] = &[
     "system",
     "server",
     "account",
+    "chat",
+    "message",
+    "conversation",
+    "hotel",
+    "restaurant",
+    "flight",
+    "booking",
+    "customer",
+    "invoice",
+    "product",
+    "ticket",
+    "card",
+    "board",
+    "group",
+    "member",
+    "room",
+    "photo",
+    "playlist",
+    "company",
+    "workspace",
+    "crm",
 ];
 
 /// Things that leave when they are made: `create_comment`, `schedule_transaction`.

@@ -44,12 +44,7 @@ impl About {
         name.retain(|word| *word != spoken);
         let mut things: BTreeSet<String> = heads(&name).into_iter().collect();
         let acts = verb.into_iter().flat_map(|verb| verb.acts).copied().collect();
-        if let Some(implied) = verb.map(|verb| verb.implies.trim_end_matches('?'))
-            && things.is_empty()
-            && !implied.is_empty()
-        {
-            things.extend([implied.to_owned()]);
-        }
+        things.extend(verb.and_then(|verb| verb.implied(!things.is_empty())).map(str::to_owned));
         if things.is_empty() {
             let known = server.iter().flat_map(|word| lexicon::things(word));
             things.extend(known.filter(|thing| lexicon::is_known(thing)).map(str::to_owned));
@@ -72,6 +67,14 @@ impl About {
             let added = if self.things.contains("people") { Act::Share } else { Act::Create };
             acts.retain(|act| *act == Act::Change && added == Act::Create);
             acts.insert(added);
+        }
+        // Whoever asks to invite somebody to lunch may mean an event; a tool that invites makes none.
+        if self.verb == "invite" {
+            acts.remove(&Act::Create);
+        }
+        // What is changed of a user is what is known of them.
+        if acts.iter().eq(&[Act::Change]) && self.things.contains("profile") {
+            self.things.remove("people");
         }
         let paid = self.things.contains("payment") || pays(profile);
         if paid && acts.iter().any(|act| matches!(act, Act::Tell | Act::Create | Act::Publish)) {

@@ -43,7 +43,7 @@ const DENIALS: &str = "not dont doesnt never without avoid cannot cant wont shou
 const AFFIRMED: &str = "forget hesitate fail only miss matter later worry";
 
 /// Where a denial ends.
-const TURNS: &str = "but then please just only";
+const TURNS: &str = "but then please just only by";
 
 /// Before a verb that ends in `ing`.
 const BY: &str = "by with before after try consider start begin and also without avoid of than not or \

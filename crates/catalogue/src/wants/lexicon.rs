@@ -39,19 +39,35 @@ pub(super) struct Verb {
     pub(super) word: &'static str,
     /// What it asks for.
     pub(super) acts: &'static [Act],
-    /// The thing that it implies, where nothing else is said.
-    pub(super) implies: &'static str,
+    /// The thing that it implies; with a `?` only where nothing else is spoken of.
+    implies: &'static str,
     /// Whether it is a noun as often, so that it counts only where nothing but a verb can stand.
     pub(super) noun: bool,
+}
+
+impl Verb {
+    /// The thing that it implies where another is spoken of, or not.
+    pub(super) fn implied(&self, other: bool) -> Option<&'static str> {
+        match self.implies.strip_suffix('?') {
+            Some(thing) => Some(thing).filter(|_| !other),
+            None => Some(self.implies).filter(|thing| !thing.is_empty()),
+        }
+    }
 }
 
 /// A row of verbs: what they ask for, what they imply, plain verbs, and those that are nouns, too.
 type Row = (&'static [Act], &'static str, &'static str, &'static str);
 
 const ROWS: &[Row] = &[
-    (&[Tell], "", "send forward tell inform notify remind respond getback", "reply answer contact"),
+    (
+        &[Tell],
+        "",
+        "send forward tell inform notify remind respond getback writeto ask thank congratulate greet welcome",
+        "reply answer contact",
+    ),
     (&[Tell], "email", "", "email mail"),
     (&[Tell], "message", "dm", "message text ping"),
+    (&[Tell], "dm", "", "direct"),
     (&[Tell, Create, Change], "", "write", ""),
     (&[Tell, Publish], "", "announce broadcast submit", ""),
     (&[Publish, Create], "", "publish upload", ""),
@@ -79,7 +95,7 @@ const ROWS: &[Row] = &[
          resolve reopen unarchive lower raise rotate refresh merge",
         "update change set reset move shift switch mark close label tag star pin link patch commit push",
     ),
-    (&[], "", "attach", ""),
+    (&[], "", "attach handle get", "report"),
     (&[Delete, Tell], "", "drop", ""),
     (&[Change], "event?", "reschedule", ""),
     (&[Create], "", "setup", ""),
@@ -87,7 +103,7 @@ const ROWS: &[Row] = &[
         &[Delete],
         "",
         "delete remove cancel erase discard purge wipe unsubscribe revoke uninvite uninstall \
-         deactivate clear ban",
+         deactivate clear ban kick expel",
         "trash",
     ),
     (&[Book], "", "rent hire", "book reserve place"),
@@ -117,24 +133,27 @@ pub(super) fn verb(word: &str) -> Option<&'static Verb> {
 /// Words for the same thing, the first of which stands for all. A word may stand for several.
 const THINGS: &[&str] = &[
     "email mail inbox newsletter mailbox",
-    "message notification announcement",
-    "channel chat dm sms thread conversation room",
+    "message notification announcement dm",
+    "channel chat thread conversation room",
+    "dm sms",
     "event meeting appointment calendar lunch dinner breakfast brunch session checkup followup \
      interview party visit class call invitation agenda slot standup reunion birthday trip",
     "people participant attendee guest invitee member user person colleague teammate collaborator \
-     reviewer friend",
+     reviewer friend him her everybody \
+     everyone",
     "file document doc docs spreadsheet sheet pdf presentation slide report folder directory list \
-     drive draft paper transcript minutes readme",
+     drive draft paper transcript minutes readme proposal contract letter essay cv resume plan \
+     chapter manual backup photo picture image video screenshot",
     "payment transaction money bill invoice rent fee amount difference fund due debt euro dollar \
      pound eur usd gbp chf loan installment transfer share",
-    "profile account user address phone",
+    "profile account user address phone street postcode",
     "password passcode passphrase pin credential login",
     "reservation booking",
-    "hotel room stay accommodation lodging",
-    "restaurant table lunch dinner cuisine",
-    "car vehicle rental taxi",
-    "flight plane seat",
-    "train ticket",
+    "hotel room stay accommodation lodging reservation booking",
+    "restaurant table lunch dinner cuisine reservation booking",
+    "car vehicle rental taxi reservation booking",
+    "flight plane seat reservation booking",
+    "train ticket reservation booking",
     "issue ticket bug defect story",
     "task todo reminder",
     "note memo memory knowledge observation",

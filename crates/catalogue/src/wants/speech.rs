@@ -29,15 +29,18 @@ const FILES: &str = "txt md pdf doc docx odt rtf xls xlsx ods csv tsv ppt pptx j
 
 /// Two words that are one.
 const PAIRS: &[(&str, &str, &str)] = &[
-    ("set", "up", "setup"),
     ("sign", "up", "register"),
-    ("call", "off", "cancel"),
-    ("push", "back", "postpone"),
     ("carry", "out", "perform"),
-    ("clean", "up", "clear"),
     ("get", "rid", "delete"),
     ("get", "back", "getback"),
+    ("write", "to", "writeto"),
+    ("guest", "list", "participants"),
+    ("direct", "message", "dm"),
+    ("direct", "messages", "dm"),
     ("in", "touch", "contact"),
+    ("my", "details", "profile"),
+    ("my", "information", "profile"),
+    ("my", "data", "profile"),
     ("take", "care", "handle"),
     ("make", "sure", "ensure"),
     ("pull", "request", "pr"),
@@ -47,6 +50,20 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("direct", "debit", "payment"),
     ("web", "page", "webpage"),
 ];
+
+/// Two words that are one verb, with what it is done to between them; the second may be any of several.
+const PARTED: &[(&str, &str, &str)] = &[
+    ("let", "know", "tell"),
+    ("let", "see view read edit access use", "share"),
+    ("set", "up", "setup"),
+    ("call", "off", "cancel"),
+    ("push", "back", "postpone"),
+    ("throw", "away out", "delete"),
+    ("clean", "up", "clear"),
+];
+
+/// How many words may stand between the two.
+const PARTED_BY: usize = 4;
 
 /// The sentences of `said`.
 pub(super) fn sentences(said: &str) -> Vec<Vec<String>> {
@@ -87,7 +104,7 @@ fn unquoted(said: &[char]) -> String {
         let opens = before.is_none_or(|c| !c.is_alphanumeric()) && matches!(c, '\'' | '"');
         if opens && let Some(length) = quoted(said.get(at + 1..).unwrap_or_default(), c) {
             let name: String = said.iter().skip(at + 1).take(length).collect();
-            out.push_str(if is_file(&name) { " file " } else { " _ " });
+            out.push_str(if is_file(&name) { " document " } else { " _ " });
             at += length + 2;
             continue;
         }
@@ -167,7 +184,7 @@ impl Reader {
         } else if bare.contains(['$', '€', '£']) || cents {
             self.push("money");
         } else if is_file(bare) {
-            self.push("file");
+            self.push("document");
         } else if bare.contains("://") || (bare.contains('.') && digits < bare.len() / 2) {
             self.push("website");
         } else {
@@ -183,13 +200,16 @@ impl Reader {
         if self.words.len() >= MAX_SENTENCE {
             self.end();
         }
-        if word == "know"
-            && let Some(at) = self.words.iter().rposition(|word| word == "let" || word == "lets")
-            && let Some(verb) = self.words.get_mut(at)
-        {
-            "tell".clone_into(verb);
-        } else if !word.is_empty() {
-            join(&mut self.words, word);
+        let parts = PARTED.iter().filter(|(_, second, _)| is_in(second, word));
+        let parted = parts.into_iter().find_map(|(first, _, one)| {
+            let near =
+                self.words.iter().rev().take(PARTED_BY + 1).position(|word| word == first)?;
+            Some((self.words.len() - 1 - near, *one))
+        });
+        match parted.and_then(|(at, one)| self.words.get_mut(at).map(|word| (word, one))) {
+            Some((verb, one)) => one.clone_into(verb),
+            None if word.is_empty() => {}
+            None => join(&mut self.words, word),
         }
     }
 }

@@ -254,7 +254,9 @@ fn settings(budget: Budget) -> Settings {
         known: Vec::new(),
         declare: false,
         foreseen: Vec::new(),
-        tools: vec![ToolRule::any_arguments("files/*".parse().unwrap())],
+        tools: ["files/*", "notes/*"]
+            .map(|tools| ToolRule::any_arguments(tools.parse().unwrap()))
+            .into(),
         ceiling: Confidentiality::Confidential,
         budget,
         lasts: Duration::from_hours(1),
@@ -264,6 +266,12 @@ fn settings(budget: Budget) -> Settings {
     let lent = Template {
         name: "lent".into(),
         tools: vec![ToolRule::any_arguments("shop/*".parse().unwrap())],
+        ..template.clone()
+    };
+    let alone = Template {
+        name: "alone".into(),
+        may_open: vec![agent_name("loner")],
+        tools: vec![ToolRule::any_arguments("notes/*".parse().unwrap())],
         ..template.clone()
     };
     let key = Needed {
@@ -279,6 +287,7 @@ fn settings(budget: Budget) -> Settings {
         templates: BTreeMap::from([
             ("work".into(), Arc::new(template)),
             ("lent".into(), Arc::new(lent)),
+            ("alone".into(), Arc::new(alone)),
         ]),
         groups: BTreeMap::from([
             ("operators".into(), vec![]),
@@ -286,6 +295,7 @@ fn settings(budget: Budget) -> Settings {
         ]),
         servers: BTreeMap::from([
             (server("files"), overrides.clone()),
+            (server("notes"), overrides.clone()),
             (server("shop"), overrides),
         ]),
         lends: BTreeMap::from([(server("shop"), vec![key])]),

@@ -13,5 +13,6 @@ mod inherit;
 mod lend;
 mod lifecycle;
 mod secrets;
+mod stored;
 mod tools;
 mod walk;

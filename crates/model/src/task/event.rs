@@ -10,6 +10,7 @@ use crate::id::{HoldId, TaskId};
 use crate::label::Label;
 use crate::question::ApprovalFact;
 use crate::scope::ToolScope;
+use crate::stored::Written;
 
 /// Why a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct Permitted {
     /// The foreseen flows that it uses once, by number.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub foreseen: BTreeSet<usize>,
+    /// What it leaves in its server, beside what anybody may read and write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes: Option<Written>,
 }
 
 /// Something recorded of a task that changes its state.
@@ -63,7 +67,8 @@ pub enum Event {
         /// The call's digest, if nobody knows whether it happened.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unknown: Option<Digest>,
-        /// What its result turned out to carry beside what its tool was known to return.
+        /// What it brings beside what was known when it was permitted: what was written in its server since,
+        /// secrets that were cut from it.
         #[serde(default, skip_serializing_if = "Label::is_bottom")]
         label: Label,
     },

@@ -104,8 +104,7 @@ impl Given {
     }
 
     fn named(&self, words: &[String]) -> Vec<Mention> {
-        let telling = |word: &String| word.chars().count() > 2 && !GENERIC.contains(&word.as_str());
-        if words.len() > MAX_WORDS || !words.iter().any(telling) {
+        if words.len() > MAX_WORDS || !words.iter().any(|word| is_telling(word)) {
             return Vec::new();
         }
         let length = u32::try_from(words.len()).unwrap_or(u32::MAX);
@@ -140,6 +139,11 @@ impl Given {
         }
         Some(Mention { start, end, strong: quoted || end > start + 1 })
     }
+}
+
+/// Whether a word can name something by itself.
+pub(super) fn is_telling(word: &str) -> bool {
+    word.chars().count() > 2 && !GENERIC.contains(&word)
 }
 
 /// A file's name without its extension.
