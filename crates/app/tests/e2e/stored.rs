@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::peers::{Changing, Client, Conversation, node, npm_server};
-use crate::stand::{Plan, Stand};
+use crate::stand::{Grant, Plan, Stand};
 
 /// A person has said that nobody from outside writes into the memory server, which is true of people.
 const TRUSTED: &str =
@@ -67,7 +67,12 @@ impl Office {
 
     /// Another agent, in a session of its own, reads something and writes to somebody.
     async fn clerk(&self, tool: &str, arguments: Value) -> (Conversation, Value) {
-        let mut clerk = Client::PythonStateless.connect(&self.stand.open("writing").await).await;
+        // A person opens it, so that it begins with nothing that other tasks have read.
+        let open = ["task", "open", "--template", "writing", "--purpose", "the news", "--json"];
+        let opened = self.stand.with_passphrase(&open).await;
+        let opened =
+            serde_json::from_str(&opened.stdout).unwrap_or_else(|_| panic!("{}", opened.said()));
+        let mut clerk = Client::PythonStateless.connect(&Grant::of(&opened)).await;
         clerk.text(tool, &arguments).await;
         let message = json!({"to": "ann@nordlicht.example", "body": "here is the news"});
         let answer = clerk.call("mail__send_message", &message).await;
