@@ -19,10 +19,7 @@ fn prose(from: usize, bytes: usize) -> String {
     let word = |at: usize| match at % 19 {
         7 => format!("user{at}@host{}.example", at % 97),
         13 => format!("{}.{:02}", at % 1_000, at % 100),
-        _ => {
-            let syllable = ["ba", "ke", "li", "mo", "nu"].get(at % 5).copied().unwrap_or_default();
-            format!("{syllable}{}", letters(at))
-        }
+        _ => letters(at * 31 + 11),
     };
     let mut text = String::new();
     for at in from.. {

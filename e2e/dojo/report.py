@@ -12,9 +12,10 @@ SHOWN = 240
 NAMED = 4
 
 
-def section(scores):
-    """All of it in Markdown."""
-    parts = [honest_table(scores), attacked_table(scores)]
+def section(scores, size=None):
+    """All of it in Markdown; `size` is that of the sample of attacked runs, where not all were played."""
+    played = "all" if size is None else f"a sample of {size} of each suite, mode and order"
+    parts = [f"Honest runs: all. Attacked runs: {played}.\n", honest_table(scores), attacked_table(scores)]
     bothered = "".join(bothered_rows(score) for score in scores)
     if bothered:
         parts.append("Every honest call that did not pass unasked:\n\n" + bothered_head() + bothered)

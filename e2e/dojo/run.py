@@ -67,8 +67,8 @@ async def main(given):
         scores = await asyncio.gather(*(replay(operator, servers[suite.name], plan, progress) for suite in suites))
     if given.write:
         name = "dojo" if given.variant == "recorded" else f"dojo {given.variant}"
-        report.write(given.write, name, report.section(scores))
-    print(json.dumps(report.figures(scores), indent=1) if given.json else report.section(scores))
+        report.write(given.write, name, report.section(scores, given.sample))
+    print(json.dumps(report.figures(scores), indent=1) if given.json else report.section(scores, given.sample))
 
 
 def progress(line):

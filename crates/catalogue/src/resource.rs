@@ -33,7 +33,7 @@ pub fn resources(profile: &Profile, input: &Value, server: &ServerName) -> Vec<R
         let named = match known.role {
             Role::Target | Role::Selector => true,
             Role::Content => known.kind == Some(ResourceKind::File),
-            Role::Amount | Role::Secret | Role::Flag => false,
+            Role::Amount | Role::Secret | Role::Link | Role::Flag => false,
         };
         let touches = named && !owners.stand_at(path);
         if found.len() <= MAX_RESOURCES && touches {

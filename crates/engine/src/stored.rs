@@ -159,7 +159,7 @@ fn paths(question: &Question, profile: &Profile) -> Option<Vec<Path>> {
         Role::Target | Role::Selector => is_path(of(leaf)),
         // What is attached is looked at, and stands among no resources.
         Role::Content => of(leaf).is_none(),
-        Role::Amount | Role::Secret | Role::Flag => true,
+        Role::Amount | Role::Secret | Role::Link | Role::Flag => true,
     });
     if !all_named || question.resources.iter().any(|thing| !is_path(Some(thing.kind))) {
         return None;

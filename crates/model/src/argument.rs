@@ -36,6 +36,8 @@ pub enum Role {
     Amount,
     /// A secret.
     Secret,
+    /// An address in content, which whoever reads it may follow.
+    Link,
     /// A switch or option without a value of its own.
     Flag,
 }

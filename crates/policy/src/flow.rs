@@ -10,12 +10,13 @@ use crate::context::rank;
 use crate::native::{Value, record, set, text};
 
 /// The roles that policies can speak of, by their names in `context.flow`.
-pub(crate) const ROLES: [(&str, Role); 5] = [
+pub(crate) const ROLES: [(&str, Role); 6] = [
     ("target", Role::Target),
     ("content", Role::Content),
     ("selector", Role::Selector),
     ("amount", Role::Amount),
     ("secret", Role::Secret),
+    ("link", Role::Link),
 ];
 
 /// `context.flow`.

@@ -31,10 +31,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use remit_model::{ArgumentPath, Label, LeafFlow, Provenance, Role, ToolId, Value};
 
+use crate::chunk::chunks;
 use crate::column::{Column, is_field};
 use crate::fold::strict;
 use crate::given::{Given, Text};
 use crate::read::{Kept, Reading, joined};
+use crate::shape::is_link;
 use crate::trace::{Answer, Leaf};
 
 pub use given::MAX_GIVEN;
@@ -130,6 +132,8 @@ impl Index {
     /// at a path is for. What something is filed under (`{"ann@acme.example": "rw"}`) is a value like
     /// any other: each such name follows, under its own path.
     ///
+    /// Links in content follow it, as one answer for the riskiest of them.
+    ///
     /// The label of an answer is that of all that the leaf shares something with; what is *derived* and
     /// has no evidence can be made of everything that has entered the task, which the caller knows.
     pub fn trace(&self, role: &dyn Fn(&ArgumentPath) -> Role, input: &Value) -> Vec<LeafFlow> {
@@ -155,13 +159,29 @@ impl Index {
                 Value::Bool(_) => Answer::default(),
                 _ => Answer { provenance: Provenance::Given, ..Answer::default() },
             };
+            let link = match value {
+                Value::Text(text) if role == Role::Content => self.links(&path, text),
+                _ => None,
+            };
             let Answer { provenance, label, evidence } = answer;
             found.push(LeafFlow { path, role, provenance, label, evidence, foreseen: None });
+            found.extend(link);
         });
         let mut names = Vec::new();
         filed(input, "", &mut names);
         found.extend(names.into_iter().map(|(path, name)| self.filed_under(role, path, name)));
         found
+    }
+
+    /// The riskiest of the links in `text`, which is content.
+    fn links(&self, path: &ArgumentPath, text: &str) -> Option<LeafFlow> {
+        let (argument, list, role) = (Column::default(), BTreeSet::new(), Role::Link);
+        let pieces = chunks(text);
+        let links = pieces.iter().map(|piece| piece.text).filter(|piece| is_link(piece));
+        let answers =
+            links.map(|text| self.answer(Leaf { role, text, argument: &argument, list: &list }));
+        let Answer { provenance, label, evidence } = answers.reduce(Answer::worse)?;
+        Some(LeafFlow { path: path.clone(), role, provenance, label, evidence, foreseen: None })
     }
 
     fn filed_under(

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use remit_model::{Evidence, Label};
 
 use crate::Source;
+use crate::outside::RecordId;
 
 /// The most bytes of text that a task keeps to find and to show what stood there. A task that has read
 /// more is one that nobody oversees.
@@ -53,6 +54,7 @@ struct Result {
 struct Passage {
     origin: u32,
     field: Option<u32>,
+    record: RecordId,
     text: Box<str>,
 }
 
@@ -81,7 +83,12 @@ impl Origins {
     }
 
     /// Takes in a text of a result; `None` where there is no room for it.
-    pub(crate) fn passage(&mut self, origin: Origin, field: &str, text: &str) -> Option<Place> {
+    pub(crate) fn passage(
+        &mut self,
+        origin: Origin,
+        (field, record): (&str, RecordId),
+        text: &str,
+    ) -> Option<Place> {
         let bytes = self.bytes.saturating_add(text.len()).saturating_add(size_of::<Passage>());
         if self.full || bytes > MAX_BYTES {
             self.full = true;
@@ -90,7 +97,7 @@ impl Origins {
         self.bytes = bytes;
         let field = (!field.is_empty()).then(|| self.field(field));
         let passage = number(self.passages.len());
-        self.passages.push(Passage { origin: origin.0, field, text: text.into() });
+        self.passages.push(Passage { origin: origin.0, field, record, text: text.into() });
         Some(Place { passage, at: 0 })
     }
 
@@ -150,6 +157,11 @@ impl Origins {
     /// Whether a person's words led to that result.
     pub(crate) fn is_pointed_origin(&self, origin: Origin) -> bool {
         self.results.get(origin.0 as usize).is_some_and(|result| result.pointed)
+    }
+
+    /// Whether that is a part of `record`.
+    pub(crate) fn is_of(&self, place: Place, record: RecordId) -> bool {
+        self.passages.get(place.passage as usize).is_some_and(|passage| passage.record == record)
     }
 
     /// Whether something could not be kept.

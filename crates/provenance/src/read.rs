@@ -160,7 +160,8 @@ impl<'a> Reading<'a> {
             titles.filter_map(|(_, title)| title.as_text()).map(Into::into).collect();
         let shown = titles.first().or_else(|| ids.first());
         let Some(shown) = shown.filter(|_| spot.nature != Nature::Body) else { return spot.record };
-        let Some(place) = self.kept.origins.passage(self.origin, &spot.path, shown) else {
+        let Some(place) = self.kept.origins.passage(self.origin, (&spot.path, spot.record), shown)
+        else {
             return RecordId::default();
         };
         let kind = own.iter().fold(spot.kind.clone(), |kind, own| kind.with(&Column::of(own)));
@@ -202,7 +203,10 @@ impl<'a> Reading<'a> {
 
     fn identity(&mut self, text: &str, spot: &Spot) {
         let marks = self.kept.origins.marks(self.origin);
-        let Some(place) = self.kept.origins.passage(self.origin, &spot.path, text) else { return };
+        let Some(place) = self.kept.origins.passage(self.origin, (&spot.path, spot.record), text)
+        else {
+            return;
+        };
         let held = Held { place, marks };
         self.kept.records.identify(text, held);
         for part in mailbox(text).into_iter().flat_map(|(name, address)| [name, address]) {
@@ -218,7 +222,7 @@ impl<'a> Reading<'a> {
             new |= scalars.add(atom.key, seen, Part::Of(spot.record), |_| false);
         });
         if new {
-            self.kept.origins.passage(self.origin, &spot.path, text);
+            self.kept.origins.passage(self.origin, (&spot.path, spot.record), text);
         }
     }
 
@@ -244,7 +248,7 @@ impl<'a> Reading<'a> {
             new |= outside.add(atom.key, (first.at(atom.at), marks), part, pointed);
         });
         if new {
-            self.kept.origins.passage(self.origin, path, text);
+            self.kept.origins.passage(self.origin, (path, record), text);
         }
     }
 

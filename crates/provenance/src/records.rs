@@ -210,7 +210,11 @@ impl Records {
 
     fn named(&self, number: u32, kept: &Kept, asked: &Column) -> Option<Named> {
         let clear = |mention: &&Mention| !self.is_contested(**mention, number, kept, asked);
-        let mention = kept.mentions.iter().filter(clear).max_by_key(|mention| mention.strong)?;
+        let mention = kept
+            .mentions
+            .iter()
+            .filter(clear)
+            .max_by_key(|mention| (mention.quoted, mention.telling))?;
         Some(Named { mention: *mention, held: kept.held })
     }
 
@@ -231,8 +235,19 @@ impl Records {
         })
     }
 
+    /// All records that people named and that pass `holds`.
+    fn all_named(&self, holds: impl Fn(&Kept) -> bool) -> Vec<(&Kept, Named)> {
+        let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
+        let named = numbers.into_iter().filter_map(|number| {
+            let kept = self.kept.get(number as usize).filter(|kept| holds(kept))?;
+            Some((kept, self.named(number, kept, &Column::default())?))
+        });
+        named.collect()
+    }
+
     /// The record whose parties in the field that `asked` names are just `values`, but for those that
-    /// were given themselves, if a person named it by more than one word or in quotes.
+    /// were given themselves, if a person named it in quotes, or by words that name no other record with
+    /// such a field.
     pub(crate) fn referenced_parties(
         &self,
         values: &BTreeSet<Box<str>>,
@@ -242,28 +257,30 @@ impl Records {
         let other = |name: &&str| given.whole(name, Asked::Quantity).is_none();
         let values: BTreeSet<&str> = values.iter().map(AsRef::as_ref).filter(other).collect();
         let column = self.columns.numbers.get(asked).filter(|_| !values.is_empty())?;
-        let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
-        numbers.into_iter().find_map(|number| {
-            let kept = self.kept.get(number as usize)?;
-            let (_, names) = kept.parties.iter().find(|(number, _)| number == column)?;
+        let parties = |kept: &Kept| kept.parties.iter().position(|(number, _)| number == column);
+        let mut named = self.all_named(|kept| parties(kept).is_some());
+        named.retain(|(_, named)| named.mention.is_strong());
+        if named.iter().any(|(_, named)| named.mention.quoted) {
+            named.retain(|(_, named)| named.mention.quoted);
+        } else if let [(first, _), others @ ..] = named.as_slice()
+            && others.iter().any(|(other, _)| !first.is_as(other))
+        {
+            return None;
+        }
+        let fits = |kept: &Kept| {
+            let (_, names) = kept.parties.get(parties(kept)?)?;
             let names: BTreeSet<&str> = names.iter().map(AsRef::as_ref).filter(other).collect();
-            let whole = names == values;
-            let named = self.named(number, kept, &Column::default()).filter(|_| whole)?;
-            named.mention.strong.then_some(named)
-        })
+            Some(names == values)
+        };
+        named.into_iter().find(|(kept, _)| fits(kept) == Some(true)).map(|(_, named)| named)
     }
 
-    /// The entry of a directory whose address is `text`, if a person named it by more than one word or in
-    /// quotes and no other entry is called so.
+    /// The entry of a directory whose address is `text`, if a person named it as people are named, or in
+    /// quotes, and no other entry is called so.
     pub(crate) fn referenced_entry(&self, text: &str) -> Option<Named> {
-        let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
         let text = strict(text);
-        numbers.into_iter().find_map(|number| {
-            let kept = self.kept.get(number as usize)?;
-            let its = kept.entry.as_deref() == Some(text.as_str());
-            let named = self.named(number, kept, &Column::default()).filter(|_| its)?;
-            named.mention.strong.then_some(named)
-        })
+        let named = self.all_named(|kept| kept.entry.as_deref() == Some(text.as_str()));
+        named.into_iter().map(|(_, named)| named).find(|named| named.mention.is_name())
     }
 
     /// The records with this id and a title that nobody writes by accident.

@@ -49,6 +49,20 @@ pub(crate) fn host(piece: &str) -> Option<&str> {
     (host.split('.').all(label) && (top || address)).then_some(host)
 }
 
+/// Endings of bare names that are files' rather than hosts'.
+const FILES: [&str; 24] = [
+    "txt", "md", "csv", "tsv", "json", "xml", "yaml", "yml", "toml", "pdf", "doc", "docx", "odt",
+    "xls", "xlsx", "ppt", "pptx", "png", "jpg", "jpeg", "gif", "svg", "zip", "log",
+];
+
+/// Whether people or programs would follow it: a URL, or a host that is no file's name.
+pub(crate) fn is_link(piece: &str) -> bool {
+    let Some(host) = host(piece).filter(|_| !is_mail(piece)) else { return false };
+    let ending = host.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    let file = piece == host && ending.is_some_and(|ending| FILES.contains(&ending.as_str()));
+    !file
+}
+
 /// Whether it is an address of e-mail.
 pub(crate) fn is_mail(piece: &str) -> bool {
     piece.split_once('@').is_some_and(|(name, rest)| {

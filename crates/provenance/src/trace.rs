@@ -13,6 +13,7 @@ use crate::figure::{Figure, figure};
 use crate::fold::{plain, strict};
 use crate::given::{self, Asked};
 use crate::origin::{self, Marks, excerpt};
+use crate::read::Kept;
 use crate::records::{Held, Named};
 use crate::shape::{LONG, compact, host, is_mail};
 
@@ -72,7 +73,7 @@ impl Index {
             // It looks for everything, or it names nothing.
             Role::Selector if leaf.text.trim().is_empty() => Answer::default(),
             _ if leaf.text.trim().is_empty() => return Answer::made(Provenance::Given),
-            Role::Target | Role::Secret => self.target(leaf, leaf.text),
+            Role::Target | Role::Secret | Role::Link => self.target(leaf, leaf.text),
             Role::Selector => self.selector(leaf),
             Role::Amount => self.amount(leaf),
             Role::Content | Role::Flag => self.content(leaf.text),
@@ -131,8 +132,8 @@ impl Index {
             return Answer { provenance: Provenance::Tainted, ..self.given_at(place) };
         }
         let known = self.kept.records.assigned(text, leaf.argument);
-        if let Some(place) = known.and_then(|_| self.titled_outside(leaf, text)) {
-            return self.held(Provenance::Tainted, place);
+        if let Some(tainted) = known.and_then(|_| self.titled_outside(leaf, text)) {
+            return tainted;
         }
         if let Some(held) = known {
             let chooses = self.kept.records.fits(text, leaf.argument);
@@ -147,27 +148,32 @@ impl Index {
 
     /// A record of this id whose title an outsider's text has, which nobody pointed at: whoever wrote
     /// that can be the one who chose it.
-    fn titled_outside(&self, leaf: Leaf<'_>, id: &str) -> Option<Held> {
-        let titled = self.kept.records.titled(id, leaf.argument);
-        titled.into_iter().find_map(|(record, title)| {
-            let mut found = None;
-            let pieces = chunks(title).len();
-            let mut all = true;
+    fn titled_outside(&self, leaf: Leaf<'_>, id: &str) -> Option<Answer> {
+        let Kept { origins, outside, records, .. } = &self.kept;
+        records.titled(id, leaf.argument).into_iter().find_map(|(record, title)| {
+            let single = chunks(title).len() == 1;
+            let (mut all, mut marks, mut elsewhere) = (true, None, None);
             atoms(&plain(title), &mut |atom| {
                 let tells = match atom.form {
-                    Form::Name(_) => pieces == 1 && !atom.decoded,
-                    Form::Pair => pieces > 1 && !atom.decoded,
+                    Form::Name(_) => single,
+                    Form::Pair => !single,
                     _ => false,
                 };
-                if tells {
-                    let entry = self.kept.outside.find(&atom);
-                    let entry = entry.filter(|entry| entry.is_beyond(record));
+                if tells && !atom.decoded {
+                    let entry = outside.find(&atom).filter(|entry| entry.is_beyond(record));
                     all &= entry.is_some();
-                    found = found
-                        .or(entry.map(|entry| Held { place: entry.place, marks: entry.marks }));
+                    let Some(entry) = entry else { return };
+                    marks = Some(entry.marks.with(marks.unwrap_or_default()));
+                    // What is in the record itself is no evidence of who chose it.
+                    let beyond = Some(entry.place).filter(|place| !origins.is_of(*place, record));
+                    elsewhere = elsewhere.or(beyond);
                 }
             });
-            found.filter(|_| all)
+            Some(Answer {
+                provenance: Provenance::Tainted,
+                label: origins.label(marks.filter(|_| all)?),
+                evidence: elsewhere.and_then(|place| origins.evidence(place)),
+            })
         })
     }
 
@@ -371,7 +377,7 @@ impl Answer {
     }
 
     /// The riskier of both, with the labels of both.
-    fn worse(self, other: Self) -> Self {
+    pub(crate) fn worse(self, other: Self) -> Self {
         let label = self.label.clone().join(other.label.clone());
         let riskier = if other.provenance > self.provenance { other } else { self };
         Self { label, ..riskier }

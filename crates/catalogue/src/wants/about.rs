@@ -45,6 +45,10 @@ impl About {
         let mut things: BTreeSet<String> = heads(&name).into_iter().collect();
         let acts = verb.into_iter().flat_map(|verb| verb.acts).copied().collect();
         things.extend(verb.and_then(|verb| verb.implied(!things.is_empty())).map(str::to_owned));
+        // What goes to one person is posted nowhere, whatever the name begins with: `chat.direct`.
+        if things.contains("dm") {
+            things.remove("channel");
+        }
         if things.is_empty() {
             let known = server.iter().flat_map(|word| lexicon::things(word));
             things.extend(known.filter(|thing| lexicon::is_known(thing)).map(str::to_owned));

@@ -67,6 +67,8 @@ pub enum FlowCase {
         /// The rules by which secrets were found in it.
         #[serde(default)]
         secrets: Vec<String>,
+        /// Where the links in it came from; absent: there are none.
+        link: Option<Provenance>,
     },
 }
 
@@ -186,24 +188,30 @@ impl Scene {
         let mut found = Vec::new();
         input.leaves(&mut |path, _| {
             let role = tool.map_or(Role::Selector, |tool| tool.profile.argument(path).role);
-            let (provenance, pointed, label) = match self.flow.get(path) {
-                None => (Provenance::Derived, false, task.label.clone()),
-                Some(FlowCase::Word(word)) => (*word, false, task.label.clone()),
-                Some(FlowCase::Full { provenance, pointed, confidentiality, .. }) => {
+            let (provenance, pointed, label, link) = match self.flow.get(path) {
+                None => (Provenance::Derived, false, task.label.clone(), None),
+                Some(FlowCase::Word(word)) => (*word, false, task.label.clone(), None),
+                Some(FlowCase::Full { provenance, pointed, confidentiality, link, .. }) => {
                     let label = Label { confidentiality: *confidentiality, ..Label::default() };
-                    (*provenance, *pointed, label)
+                    (*provenance, *pointed, label, *link)
                 }
             };
-            let evidence = Evidence {
-                source: "case".to_owned(),
-                decision: None,
-                field: None,
-                pointed,
-                excerpt: String::new(),
+            let leaf = |role, provenance| LeafFlow {
+                path: path.into(),
+                role,
+                provenance,
+                label: label.clone(),
+                evidence: Some(Evidence {
+                    source: "case".to_owned(),
+                    decision: None,
+                    field: None,
+                    pointed,
+                    excerpt: String::new(),
+                }),
+                foreseen: None,
             };
-            let evidence = Some(evidence);
-            let path = path.into();
-            found.push(LeafFlow { path, role, provenance, label, evidence, foreseen: None });
+            found.push(leaf(role, provenance));
+            found.extend(link.map(|provenance| leaf(Role::Link, provenance)));
         });
         found
     }

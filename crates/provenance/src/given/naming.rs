@@ -15,80 +15,31 @@ pub(crate) struct Mention {
     pub(crate) start: u32,
     /// The position behind its last one.
     pub(crate) end: u32,
-    /// Whether it is in quotes as a whole, or has more than one word.
-    pub(crate) strong: bool,
+    /// Whether it is in quotes as a whole.
+    pub(crate) quoted: bool,
+    /// How many of its words say something.
+    pub(crate) telling: usize,
+    /// Whether each of its words begins with a capital, as names of people do.
+    pub(crate) capital: bool,
+}
+
+impl Mention {
+    /// Whether it is not a title that an outsider could have made up of words that people use anyway.
+    pub(crate) fn is_strong(self) -> bool {
+        self.quoted || self.telling > 1
+    }
+
+    /// Whether it is somebody's name as people write it.
+    pub(crate) fn is_name(self) -> bool {
+        self.quoted || (self.telling > 1 && self.capital)
+    }
 }
 
 /// The longest title that names a record.
 const MAX_WORDS: usize = 16;
 
 /// Words that by themselves name no record.
-const GENERIC: [&str; 64] = [
-    "a",
-    "an",
-    "the",
-    "and",
-    "or",
-    "of",
-    "to",
-    "for",
-    "in",
-    "on",
-    "at",
-    "by",
-    "with",
-    "from",
-    "my",
-    "me",
-    "your",
-    "his",
-    "her",
-    "its",
-    "our",
-    "their",
-    "all",
-    "any",
-    "new",
-    "old",
-    "next",
-    "last",
-    "file",
-    "files",
-    "folder",
-    "document",
-    "documents",
-    "doc",
-    "list",
-    "event",
-    "events",
-    "meeting",
-    "meetings",
-    "appointment",
-    "calendar",
-    "email",
-    "emails",
-    "mail",
-    "mails",
-    "message",
-    "messages",
-    "inbox",
-    "note",
-    "notes",
-    "task",
-    "tasks",
-    "issue",
-    "issues",
-    "user",
-    "users",
-    "account",
-    "payment",
-    "transaction",
-    "item",
-    "items",
-    "please",
-    "page",
-    "channel",
-];
+const GENERIC: &str = include_str!("generic.txt");
 
 impl Given {
     /// Where a person named a record of this title.
@@ -109,7 +60,17 @@ impl Given {
         }
         let length = u32::try_from(words.len()).unwrap_or(u32::MAX);
         let starts = self.positions(words).filter(|start| self.is_said(*start));
-        starts.filter_map(|start| self.unit(start, start.saturating_add(length))).collect()
+        let telling = words.iter().filter(|word| is_telling(word)).count();
+        let units = starts.filter_map(|start| self.unit(start, start.saturating_add(length)));
+        units.map(|mention| Mention { telling, ..mention }).collect()
+    }
+
+    /// Whether the piece that the word at `position` is in begins with a capital.
+    fn is_capital(&self, position: u32) -> bool {
+        let place = self.places.get(position as usize).copied();
+        let text = place.and_then(|place| Some((self.text(place)?, place.at)));
+        let behind = text.and_then(|(text, at)| text.words.get(at as usize..));
+        behind.and_then(|behind| behind.chars().next()).is_some_and(char::is_uppercase)
     }
 
     pub(super) fn is_said(&self, position: u32) -> bool {
@@ -137,13 +98,14 @@ impl Given {
             }
             quoted |= units.get(&start) == Some(&end);
         }
-        Some(Mention { start, end, strong: quoted || end > start + 1 })
+        let capital = (start..end).all(|position| self.is_capital(position));
+        Some(Mention { start, end, quoted, capital, telling: 0 })
     }
 }
 
 /// Whether a word can name something by itself.
 pub(super) fn is_telling(word: &str) -> bool {
-    word.chars().count() > 2 && !GENERIC.contains(&word)
+    word.chars().count() > 2 && !GENERIC.split_whitespace().any(|generic| generic == word)
 }
 
 /// A file's name without its extension.
