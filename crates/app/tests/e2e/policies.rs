@@ -107,7 +107,7 @@ async fn what_policies_never_permit_is_proven_or_shown_to_be_wrong() {
     let promise = claims.iter().find(|claim| claim["id"] == "unattended-untrusted-target").unwrap();
     let question = &promise["question"];
     let by = question["permitted_by"][0].as_str().unwrap();
-    assert!(by.starts_with("`all` (") && by.ends_with("mine.cedar:1)"), "{question}");
+    assert!(by.starts_with("`all` (") && by.ends_with("wide/mine.cedar:1)"), "{question}");
     let sees = json!({"path": "context.flow.target.integrity", "value": "\"untrusted\""});
     assert!(question["looked_at"].as_array().unwrap().contains(&sees), "{question}");
 }

@@ -43,11 +43,7 @@ impl Office {
             .stdio("filesystem", &[&node(), &npm_server("filesystem"), &files], confidential)
             .stdio("desk", &[&node(), &npm_server("filesystem"), &desk], &trusted)
             .stdio("memory", &[&node(), &npm_server("memory")], &memory)
-            .stdio(
-                "mail",
-                &command.iter().map(String::as_str).collect::<Vec<_>>(),
-                "[server.tool.\"*\"]\nreturns = \"trusted\"\n",
-            )
+            .stdio("mail", &command.iter().map(String::as_str).collect::<Vec<_>>(), "")
             .template(
                 "research",
                 &["filesystem/*", "memory/*", "desk/*"],
@@ -67,11 +63,10 @@ impl Office {
 
     /// Another agent, in a session of its own, reads something and writes to somebody.
     async fn clerk(&self, tool: &str, arguments: Value) -> (Conversation, Value) {
-        // A person opens it, so that it begins with nothing that other tasks have read.
-        let open = ["task", "open", "--template", "writing", "--purpose", "the news", "--json"];
-        let opened = self.stand.with_passphrase(&open).await;
-        let opened =
-            serde_json::from_str(&opened.stdout).unwrap_or_else(|_| panic!("{}", opened.said()));
+        // A person opens it: whoever opens one themselves begins with what their last one had read.
+        let open =
+            ["task", "open", "--template", "writing", "--purpose", "the post", "--agent", "clerk"];
+        let opened = self.stand.with_passphrase(&[&open[..], &["--json"]].concat()).await.json();
         let mut clerk = Client::PythonStateless.connect(&Grant::of(&opened)).await;
         clerk.text(tool, &arguments).await;
         let message = json!({"to": "ann@nordlicht.example", "body": "here is the news"});
