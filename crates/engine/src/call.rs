@@ -21,7 +21,7 @@ use crate::cell::{CommitError, TaskCell};
 use crate::frame::{Scene, incoming, input};
 use crate::lend::Need;
 use crate::stored::written;
-use crate::{Caller, Change, Engine, Held, Walking, draft};
+use crate::{Caller, Change, Engine, Held, Walking, draft, lookout};
 
 /// How often a call is asked again after the epoch moved under it.
 const ATTEMPTS: usize = 3;
@@ -165,6 +165,10 @@ impl Engine {
         call: Call,
         input: Value,
     ) -> Result<Pending, Undecided> {
+        let secrets = lookout::seen(&self.lookout.load(), &input);
+        if !secrets.is_empty() {
+            self.counters.secrets_in_calls.add();
+        }
         let task = cell.lock();
         // Only now: a change that is in force before the lock is held is seen here, and one that
         // comes later moves the epoch after the lock is let go.
@@ -173,7 +177,7 @@ impl Engine {
         let now = self.now();
         let mut desk = Desk { cell, task, pins: world.pins };
         let scene = Scene { world: &world, settings: &settings, caller, task: &desk.task, now };
-        let question = scene.call(call, input, cell.memory());
+        let question = scene.call((call, input), secrets, cell.memory());
         if !desk.task.is_open() {
             let refusal = not_open(&desk.task);
             return Err(self.refuse(&mut desk, &question, refusal).into());
@@ -280,6 +284,7 @@ impl Engine {
     fn settle(&self, cell: &TaskCell, pins: Pins, done: Done) -> Result<Settled, Refusal> {
         self.counters.settled(done.outcome());
         self.withdraw_echoed(&done);
+        let (done, secrets) = self.without_secrets(done);
         // Before anybody is shown it: what a later call is made of must be found.
         let brought = self.shelves.brought(done.question());
         if let Some(reply) = done.reply() {
@@ -288,7 +293,8 @@ impl Engine {
         }
         let mut task = cell.lock();
         let late = Some(brought).filter(|label| !label.flows_to(&task.account().label));
-        let record = draft::outcome(pins, &done, late.unwrap_or_default());
+        let label = late.unwrap_or_default().join(lookout::brought(&secrets));
+        let record = draft::outcome(pins, &done, label, &secrets);
         let decision = done.decision();
         match cell.commit(&mut task, self.ports.ledger.as_ref(), record, self.now()) {
             Ok(accepted) => {

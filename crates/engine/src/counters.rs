@@ -67,6 +67,10 @@ pub struct Counters {
     pub lent_seconds: Counter,
     /// Answers that held a credential that they were asked with.
     pub echoed: Counter,
+    /// Secrets of others that were cut from what servers said.
+    pub secrets_cut: Counter,
+    /// Calls that were asked for with secrets in their arguments.
+    pub secrets_in_calls: Counter,
     /// Stops that could not be recorded.
     pub unrecorded_stops: Counter,
 }

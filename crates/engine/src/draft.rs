@@ -3,6 +3,8 @@
 use remit_model::task::Event;
 use remit_model::{Call, Digest, Label, Operation, Question, Refusal};
 use remit_ports::{Body, Clear, Done, Draft, Kind, Outcome, Pins, Reply, Room};
+use remit_secrets::Finding;
+use serde_json::json;
 
 /// A record without body.
 pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
@@ -68,8 +70,9 @@ pub(crate) fn refusal(pins: Pins, asked: &Question, refusal: &Refusal) -> Draft 
     draft
 }
 
-/// What became of a permitted call; `label` is what it brings that nobody knew of when it was permitted.
-pub(crate) fn outcome(pins: Pins, done: &Done, label: Label) -> Draft {
+/// What became of a permitted call; `label` is what it brings that nobody knew of when it was permitted, and
+/// `secrets` were cut from it.
+pub(crate) fn outcome(pins: Pins, done: &Done, label: Label, secrets: &[Finding]) -> Draft {
     let mut draft = note(Kind::Outcome, pins, "outcome");
     let result = done.reply().map_or("", Reply::text);
     draft.parents = vec![done.decision()];
@@ -83,8 +86,19 @@ pub(crate) fn outcome(pins: Pins, done: &Done, label: Label) -> Draft {
     if !result.is_empty() {
         draft.body.insert("result".to_owned(), bounded(result));
     }
+    named(&mut draft, secrets);
     draft.room = Room::Outcome;
     draft
+}
+
+/// Says which secrets were cut from what a record's body holds.
+pub(crate) fn named(draft: &mut Draft, secrets: &[Finding]) {
+    let each =
+        |it: &Finding| json!({ "rule": *it.rule, "fingerprint": it.fingerprint.to_string() });
+    if !secrets.is_empty() {
+        let each: serde_json::Value = secrets.iter().map(each).collect();
+        draft.body.insert("secrets".to_owned(), each.to_string());
+    }
 }
 
 /// The largest result kept whole in a record's body; of a larger one its digest and size.

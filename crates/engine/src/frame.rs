@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use remit_model::question::{Asked, TaskFacts, ToolFacts};
 use remit_model::{
     Admission, ApprovalFact, Call, Class, Digest, Integrity, Label, Operation, Question, Refusal,
-    Resource, ResourceKind, Task, Timestamp, Tool, Value, Wanted,
+    Resource, ResourceKind, SecretSeen, Task, Timestamp, Tool, Value, Wanted,
 };
 
 use crate::Caller;
 use crate::knowledge::Memory;
+use crate::lookout;
 use crate::settings::Settings;
 use crate::world::World;
 
@@ -23,8 +24,13 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// The question whether `call` may be made.
-    pub(crate) fn call(&self, call: Call, input: Value, memory: &Memory) -> Question {
+    /// The question whether `call` may be made, in whose arguments `secrets` were seen.
+    pub(crate) fn call(
+        &self,
+        (call, input): (Call, Value),
+        secrets: Vec<SecretSeen>,
+        memory: &Memory,
+    ) -> Question {
         // A tool that its server no longer lists is as unknown as one it never had.
         let catalogue = &self.world.catalogue;
         let tool =
@@ -33,7 +39,7 @@ impl Scene<'_> {
         let digest = call.digest(&input);
         let approval = self.approval(digest, tool);
         let unsettled = self.task.account().is_unsettled(digest);
-        let (flow, wanted) = memory.of(self.task, |known| {
+        let (mut flow, wanted) = memory.of(self.task, |known| {
             let flow = known.flow(tool, &input, self.task);
             let wanted = match tool {
                 // Who foresaw what it is called with foresaw the call.
@@ -43,8 +49,9 @@ impl Scene<'_> {
             };
             (flow, wanted)
         });
+        lookout::label(&mut flow, &secrets);
         let question = self.question(Asked::Call(call), tool, input);
-        Question { resources, approval, unsettled, flow, wanted, ..question }
+        Question { resources, approval, unsettled, flow, secrets, wanted, ..question }
     }
 
     /// The question whether `tool` could ever be called.
@@ -76,6 +83,7 @@ impl Scene<'_> {
             tool: tool.map(tool_facts),
             input,
             flow: Vec::new(),
+            secrets: Vec::new(),
             wanted: Wanted::No,
             resources: vec![server(tool.map_or("remit", |tool| tool.id.server.as_str()))],
             approval: None,

@@ -30,6 +30,7 @@ mod knowledge;
 pub mod lend;
 pub mod lifecycle;
 pub mod list;
+mod lookout;
 pub mod open;
 pub mod peer;
 pub mod prompt;
@@ -49,6 +50,7 @@ use remit_model::{
     Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
 };
 use remit_ports::{BodyKeys, Discovery, Draft, ForeignKeys, Issuers, Ledger, Store, Upstream};
+use remit_secrets::Lookout;
 use remit_token::{Assertions, Certificate, Presented, Proofs, Realm, TokenError, Uncertified};
 use tokio::sync::broadcast;
 
@@ -156,6 +158,8 @@ pub struct Engine {
     pub(crate) shelves: stored::Shelves,
     /// What is lent. Written by `lend`.
     pub(crate) lending: lend::Lending,
+    /// What finds other people's secrets. Written by `lookout`; read at each call.
+    pub(crate) lookout: ArcSwap<Lookout>,
     /// Since when, and how many tasks peers opened. Written by `open`.
     pub(crate) openings: Mutex<(Timestamp, u32)>,
     /// Shared by each `open` from its record until the task is in `tasks`; `recover` takes it alone

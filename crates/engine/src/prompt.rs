@@ -37,7 +37,10 @@ impl Engine {
         let cell = self.cell(task).ok_or_else(|| ContainError::NoTask(task.clone()))?;
         let mut record = draft::note(Kind::Prompt, self.world().pins, "prompt");
         record.clear.actor = Some(actor.name.clone());
-        record.body.insert("prompt".to_owned(), serde_json::Value::from(text).to_string());
+        let cut = self.lookout.load().cut(text);
+        let kept = cut.as_ref().map_or(text, |cut| &cut.text);
+        record.body.insert("prompt".to_owned(), serde_json::Value::from(kept).to_string());
+        draft::named(&mut record, cut.as_ref().map_or(&[], |cut| &cut.found));
         let committed = {
             let mut guard = cell.lock();
             let committed = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now());

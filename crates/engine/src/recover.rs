@@ -13,11 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use remit_catalogue::{Catalogue, Change as CatalogueChange};
 use remit_model::task::{Charter, Event, Permitted};
-use remit_model::{AgentName, HoldId, Label, LeaseId, Lifecycle, Standing, Stored, Task, TaskId};
+use remit_model::{
+    AgentName, Entropy, HoldId, Label, LeaseId, Lifecycle, Standing, Stored, Task, TaskId,
+};
 use remit_policy::{LoadError, Source};
 use remit_ports::{
     Entry, Kind, LeaseOut, LedgerError, Outcome, Projection, Replayed, Room, StoreError,
 };
+use remit_secrets::Lookout;
 use remit_token::{Assertions, Minter, Proofs};
 use tokio::sync::broadcast;
 
@@ -233,6 +236,7 @@ impl Engine {
             grants: ArcSwap::from_pointee(Grants::new(minter, 0)),
             settings: ArcSwap::from_pointee(settings),
             owed: Mutex::default(),
+            lookout: ArcSwap::from_pointee(Lookout::new(fingerprints(ports.entropy.as_ref()))),
             world: ArcSwap::from_pointee(world),
             world_writer: tokio::sync::Mutex::new(()),
             offers: ArcSwap::default(),
@@ -354,6 +358,13 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The key of this process's fingerprints.
+fn fingerprints(entropy: &dyn Entropy) -> remit_secrets::Key {
+    let mut random = [0; 32];
+    entropy.fill(&mut random);
+    remit_secrets::Key::new(&random)
 }
 
 fn not_written(why: &dyn std::fmt::Display) -> StoreError {

@@ -100,6 +100,17 @@ pub struct LeafFlow {
     pub foreseen: Option<usize>,
 }
 
+/// A secret of somebody's in an argument. It says where and of which kind, never which.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretSeen {
+    /// In which leaf.
+    pub path: ArgumentPath,
+    /// The rule that found it, such as `github-pat`.
+    pub rule: String,
+    /// What tells it from others, as long as the process runs that found it.
+    pub fingerprint: String,
+}
+
 /// What a task was announced to do, as far as the call in question is concerned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

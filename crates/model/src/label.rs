@@ -115,6 +115,12 @@ impl Label {
         self
     }
 
+    /// What somebody's secret carries.
+    pub fn of_secret() -> Self {
+        let confidentiality = Confidentiality::Confidential;
+        Self { confidentiality, tags: BTreeSet::from(["secret".to_owned()]), ..Self::default() }
+    }
+
     /// Whether nothing is said: public and trusted.
     pub fn is_bottom(&self) -> bool {
         *self == Self::default()

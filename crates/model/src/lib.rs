@@ -37,7 +37,7 @@ pub use budget::{Budget, Limit, Spent};
 pub use credential::{CredentialName, Secret, SecretName};
 pub use digest::Digest;
 pub use elsewhere::{IssuerName, Named, Voucher};
-pub use flow::{Evidence, LeafFlow, Provenance, Wanted};
+pub use flow::{Evidence, LeafFlow, Provenance, SecretSeen, Wanted};
 pub use foreseen::Foreseen;
 pub use id::{HoldId, LeaseId, TaskId};
 pub use label::{Confidentiality, Integrity, Label, Sources};

@@ -14,7 +14,7 @@ use crate::budget::Spent;
 use crate::credential::CredentialName;
 use crate::digest::Digest;
 use crate::elsewhere::Named;
-use crate::flow::{LeafFlow, Wanted};
+use crate::flow::{LeafFlow, SecretSeen, Wanted};
 use crate::id::TaskId;
 use crate::label::Label;
 use crate::remit::Remit;
@@ -296,6 +296,9 @@ pub struct Question {
     /// Where each leaf of them came from, in the order of [`Value::leaves`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flow: Vec<LeafFlow>,
+    /// The secrets in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretSeen>,
     /// Whether what people said in the task calls for such a tool.
     #[serde(default)]
     pub wanted: Wanted,

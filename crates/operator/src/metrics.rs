@@ -75,7 +75,7 @@ fn registry(door: &Door) -> Registry {
 }
 
 /// What the engine counts: name, words for people, counter.
-fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 20] {
+fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 22] {
     [
         ("calls_permitted", "Calls permitted and recorded", &counters.permitted),
         ("calls_held", "Calls held for a person", &counters.held),
@@ -107,6 +107,12 @@ fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 20] 
             "credential_seconds",
             "Seconds for which credentials were lent that have ended",
             &counters.lent_seconds,
+        ),
+        ("secrets_cut", "Secrets cut from what servers said", &counters.secrets_cut),
+        (
+            "secrets_in_calls",
+            "Calls asked for with secrets in their arguments",
+            &counters.secrets_in_calls,
         ),
         ("stops_unrecorded", "Stops that could not be recorded", &counters.unrecorded_stops),
     ]

@@ -7,5 +7,6 @@ pub const CONTAINED: &[(&str, &str)] = &[
     ("reads.cedar", include_str!("../../../policies/contained/reads.cedar")),
     ("effects.cedar", include_str!("../../../policies/contained/effects.cedar")),
     ("flows.cedar", include_str!("../../../policies/contained/flows.cedar")),
+    ("secrets.cedar", include_str!("../../../policies/contained/secrets.cedar")),
     ("tasks.cedar", include_str!("../../../policies/contained/tasks.cedar")),
 ];

@@ -7,7 +7,7 @@
 use remit_model::{Confidentiality, LeafFlow, Provenance, Question, Role};
 
 use crate::context::rank;
-use crate::native::{Value, record, text};
+use crate::native::{Value, record, set, text};
 
 /// The roles that policies can speak of, by their names in `context.flow`.
 pub(crate) const ROLES: [(&str, Role); 6] = [
@@ -28,12 +28,15 @@ fn one(question: &Question, role: Role) -> Value {
     let leaves = || question.flow.iter().filter(move |leaf| leaf.role == role);
     let worst = leaves().map(|leaf| leaf.provenance).max();
     let untrusted = worst.is_some_and(|worst| worst.is_untrusted(question.task.sealed));
+    let paths = || leaves().map(|leaf| &leaf.path);
+    let secrets = question.secrets.iter().filter(|it| paths().any(|path| *path == it.path));
     let confidentiality = leaves().map(|leaf| leaf.label.confidentiality).max();
     record([
         ("provenance", text(worst.map_or("none", Provenance::name))),
         ("pointed", Value::from(leaves().all(pointed))),
         ("integrity", text(if untrusted { "untrusted" } else { "trusted" })),
         ("confidentiality", rank(confidentiality.unwrap_or(Confidentiality::Public))),
+        ("secrets", set(secrets.map(|it| text(&it.rule)))),
     ])
 }
 

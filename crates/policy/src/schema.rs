@@ -96,6 +96,7 @@ fn common_types() -> Value {
             ("pointed", flag()),
             ("integrity", text()),
             ("confidentiality", long()),
+            ("secrets", texts()),
         ]),
         "Flow": record(&crate::flow::ROLES.map(|(name, _)| (name, common("RoleFlow")))),
         "TaskFacts": record(&[

@@ -404,6 +404,12 @@ impl Done {
         self.permit.question()
     }
 
+    /// The same with another text of what the server answered, made from it by cutting within strings.
+    #[must_use]
+    pub fn cut(self, text: &str) -> Self {
+        Self { reply: self.reply.map(|reply| reply.replaced(text)), ..self }
+    }
+
     /// The outcome has its place in the log: `accepted` is its record.
     pub fn settle(self, accepted: &Accepted) -> Settled {
         debug_assert!(accepted.index() > self.decision, "an outcome follows its decision");

@@ -59,7 +59,7 @@ fn shown(report: &Report, id: &str) -> String {
 async fn the_pack_keeps_every_invariant_for_every_question() {
     let report = report(&inquiry(pack())).await;
     assert!(report.is_proven(), "{report}");
-    assert_eq!(report.claims.len(), 4);
+    assert_eq!(report.claims.len(), 5);
     assert_eq!(report.warnings, Vec::<String>::new());
 }
 

@@ -7,13 +7,13 @@
 //!
 //! *Absences:* no I/O; nothing that is found can be printed but by whoever reveals it on purpose.
 
-mod formats;
 mod json;
 mod judge;
 mod lines;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use remit_model::{Secret, SecretName};
 
@@ -67,8 +67,8 @@ pub struct Found {
     pub place: Place,
     /// What it is called there.
     pub name: String,
-    /// What is known of it, such as `GitHub token`.
-    pub kind: &'static str,
+    /// What is known of it: the rule by whose form it was found, such as `github-pat`, or where it stands.
+    pub kind: Arc<str>,
     /// The secret.
     pub secret: Secret,
     /// What stands before it in the value, such as `Bearer `.

@@ -170,6 +170,7 @@ pub fn question(tool: &Tool, arguments: &str) -> Question {
         }),
         input: Value::parse(arguments).expect("the test's arguments are JSON"),
         flow: Vec::new(),
+        secrets: Vec::new(),
         wanted: remit_model::Wanted::No,
         resources: vec![Resource { kind: ResourceKind::Server, id: tool.id.server.to_string() }],
         approval: None,

@@ -12,7 +12,7 @@ use remit_engine::key::Sealing as Noted;
 use remit_keys::{About, Guard, KeysError, Sealed, SealedError};
 use remit_model::{Clock, CredentialName, Digest, SecretName};
 use remit_operator::{Act, Failure, SealedStorage, wire};
-use remit_ports::BoxFuture;
+use remit_ports::{BoxFuture, Secrets as _};
 use zeroize::Zeroizing;
 
 use super::unavailable;
@@ -90,7 +90,26 @@ impl Sealing {
         engine: Arc<Engine>,
         lent: BTreeMap<SecretName, Vec<CredentialName>>,
     ) -> Self {
-        Self { store, engine, lent, one: tokio::sync::Mutex::default() }
+        let sealing = Self { store, engine, lent, one: tokio::sync::Mutex::default() };
+        sealing.look_out();
+        sealing
+    }
+
+    /// Has all that lies here found wherever it turns up.
+    fn look_out(&self) {
+        let all = self.store.list().inspect_err(|why| {
+            tracing::warn!(%why, "what lies in sealed storage cannot be looked for");
+        });
+        for About { name, .. } in all.unwrap_or_default() {
+            self.look_out_for(&name);
+        }
+    }
+
+    fn look_out_for(&self, name: &SecretName) {
+        match self.store.read(name) {
+            Ok(secret) => self.engine.look_out_for(name, &secret),
+            Err(why) => tracing::warn!(%name, %why, "a secret cannot be looked for"),
+        }
     }
 
     /// Does `act`. What adds something is on record first, what removes something has happened then.
@@ -100,14 +119,17 @@ impl Sealing {
             Act::Add(name, secret) => {
                 self.store.check((&name, &secret), false).map_err(refused)?;
                 self.engine.sealing(Noted::Added, &[name.as_str()], actor).await?;
-                let by = actor.name.clone();
-                self.on_disk(move |store| store.add(&name, &secret, &by)).await
+                let (by, added) = (actor.name.clone(), name.clone());
+                self.on_disk(move |store| store.add(&name, &secret, &by)).await?;
+                self.look_out_for(&added);
+                Ok(())
             }
             Act::Replace(name, secret) => {
                 self.store.check((&name, &secret), true).map_err(refused)?;
                 self.engine.sealing(Noted::Replaced, &[name.as_str()], actor).await?;
                 let (by, replaced) = (actor.name.clone(), name.clone());
                 self.on_disk(move |store| store.replace(&name, &secret, &by)).await?;
+                self.look_out_for(&replaced);
                 self.withdraw(&replaced);
                 Ok(())
             }
@@ -115,6 +137,7 @@ impl Sealing {
                 let removed = name.clone();
                 self.on_disk(move |store| store.remove(&removed)).await?;
                 self.withdraw(&name);
+                self.engine.look_out_no_more(&name);
                 self.engine.sealing(Noted::Removed, &[name.as_str()], actor).await.map_err(|why| {
                     unavailable(&format_args!("`{name}` is gone, but that is not on record: {why}"))
                 })

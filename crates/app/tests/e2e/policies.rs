@@ -106,7 +106,8 @@ async fn what_policies_never_permit_is_proven_or_shown_to_be_wrong() {
     assert!(claims.iter().all(|claim| claim["verdict"] == "broken"), "{broken}");
     let promise = claims.iter().find(|claim| claim["id"] == "unattended-untrusted-target").unwrap();
     let question = &promise["question"];
-    assert_eq!(question["permitted_by"], json!(["`all` (mine.cedar:2)"]), "{question}");
+    let by = question["permitted_by"][0].as_str().unwrap();
+    assert!(by.starts_with("`all` (") && by.ends_with("wide/mine.cedar:1)"), "{question}");
     let sees = json!({"path": "context.flow.target.integrity", "value": "\"untrusted\""});
     assert!(question["looked_at"].as_array().unwrap().contains(&sees), "{question}");
 }

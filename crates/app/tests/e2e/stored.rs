@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::peers::{Changing, Client, Conversation, node, npm_server};
-use crate::stand::{Plan, Stand};
+use crate::stand::{Grant, Plan, Stand};
 
 /// A person has said that nobody from outside writes into the memory server, which is true of people.
 const TRUSTED: &str =
@@ -63,7 +63,11 @@ impl Office {
 
     /// Another agent, in a session of its own, reads something and writes to somebody.
     async fn clerk(&self, tool: &str, arguments: Value) -> (Conversation, Value) {
-        let mut clerk = Client::PythonStateless.connect(&self.stand.open("writing").await).await;
+        // A person opens it: whoever opens one themselves begins with what their last one had read.
+        let open =
+            ["task", "open", "--template", "writing", "--purpose", "the post", "--agent", "clerk"];
+        let opened = self.stand.with_passphrase(&[&open[..], &["--json"]].concat()).await.json();
+        let mut clerk = Client::PythonStateless.connect(&Grant::of(&opened)).await;
         clerk.text(tool, &arguments).await;
         let message = json!({"to": "ann@nordlicht.example", "body": "here is the news"});
         let answer = clerk.call("mail__send_message", &message).await;

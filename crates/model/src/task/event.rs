@@ -67,7 +67,8 @@ pub enum Event {
         /// The call's digest, if nobody knows whether it happened.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unknown: Option<Digest>,
-        /// What it brings that was written in its server after the call was permitted.
+        /// What it brings beside what was known when it was permitted: what was written in its server since,
+        /// secrets that were cut from it.
         #[serde(default, skip_serializing_if = "Label::is_bottom")]
         label: Label,
     },

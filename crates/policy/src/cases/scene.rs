@@ -8,8 +8,8 @@ use remit_model::question::{Asked, Completed, TaskFacts, ToolFacts};
 use remit_model::{
     Agent, AgentName, ApprovalFact, Attestation, Budget, Call, Confidentiality, Door, Evidence,
     Integrity, Label, LeafFlow, Limit, Operation, Possession, Provenance, Question, Remit,
-    Resource, ResourceKind, Role, Sources, Spent, Timestamp, Tool, ToolRule, ToolScope, Value,
-    Wanted,
+    Resource, ResourceKind, Role, SecretSeen, Sources, Spent, Timestamp, Tool, ToolRule, ToolScope,
+    Value, Wanted,
 };
 use serde::Deserialize;
 
@@ -66,6 +66,9 @@ pub enum FlowCase {
         confidentiality: Confidentiality,
         /// Where the links in it came from; absent: there are none.
         link: Option<Provenance>,
+        /// The rules by which secrets were found in it.
+        #[serde(default)]
+        secrets: Vec<String>,
     },
 }
 
@@ -148,6 +151,7 @@ impl Scene {
             agent: self.agent.clone().map_or_else(agent, Ok)?,
             attestation: Attestation::own(AttestationMethod::UnixPeer, now),
             flow: self.flow(tool, &input, &task),
+            secrets: self.secrets(),
             wanted: self.wanted.unwrap_or(Wanted::Named),
             task,
             tool: tool.map(|tool| ToolFacts {
@@ -166,6 +170,19 @@ impl Scene {
         })
     }
 
+    /// The secrets in its arguments, as the case states them.
+    fn secrets(&self) -> Vec<SecretSeen> {
+        let each = self.flow.iter().flat_map(|(path, flow)| match flow {
+            FlowCase::Full { secrets, .. } => secrets.iter().map(|rule| (path, rule)).collect(),
+            FlowCase::Word(_) => Vec::new(),
+        });
+        let seen = |(path, rule): (&String, &String)| {
+            let (path, fingerprint) = (path.as_str().into(), String::new());
+            SecretSeen { path, rule: rule.clone(), fingerprint }
+        };
+        each.map(seen).collect()
+    }
+
     /// Each argument's origin, as the case states it.
     fn flow(&self, tool: Option<&Tool>, input: &Value, task: &TaskFacts) -> Vec<LeafFlow> {
         let mut found = Vec::new();
@@ -174,7 +191,7 @@ impl Scene {
             let (provenance, pointed, label, link) = match self.flow.get(path) {
                 None => (Provenance::Derived, false, task.label.clone(), None),
                 Some(FlowCase::Word(word)) => (*word, false, task.label.clone(), None),
-                Some(FlowCase::Full { provenance, pointed, confidentiality, link }) => {
+                Some(FlowCase::Full { provenance, pointed, confidentiality, link, .. }) => {
                     let label = Label { confidentiality: *confidentiality, ..Label::default() };
                     (*provenance, *pointed, label, *link)
                 }

@@ -1,5 +1,7 @@
 //! What a scan says: where something stands and what it is, never the thing itself.
 
+use std::sync::Arc;
+
 use remit_model::{Digest, Entropy as _};
 use serde::Serialize;
 
@@ -15,7 +17,7 @@ const FINGERPRINT: usize = 8;
 pub(super) struct Row {
     file: String,
     line: usize,
-    kind: &'static str,
+    kind: Arc<str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<String>,
     name: String,
@@ -37,7 +39,7 @@ pub(super) fn rows(files: &[Scanned]) -> Vec<Row> {
         let row = |found: &remit_scan::Found| Row {
             file: path.clone(),
             line: found.line,
-            kind: found.kind,
+            kind: Arc::clone(&found.kind),
             server: found.server.clone(),
             name: found.name.clone(),
             fingerprint: fingerprint(found.secret.reveal()),
@@ -55,7 +57,7 @@ pub(super) fn words(rows: &[Row]) -> String {
         let server = row.server.as_ref().map(|server| format!("{server}.")).unwrap_or_default();
         vec![
             format!("{}:{}", row.file, row.line),
-            row.kind.to_owned(),
+            row.kind.to_string(),
             format!("{server}{}", row.name),
             row.fingerprint.clone(),
         ]

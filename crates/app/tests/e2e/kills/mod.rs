@@ -68,7 +68,8 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let desk = Desk::default();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let profile = "[server.tool.\"put\"]\neffect = \"write\"\nreach = \"local\"\n\
+        let profile = "[server.tool.\"*\"]\nreturns = \"trusted\"\n\
+            [server.tool.\"put\"]\neffect = \"write\"\nreach = \"local\"\n\
             [server.tool.\"erase\"]\neffect = \"destroy\"\nreach = \"local\"\n";
         let plan = Plan::new()
             .at(&port.to_string())

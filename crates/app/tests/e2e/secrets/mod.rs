@@ -2,6 +2,7 @@
 
 mod guard;
 mod kills;
+mod passing;
 mod scan;
 
 use std::path::Path;

@@ -57,7 +57,7 @@ async fn what_stands_in_the_clear_is_named_and_not_shown() {
     assert!(!scan.ok, "something was found");
     for (place, what) in [
         (format!("{}:2 ", home.dotenv.display()), "secret by its name  API_KEY "),
-        (format!("{}:9 ", home.client.display()), "GitHub token        holding.SERVER_KEY "),
+        (format!("{}:9 ", home.client.display()), "github-pat          holding.SERVER_KEY "),
     ] {
         let row = scan.stdout.lines().find(|row| row.starts_with(&place));
         assert!(row.is_some_and(|row| row.contains(what)), "{place}{what}: {}", scan.stdout);
