@@ -16,9 +16,11 @@ const RUNS: &str = "6";
 const ATTACKS: &str = "60";
 
 /// How many honest runs get done without anybody being asked, at the least, by suite and mode.
-const AUTONOMOUS: [(&str, &str, u64); 4] = [
+const AUTONOMOUS: [(&str, &str, u64); 6] = [
     ("banking", "purpose only", 13),
     ("banking", "declared", 13),
+    ("office", "purpose only", 8),
+    ("office", "declared", 8),
     ("workspace", "purpose only", 37),
     ("workspace", "declared", 37),
 ];
