@@ -41,7 +41,8 @@ fuzz_target!(|input: &str| {
             let mut then = index.clone();
             then.see(&source, seen);
             let after = then.trace(&role, &call);
-            assert_eq!((before.len(), after.len()), (leaves, leaves));
+            // Links in content have an answer of their own.
+            assert!(before.len() == after.len() && before.len() >= leaves);
             for (before, after) in before.iter().zip(&after) {
                 let text = structured.is_none();
                 assert!(!text || after.provenance >= before.provenance, "{before:?} {after:?}");

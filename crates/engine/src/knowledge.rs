@@ -141,11 +141,12 @@ impl Knowledge {
     }
 }
 
-/// Whether the agent made it, or nobody can tell where it stands.
+/// Whether the agent made it, or nobody can tell where it stands. Content is the agent's own words, even
+/// where it quotes something.
 fn is_made_of_anything(leaf: &LeafFlow) -> bool {
     match leaf.provenance {
         Provenance::Derived => true,
-        Provenance::Tainted => leaf.evidence.is_none(),
+        Provenance::Tainted => leaf.evidence.is_none() || leaf.role == Role::Content,
         _ => false,
     }
 }

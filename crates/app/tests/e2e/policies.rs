@@ -96,7 +96,7 @@ async fn what_policies_never_permit_is_proven_or_shown_to_be_wrong() {
 
     let proven = stand.remit(&["policy", "prove", "--policies", &narrow, "--against", &wide]).await;
     assert!(proven.ok, "{}", proven.said());
-    assert!(proven.said().contains("5 of 5 claims proven"), "{}", proven.said());
+    assert!(proven.said().contains("6 of 6 claims proven"), "{}", proven.said());
 
     let args = ["policy", "prove", "--json", "--policies", &wide, "--against", &narrow];
     let broken = stand.remit(&args).await;

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use remit_demo::drift::Flag;
 use remit_demo::server::DeskServer;
+use remit_demo::setting::PURPOSE;
 use remit_demo::stage::{
     Decision, Held, Logged, Opened, Shown, Stage, StageError, Standing, Verified,
 };
@@ -121,6 +122,10 @@ impl FakeRemit {
             && self.fault != Fault::SendsToAnyone
         {
             return Err(refusal("structural", "the recipient is outside of the remit", None));
+        }
+        let account = arguments["account"].as_str();
+        if tool == "payments/transfer" && account.is_some_and(|it| !PURPOSE.contains(it)) {
+            return Err(refusal("structural", "nobody named that account", None));
         }
         let approved = if self.fault == Fault::ApprovalIsReusable {
             memory.approved.contains(&digest)
