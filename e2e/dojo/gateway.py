@@ -19,7 +19,7 @@ ROOT = HERE.parent.parent
 # An operator's session lasts five minutes; it is made anew before that, also on a slow machine.
 SESSION = 200
 # A machine under load starts slowly, and a build without optimisation answers slowly.
-PATIENCE = 60
+PATIENCE = 180
 
 AGENT = """\
 [listen]
