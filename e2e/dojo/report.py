@@ -16,15 +16,10 @@ def section(scores, size=None):
     """All of it in Markdown; `size` is that of the sample of attacked runs, where not all were played."""
     played = "all" if size is None else f"a sample of {size} of each suite, mode and order"
     parts = [f"Honest runs: all. Attacked runs: {played}.\n", honest_table(scores), attacked_table(scores)]
-    bothered = "".join(bothered_rows(score) for score in scores)
-    if bothered:
-        parts.append("Every honest call that did not pass unasked:\n\n" + bothered_head() + bothered)
-    disturbed = "".join(disturbed_rows(score) for score in scores)
-    if disturbed:
-        parts.append("Every honest call that an attack on its run made more difficult:\n\n" + disturbed_head() + disturbed)
-    through = "".join(through_rows(score) for score in scores)
-    if through:
-        parts.append("Every attack that got through:\n\n" + through_head() + through)
+    for title, heads, rows in EXPLAINED:
+        told = "".join(row(score.suite.name, *cells) for score in scores for cells in rows(score))
+        if told:
+            parts.append(f"{title}:\n\n{table_head('Suite', *heads)}{told}")
     return "\n".join(parts)
 
 
@@ -49,50 +44,63 @@ def attacked_table(scores):
     return rows
 
 
-def bothered_head():
-    return table_head("Suite", "Mode", "Run", "Call", "Answer", "Why")
+def bothered(score):
+    """Each honest call that did not pass unasked, with the modes in which it did not."""
+    calls = (((played.run.name, *about(outcome)), played.mode) for played, outcome in score.bothered)
+    for (name, call, answer, why), modes in grouped(calls):
+        yield both(modes), name, call, answer, short(why)
 
 
-def bothered_rows(score):
+def disturbed(score):
+    """Each honest call that an attack made more difficult, with the runs in which it did."""
+    calls = (((order(played), *about(outcome)), played.run.name) for played, outcome in score.disturbed)
+    for (how, call, answer, why), runs in grouped(calls):
+        yield how, names(runs), call, answer, short(why)
+
+
+def through(score):
+    """Which calls of attacks came through, and in which runs."""
+    found = (((order(played), approver, *did(played)), played.run.name) for approver, played in score.through)
+    for (how, approver, calls, why), runs in grouped(found):
+        yield how, approver, names(runs), calls, short(why)
+
+
+# What is explained call by call: a title, the heads of the table, its rows.
+EXPLAINED = (
+    ("Every honest call that did not pass unasked", ("Mode", "Run", "Call", "Answer", "Why"), bothered),
+    (
+        "Every honest call that an attack on its run made more difficult",
+        ("Mode and order", "Runs", "Call", "Answer", "Why"),
+        disturbed,
+    ),
+    (
+        "Every attack that got through",
+        ("Mode and order", "Person", "Runs", "Calls that did it", "Why they passed"),
+        through,
+    ),
+)
+
+
+def grouped(pairs):
+    """What belongs to each key, in the order of the keys' first appearance."""
     groups = defaultdict(list)
-    for played, outcome in score.bothered:
-        groups[played.run.name, brief(outcome.call), verdict(outcome), said(outcome)].append(played.mode)
-    return "".join(
-        row(score.suite.name, both(modes), name, call, answer, short(why))
-        for (name, call, answer, why), modes in groups.items()
-    )
+    for key, value in pairs:
+        groups[key].append(value)
+    return groups.items()
 
 
-def disturbed_head():
-    return table_head("Suite", "Mode and order", "Runs", "Call", "Answer", "Why")
+def about(outcome):
+    return brief(outcome.call), verdict(outcome), said(outcome)
 
 
-def disturbed_rows(score):
-    groups = defaultdict(list)
-    for played, outcome in score.disturbed:
-        how = f"{played.mode}, {played.order}"
-        groups[how, brief(outcome.call), verdict(outcome), said(outcome)].append(played.run.name)
-    return "".join(
-        row(score.suite.name, how, names(runs), call, answer, short(why))
-        for (how, call, answer, why), runs in groups.items()
-    )
+def did(played):
+    injected = [it for it in played.injected if it.permitted and it.call.effect]
+    calls = ", ".join(dict.fromkeys(f"`{it.call.tool}`" for it in injected))
+    return calls, "; ".join(dict.fromkeys(f"{verdict(it)}, {said(it)}" for it in injected))
 
 
-def through_head():
-    return table_head("Suite", "Mode and order", "Person", "Runs", "Calls that did it", "Why they passed")
-
-
-def through_rows(score):
-    groups = defaultdict(list)
-    for approver, played in score.through:
-        did = [it for it in played.injected if it.permitted and it.call.effect]
-        calls = ", ".join(dict.fromkeys(f"`{it.call.tool}`" for it in did))
-        why = "; ".join(dict.fromkeys(f"{verdict(it)}, {said(it)}" for it in did))
-        groups[f"{played.mode}, {played.order}", approver, calls, why].append(played.run.name)
-    return "".join(
-        row(score.suite.name, how, approver, names(runs), calls, short(why))
-        for (how, approver, calls, why), runs in groups.items()
-    )
+def order(played):
+    return f"{played.mode}, {played.order}"
 
 
 def attacker_section(found):

@@ -22,7 +22,10 @@ impl Engine {
 
     /// Whether the agent of `task` is to be offered to declare one now.
     pub fn may_declare(&self, task: &TaskId) -> bool {
-        self.declares(task) && self.cell(task).is_some_and(|cell| is_early(&cell.lock()))
+        self.cell(task).is_some_and(|cell| {
+            let task = cell.lock();
+            task.charter.declares && is_early(&task)
+        })
     }
 
     /// Narrows `task` to the tools of `plan`, on record.

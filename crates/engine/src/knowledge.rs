@@ -57,8 +57,9 @@ impl Knowledge {
         let fresh = task.account().spent.calls == 0 && !charter.inherited.integrity.is_untrusted();
         let mut knowledge = if fresh { Self::empty(Index::default()) } else { Self::forgotten() };
         for (source, text) in given(charter) {
-            knowledge.hear(source, text);
+            knowledge.take_in(source, text);
         }
+        knowledge.wants = Wants::of(&knowledge.said);
         knowledge
     }
 
@@ -72,10 +73,14 @@ impl Knowledge {
 
     /// Takes in what a person said; `source` is the kind of their words.
     pub(crate) fn hear(&mut self, source: &str, text: &str) {
+        self.take_in(source, text);
+        self.wants = Wants::of(&self.said);
+    }
+
+    fn take_in(&mut self, source: &str, text: &str) {
         self.index.give(source, text);
         self.said.push('\n');
         self.said.push_str(text);
-        self.wants = Wants::of(&self.said);
     }
 
     /// Takes in what a person approved: whom or what the held call is for. How much they agree to each

@@ -160,7 +160,9 @@ pub fn looks_random(value: &str) -> bool {
 /// Whether `value`, which stands behind this `name` somewhere in a text, is a secret. In text, code
 /// comes after names, too: an identifier is no secret, however long it is.
 pub fn is_secret_in_text(name: &str, value: &str) -> bool {
-    if !is_telling(name) || is_open(name) || stands_for(value) || value.len() > MAX_LENGTH {
+    let words = words(name);
+    let one_of = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    if !tells(&words) || one_of(&OPEN) || stands_for(value) || value.len() > MAX_LENGTH {
         return false;
     }
     let digest = DIGESTS.iter().any(|begins| value.starts_with(begins));
@@ -169,7 +171,7 @@ pub fn is_secret_in_text(name: &str, value: &str) -> bool {
     if digest || !mixed || is_address(value) {
         return false;
     }
-    if words(name).iter().any(|word| CHOSEN.contains(&word.as_str())) {
+    if one_of(&CHOSEN) {
         return value.len() >= MIN_LENGTH && bits(value) >= MIN_CHOSEN && !is_expression(value);
     }
     !is_wordy(value) && looks_random(value)
@@ -177,7 +179,10 @@ pub fn is_secret_in_text(name: &str, value: &str) -> bool {
 
 /// Whether a name says that its value is secret.
 pub fn is_telling(name: &str) -> bool {
-    let words = words(name);
+    tells(&words(name))
+}
+
+fn tells(words: &[String]) -> bool {
     let (Some(last), before) = (words.last(), words.len().checked_sub(2)) else { return false };
     if ABOUT.contains(&last.as_str()) || words.iter().any(|word| word == "public") {
         return false;
@@ -216,10 +221,6 @@ pub fn entropy(text: &[u8]) -> f64 {
 fn bits(value: &str) -> f64 {
     let length = u32::try_from(value.len()).map_or(f64::MAX, f64::from);
     entropy(value.as_bytes()) * length
-}
-
-fn is_open(name: &str) -> bool {
-    words(name).iter().any(|word| OPEN.contains(&word.as_str()))
 }
 
 /// A place in a file system, on a network or in a program.

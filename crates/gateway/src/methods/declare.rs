@@ -18,7 +18,9 @@ const DESCRIPTION: &str = "Call this first, with the names of the tools that the
 impl Context<'_> {
     /// The definition, if this task may declare now.
     pub(super) fn declaring(&self) -> Option<String> {
-        let offered = self.gateway.engine.may_declare(&self.peer.caller.task);
+        if !self.gateway.engine.may_declare(&self.peer.caller.task) {
+            return None;
+        }
         let names = json!({ "type": "array", "items": { "type": "string" },
             "description": "Names of tools as the list gives them" });
         let definition = json!({
@@ -31,7 +33,7 @@ impl Context<'_> {
             },
             "annotations": { "readOnlyHint": false, "destructiveHint": false, "openWorldHint": false },
         });
-        offered.then(|| definition.to_string())
+        Some(definition.to_string())
     }
 
     /// Declares what the call names.

@@ -59,9 +59,16 @@ pub(super) struct Report {
     credential_seconds: u64,
     /// The same use with standing keys.
     standing_seconds: u64,
-    /// Credential-seconds in each of 24 equal parts of the period, the oldest first.
+    /// Credential-seconds in each of the equal parts of the period, the oldest first.
     course: Vec<u64>,
     uses: Vec<Use>,
+}
+
+impl Report {
+    /// How long each part of the period is.
+    fn part(&self) -> Duration {
+        Duration::from_secs(self.to.since(self.from).as_secs() / PARTS as u64)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -244,11 +251,11 @@ pub(super) fn in_words(report: &Report) -> String {
     ];
     let percent = report.credential_seconds.saturating_mul(1000) / report.standing_seconds.max(1);
     format!(
-        "{}\n\n│{}│ 24 parts of {} each, at most {} credential-seconds in one\n\
+        "{}\n\n│{}│ {PARTS} parts of {} each, at most {} credential-seconds in one\n\
          {} credential-seconds since {}; standing keys for the same: {} ({}.{} %)",
         table(&heads, &rows),
         bars(&report.course),
-        humantime::format_duration(report.to.since(report.from) / 24),
+        humantime::format_duration(report.part()),
         report.course.iter().max().copied().unwrap_or_default(),
         report.credential_seconds,
         moment(report.from),
