@@ -85,8 +85,8 @@ fn target(root: &Path, name: &str, flags: &[&str], run: Run) -> Result<(), Failu
     run(root, &[&words, flags].concat(), &STABLE)
 }
 
-/// Does `work` for each of `names`, as many at a time as there are processors: a target takes one. The
-/// first failure ends it.
+/// Does `work` for each of `names`, as many at a time as there are processors: a target takes one. A
+/// failure is told once all have run that can.
 fn beside_each_other(
     names: &[&String],
     work: impl Fn(&str) -> Result<(), Failure> + Sync,
