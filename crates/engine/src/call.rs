@@ -322,7 +322,7 @@ impl Engine {
             return throttled.into();
         }
         let mut draft = draft::refusal(desk.pins, question, &refusal);
-        if refusal.hold.is_none() && is_steered(question, Role::Target) {
+        if refusal.hold.is_none() && (is_steered(question, Role::Target) || is_foreign(question)) {
             self.counters.suspected.add();
             draft.clear.event = Some(Event::Suspected);
         }
@@ -411,6 +411,13 @@ fn is_steered(question: &Question, role: Role) -> bool {
     let reads = effect(question) == Effect::Read;
     let tainted = |leaf: &LeafFlow| leaf.role == role && leaf.provenance == Provenance::Tainted;
     question.task.sealed && reads == (role == Role::Selector) && question.flow.iter().any(tainted)
+}
+
+/// Whether a call is of an effect for which the task is not there, after text from outside has entered it.
+fn is_foreign(question: &Question) -> bool {
+    let foreign = |call: &Call| !question.task.remit.tools.could_cover(&call.scope_name());
+    let acts = effect(question) != Effect::Read;
+    question.task.sealed && acts && question.call().is_some_and(foreign)
 }
 
 fn transient(check: &str, text: &str, remedy: &str) -> Refusal {

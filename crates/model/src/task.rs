@@ -47,7 +47,8 @@ pub struct Account {
     #[serde(default)]
     pub plan: ToolScope,
     /// How often text from outside seems to have tried to steer it: an effect was refused because such text
-    /// had chosen its target, or a person denied one after such text had entered.
+    /// had chosen its target, or after such text had entered one was of a tool that the remit does not cover,
+    /// or was denied by a person.
     #[serde(default)]
     pub suspicions: u64,
     /// How often something was destroyed.

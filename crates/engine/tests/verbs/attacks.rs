@@ -12,7 +12,7 @@ use remit_policy::Source;
 use remit_ports::{Discovery, Settled, Store};
 use remit_testkit::samples::{agent_name, server};
 
-use crate::bench::{self, Bench, call, definition, link, operator};
+use crate::bench::{self, Bench, call, definition, link, offer, operator};
 
 /// `write_file` with further parameters beside its arguments.
 async fn call_beside(bench: &Bench, caller: &Caller, beside: &str) -> Result<Settled, Refusal> {
@@ -259,5 +259,22 @@ async fn a_task_is_suspect_once_a_person_denied_what_outsiders_may_have_led_to()
     assert_eq!(suspicions(), 0, "nobody but the person has had a say");
     bench.call(&caller, "files/read_page").await.unwrap();
     bench.engine.deny(&operator(), &held(&bench, &caller).await).await.unwrap();
+    assert_eq!(suspicions(), 1);
+}
+
+#[tokio::test]
+async fn a_task_is_suspect_once_its_agent_turns_to_what_it_is_not_there_for() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    let suspicions = || bench.engine.cell(&caller.task).unwrap().lock().account().suspicions;
+    let foreign = offer(&["read_file", "write_file"]);
+    bench.upstream.offer(&server("shop"), foreign);
+    bench.engine.discover(&server("shop")).await.unwrap();
+    bench.call(&caller, "shop/write_file").await.unwrap_err();
+    assert_eq!(suspicions(), 0, "nobody but the person has had a say");
+    bench.call(&caller, "files/read_page").await.unwrap();
+    bench.call(&caller, "shop/read_file").await.unwrap_err();
+    assert_eq!(suspicions(), 0, "to look is nothing");
+    bench.call(&caller, "shop/write_file").await.unwrap_err();
     assert_eq!(suspicions(), 1);
 }
