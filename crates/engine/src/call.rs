@@ -296,7 +296,9 @@ impl Engine {
         let label = late.unwrap_or_default().join(lookout::brought(&secrets));
         let record = draft::outcome(pins, &done, label, &secrets);
         let decision = done.decision();
-        match cell.commit(&mut task, self.ports.ledger.as_ref(), record, self.now()) {
+        let ledger = self.ports.ledger.as_ref();
+        let commit = || cell.commit(&mut task, ledger, record, self.now());
+        match self.shelves.settle(decision, commit) {
             Ok(accepted) => {
                 self.calls_open().remove(&decision);
                 Ok(done.settle(&accepted))

@@ -100,7 +100,34 @@ pub struct Label {
     pub tags: BTreeSet<String>,
 }
 
+/// What a label is lowered to at most, where a person says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ceiling {
+    /// It is no more sensitive than this. What anybody may read keeps no marks, either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<Confidentiality>,
+    /// No outsider wrote it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trusted: bool,
+}
+
 impl Label {
+    /// As it is once a person has said that it is no more than `ceiling`.
+    #[must_use]
+    pub fn under(mut self, ceiling: &Ceiling) -> Self {
+        if let Some(most) = ceiling.sensitivity {
+            self.confidentiality = self.confidentiality.min(most);
+            if most == Confidentiality::Public {
+                self.tags.clear();
+            }
+        }
+        if ceiling.trusted {
+            self.integrity = Integrity::Trusted;
+        }
+        self
+    }
+
     /// The least label at least as high as both.
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {

@@ -1,5 +1,9 @@
 //! The JSON of the operator API, for both ends of the socket.
 
+mod stored;
+
+pub use self::stored::{Labelled, Left, Lower, Place};
+
 use remit_jose::Thumbprint;
 use remit_model::task::Consented;
 use remit_model::{
