@@ -332,6 +332,7 @@ impl Task {
             last_used: charter.opened,
             label: charter.inherited.clone(),
             sealed: charter.inherited.integrity.is_untrusted(),
+            plan: charter.plan.clone(),
             unsettled: charter.unsettled.clone(),
             ..Account::default()
         };
@@ -434,6 +435,7 @@ mod tests {
             purpose: "p".into(),
             purpose_given: true,
             declares: false,
+            plan: ToolScope::default(),
             known: Vec::new(),
             foreseen: Vec::new(),
             remit: Remit::default(),

@@ -6,6 +6,7 @@ mod attacks;
 mod bench;
 mod consent;
 mod containment;
+mod declare;
 mod durability;
 mod handoff;
 mod identity;
