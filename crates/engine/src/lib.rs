@@ -37,6 +37,7 @@ pub mod peer;
 pub mod prompt;
 pub mod recover;
 pub mod registry;
+mod relay;
 pub mod reload;
 pub mod settings;
 mod stored;

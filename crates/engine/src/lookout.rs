@@ -3,7 +3,7 @@
 
 use remit_model::{Label, LeafFlow, Role, Secret, SecretName, SecretSeen, Value};
 use remit_ports::{Done, Reply};
-use remit_secrets::{Finding, Lookout};
+use remit_secrets::{Cut, Finding, Lookout};
 
 use crate::Engine;
 
@@ -19,22 +19,17 @@ impl Engine {
         self.lookout.rcu(|lookout| Lookout::clone(lookout).without(name));
     }
 
-    /// The JSON of a message for an agent with a placeholder for each secret in it; `None` if there is
-    /// none.
-    pub fn cut(&self, json: &str) -> Option<String> {
+    /// JSON for an agent with a placeholder for each secret in it; `None` if there is none.
+    pub(crate) fn cut(&self, json: &str) -> Option<Cut> {
         let cut = self.lookout.load().cut_json(json)?;
         self.counters.secrets_cut.plus(cut.found.len() as u64);
-        Some(cut.text)
+        Some(cut)
     }
 
     /// What came back, without the secrets in it, and what those are.
     pub(crate) fn without_secrets(&self, done: Done) -> (Done, Vec<Finding>) {
-        let cut = done.reply().and_then(|reply| self.lookout.load().cut_json(Reply::text(reply)));
-        match cut {
-            Some(cut) => {
-                self.counters.secrets_cut.plus(cut.found.len() as u64);
-                (done.cut(&cut.text), cut.found)
-            }
+        match done.reply().and_then(|reply| self.cut(Reply::text(reply))) {
+            Some(cut) => (done.cut(&cut.text), cut.found),
             None => (done, Vec::new()),
         }
     }

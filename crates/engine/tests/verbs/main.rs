@@ -13,6 +13,7 @@ mod identity;
 mod inherit;
 mod lend;
 mod lifecycle;
+mod overheard;
 mod secrets;
 mod stored;
 mod tools;
