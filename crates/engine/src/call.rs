@@ -16,7 +16,7 @@ use remit_ports::{
     Accepted, Done, Draft, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded, Room,
     Settled, Ticket,
 };
-use remit_secrets::Finding;
+use remit_secrets::{CANARY, Finding};
 
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::{Scene, incoming, input};
@@ -178,6 +178,10 @@ impl Engine {
         let settings = self.settings.load();
         let now = self.now();
         let mut desk = Desk { cell, task, pins: world.pins };
+        if secrets.iter().any(|secret| secret.rule == CANARY) {
+            let alarmed = self.alarm((cell, &mut desk.task), Some((&call, None)));
+            alarmed.map_err(|why| self.unrecorded(&why))?;
+        }
         let scene = Scene { world: &world, settings: &settings, caller, task: &desk.task, now };
         let question = scene.call((call, input), secrets, cell.memory());
         if !desk.task.is_open() {
@@ -309,6 +313,11 @@ impl Engine {
             cell.memory().see(done.question(), (done.decision(), label), reply);
         }
         let mut task = cell.lock();
+        if secrets.iter().any(|secret| *secret.rule == *CANARY) {
+            let call = done.question().call().map(|call| (call, Some(done.decision())));
+            // Its outcome carries the mark, too.
+            drop(self.alarm((cell, &mut task), call));
+        }
         let late = Some(brought).filter(|label| !label.flows_to(&task.account().label));
         let label = late.unwrap_or_default().join(lookout::brought(&secrets));
         let record = draft::outcome(pins, &done, label, &secrets);

@@ -256,6 +256,7 @@ impl Engine {
             changes: broadcast::channel(256).0,
             ports,
         });
+        engine.look_out_as(&engine.settings());
         engine.settle_unknown().await?;
         let record = draft::note(Kind::Policy, engine.world().pins, "in force");
         match engine.ports.ledger.append(record) {

@@ -40,6 +40,9 @@ impl Confidentiality {
     }
 }
 
+/// The mark of what a canary was seen in.
+const CANARY: &str = "canary";
+
 /// How many sources a label names before it says *many* (R13).
 pub const MAX_SOURCES: usize = 16;
 
@@ -146,6 +149,18 @@ impl Label {
     pub fn of_secret() -> Self {
         let confidentiality = Confidentiality::Confidential;
         Self { confidentiality, tags: BTreeSet::from(["secret".to_owned()]), ..Self::default() }
+    }
+
+    /// What a secret carries that lies somewhere for nothing but to be found.
+    pub fn of_canary() -> Self {
+        let mut label = Self::of_secret();
+        label.tags.insert(CANARY.to_owned());
+        label
+    }
+
+    /// Whether a canary was seen in it.
+    pub fn has_canary(&self) -> bool {
+        self.tags.contains(CANARY)
     }
 
     /// Whether nothing is said: public and trusted.

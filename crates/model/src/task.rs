@@ -302,6 +302,10 @@ impl State {
                 account.suspicions = account.suspicions.saturating_add(1);
                 Ok(state)
             }
+            (mut state, Event::CanarySeen) => {
+                state.account_mut().raise(&Label::of_canary());
+                Ok(state)
+            }
             (state, Event::Noted) => Ok(state),
             (state, event) => {
                 let expected = expected_state(event);

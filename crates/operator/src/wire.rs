@@ -233,6 +233,9 @@ pub struct KeptSecret {
     pub by: String,
     /// The credentials that are nothing but this secret.
     pub lent_as: Vec<CredentialName>,
+    /// Whether it is a canary.
+    #[serde(default)]
+    pub canary: bool,
 }
 
 /// `POST /v1/secrets/{secret}/{add,rotate}`

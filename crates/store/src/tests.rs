@@ -162,7 +162,7 @@ fn a_damaged_file_never_gives_a_wrong_answer() {
 #[test]
 fn another_version_is_moved_aside() {
     for (name, json, says) in [
-        ("version", "1", "version 1, expected 4"),
+        ("version", "1", "version 1, expected 5"),
         ("position", "-1", "`position`"),
         ("open_calls", "[[1]]", "`open_calls`"),
     ] {

@@ -302,6 +302,7 @@ fn settings(budget: Budget) -> Settings {
         ]),
         lends: BTreeMap::from([(server("shop"), vec![key])]),
         pick_ups: BTreeMap::new(),
+        canaries: std::collections::BTreeSet::new(),
         approval_lifetime: Duration::from_mins(5),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(5),
