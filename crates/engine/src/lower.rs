@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use remit_model::stored::Change;
-use remit_model::{Ceiling, Digest, Label, Lowered, Question, ServerName};
+use remit_model::{Ceiling, Digest, Label, Lowered, Question, ServerName, Trail};
 use remit_ports::{Kind, LedgerError};
 
 use crate::approve::Actor;
@@ -102,7 +102,7 @@ impl Engine {
         }
         let named = |path: &str| trail(path).ok_or_else(|| LowerError::Path(path.to_owned()));
         let there = path.map(named).transpose()?;
-        let lowered = Lowered { server: server.clone(), at: there.as_ref().map(|it| it.at()), to };
+        let lowered = Lowered { server: server.clone(), at: there.as_ref().map(Trail::at), to };
         if !self.shelves.all().would_fall(&lowered) {
             return Err(LowerError::Nothing(server.clone()));
         }

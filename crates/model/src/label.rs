@@ -118,7 +118,7 @@ pub struct Ceiling {
 impl Label {
     /// As it is once a person has said that it is no more than `ceiling`.
     #[must_use]
-    pub fn under(mut self, ceiling: &Ceiling) -> Self {
+    pub fn under(mut self, ceiling: Ceiling) -> Self {
         if let Some(most) = ceiling.sensitivity {
             self.confidentiality = self.confidentiality.min(most);
             if most == Confidentiality::Public {

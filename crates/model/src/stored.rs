@@ -177,7 +177,7 @@ impl Stored {
             .map(|(decision, written)| (*decision, written.clone()))
             .collect();
         let shelf = self.shelf(&lowered.server);
-        shelf.lower(lowered.at, &lowered.to);
+        shelf.lower(lowered.at, lowered.to);
         for (decision, written) in under_way {
             shelf.write(decision, &written);
         }
@@ -261,7 +261,7 @@ impl Shelf {
         here.chain(self.places.get(&trail.at).map(|place| &place.within))
     }
 
-    fn lower(&mut self, at: Option<Digest>, to: &Ceiling) {
+    fn lower(&mut self, at: Option<Digest>, to: Ceiling) {
         if at.is_none() {
             self.anywhere.lower(to);
         }
@@ -310,7 +310,7 @@ impl Mark {
         self.decision = self.decision.max(decision);
     }
 
-    fn lower(&mut self, to: &Ceiling) {
+    fn lower(&mut self, to: Ceiling) {
         self.label = std::mem::take(&mut self.label).under(to);
     }
 }

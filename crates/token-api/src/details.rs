@@ -175,8 +175,8 @@ pub(crate) fn granted(task: &Task) -> serde_json::Value {
         "purpose": charter.purpose,
         "remit": task.remit(),
     });
-    if !plan.is_all() {
-        granted["plan"] = json!(plan);
+    if let Some(members) = granted.as_object_mut().filter(|_| !plan.is_all()) {
+        members.insert("plan".to_owned(), json!(plan));
     }
     json!([granted])
 }

@@ -10,8 +10,7 @@ pub(crate) enum Stored {
     /// Say, after a look at it, that what a server holds carries less
     ///
     /// Whoever reads there takes on no more from then on. Tasks that have read it keep what they took
-    /// on, and what is written later, or by calls that are under way, raises it again. Said about what
-    /// stands there now: about nothing that was written into it past Remit.
+    /// on, and what is written later, or by calls that are under way, raises it again.
     Lower(Lower),
 }
 

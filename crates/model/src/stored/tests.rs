@@ -110,7 +110,7 @@ proptest! {
         for written in &writings {
             let (inside, outside): (BTreeSet<_>, BTreeSet<_>) =
                 written.trails.iter().cloned().partition(in_place);
-            let under = if written.server == server { written.label.clone().under(&to) } else { written.label.clone() };
+            let under = if written.server == server { written.label.clone().under(to) } else { written.label.clone() };
             let anywhere = written.trails.is_empty() && at.is_none();
             if !inside.is_empty() || anywhere {
                 less.push(Written { trails: inside, label: under, ..written.clone() });
