@@ -401,6 +401,7 @@ impl Config {
             servers,
             lends: self.lends(),
             pick_ups: self.pick_ups(),
+            canaries: self.secrets.canaries.clone(),
             approval_lifetime: self.limits.approval.0,
             call_timeout: self.limits.call.0,
             grant_lifetime: self.limits.grant.0,

@@ -220,9 +220,11 @@ impl SealedStorage for Sealing {
     }
 
     fn list(&self) -> Result<Vec<wire::KeptSecret>, Failure> {
+        let settings = self.engine.settings();
         let told = |About { name, made, changed, by }| {
             let lent_as = self.lent.get(&name).cloned().unwrap_or_default();
-            wire::KeptSecret { name, made, changed, by, lent_as }
+            let canary = settings.canaries.contains(&name);
+            wire::KeptSecret { name, made, changed, by, lent_as, canary }
         };
         Ok(self.store.list().map_err(refused)?.into_iter().map(told).collect())
     }
