@@ -4,7 +4,9 @@
     clippy::disallowed_types,
     reason = "looked up a thousand times a call and never walked, so no order can leak"
 )]
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
+
+use foldhash::fast::RandomState;
 
 use crate::atom::{Atom, Form};
 use crate::key::Key;
@@ -70,7 +72,7 @@ impl Spread {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outside {
     #[expect(clippy::disallowed_types, reason = "see above")]
-    entries: HashMap<Key, Entry>,
+    entries: HashMap<Key, Entry, RandomState>,
     full: bool,
 }
 
@@ -84,21 +86,27 @@ impl Outside {
         part: Part,
         pointed: impl Fn(Place) -> bool,
     ) -> bool {
-        if let Some(known) = self.entries.get_mut(&key) {
-            known.marks = known.marks.with(marks);
-            known.spread = known.spread.with(part);
-            let led = pointed(place) && !pointed(known.place);
-            if led {
-                known.place = place;
+        let room = self.entries.len() < MAX_VALUES;
+        match self.entries.entry(key) {
+            hash_map::Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.marks = known.marks.with(marks);
+                known.spread = known.spread.with(part);
+                let led = pointed(place) && !pointed(known.place);
+                if led {
+                    known.place = place;
+                }
+                led
             }
-            return led;
+            hash_map::Entry::Vacant(new) if room => {
+                new.insert(Entry { place, marks, spread: Spread::Nowhere.with(part) });
+                true
+            }
+            hash_map::Entry::Vacant(_) => {
+                self.full = true;
+                false
+            }
         }
-        if self.entries.len() >= MAX_VALUES {
-            self.full = true;
-            return false;
-        }
-        self.entries.insert(key, Entry { place, marks, spread: Spread::Nowhere.with(part) });
-        true
     }
 
     /// What is known of `key`.

@@ -1,6 +1,10 @@
 //! Reading a result: which of it is a store's own, and which somebody wrote.
 
+#[expect(clippy::disallowed_types, reason = "asked for each thing in a text and never walked")]
+use std::collections::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::fast::RandomState;
 
 use remit_model::Value;
 
@@ -33,7 +37,8 @@ pub(crate) struct Reading<'a> {
     /// What the tool is about: the kind of its records.
     pub(crate) tool: Column,
     /// What the structure of the result holds.
-    held: BTreeSet<Key>,
+    #[expect(clippy::disallowed_types, reason = "see above")]
+    held: HashSet<Key, RandomState>,
 }
 
 /// How a text is read.
@@ -101,7 +106,7 @@ impl Spot {
 impl<'a> Reading<'a> {
     /// Begins to read a result of a tool of this name.
     pub(crate) fn new(kept: &'a mut Kept, given: &'a Given, origin: Origin, tool: &str) -> Self {
-        Self { kept, given, origin, tool: Column::of(tool), held: BTreeSet::new() }
+        Self { kept, given, origin, tool: Column::of(tool), held: HashSet::default() }
     }
 
     /// Reads a structured result.
@@ -273,8 +278,9 @@ impl<'a> Reading<'a> {
 }
 
 /// Whether a structure holds `atom`, too. A number that is a figure there is numbering or the like beside it.
-fn is_held(held: &BTreeSet<Key>, atom: &Atom<'_>) -> bool {
-    let figure = || Key::new(Kind::Number, atom.text.trim_start_matches('0'));
+#[expect(clippy::disallowed_types, reason = "see above")]
+fn is_held(held: &HashSet<Key, RandomState>, atom: &Atom<'_>) -> bool {
+    let figure = || Key::exact(Kind::Number, atom.text.trim_start_matches('0'));
     held.contains(&atom.key) || (atom.form == Form::Whole && held.contains(&figure()))
 }
 
