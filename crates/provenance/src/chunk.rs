@@ -67,8 +67,25 @@ pub(crate) fn is_quote(c: char) -> bool {
 
 fn ends_chunk(c: char) -> bool {
     if c.is_ascii() {
-        return matches!(c, '\t'..='\r' | ' ' | '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']'
-            | '{' | '}' | '|' | ',' | ';');
+        return matches!(
+            c,
+            '\t'..='\r'
+                | ' '
+                | '"'
+                | '\''
+                | '`'
+                | '<'
+                | '>'
+                | '('
+                | ')'
+                | '['
+                | ']'
+                | '{'
+                | '}'
+                | '|'
+                | ','
+                | ';'
+        );
     }
     matches!(c, '，' | '、' | '。' | '；' | '（' | '）') || c.is_whitespace() || is_quote(c)
 }

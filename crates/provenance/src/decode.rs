@@ -37,10 +37,9 @@ pub(crate) fn decoded(piece: &str) -> Vec<String> {
         // Without either's signs both alphabets say the same.
         let base64 = if bare.contains(['-', '_']) { &BASE64URL_NOPAD } else { &BASE64_NOPAD };
         let hex = bare.strip_prefix("0x").unwrap_or(bare);
-        for (encoding, text, signs) in
-            [(base64, bare, "+/-_"), (&HEXLOWER_PERMISSIVE, hex, "")]
-        {
-            let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || signs.as_bytes().contains(&b));
+        for (encoding, text, signs) in [(base64, bare, "+/-_"), (&HEXLOWER_PERMISSIVE, hex, "")] {
+            let fits =
+                text.bytes().all(|b| b.is_ascii_alphanumeric() || signs.as_bytes().contains(&b));
             let decoded = fits.then(|| encoding.decode(text.as_bytes()).ok()).flatten();
             found.extend(decoded.and_then(|bytes| readable(&bytes)));
         }

@@ -42,15 +42,14 @@ pub(crate) fn loosely<T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> T {
     if text.len() > SHORT || !text.is_ascii() {
         return read(loose(text).as_bytes());
     }
-    let mut room = [0; 2 * SHORT];
-    let mut free = room.iter_mut();
+    let (mut room, mut length) = ([0; 2 * SHORT], 0);
     for byte in text.bytes() {
         let (first, second) = fold(byte);
-        for (part, slot) in std::iter::once(first).chain(second).zip(free.by_ref()) {
-            *slot = part;
+        if let Some(slots) = room.get_mut(length..length + 2) {
+            slots.copy_from_slice(&[first, second.unwrap_or_default()]);
         }
+        length += 1 + usize::from(second.is_some());
     }
-    let length = 2 * SHORT - free.len();
     read(room.get(..length).unwrap_or_default())
 }
 
