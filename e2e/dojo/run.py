@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Replays the recordings through a running Remit, and scores what it lets through.
 
-    run.py --remit PROGRAM [--suite NAME]… [--mode MODE]… [--order ORDER]… [--variant NAME] [--sample N]
+    run.py --remit PROGRAM [--suite NAME]… [--mode MODE]… [--order ORDER]… [--variant NAME]… [--sample N]
            [--policies FOLDER] [--data FOLDER] [--json] [--write PAGE]
 
 Without options: every suite, both modes, both orders, as they were recorded, with the policies that are built in.
-With --sample, so many attacked runs of each suite, mode and order. It prints the tables, or JSON with --json, and
+`--variant all` is every shape that there is. With --sample, so many attacked runs of each suite, mode and order. It prints the tables, or JSON with --json, and
 puts them into the page that --write names.
 """
 
@@ -47,7 +47,7 @@ def parse(words):
     parser.add_argument("--suite", action="append")
     parser.add_argument("--mode", action="append", choices=MODES)
     parser.add_argument("--order", action="append", choices=recordings.ORDERS)
-    parser.add_argument("--variant", default="recorded", choices=variants.ALL)
+    parser.add_argument("--variant", action="append", choices=[*variants.ALL, "all"])
     parser.add_argument("--sample", type=int)
     parser.add_argument("--policies", type=Path, help="a folder of policies in place of those that are built in")
     parser.add_argument("--data", type=Path, default=recordings.DATA)
@@ -61,14 +61,21 @@ async def main(given):
     if not folders:
         raise SystemExit(f"expected recordings of {given.suite or 'some suite'} under {given.data}, got none")
     suites = [recordings.read(folder) for folder in folders]
-    variant = variants.ALL[given.variant]
+    chosen = given.variant or ["recorded"]
+    for name, variant in variants.ALL.items():
+        if name in chosen or "all" in chosen:
+            scores = await play(suites, given, variant)
+            if given.write:
+                mark = "dojo" if name == "recorded" else f"dojo {name}"
+                report.write(given.write, mark, report.section(scores, given.sample))
+            print(json.dumps(report.figures(scores), indent=1) if given.json else report.section(scores, given.sample))
+
+
+async def play(suites, given, variant):
+    """What the suites came to in one shape, through a gateway of its own."""
     plan = Plan(tuple(given.mode or MODES), tuple(given.order or recordings.ORDERS), given.sample, variant)
     async with standing(suites, given.remit, given.policies, variant.form) as (operator, servers):
-        scores = await asyncio.gather(*(replay(operator, servers[suite.name], plan, progress) for suite in suites))
-    if given.write:
-        name = "dojo" if given.variant == "recorded" else f"dojo {given.variant}"
-        report.write(given.write, name, report.section(scores, given.sample))
-    print(json.dumps(report.figures(scores), indent=1) if given.json else report.section(scores, given.sample))
+        return await asyncio.gather(*(replay(operator, servers[suite.name], plan, progress) for suite in suites))
 
 
 def progress(line):

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::step::{command, timed};
+use crate::step::{command, quiet, timed};
 use crate::{Failure, fuzz, install, tidy};
 
 /// The version of cargo-deny whose configuration `deny.toml` is written for.
@@ -12,6 +12,10 @@ const CARGO_DENY: &str = "0.20.2";
 /// the conformance page.
 pub(crate) fn test(root: &Path) -> Result<(), Failure> {
     timed("peers of the end-to-end tests", || command(root, &["e2e/setup"], &[]))?;
+    tests(root)
+}
+
+fn tests(root: &Path) -> Result<(), Failure> {
     timed("test", || command(root, &["cargo", "test", "--workspace", "--locked"], &[]))?;
     timed("conformance", || conformance(root, &["--check"]))
 }
@@ -28,8 +32,22 @@ pub(crate) fn conformance(root: &Path, options: &[&str]) -> Result<(), Failure> 
     command(root, &[&[runner.as_str(), "run"], options].concat(), &[])
 }
 
-/// Everything that must pass before a merge.
+/// Everything that must pass before a merge. What is fetched is fetched meanwhile: it keeps no processor
+/// busy.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
+    std::thread::scope(|scope| {
+        let peers = scope.spawn(|| quiet(root, &["e2e/setup"], &[]));
+        checks(root)?;
+        timed("peers of the end-to-end tests", || {
+            peers.join().map_err(|_| "the thread that installs them panicked")?
+        })
+    })?;
+    tests(root)?;
+    fuzz::run(root, fuzz::Effort::Smoke, None)
+}
+
+/// What needs nothing but the compiler.
+fn checks(root: &Path) -> Result<(), Failure> {
     timed("fmt", || command(root, &["cargo", "fmt", "--all", "--check"], &[]))?;
     timed("tidy", || tidy::run(root))?;
     timed("clippy", || {
@@ -40,9 +58,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         let line = "cargo doc --workspace --no-deps --locked --document-private-items";
         command(root, &words(line), &[("RUSTDOCFLAGS", "-D warnings")])
     })?;
-    timed("deny", || deny(root))?;
-    test(root)?;
-    fuzz::run(root, fuzz::Effort::Smoke, None)
+    timed("deny", || deny(root))
 }
 
 /// Licences, bans and sources. Advisories need a database from the network and are not asked here;

@@ -6,12 +6,13 @@
 //! toolchain suffices and each second does several times as much.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use toml::{Table, Value};
 
 use crate::Failure;
 use crate::install;
-use crate::step::{command, timed};
+use crate::step::{command, quiet, timed};
 
 /// The version of cargo-fuzz that the flags below are for.
 const CARGO_FUZZ: &str = "0.13.2";
@@ -35,6 +36,11 @@ const PATIENCE: &str = "-timeout=60";
 /// One input may take this much memory, in MiB; more is a finding.
 const MEMORY: &str = "-rss_limit_mb=2048";
 
+/// What makes a stable compiler take the flags of a fuzzer.
+const STABLE: [(&str, &str); 1] = [("RUSTC_BOOTSTRAP", "1")];
+
+const PANICKED: &str = "a thread that ran targets panicked: what it said is above";
+
 /// Runs the target called `only`, or all of them.
 ///
 /// Errors: there is no such target, or one of them found something; what it found lies under
@@ -51,22 +57,48 @@ pub(crate) fn run(root: &Path, effort: Effort, only: Option<&str>) -> Result<(),
     install::ensure(root, "fuzz", CARGO_FUZZ)?;
     let line = ["cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
     timed("fuzz: fmt", || command(root, &line, &[]))?;
-    timed("fuzz: build", || cargo_fuzz(root, &["build", "-s", "none"]))?;
+    let line = ["cargo", "fuzz", "build", "-s", "none"];
+    timed("fuzz: build", || command(root, &line, &STABLE))?;
     let (seconds, seed) = match effort {
         Effort::Smoke => (SMOKE, "-seed=1"),
         Effort::Seconds(seconds) => (seconds, "-seed=0"),
     };
     let time = format!("-max_total_time={seconds}");
-    for name in chosen {
-        let (corpus, seeds) = (format!("fuzz/corpus/{name}"), format!("fuzz/seeds/{name}"));
-        std::fs::create_dir_all(root.join(&corpus))
-            .map_err(|why| format!("{corpus} cannot be made: {why}"))?;
-        let run = ["run", "-s", "none", name, &corpus, &seeds, "--"];
-        let bounds =
-            [time.as_str(), seed, PATIENCE, MEMORY, "-print_final_stats=1", "-verbosity=0"];
-        timed(&format!("fuzz: {name}"), || cargo_fuzz(root, &[&run[..], &bounds].concat()))?;
+    let flags = [time.as_str(), seed, PATIENCE, MEMORY, "-print_final_stats=1", "-verbosity=0"];
+    match chosen.as_slice() {
+        // Whoever waits for one looks on.
+        [only] => timed(&format!("fuzz: {only}"), || target(root, only, &flags, command)),
+        all => beside_each_other(all, |name| {
+            timed(&format!("fuzz: {name}"), || target(root, name, &flags, quiet))
+        }),
     }
-    Ok(())
+}
+
+type Run = fn(&Path, &[&str], &[(&str, &str)]) -> Result<(), Failure>;
+
+/// Runs one target over what is in its corpus and among its seeds.
+fn target(root: &Path, name: &str, flags: &[&str], run: Run) -> Result<(), Failure> {
+    let (corpus, seeds) = (format!("fuzz/corpus/{name}"), format!("fuzz/seeds/{name}"));
+    std::fs::create_dir_all(root.join(&corpus))
+        .map_err(|why| format!("{corpus} cannot be made: {why}"))?;
+    let words = ["cargo", "fuzz", "run", "-s", "none", name, &corpus, &seeds, "--"];
+    run(root, &[&words, flags].concat(), &STABLE)
+}
+
+/// Does `work` for each of `names`, as many at a time as there are processors: a target takes one. A
+/// failure is told once all have run that can.
+fn beside_each_other(
+    names: &[&String],
+    work: impl Fn(&str) -> Result<(), Failure> + Sync,
+) -> Result<(), Failure> {
+    let left = Mutex::new(names.iter());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let worker = || std::iter::from_fn(next).try_for_each(|name| work(name));
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        running.into_iter().try_for_each(|one| one.join().unwrap_or_else(|_| Err(PANICKED.into())))
+    })
 }
 
 /// The names of the targets, in the order of the manifest.
@@ -74,11 +106,6 @@ fn targets(manifest: &str) -> Result<Vec<String>, Failure> {
     let table: Table = manifest.parse().map_err(|why| format!("fuzz/Cargo.toml: {why}"))?;
     let bins = table.get("bin").and_then(Value::as_array).into_iter().flatten();
     Ok(bins.filter_map(|bin| bin.get("name")?.as_str().map(str::to_owned)).collect())
-}
-
-/// cargo-fuzz asks the compiler for what only nightly gives by default.
-fn cargo_fuzz(root: &Path, words: &[&str]) -> Result<(), Failure> {
-    command(root, &[&["cargo", "fuzz"], words].concat(), &[("RUSTC_BOOTSTRAP", "1")])
 }
 
 #[cfg(test)]

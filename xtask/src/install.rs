@@ -16,7 +16,9 @@ pub(crate) fn ensure(root: &Path, name: &str, version: &str) -> Result<(), Failu
     }
     let package = format!("cargo-{name}");
     say(&format!("installing {package} {version} (a few minutes, once per machine)"));
-    let install = ["cargo", "install", &package, "--locked", "--quiet", "--version", version];
+    // Without optimisation, which takes longer than all that these commands do afterwards.
+    let install =
+        ["cargo", "install", &package, "--locked", "--quiet", "--debug", "--version", version];
     command(root, &install, &[])
 }
 

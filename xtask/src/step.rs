@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
@@ -31,15 +31,37 @@ pub(crate) fn command(
     words: &[&str],
     variables: &[(&str, &str)],
 ) -> Result<(), Failure> {
-    let line = words.join(" ");
+    let mut command = prepared(root, words, variables)?;
+    let status = command.status().map_err(|error| cannot_start(words, &error))?;
+    ended(words, status)
+}
+
+/// The same for a command that runs beside others: what it says is shown if it fails, as a whole.
+pub(crate) fn quiet(
+    root: &Path,
+    words: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<(), Failure> {
+    let mut command = prepared(root, words, variables)?;
+    let output = command.output().map_err(|error| cannot_start(words, &error))?;
+    ended(words, output.status).inspect_err(|_| {
+        say(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+    })
+}
+
+fn prepared(root: &Path, words: &[&str], variables: &[(&str, &str)]) -> Result<Command, Failure> {
     let (program, rest) = words.split_first().ok_or("expected a command, got none")?;
-    let status = Command::new(program)
-        .args(rest)
-        .envs(variables.iter().copied())
-        .current_dir(root)
-        .status()
-        .map_err(|error| format!("`{line}` cannot be started: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("`{line}` failed: {status}")) }
+    let mut command = Command::new(program);
+    command.args(rest).envs(variables.iter().copied()).current_dir(root);
+    Ok(command)
+}
+
+fn cannot_start(words: &[&str], error: &std::io::Error) -> Failure {
+    format!("`{}` cannot be started: {error}", words.join(" "))
+}
+
+fn ended(words: &[&str], status: ExitStatus) -> Result<(), Failure> {
+    if status.success() { Ok(()) } else { Err(format!("`{}` failed: {status}", words.join(" "))) }
 }
 
 /// Prints one line of progress.
@@ -79,6 +101,8 @@ mod tests {
             command(here, &["no-such-program"], &[]).unwrap_err().contains("cannot be started")
         );
         assert!(command(here, &[], &[]).is_err());
+        assert!(quiet(here, &["true"], &[]).is_ok());
+        assert!(quiet(here, &["false"], &[]).unwrap_err().contains("`false` failed"));
     }
 
     #[test]

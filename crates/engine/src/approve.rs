@@ -141,12 +141,7 @@ impl Engine {
             if self.held().remove(&held.hold).is_none() {
                 return Err(ApproveError::NoHold(held.hold.clone()));
             }
-            let approved = matches!(record.clear.event, Some(Event::Approved { .. }));
-            let committed = cell.commit(&mut task, self.ports.ledger.as_ref(), record, self.now());
-            if approved && committed.is_ok() {
-                cell.memory().of(&task, |known| known.approve(&held.question));
-            }
-            committed
+            cell.commit(&mut task, self.ports.ledger.as_ref(), record, self.now())
         };
         let accepted = committed.map_err(|why| match why {
             CommitError::State(why) => ApproveError::State(why),

@@ -9,7 +9,7 @@ use std::sync::{Arc, MutexGuard};
 use remit_model::task::{Event, Permitted};
 use remit_model::{
     Call, Class, Digest, Effect, HoldId, LeafFlow, Provenance, Question, Refusal, Role, Task,
-    Timestamp, Value,
+    Timestamp, Value, Wanted,
 };
 use remit_policy::{Hold, Permit, Verdict, decide};
 use remit_ports::{
@@ -322,7 +322,7 @@ impl Engine {
             return throttled.into();
         }
         let mut draft = draft::refusal(desk.pins, question, &refusal);
-        if refusal.hold.is_none() && is_steered(question, Role::Target) {
+        if refusal.hold.is_none() && (is_steered(question, Role::Target) || is_foreign(question)) {
             self.counters.suspected.add();
             draft.clear.event = Some(Event::Suspected);
         }
@@ -406,11 +406,20 @@ fn effect(question: &Question) -> Effect {
 }
 
 /// Whether text from outside has chosen what a call of this `role` of argument is about: the target of an
-/// effect, what a read selects.
+/// effect, what a read selects. For an effect that nobody asked for, so has a field of somebody's record.
 fn is_steered(question: &Question, role: Role) -> bool {
     let reads = effect(question) == Effect::Read;
-    let tainted = |leaf: &LeafFlow| leaf.role == role && leaf.provenance == Provenance::Tainted;
-    question.task.sealed && reads == (role == Role::Selector) && question.flow.iter().any(tainted)
+    let unasked = !reads && question.wanted == Wanted::No;
+    let steers = |from| from == Provenance::Tainted || (unasked && from == Provenance::Identified);
+    let chosen = |leaf: &LeafFlow| leaf.role == role && steers(leaf.provenance);
+    question.task.sealed && reads == (role == Role::Selector) && question.flow.iter().any(chosen)
+}
+
+/// Whether a call is of an effect for which the task is not there, after text from outside has entered it.
+fn is_foreign(question: &Question) -> bool {
+    let foreign = |call: &Call| !question.task.remit.tools.could_cover(&call.scope_name());
+    let acts = effect(question) != Effect::Read;
+    question.task.sealed && acts && question.call().is_some_and(foreign)
 }
 
 fn transient(check: &str, text: &str, remedy: &str) -> Refusal {

@@ -83,19 +83,6 @@ impl Knowledge {
         self.said.push_str(text);
     }
 
-    /// Takes in what a person approved: whom or what the held call is for. How much they agree to each
-    /// time anew, and its content they may only have skimmed.
-    pub(crate) fn approve(&mut self, held: &Question) {
-        let Some(tool) = &held.tool else { return };
-        held.input.leaves(&mut |path, leaf| {
-            if let (Role::Target, Value::Text(text) | Value::Number(text)) =
-                (tool.profile.argument(path).role, leaf)
-            {
-                self.index.give("approval", text);
-            }
-        });
-    }
-
     /// Where each leaf of a call's arguments came from, those of a `tool` by its profile; what anything
     /// else is called with selects. What the agent made up can be made of all that has entered the task.
     pub(crate) fn flow(&self, tool: Option<&Tool>, input: &Value, task: &Task) -> Vec<LeafFlow> {
@@ -130,7 +117,7 @@ impl Knowledge {
     fn see(&mut self, question: &Question, (decision, label): (u64, Label), reply: &Reply) {
         let Some(call) = question.call() else { return };
         let tool = call.tool().unwrap_or_else(|| ToolId::new(&call.server, &call.method));
-        let source = Source { tool, decision, pointed: is_pointed_at(question), label };
+        let source = Source { tool, decision, pointed: is_pointed_at(&question.flow), label };
         match Value::parse(reply.text()) {
             Ok(value) => {
                 let mut texts = Vec::new();
@@ -162,11 +149,12 @@ fn given(charter: &Charter) -> impl Iterator<Item = (&'static str, &str)> {
     purpose.into_iter().chain(charter.known.iter().map(|fact| ("known", fact.as_str())))
 }
 
-/// Whether a person's words led to what is returned: something was looked for or read, and all of it
-/// was given.
-fn is_pointed_at(question: &Question) -> bool {
-    let mut selectors = question.flow.iter().filter(|leaf| leaf.role == Role::Selector).peekable();
-    selectors.peek().is_some() && selectors.all(|leaf| leaf.provenance <= Provenance::Referenced)
+/// Whether a person's words led to what is returned: something that they said was looked for or read, and
+/// nothing that they did not.
+fn is_pointed_at(flow: &[LeafFlow]) -> bool {
+    let selectors = || flow.iter().filter(|leaf| leaf.role == Role::Selector);
+    selectors().any(|leaf| leaf.evidence.is_some())
+        && selectors().all(|leaf| leaf.provenance <= Provenance::Referenced)
 }
 
 /// The members of a result that are words of the protocol's own, or are taken in otherwise.
@@ -187,5 +175,27 @@ fn collect<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
             members.for_each(|(_, member)| collect(member, texts));
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_leads_to_what_they_named_and_not_to_what_nobody_looked_for() {
+        let mut index = Index::default();
+        index.give("purpose", "what did anna@acme.example write?");
+        for (input, led) in [
+            (r#"{"sender":"anna@acme.example"}"#, true),
+            (r#"{"sender":"anna@acme.example","folder":null}"#, true),
+            (r#"{"sender":"anna@acme.example","folder":"spam"}"#, false),
+            (r#"{"sender":null}"#, false),
+            (r#"{"sender":""}"#, false),
+            ("{}", false),
+        ] {
+            let flow = index.trace(&|_| Role::Selector, &Value::parse(input).unwrap());
+            assert_eq!(is_pointed_at(&flow), led, "{input}");
+        }
     }
 }

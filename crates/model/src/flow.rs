@@ -16,7 +16,7 @@ use crate::label::Label;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Provenance {
-    /// A person wrote it (purpose, prompt, approval, facts about them), or a trusted tool returned it.
+    /// A person wrote it (purpose, prompt, facts about them), or a trusted tool returned it.
     Given,
     /// A person named the record that it is taken from, and the part of it.
     Referenced,

@@ -46,7 +46,9 @@ pub struct Account {
     /// The tools that the agent said it needs, all until it does: they narrow the remit.
     #[serde(default)]
     pub plan: ToolScope,
-    /// How often an effect was refused because text from outside had chosen its target.
+    /// How often text from outside seems to have tried to steer it: an effect was refused because such text
+    /// had chosen its target, or after such text had entered one was of a tool that the remit does not cover,
+    /// or was denied by a person.
     #[serde(default)]
     pub suspicions: u64,
     /// How often something was destroyed.
@@ -172,6 +174,18 @@ impl Account {
         self.approvals.insert(call, approval);
     }
 
+    /// Whoever has to say no to what outsiders may have led to has found them trying to steer the task.
+    fn deny(&mut self, hold: &HoldId) {
+        self.holds.remove(hold);
+        if self.sealed {
+            self.suspect();
+        }
+    }
+
+    fn suspect(&mut self) {
+        self.suspicions = self.suspicions.saturating_add(1);
+    }
+
     /// Whether `call` may already have happened.
     pub fn is_unsettled(&self, call: Digest) -> bool {
         self.unsettled.contains(&call) || self.unsettled.len() >= MAX_UNSETTLED
@@ -294,12 +308,11 @@ impl State {
                 Ok(state)
             }
             (mut state, Event::Denied { hold }) => {
-                state.account_mut().holds.remove(hold);
+                state.account_mut().deny(hold);
                 Ok(state)
             }
             (mut state, Event::Suspected) => {
-                let account = state.account_mut();
-                account.suspicions = account.suspicions.saturating_add(1);
+                state.account_mut().suspect();
                 Ok(state)
             }
             (state, Event::Noted) => Ok(state),

@@ -81,7 +81,7 @@ impl Index {
         Self { forgotten: true, ..Self::default() }
     }
 
-    /// Takes in what a person said: `source` is `purpose`, `prompt`, `approval` or the like.
+    /// Takes in what a person said: `source` is `purpose`, `prompt` or the like.
     pub fn give(&mut self, source: &str, text: &str) {
         self.given.add(Text::said(source, text));
         self.kept.records.name(&self.given);

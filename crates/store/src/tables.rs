@@ -14,7 +14,7 @@ use crate::file::fault;
 
 /// The version of what the tables hold. Another one is not read but replayed; so a change of any
 /// type in a [`Projection`] that old JSON would not survive must raise it.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 const TASKS: TableDefinition<'_, &str, &str> = TableDefinition::new("tasks");
 const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");

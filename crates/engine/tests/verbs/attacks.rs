@@ -8,10 +8,11 @@ use remit_engine::open::{Holding, OPENING_WINDOW, OPENINGS_PER_WINDOW, Opener, P
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
 use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId, Workload};
+use remit_policy::Source;
 use remit_ports::{Discovery, Settled, Store};
 use remit_testkit::samples::{agent_name, server};
 
-use crate::bench::{self, Bench, call, definition, link, operator};
+use crate::bench::{self, Bench, call, definition, link, offer, operator};
 
 /// `write_file` with further parameters beside its arguments.
 async fn call_beside(bench: &Bench, caller: &Caller, beside: &str) -> Result<Settled, Refusal> {
@@ -230,4 +231,50 @@ async fn a_grant_says_no_more_time_than_its_task_has() {
         bench.engine.grant_lives(&bench.opened().await),
         bench.engine.settings().grant_lifetime
     );
+}
+
+#[tokio::test]
+async fn an_address_that_was_approved_once_is_asked_about_again() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.call(&caller, "files/read_page").await.unwrap();
+    let text = r#"@id("all") permit (principal, action, resource);
+        @id("asks") forbid (principal, action in Remit::Action::"effect:write", resource)
+        when { context.flow.target.integrity == "untrusted" } unless { context has approval };"#;
+    let policy = Source { path: "flows.cedar".into(), text: text.into() };
+    bench.engine.reload_policies(vec![policy]).await.unwrap();
+    let hold = held(&bench, &caller).await;
+    bench.engine.approve(&operator(), &hold).await.unwrap();
+    bench.call(&caller, "files/write_file").await.unwrap();
+    let again = bench.call_with(&caller, "files/write_file", r#"{"path":"a","more":1}"#).await;
+    assert_eq!(again.unwrap_err().class, Class::NeedsApproval);
+}
+
+#[tokio::test]
+async fn a_task_is_suspect_once_a_person_denied_what_outsiders_may_have_led_to() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    let suspicions = || bench.engine.cell(&caller.task).unwrap().lock().account().suspicions;
+    bench.engine.deny(&operator(), &held(&bench, &caller).await).await.unwrap();
+    assert_eq!(suspicions(), 0, "nobody but the person has had a say");
+    bench.call(&caller, "files/read_page").await.unwrap();
+    bench.engine.deny(&operator(), &held(&bench, &caller).await).await.unwrap();
+    assert_eq!(suspicions(), 1);
+}
+
+#[tokio::test]
+async fn a_task_is_suspect_once_its_agent_turns_to_what_it_is_not_there_for() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    let suspicions = || bench.engine.cell(&caller.task).unwrap().lock().account().suspicions;
+    let foreign = offer(&["read_file", "write_file"]);
+    bench.upstream.offer(&server("shop"), foreign);
+    bench.engine.discover(&server("shop")).await.unwrap();
+    bench.call(&caller, "shop/write_file").await.unwrap_err();
+    assert_eq!(suspicions(), 0, "nobody but the person has had a say");
+    bench.call(&caller, "files/read_page").await.unwrap();
+    bench.call(&caller, "shop/read_file").await.unwrap_err();
+    assert_eq!(suspicions(), 0, "to look is nothing");
+    bench.call(&caller, "shop/write_file").await.unwrap_err();
+    assert_eq!(suspicions(), 1);
 }
