@@ -3,6 +3,8 @@
 //! The hash is drawn anew for each process, so that whoever writes a text cannot arrange that it is
 //! taken for another one; by chance that happens once in billions of texts.
 
+#[expect(clippy::disallowed_types, reason = "see `Keyed`")]
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::LazyLock;
 
@@ -25,6 +27,17 @@ pub(crate) enum Kind {
 /// A thing that stood in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key(u64);
+
+/// What is known of things.
+#[expect(
+    clippy::disallowed_types,
+    reason = "asked a thousand times a call and never walked, so no order can leak"
+)]
+pub(crate) type Keyed<T> = HashMap<Key, T, RandomState>;
+
+/// Things.
+#[expect(clippy::disallowed_types, reason = "see `Keyed`")]
+pub(crate) type Keys = HashSet<Key, RandomState>;
 
 static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 

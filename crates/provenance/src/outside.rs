@@ -1,15 +1,9 @@
 //! What stands in text that an outsider could have written, by the keys it is looked up by.
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "looked up a thousand times a call and never walked, so no order can leak"
-)]
-use std::collections::{HashMap, hash_map};
-
-use foldhash::fast::RandomState;
+use std::collections::hash_map;
 
 use crate::atom::{Atom, Form};
-use crate::key::Key;
+use crate::key::{Key, Keyed};
 use crate::origin::{Marks, Place};
 
 /// The most things that are told apart in a task: about 10 MiB, as much as a long day's reading.
@@ -71,8 +65,7 @@ impl Spread {
 /// All that stands in outside text.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outside {
-    #[expect(clippy::disallowed_types, reason = "see above")]
-    entries: HashMap<Key, Entry, RandomState>,
+    entries: Keyed<Entry>,
     full: bool,
 }
 

@@ -1,10 +1,6 @@
 //! Reading a result: which of it is a store's own, and which somebody wrote.
 
-#[expect(clippy::disallowed_types, reason = "asked for each thing in a text and never walked")]
-use std::collections::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
-
-use foldhash::fast::RandomState;
 
 use remit_model::Value;
 
@@ -14,7 +10,7 @@ use crate::column::{Class, Column, is_container, is_field, is_title, mailbox, ow
 use crate::decode::unseen;
 use crate::fold::{plain, strict};
 use crate::given::Given;
-use crate::key::{Key, Kind};
+use crate::key::{Key, Keys, Kind};
 use crate::origin::{Origin, Origins, Place};
 use crate::outside::{Outside, Part, RecordId};
 use crate::records::{Held, Record, Records};
@@ -37,8 +33,7 @@ pub(crate) struct Reading<'a> {
     /// What the tool is about: the kind of its records.
     pub(crate) tool: Column,
     /// What the structure of the result holds.
-    #[expect(clippy::disallowed_types, reason = "see above")]
-    held: HashSet<Key, RandomState>,
+    held: Keys,
 }
 
 /// How a text is read.
@@ -106,7 +101,7 @@ impl Spot {
 impl<'a> Reading<'a> {
     /// Begins to read a result of a tool of this name.
     pub(crate) fn new(kept: &'a mut Kept, given: &'a Given, origin: Origin, tool: &str) -> Self {
-        Self { kept, given, origin, tool: Column::of(tool), held: HashSet::default() }
+        Self { kept, given, origin, tool: Column::of(tool), held: Keys::default() }
     }
 
     /// Reads a structured result.
@@ -278,8 +273,7 @@ impl<'a> Reading<'a> {
 }
 
 /// Whether a structure holds `atom`, too. A number that is a figure there is numbering or the like beside it.
-#[expect(clippy::disallowed_types, reason = "see above")]
-fn is_held(held: &HashSet<Key, RandomState>, atom: &Atom<'_>) -> bool {
+fn is_held(held: &Keys, atom: &Atom<'_>) -> bool {
     let figure = || Key::exact(Kind::Number, atom.text.trim_start_matches('0'));
     held.contains(&atom.key) || (atom.form == Form::Whole && held.contains(&figure()))
 }
