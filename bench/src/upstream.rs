@@ -4,9 +4,10 @@
 //! It does as little as a server can, so that a difference between two rows of a table belongs to
 //! what stands before it.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -34,18 +35,20 @@ struct Asked<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     method: &'a str,
-    #[serde(default)]
-    params: Params,
+    #[serde(default, borrow)]
+    params: Params<'a>,
 }
 
 #[derive(Default, Deserialize)]
-struct Params {
-    #[serde(default)]
-    arguments: Arguments,
+struct Params<'a> {
+    #[serde(default, borrow)]
+    arguments: Arguments<'a>,
 }
 
 #[derive(Default, Deserialize)]
-struct Arguments {
+struct Arguments<'a> {
+    #[serde(default)]
+    id: &'a str,
     #[serde(default)]
     bytes: usize,
 }
@@ -73,7 +76,7 @@ async fn answer(
     let result = match asked.method {
         "tools/call" => {
             calls.fetch_add(1, Ordering::Relaxed);
-            return Ok(json(note(id.get(), asked.params.arguments.bytes)));
+            return Ok(json(note(id.get(), &asked.params.arguments)));
         }
         "server/discover" => DISCOVERED,
         "tools/list" => LISTED,
@@ -87,16 +90,41 @@ async fn answer(
     Ok(json(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}").into()))
 }
 
-/// The answer with a text of `bytes` bytes.
-fn note(id: &str, bytes: usize) -> Bytes {
+/// What people write, as far as a program can: words, and here and there an address, an amount, a date. A
+/// gateway that reads what it hands on must be measured with something to read.
+static PROSE: LazyLock<String> = LazyLock::new(|| {
+    const WORDS: &str = "the meeting about our next order moved from monday to thursday because most \
+        people who answered cannot come before noon please look through both offers again compare \
+        what they ask for storage and transport then write down which one you would take and why";
+    let words: Vec<&str> = WORDS.split_whitespace().collect();
+    let (mut text, mut state) = (String::new(), 1_usize);
+    while text.len() < 2 * MAX_RESULT {
+        state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345) & 0x7fff_ffff;
+        let (pick, number) = (state >> 8, state >> 16);
+        // INVARIANT: writing into a string does not fail.
+        let _: std::fmt::Result = match pick % 64 {
+            0 => write!(text, "person{}@office{}.example ", number % 500, number % 7),
+            1 => write!(text, "{}.{:02} ", number % 2_000, number % 100),
+            2 => write!(text, "2026-{:02}-{:02} ", number % 12 + 1, number % 28 + 1),
+            3..=6 => write!(text, "{}. ", words.get(pick % words.len()).unwrap_or(&"")),
+            _ => write!(text, "{} ", words.get(pick % words.len()).unwrap_or(&"")),
+        };
+    }
+    text
+});
+
+/// The answer with the note of that id, cut to as many bytes as are asked for.
+fn note(id: &str, asked: &Arguments<'_>) -> Bytes {
     const BEFORE: &[u8] =
         br#","result":{"resultType":"complete","content":[{"type":"text","text":""#;
-    let bytes = bytes.min(MAX_RESULT);
+    let bytes = asked.bytes.min(MAX_RESULT);
+    let from = asked.id.bytes().fold(0, |sum, byte| (sum * 31 + usize::from(byte)) % MAX_RESULT);
+    let text = PROSE.get(from..from + bytes).unwrap_or_default();
     let mut answer = Vec::with_capacity(bytes.saturating_add(id.len()).saturating_add(128));
     answer.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
     answer.extend_from_slice(id.as_bytes());
     answer.extend_from_slice(BEFORE);
-    answer.resize(answer.len().saturating_add(bytes), b'x');
+    answer.extend_from_slice(text.as_bytes());
     answer.extend_from_slice(br#""}]}}"#);
     answer.into()
 }
@@ -113,11 +141,16 @@ mod tests {
 
     #[test]
     fn a_note_is_as_long_as_asked_and_valid() {
-        for bytes in [0, 1024] {
-            let note: serde_json::Value = serde_json::from_slice(&note("7", bytes)).unwrap();
+        let text = |id, bytes| {
+            let note = note("7", &Arguments { id, bytes });
+            let note: serde_json::Value = serde_json::from_slice(&note).unwrap();
             assert_eq!(note["id"], 7);
-            assert_eq!(note["result"]["content"][0]["text"].as_str().unwrap().len(), bytes);
+            note["result"]["content"][0]["text"].as_str().unwrap().to_owned()
+        };
+        for bytes in [0, 1024, MAX_RESULT] {
+            assert_eq!(text("note-1", bytes).len(), bytes);
         }
+        assert_ne!(text("note-1", 1024), text("note-2", 1024));
         for fixed in [DISCOVERED, LISTED] {
             serde_json::from_str::<serde_json::Value>(fixed).unwrap();
         }

@@ -7,7 +7,7 @@
 use crate::chunk::{Chunk, chunks, words};
 use crate::decode::{decoded, entities};
 use crate::figure::{Figure, day_of_month, figure, month};
-use crate::fold::{loose, plain};
+use crate::fold::plain;
 use crate::key::{Key, Kind};
 use crate::shape::{LONG, SHORTEST_COMPACT, compact, host, is_distinct, is_mail, is_number_like};
 
@@ -105,7 +105,7 @@ impl Reader<'_> {
             }
         }
         for (joined, at) in spaced(&pieces) {
-            self.add(Key::new(Kind::Name, &loose(&joined)), (&joined, at), Form::Name(true));
+            self.add(Key::loose(Kind::Name, &joined), (&joined, at), Form::Name(true));
         }
         self.sequences();
         if let Some(hidden) = entities(text).filter(|_| layer < MAX_LAYERS) {
@@ -133,24 +133,24 @@ impl Reader<'_> {
         let here = (chunk.text, chunk.at);
         match figure(chunk.text) {
             Some(Figure::Number { text, whole }) => {
-                self.add(Key::new(Kind::Number, &text), here, Form::Number);
+                self.add(Key::exact(Kind::Number, &text), here, Form::Number);
                 let clock = around.1.is_some_and(|behind| is_half(behind.text));
                 if whole && !clock && !numbering.numbers(chunk, around.0) {
                     self.whole(here);
                 }
                 let digits = compact(chunk.text);
                 if chunk.text.starts_with('+') && is_number_like(&digits) {
-                    self.add(Key::new(Kind::Name, &loose(&digits)), here, Form::Name(true));
+                    self.add(Key::loose(Kind::Name, &digits), here, Form::Name(true));
                 }
             }
             Some(Figure::Day(day, clock)) => {
-                self.add(Key::new(Kind::Day, &day), here, Form::Day);
+                self.add(Key::exact(Kind::Day, &day), here, Form::Day);
                 if let Some(clock) = clock {
-                    self.add(Key::new(Kind::Time, &clock), here, Form::Time);
+                    self.add(Key::exact(Kind::Time, &clock), here, Form::Time);
                 }
             }
             Some(Figure::Time(clock)) => {
-                self.add(Key::new(Kind::Time, &clock), here, Form::Time);
+                self.add(Key::exact(Kind::Time, &clock), here, Form::Time);
             }
             None => self.name(chunk),
         }
@@ -158,13 +158,13 @@ impl Reader<'_> {
 
     /// Digits as an id; leading zeroes are part of it in some stores and not in others.
     fn whole(&mut self, (digits, at): (&str, usize)) {
-        self.add(Key::new(Kind::Whole, digits), (digits, at), Form::Whole);
+        self.add(Key::exact(Kind::Whole, digits), (digits, at), Form::Whole);
         let bare = digits.trim_start_matches('0');
         if bare.len() < digits.len() {
-            self.add(Key::new(Kind::Whole, bare), (digits, at), Form::Whole);
+            self.add(Key::exact(Kind::Whole, bare), (digits, at), Form::Whole);
         }
         if digits.len() >= SHORTEST_COMPACT {
-            self.add(Key::new(Kind::Name, &loose(digits)), (digits, at), Form::Name(true));
+            self.add(Key::loose(Kind::Name, digits), (digits, at), Form::Name(true));
         }
     }
 
@@ -177,36 +177,36 @@ impl Reader<'_> {
         let Some(day) = day_of_month(chunk.text) else { return false };
         let near = |piece: Option<&Chunk<'_>>| piece.and_then(|piece| month(piece.text));
         let Some(month) = near(around.0).or_else(|| near(around.1)) else { return false };
-        let key = Key::new(Kind::Day, &format!("--{month:02}-{day:02}"));
+        let key = Key::exact(Kind::Day, &format!("--{month:02}-{day:02}"));
         self.add(key, (chunk.text, chunk.at), Form::Day);
         true
     }
 
     /// Most of a text: a word that is nothing else.
     fn plain(&mut self, chunk: &Chunk<'_>) {
-        self.word(Key::new(Kind::Word, &loose(chunk.text)), (chunk.text, chunk.at));
+        self.word(Key::loose(Kind::Word, chunk.text), (chunk.text, chunk.at));
     }
 
     fn name(&mut self, chunk: &Chunk<'_>) {
         let (text, at) = (chunk.text, chunk.at);
-        self.add(Key::new(Kind::Name, &loose(text)), (text, at), Form::Name(is_distinct(text)));
+        self.add(Key::loose(Kind::Name, text), (text, at), Form::Name(is_distinct(text)));
         let digits = text.bytes().filter(u8::is_ascii_digit).count();
         let compact = if digits * 2 >= SHORTEST_COMPACT { compact(text) } else { String::new() };
         if compact.len() < text.len() && is_number_like(&compact) {
-            self.add(Key::new(Kind::Name, &loose(&compact)), (text, at), Form::Name(true));
+            self.add(Key::loose(Kind::Name, &compact), (text, at), Form::Name(true));
         }
         let mail = is_mail(text);
         let host = host(text);
         if let Some(host) = host {
-            self.add(Key::new(Kind::Host, &loose(host)), (host, at), Form::Host(!mail));
+            self.add(Key::loose(Kind::Host, host), (host, at), Form::Host(!mail));
         }
         let parts = text.split(['/', '\\', '?', '#', '=', '&', ':', '@', '~']);
         for part in parts.filter(|part| !part.is_empty() && part.len() < text.len()) {
             if let Some(Figure::Number { text, whole: true }) = figure(part) {
-                self.add(Key::new(Kind::Number, &text), (part, at), Form::Number);
+                self.add(Key::exact(Kind::Number, &text), (part, at), Form::Number);
                 self.whole((part, at));
             } else {
-                let key = Key::new(Kind::Name, &loose(part));
+                let key = Key::loose(Kind::Name, part);
                 self.add(key, (part, at), Form::Part(is_distinct(part) && host != Some(part)));
             }
         }
@@ -215,13 +215,13 @@ impl Reader<'_> {
                 && digits.bytes().all(|b| b.is_ascii_digit())
         });
         if let Some((_, digits)) = numbered {
-            self.add(Key::new(Kind::Whole, digits), (digits, at), Form::Whole);
+            self.add(Key::exact(Kind::Whole, digits), (digits, at), Form::Whole);
         }
     }
 
     fn words(&mut self, chunk: &Chunk<'_>) {
         for word in words(chunk.text) {
-            self.word(Key::new(Kind::Word, &loose(word)), (word, chunk.at));
+            self.word(Key::loose(Kind::Word, word), (word, chunk.at));
         }
     }
 

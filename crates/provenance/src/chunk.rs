@@ -1,5 +1,7 @@
 //! A text cut where identifiers end: at blanks, quotes, brackets and commas.
 
+use std::ops::Range;
+
 /// A piece of text without blanks, quotes or brackets, and without the punctuation around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunk<'a> {
@@ -64,57 +66,69 @@ pub(crate) fn is_quote(c: char) -> bool {
 }
 
 fn ends_chunk(c: char) -> bool {
-    let mark = matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | ',' | ';');
-    let wide = matches!(c, '，' | '、' | '。' | '；' | '（' | '）');
-    mark || wide || c.is_whitespace() || is_quote(c)
+    if c.is_ascii() {
+        return matches!(
+            c,
+            '\t'..='\r'
+                | ' '
+                | '"'
+                | '\''
+                | '`'
+                | '<'
+                | '>'
+                | '('
+                | ')'
+                | '['
+                | ']'
+                | '{'
+                | '}'
+                | '|'
+                | ','
+                | ';'
+        );
+    }
+    matches!(c, '，' | '、' | '。' | '；' | '（' | '）') || c.is_whitespace() || is_quote(c)
 }
 
 /// The pieces of `text`, in order.
 pub(crate) fn chunks(text: &str) -> Vec<Chunk<'_>> {
-    let mut spans = Vec::new();
-    let mut start = None;
-    let mut before = ' ';
-    let mut rest = text.char_indices().peekable();
-    while let Some((at, c)) = rest.next() {
-        let behind = rest.peek().map_or(' ', |(_, c)| *c);
-        let groups = c == ',' && before.is_ascii_digit() && behind.is_ascii_digit();
+    let digit = |at: Option<usize>| {
+        at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit)
+    };
+    let (mut found, mut start) = (Vec::new(), 0);
+    for (at, c) in text.char_indices() {
+        let groups = c == ',' && digit(at.checked_sub(1)) && digit(Some(at + 1));
         if ends_chunk(c) && !groups {
-            spans.extend(start.take().map(|start| (start, at)));
-        } else if start.is_none() {
-            start = Some(at);
+            add(text, start..at, &mut found);
+            start = at + c.len_utf8();
         }
-        before = c;
     }
-    spans.extend(start.map(|start| (start, text.len())));
-    trimmed(text, &spans)
-}
-
-fn trimmed<'a>(text: &'a str, spans: &[(usize, usize)]) -> Vec<Chunk<'a>> {
-    let mut found: Vec<Chunk<'a>> = Vec::with_capacity(spans.len());
-    let mut end = 0;
-    for (start, stop) in spans {
-        let whole = text.get(*start..*stop).unwrap_or_default();
-        let piece = whole.trim_end_matches(['.', ':', '!', '?', '*']);
-        let piece = piece.trim_end_matches(|c| c == '/' && piece.len() > 1);
-        let inner = piece.trim_start_matches(['.', ':', '!', '?', '*']);
-        // A hidden file and a relative path begin with dots.
-        let inner = if piece.starts_with('.') && inner.len() > 1 { piece } else { inner };
-        let at = start + (piece.len() - inner.len());
-        let piece = inner;
-        if piece.is_empty() {
-            continue;
-        }
-        let gap = text.get(end..at).unwrap_or_default();
-        if let Some(last) = found.last_mut() {
-            last.next = gap;
-        }
-        end = at + piece.len();
-        found.push(Chunk { text: piece, at, gap, next: "" });
-    }
+    add(text, start..text.len(), &mut found);
     if let Some(last) = found.last_mut() {
-        last.next = text.get(end..).unwrap_or_default();
+        last.next = text.get(last.at + last.text.len()..).unwrap_or_default();
     }
     found
+}
+
+/// Adds the piece within `span`, without the punctuation around it.
+fn add<'a>(text: &'a str, span: Range<usize>, found: &mut Vec<Chunk<'a>>) {
+    const MARKS: [char; 5] = ['.', ':', '!', '?', '*'];
+    let whole = text.get(span.clone()).unwrap_or_default();
+    let piece = whole.trim_end_matches(MARKS);
+    let piece = piece.trim_end_matches(|c| c == '/' && piece.len() > 1);
+    let inner = piece.trim_start_matches(MARKS);
+    // A hidden file and a relative path begin with dots.
+    let inner = if piece.starts_with('.') && inner.len() > 1 { piece } else { inner };
+    if inner.is_empty() {
+        return;
+    }
+    let at = span.start + (piece.len() - inner.len());
+    let end = found.last().map_or(0, |last| last.at + last.text.len());
+    let gap = text.get(end..at).unwrap_or_default();
+    if let Some(last) = found.last_mut() {
+        last.next = gap;
+    }
+    found.push(Chunk { text: inner, at, gap, next: "" });
 }
 
 /// The words of `piece`: runs of letters and digits; scripts that put no blank between words give a

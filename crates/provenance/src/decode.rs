@@ -33,12 +33,15 @@ pub(crate) fn decoded(piece: &str) -> Vec<String> {
         found.extend(readable(&percent_decode_str(&signed).collect::<Vec<u8>>()));
     }
     let bare = piece.trim_end_matches('=');
-    if bare.len() >= SHORTEST && bare.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if bare.len() >= SHORTEST {
+        // Without either's signs both alphabets say the same.
+        let base64 = if bare.contains(['-', '_']) { &BASE64URL_NOPAD } else { &BASE64_NOPAD };
         let hex = bare.strip_prefix("0x").unwrap_or(bare);
-        for (encoding, text) in
-            [(&BASE64_NOPAD, bare), (&BASE64URL_NOPAD, bare), (&HEXLOWER_PERMISSIVE, hex)]
-        {
-            found.extend(encoding.decode(text.as_bytes()).ok().and_then(|bytes| readable(&bytes)));
+        for (encoding, text, signs) in [(base64, bare, "+/-_"), (&HEXLOWER_PERMISSIVE, hex, "")] {
+            let fits =
+                text.bytes().all(|b| b.is_ascii_alphanumeric() || signs.as_bytes().contains(&b));
+            let decoded = fits.then(|| encoding.decode(text.as_bytes()).ok()).flatten();
+            found.extend(decoded.and_then(|bytes| readable(&bytes)));
         }
     }
     found.retain(|text| text != piece);
@@ -59,6 +62,9 @@ pub(crate) fn entities(text: &str) -> Option<String> {
 
 /// What `text` says in tag characters, which nobody sees and models read; `None` if it has none.
 pub(crate) fn unseen(text: &str) -> Option<String> {
+    if text.is_ascii() {
+        return None;
+    }
     let letter = |c: char| char::from_u32(u32::from(c).checked_sub(TAGS)?).filter(char::is_ascii);
     let unseen: String = text.chars().filter_map(letter).collect();
     (!unseen.is_empty()).then_some(unseen)

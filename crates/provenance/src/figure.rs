@@ -34,9 +34,12 @@ fn number(piece: &str) -> Option<Figure> {
     if grouped && !integer.split(',').skip(1).all(|group| group.len() == 3) {
         return None;
     }
-    let digits: String = integer.chars().filter(|c| *c != ',').collect();
     let all = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits.is_empty() || !all(&digits) || !all(fraction) {
+    if !integer.split(',').all(all) || !all(fraction) {
+        return None;
+    }
+    let digits = integer.replace(',', "");
+    if digits.is_empty() {
         return None;
     }
     let significant = digits.trim_start_matches('0');

@@ -7,17 +7,23 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 use unicode_security::confusable_detection::skeleton;
 
 /// `text` without what nobody sees, in compatibility form (NFKC), with one kind of blank: what
 /// identifiers and words are looked for in. Idempotent.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
+    if text.is_ascii() || is_plain(text) {
         return Cow::Borrowed(text);
     }
     let seen = text.chars().filter(|c| !invisible(*c)).nfkc().filter(|c| !invisible(*c));
     Cow::Owned(seen.map(|c| if blank(c) { ' ' } else { c }).collect())
+}
+
+/// Whether nothing of it would change.
+fn is_plain(text: &str) -> bool {
+    let seen = |c: char| c.is_ascii() || !(invisible(c) || blank(c));
+    text.chars().all(seen) && is_nfkc_quick(text.chars()) == IsNormalized::Yes
 }
 
 /// `text` as it is compared with what people said.
@@ -26,6 +32,25 @@ pub(crate) fn strict(text: &str) -> String {
         return text.to_ascii_lowercase();
     }
     text.nfc().flat_map(char::to_lowercase).nfc().collect()
+}
+
+/// Most words are no longer.
+const SHORT: usize = 32;
+
+/// What `read` makes of [`loose`] text: the same without a place of its own for each word.
+pub(crate) fn loosely<T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> T {
+    if text.len() > SHORT || !text.is_ascii() {
+        return read(loose(text).as_bytes());
+    }
+    let (mut room, mut length) = ([0; 2 * SHORT], 0);
+    for byte in text.bytes() {
+        let (first, second) = fold(byte);
+        if let Some(slots) = room.get_mut(length..length + 2) {
+            slots.copy_from_slice(&[first, second.unwrap_or_default()]);
+        }
+        length += 1 + usize::from(second.is_some());
+    }
+    read(room.get(..length).unwrap_or_default())
 }
 
 /// How often a text is folded until nothing changes: a character can look like some that look like
@@ -52,38 +77,42 @@ fn once(text: &str) -> String {
     // Room for the letters that pass for two.
     let mut out = String::with_capacity(text.len().saturating_mul(2));
     if text.is_ascii() {
-        text.bytes().for_each(|byte| fold(byte, &mut out));
+        text.chars().for_each(|c| push(c, &mut out));
         return out;
     }
     // Some capitals have another compatibility form than their small letters.
     let small: String = text.chars().flat_map(char::to_lowercase).collect();
     for c in plain(&small).chars().flat_map(char::to_lowercase) {
         if c.is_ascii() {
-            fold_char(c, &mut out);
+            push(c, &mut out);
         } else {
             let mut buffer = [0; 4];
             let alike = skeleton(c.encode_utf8(&mut buffer)).nfkc().flat_map(char::to_lowercase);
-            alike.for_each(|c| fold_char(c, &mut out));
+            alike.for_each(|c| push(c, &mut out));
         }
     }
     out
 }
 
-fn fold_char(c: char, out: &mut String) {
+fn push(c: char, out: &mut String) {
     match u8::try_from(c) {
-        Ok(byte) if byte.is_ascii() => fold(byte, out),
+        Ok(byte) if byte.is_ascii() => {
+            let (first, second) = fold(byte);
+            out.push(char::from(first));
+            out.extend(second.map(char::from));
+        }
         _ => out.push(c),
     }
 }
 
-/// The ASCII characters that pass for another one, as UTS 39 has them, and case.
-fn fold(byte: u8, out: &mut String) {
+/// The ASCII characters that pass for another one, or for two, as UTS 39 has them, and case.
+fn fold(byte: u8) -> (u8, Option<u8>) {
     match byte.to_ascii_lowercase() {
-        b'1' | b'i' | b'|' => out.push('l'),
-        b'0' => out.push('o'),
-        b'm' => out.push_str("rn"),
-        b'`' => out.push('\''),
-        other => out.push(char::from(other)),
+        b'1' | b'i' | b'|' => (b'l', None),
+        b'0' => (b'o', None),
+        b'm' => (b'r', Some(b'n')),
+        b'`' => (b'\'', None),
+        other => (other, None),
     }
 }
 
@@ -126,7 +155,7 @@ mod tests {
         for byte in 0..=127_u8 {
             let c = char::from(byte).to_ascii_lowercase();
             let mut ours = String::new();
-            fold(byte, &mut ours);
+            push(char::from(byte), &mut ours);
             let theirs: String = skeleton(&c.to_string()).collect();
             // The tables tell `i` from `l`, but not `I`, and case is gone by then.
             let theirs = if c == 'i' { "l".to_owned() } else { theirs.to_lowercase() };
@@ -144,6 +173,11 @@ mod tests {
             prop_assert_eq!(plain(&once), once.as_ref());
             prop_assert_eq!(strict(&strict(&text)), strict(&text));
             prop_assert_eq!(loose(&loose(&text)), loose(&text));
+        }
+
+        #[test]
+        fn words_are_folded_alike_wherever_they_are_kept(text in "([ -~]{0,70}|\\PC{0,40})") {
+            prop_assert_eq!(loosely(&text, <[u8]>::to_vec), loose(&text).into_bytes());
         }
 
         #[test]

@@ -13,7 +13,7 @@ use remit_model::Label;
 use crate::atom::{Form, atoms, spaced};
 use crate::chunk::{Chunk, chunks, is_cue, words};
 use crate::figure::{Figure, LONGEST, day_of_month, figure, month};
-use crate::fold::{loose, plain, strict};
+use crate::fold::{plain, strict};
 use crate::key::{Key, Kind};
 use crate::shape::{compact, host, is_distinct, is_number_like};
 
@@ -200,7 +200,7 @@ impl Given {
             self.hosts.entry(host.into()).or_insert(at);
         }
         if is_distinct(text) {
-            self.looks.entry(Key::new(Kind::Name, &loose(text))).or_insert(at);
+            self.looks.entry(Key::loose(Kind::Name, text)).or_insert(at);
         }
         if let Some(bare) = name.strip_prefix(['@', '#']).filter(|bare| !bare.is_empty()) {
             self.name(bare, at);
@@ -323,7 +323,7 @@ impl Given {
         if !is_distinct(name) {
             return None;
         }
-        self.looks.get(&Key::new(Kind::Name, &loose(name))).copied()
+        self.looks.get(&Key::loose(Kind::Name, name)).copied()
     }
 
     /// Whether people spoke of `word`, in the singular or the plural.

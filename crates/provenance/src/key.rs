@@ -1,9 +1,16 @@
 //! What values are looked up by: a hash of the folded text and of what kind of thing it is.
 //!
-//! Only what can make an answer *riskier* is kept by hash, so that a collision, which whoever writes
-//! the text could arrange, makes a value tainted that is not, and never the other way round.
+//! The hash is drawn anew for each process, so that whoever writes a text cannot arrange that it is
+//! taken for another one; by chance that happens once in billions of texts.
 
-use std::hash::{DefaultHasher, Hasher};
+#[expect(clippy::disallowed_types, reason = "see `Keyed`")]
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
+
+use foldhash::fast::RandomState;
+
+use crate::fold::loosely;
 
 /// A kind of thing that is looked up; the same text as two kinds is two keys.
 #[derive(Clone, Copy, Debug)]
@@ -21,19 +28,41 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key(u64);
 
+/// What is known of things.
+#[expect(
+    clippy::disallowed_types,
+    reason = "asked a thousand times a call and never walked, so no order can leak"
+)]
+pub(crate) type Keyed<T> = HashMap<Key, T, RandomState>;
+
+/// Things.
+#[expect(clippy::disallowed_types, reason = "see `Keyed`")]
+pub(crate) type Keys = HashSet<Key, RandomState>;
+
+static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+
 impl Key {
-    /// The key of `text`, which is folded already.
-    pub(crate) fn new(kind: Kind, text: &str) -> Self {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u8(kind as u8);
-        hasher.write(text.as_bytes());
-        Self(hasher.finish())
+    /// The key of `text` just as it is.
+    pub(crate) fn exact(kind: Kind, text: &str) -> Self {
+        Self::of(kind, text.as_bytes())
+    }
+
+    /// The key of `text` and of all that looks like it.
+    pub(crate) fn loose(kind: Kind, text: &str) -> Self {
+        loosely(text, |folded| Self::of(kind, folded))
     }
 
     /// The key of these words in this order.
     pub(crate) fn run<'a>(words: impl Iterator<Item = &'a Self>) -> Self {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = HASH.build_hasher();
         words.for_each(|word| hasher.write_u64(word.0));
+        Self(hasher.finish())
+    }
+
+    fn of(kind: Kind, folded: &[u8]) -> Self {
+        let mut hasher = HASH.build_hasher();
+        hasher.write_u8(kind as u8);
+        hasher.write(folded);
         Self(hasher.finish())
     }
 }

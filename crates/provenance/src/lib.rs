@@ -9,8 +9,8 @@
 //! that people named by its title (its id is *referenced* from then on), when a store shows an id of
 //! its own that no text mentions (*assigned* after *derived*), or when people say more.
 //!
-//! *Absences:* no I/O, no clock, no randomness, no policy: what follows from an answer is decided
-//! elsewhere.
+//! *Absences:* no I/O, no clock, no randomness but in the hash that things are looked up by, no policy:
+//! what follows from an answer is decided elsewhere.
 
 mod atom;
 mod chunk;

@@ -1,13 +1,9 @@
 //! What stands in text that an outsider could have written, by the keys it is looked up by.
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "looked up a thousand times a call and never walked, so no order can leak"
-)]
-use std::collections::HashMap;
+use std::collections::hash_map;
 
 use crate::atom::{Atom, Form};
-use crate::key::Key;
+use crate::key::{Key, Keyed};
 use crate::origin::{Marks, Place};
 
 /// The most things that are told apart in a task: about 10 MiB, as much as a long day's reading.
@@ -69,8 +65,7 @@ impl Spread {
 /// All that stands in outside text.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outside {
-    #[expect(clippy::disallowed_types, reason = "see above")]
-    entries: HashMap<Key, Entry>,
+    entries: Keyed<Entry>,
     full: bool,
 }
 
@@ -84,21 +79,27 @@ impl Outside {
         part: Part,
         pointed: impl Fn(Place) -> bool,
     ) -> bool {
-        if let Some(known) = self.entries.get_mut(&key) {
-            known.marks = known.marks.with(marks);
-            known.spread = known.spread.with(part);
-            let led = pointed(place) && !pointed(known.place);
-            if led {
-                known.place = place;
+        let room = self.entries.len() < MAX_VALUES;
+        match self.entries.entry(key) {
+            hash_map::Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.marks = known.marks.with(marks);
+                known.spread = known.spread.with(part);
+                let led = pointed(place) && !pointed(known.place);
+                if led {
+                    known.place = place;
+                }
+                led
             }
-            return led;
+            hash_map::Entry::Vacant(new) if room => {
+                new.insert(Entry { place, marks, spread: Spread::Nowhere.with(part) });
+                true
+            }
+            hash_map::Entry::Vacant(_) => {
+                self.full = true;
+                false
+            }
         }
-        if self.entries.len() >= MAX_VALUES {
-            self.full = true;
-            return false;
-        }
-        self.entries.insert(key, Entry { place, marks, spread: Spread::Nowhere.with(part) });
-        true
     }
 
     /// What is known of `key`.

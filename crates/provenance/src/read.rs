@@ -10,7 +10,7 @@ use crate::column::{Class, Column, is_container, is_field, is_title, mailbox, ow
 use crate::decode::unseen;
 use crate::fold::{plain, strict};
 use crate::given::Given;
-use crate::key::{Key, Kind};
+use crate::key::{Key, Keys, Kind};
 use crate::origin::{Origin, Origins, Place};
 use crate::outside::{Outside, Part, RecordId};
 use crate::records::{Held, Record, Records};
@@ -33,7 +33,7 @@ pub(crate) struct Reading<'a> {
     /// What the tool is about: the kind of its records.
     pub(crate) tool: Column,
     /// What the structure of the result holds.
-    held: BTreeSet<Key>,
+    held: Keys,
 }
 
 /// How a text is read.
@@ -101,7 +101,7 @@ impl Spot {
 impl<'a> Reading<'a> {
     /// Begins to read a result of a tool of this name.
     pub(crate) fn new(kept: &'a mut Kept, given: &'a Given, origin: Origin, tool: &str) -> Self {
-        Self { kept, given, origin, tool: Column::of(tool), held: BTreeSet::new() }
+        Self { kept, given, origin, tool: Column::of(tool), held: Keys::default() }
     }
 
     /// Reads a structured result.
@@ -273,8 +273,8 @@ impl<'a> Reading<'a> {
 }
 
 /// Whether a structure holds `atom`, too. A number that is a figure there is numbering or the like beside it.
-fn is_held(held: &BTreeSet<Key>, atom: &Atom<'_>) -> bool {
-    let figure = || Key::new(Kind::Number, atom.text.trim_start_matches('0'));
+fn is_held(held: &Keys, atom: &Atom<'_>) -> bool {
+    let figure = || Key::exact(Kind::Number, atom.text.trim_start_matches('0'));
     held.contains(&atom.key) || (atom.form == Form::Whole && held.contains(&figure()))
 }
 

@@ -4,6 +4,7 @@
 //! cut into pieces changes nothing. Kept is no more than that reach.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::rules::{AHEAD, BEHIND, MAX_KEYWORD, Rule};
@@ -33,8 +34,8 @@ pub struct Stream<'a> {
     looked: usize,
     /// Places that wait for what follows them.
     waiting: Vec<Place<'a>>,
-    /// In which share of the text each rule was tried last, and how often; in the end sealed storage.
-    tried: Vec<(usize, usize)>,
+    /// In which share of the text each rule was tried last, and how often; behind them sealed storage.
+    tried: BTreeMap<usize, (usize, usize)>,
     found: Vec<Found>,
     /// Whether there were more than are told apart.
     full: bool,
@@ -84,8 +85,7 @@ enum What<'a> {
 
 impl<'a> Stream<'a> {
     pub(crate) fn new(lookout: &'a Lookout) -> Self {
-        let (waiting, found) = (Vec::new(), Vec::new());
-        let tried = vec![(0, 0); lookout.rules.count() + 1];
+        let (waiting, found, tried) = (Vec::new(), Vec::new(), BTreeMap::new());
         Self { lookout, text: Text::default(), looked: 0, waiting, tried, found, full: false }
     }
 
@@ -176,12 +176,12 @@ impl<'a> Stream<'a> {
 
 impl Place<'_> {
     /// Whether there were not too many such places before it, near by; it is counted.
-    fn may_be_tried(&self, lookout: &Lookout, tried: &mut [(usize, usize)]) -> bool {
+    fn may_be_tried(&self, lookout: &Lookout, tried: &mut BTreeMap<usize, (usize, usize)>) -> bool {
         let which = match self.what {
             What::Rule(rule) => rule.place(),
             What::Kept(_) => lookout.rules.count(),
         };
-        let Some(tried) = tried.get_mut(which) else { return false };
+        let tried = tried.entry(which).or_default();
         let share = self.at / SHARE;
         *tried = if tried.0 == share { (share, tried.1 + 1) } else { (share, 1) };
         tried.1 <= (LOOKS_AT / (self.needs(lookout) - self.at)).max(MIN_TRIES)
