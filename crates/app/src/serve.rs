@@ -14,12 +14,13 @@ mod minting;
 mod place;
 mod ring;
 mod sealing;
+mod servers;
 mod svids;
 mod tokens;
 mod turning;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use remit_engine::{Engine, Ports, Trust};
@@ -31,7 +32,7 @@ use remit_operator::{Authority, Passphrases, wire};
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
-use remit_upstream::{Base, HttpServer, ServerConfig, Servers, StdioServer, Transport};
+use remit_upstream::Servers;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -157,6 +158,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let (ledger, connections) = (Arc::clone(&parts.ledger), Arc::clone(&parts.lending.connections));
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
     let (sealed, minting) = (Arc::clone(&parts.sealed), Arc::clone(&parts.minting));
+    let vouching = parts.vouching.clone();
     let minter = minter(&keys, &config, &endpoint, clock.now())?;
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
@@ -169,6 +171,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let svids = opened_svids(&keys, &config, &handed, &engine).await?;
     minting.by(svids.watch());
     let trust = Trust { ours: svids.watch(), others: handed.api.roots() };
+    vouching.by(trust.clone());
     federation.configure(config.sources()?, &trust.ours);
     let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
     let clients = documents::clients(&config)?;
@@ -284,6 +287,7 @@ struct Parts {
     keys: Arc<Keyring>,
     lending: lending::Lending,
     minting: Arc<Minting>,
+    vouching: tls::Vouching,
     sealed: Arc<Sealed>,
     clock: Arc<SystemClock>,
 }
@@ -302,8 +306,10 @@ impl Parts {
         let options = remit_ledger::Config::new(state.to_owned(), &node);
         let ledger = remit_ledger::FileLedger::open(options, signer, doors)?;
         tracing::info!(report = ?ledger.report(), "the ledger is open");
-        let base = base(config, lending::folder(state)?);
-        let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
+        let base = servers::base(config, lending::folder(state)?);
+        let vouching = tls::Vouching::default();
+        let servers = servers::configured(config, (&vouching, &clock))?;
+        let upstream = Servers::new(servers, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
         let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
         let minting = Minting::new(config, own(endpoint), Arc::clone(&clock) as _)?;
@@ -322,6 +328,7 @@ impl Parts {
             keys: keys.bodies(),
             lending: lending::Lending::open(config, own(endpoint), &doors)?,
             minting,
+            vouching,
             sealed,
             clock,
         })
@@ -338,42 +345,6 @@ impl Parts {
             elsewhere: federation,
             issuers: Arc::new(self.lending.issuers),
         }
-    }
-}
-
-fn servers(
-    config: &Config,
-) -> Result<std::collections::BTreeMap<remit_model::ServerName, ServerConfig>, Fail> {
-    let server = |server: &crate::config::Server| {
-        let transport = match (server.command.split_first(), &server.url) {
-            (Some((program, args)), _) => Transport::Stdio(StdioServer {
-                program: program.clone(),
-                args: args.to_vec(),
-                env: server.env.clone(),
-                directory: server.directory.clone(),
-            }),
-            (None, url) => {
-                let url = url.as_deref().unwrap_or_default();
-                let http = HttpServer::new(url, &server.headers)
-                    .map_err(|why| Fail::new(format!("server `{}`: {why}", server.name)))?;
-                Transport::Http(http)
-            }
-        };
-        let (shared, deliveries) = (server.shared, server.deliveries()?);
-        Ok((server.name.clone(), ServerConfig { transport, shared, deliveries }))
-    };
-    config.servers.iter().map(server).collect()
-}
-
-fn base(config: &Config, lent: PathBuf) -> Base {
-    Base {
-        environment: environment::variables(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        lent,
-        limits: remit_upstream::Limits {
-            message: config.limits.result_bytes,
-            ..remit_upstream::Limits::default()
-        },
     }
 }
 
