@@ -158,12 +158,13 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let (ledger, connections) = (Arc::clone(&parts.ledger), Arc::clone(&parts.lending.connections));
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
     let (sealed, minting) = (Arc::clone(&parts.sealed), Arc::clone(&parts.minting));
-    let vouching = parts.vouching.clone();
+    let (vouching, watched) = (parts.vouching.clone(), Arc::clone(&parts.watched));
     let minter = minter(&keys, &config, &endpoint, clock.now())?;
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
     let engine = Engine::start(ports, config.settings(), sources, minter).await?;
+    watched.by(Arc::clone(&engine));
     let stop = CancellationToken::new();
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
     cosigning.configure(&config.witnesses);
@@ -289,6 +290,7 @@ struct Parts {
     minting: Arc<Minting>,
     vouching: tls::Vouching,
     sealed: Arc<Sealed>,
+    watched: Arc<sealing::Watched>,
     clock: Arc<SystemClock>,
 }
 
@@ -312,10 +314,11 @@ impl Parts {
         let upstream = Servers::new(servers, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
         let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
+        let watched = Arc::new(sealing::Watched::new(Arc::clone(&sealed)));
         let minting = Minting::new(config, own(endpoint), Arc::clone(&clock) as _)?;
         let minting = Arc::new(minting);
         let doors = remit_issuers::Doors {
-            secrets: Arc::<Sealed>::clone(&sealed),
+            secrets: Arc::<sealing::Watched>::clone(&watched),
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&clock) as _,
             variable: environment::variable,
@@ -330,6 +333,7 @@ impl Parts {
             minting,
             vouching,
             sealed,
+            watched,
             clock,
         })
     }
