@@ -157,22 +157,19 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let parts = Parts::open(state, (&config, &endpoint), &keys)?;
     let (ledger, connections) = (Arc::clone(&parts.ledger), Arc::clone(&parts.lending.connections));
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
-    let (sealed, minting) = (Arc::clone(&parts.sealed), Arc::clone(&parts.minting));
-    let (vouching, watched) = (parts.vouching.clone(), Arc::clone(&parts.watched));
+    let (sealed, later) = (Arc::clone(&parts.sealed), parts.later.clone());
     let minter = minter(&keys, &config, &endpoint, clock.now())?;
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
     let engine = Engine::start(ports, config.settings(), sources, minter).await?;
-    watched.by(Arc::clone(&engine));
     let stop = CancellationToken::new();
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
     cosigning.configure(&config.witnesses);
     let tokens = Tokens::open(keys.tokens(), config.token.rotate.0, Arc::clone(&engine)).await;
     let svids = opened_svids(&keys, &config, &handed, &engine).await?;
-    minting.by(svids.watch());
     let trust = Trust { ours: svids.watch(), others: handed.api.roots() };
-    vouching.by(trust.clone());
+    later.by(&engine, &trust);
     federation.configure(config.sources()?, &trust.ours);
     let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
     let clients = documents::clients(&config)?;
@@ -287,11 +284,27 @@ struct Parts {
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
     lending: lending::Lending,
+    later: Later,
+    sealed: Arc<Sealed>,
+    clock: Arc<SystemClock>,
+}
+
+/// What is opened before what it needs: those who lend take part in the start of the engine, which puts what
+/// they are owed on record, and the keys of SVIDs are opened by the engine.
+#[derive(Clone)]
+struct Later {
     minting: Arc<Minting>,
     vouching: tls::Vouching,
-    sealed: Arc<Sealed>,
     watched: Arc<sealing::Watched>,
-    clock: Arc<SystemClock>,
+}
+
+impl Later {
+    /// By this engine and these keys from now on.
+    fn by(&self, engine: &Arc<Engine>, trust: &Trust) {
+        self.minting.by(trust.ours.clone());
+        self.vouching.by(trust.clone());
+        self.watched.by(Arc::clone(engine));
+    }
 }
 
 impl Parts {
@@ -330,10 +343,8 @@ impl Parts {
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
             lending: lending::Lending::open(config, own(endpoint), &doors)?,
-            minting,
-            vouching,
+            later: Later { minting, vouching, watched },
             sealed,
-            watched,
             clock,
         })
     }

@@ -66,7 +66,7 @@ pub struct StdioServer {
 pub struct HttpServer {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    believed: Option<ClientConfig>,
+    believed: Option<Arc<ClientConfig>>,
 }
 
 /// Why a server cannot be configured so.
@@ -177,7 +177,7 @@ impl HttpServer {
     /// Believed as `config` says, and not by the certificates of this machine.
     #[must_use]
     pub fn believed_by(self, config: ClientConfig) -> Self {
-        Self { believed: Some(config), ..self }
+        Self { believed: Some(Arc::new(config)), ..self }
     }
 
     /// Whom to take for it, with no certificate of ours. Reads files.
@@ -185,7 +185,7 @@ impl HttpServer {
     /// Errors: the certificates of this machine cannot be read.
     pub(crate) fn tls(&self) -> Result<ClientConfig, String> {
         if let Some(config) = &self.believed {
-            return Ok(config.clone());
+            return Ok(ClientConfig::clone(config));
         }
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(|e| e.to_string())?;
@@ -236,7 +236,7 @@ impl fmt::Debug for HttpServer {
         f.debug_struct("HttpServer")
             .field("uri", &self.uri)
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
