@@ -141,6 +141,8 @@ pub enum LeaseEvent {
     Lent,
     /// It lives longer.
     Renewed,
+    /// Its task stands still, and it stays lent all the same: a policy says so.
+    Kept,
     /// It was taken back.
     Returned,
     /// It cannot be taken back, and counts until it runs out.
@@ -150,8 +152,15 @@ pub enum LeaseEvent {
 }
 
 impl LeaseEvent {
-    const ALL: [Self; 6] =
-        [Self::Lending, Self::Lent, Self::Renewed, Self::Returned, Self::RunsOut, Self::RanOut];
+    const ALL: [Self; 7] = [
+        Self::Lending,
+        Self::Lent,
+        Self::Renewed,
+        Self::Kept,
+        Self::Returned,
+        Self::RunsOut,
+        Self::RanOut,
+    ];
 
     /// The word.
     pub fn word(self) -> &'static str {
@@ -159,6 +168,7 @@ impl LeaseEvent {
             Self::Lending => "lending",
             Self::Lent => "lent",
             Self::Renewed => "renewed",
+            Self::Kept => "kept",
             Self::Returned => "returned",
             Self::RunsOut => "runs out",
             Self::RanOut => "ran out",
