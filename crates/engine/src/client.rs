@@ -119,6 +119,32 @@ pub enum ClientError {
     Id(&'static str),
 }
 
+/// Whose grants may be looked at and given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// All of an agent's.
+    Agent(AgentName),
+    /// Those for what people allowed the client of this id.
+    Client(String),
+}
+
+impl Owner {
+    fn has(&self, task: &Task) -> bool {
+        match self {
+            Self::Agent(agent) => task.charter.agent == *agent,
+            Self::Client(id) => task.charter.consent.as_ref().is_some_and(|by| by.client == *id),
+        }
+    }
+
+    /// Who ends a task that is given back, for the record.
+    fn name(&self) -> &str {
+        match self {
+            Self::Agent(agent) => agent.as_str(),
+            Self::Client(id) => id,
+        }
+    }
+}
+
 /// A client by its credential, which is not used up yet.
 pub(crate) struct Known {
     pub(crate) agent: AgentName,
@@ -214,12 +240,20 @@ impl Engine {
         }
     }
 
+    /// Whether `name` is an agent's whose keys are registered.
+    pub fn knows_by_key(&self, name: &str) -> bool {
+        let settings = self.settings.load();
+        name.parse().is_ok_and(|agent: AgentName| settings.client_keys.contains_key(&agent))
+    }
+
     /// By an assertion that it signed itself.
     fn signed(&self, text: &str, now: Timestamp) -> Result<Known, ClientError> {
         let settings = self.settings.load();
-        let keys = |agent: &AgentName| settings.client_keys.get(agent).map(Arc::clone);
+        let agent = |name: &str| name.parse::<AgentName>().ok();
+        let keys = |name: &str| settings.client_keys.get(&agent(name)?).map(Arc::clone);
         let assertion = self.assertions.check(text, &keys, now)?;
-        let (agent, method) = (assertion.client().clone(), AttestationMethod::PrivateKeyJwt);
+        let agent = agent(assertion.client()).ok_or(AssertionError::Unknown)?;
+        let method = AttestationMethod::PrivateKeyJwt;
         self.acts(&agent, "assertion")?;
         Ok(Known { id: agent.to_string(), agent, method, evidence: Evidence::Assertion(assertion) })
     }
@@ -236,7 +270,7 @@ impl Engine {
         let agent = agent_of(&svid.id).ok_or(ClientError::NoAgent("JWT-SVID"))?;
         self.acts(&agent, "JWT-SVID")?;
         let lifetime = self.settings.load().svid_lifetime;
-        let assertion = self.assertions.check_svid(agent.clone(), &svid.claims, lifetime, now)?;
+        let assertion = self.assertions.check_svid(agent.as_str(), &svid.claims, lifetime, now)?;
         let (id, method) = (svid.id.to_string(), AttestationMethod::JwtSvid);
         Ok(Known { agent, id, method, evidence: Evidence::Assertion(assertion) })
     }
@@ -271,9 +305,9 @@ impl Engine {
         Ok(Known { agent, id, method, evidence })
     }
 
-    /// What `token` says and the task it is for, if it can be used now and is one of `agent`'s.
-    pub fn in_use(&self, token: &str, agent: &AgentName) -> Option<(Grant, Task)> {
-        self.usable(token).filter(|(grant, _)| grant.agent == *agent)
+    /// What `token` says and the task it is for, if it can be used now and is one of `owner`'s.
+    pub fn in_use(&self, token: &str, owner: &Owner) -> Option<(Grant, Task)> {
+        self.usable(token).filter(|(_, task)| owner.has(task))
     }
 
     /// The same, whoever it was made for.
@@ -296,15 +330,16 @@ impl Engine {
     /// Gives `token` back: its task ends, and with it every grant for it. A token that is none of
     /// ours, has run out, or whose task has ended has nothing to give back.
     ///
-    /// Errors: it is another agent's.
-    pub fn give_back(&self, token: &str, agent: &AgentName) -> Result<Option<InForce>, NotYours> {
+    /// Errors: it is another's.
+    pub fn give_back(&self, token: &str, owner: &Owner) -> Result<Option<InForce>, NotYours> {
         let Ok((grant, _)) = self.grants.load().verifier.verify_once(token, self.now()) else {
             return Ok(None);
         };
-        if grant.agent != *agent {
+        let Some(cell) = self.cell(&grant.task) else { return Ok(None) };
+        if !owner.has(&cell.lock()) {
             return Err(NotYours);
         }
-        match self.close(&grant.task, CloseReason::Done, agent.as_str()) {
+        match self.close(&grant.task, CloseReason::Done, owner.name()) {
             Ok(closing) => Ok(Some(closing)),
             Err(
                 ContainError::NoTask(_)
