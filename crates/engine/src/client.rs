@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
-use remit_model::{AgentName, Lifecycle, Named, Task, Timestamp};
+use remit_model::{AgentName, Descent, Lifecycle, Named, Task, Timestamp};
 use remit_ports::NoKeys;
 use remit_spiffe::{Authority, SvidError, agent_of};
 use remit_token::elsewhere::{Asserted, ForeignError, Vouched};
@@ -60,6 +60,8 @@ pub struct Client {
     pub method: AttestationMethod,
     /// As whom, where somebody else vouched for it.
     pub named: Option<Named>,
+    /// Which process it is, where our own Workload API says so.
+    pub process: Option<Descent>,
     /// What its grants are bound to: something that it proved to have.
     pub binding: Binding,
     /// The nonce that its further proofs should hold, where that is another.
@@ -158,8 +160,10 @@ pub(crate) struct Known {
 pub(crate) enum Evidence {
     /// The certificate of its connection, and as whom where another trust domain vouches for it.
     Certificate(Option<Named>),
-    /// An assertion of its own, or an SVID of ours as one: good for one request.
+    /// An assertion of its own: good for one request.
     Assertion(Assertion),
+    /// An SVID of ours as one, and which process it says it was issued to.
+    Svid(Assertion, Option<Descent>),
     /// What somebody else says of it.
     Vouched(Vouched),
 }
@@ -168,7 +172,7 @@ impl Evidence {
     fn in_words(&self) -> &'static str {
         match self {
             Self::Certificate(_) => "certificate",
-            Self::Assertion(_) | Self::Vouched(_) => "assertion",
+            Self::Assertion(_) | Self::Svid(..) | Self::Vouched(_) => "assertion",
         }
     }
 }
@@ -185,22 +189,26 @@ impl Engine {
         let known = self.recognise(shown).await?;
         let binding = bound(proof.as_ref(), shown.certificate, &known.agent)?;
         let now = self.now();
-        let named = match known.evidence {
-            Evidence::Certificate(named) => named,
+        let (named, process) = match known.evidence {
+            Evidence::Certificate(named) => (named, None),
             Evidence::Assertion(assertion) => {
                 self.assertions.spend(assertion, now)?;
-                None
+                (None, None)
+            }
+            Evidence::Svid(assertion, process) => {
+                self.assertions.spend(assertion, now)?;
+                (None, process)
             }
             Evidence::Vouched(vouched) => {
                 vouched.check_bound(proof.as_ref().map(Proof::key))?;
                 self.assertions.spend_vouched(&vouched, now)?;
-                Some(vouched.named)
+                (Some(vouched.named), None)
             }
         };
         let spent = proof.map(|proof| self.proofs.spend(&proof, now)).transpose()?;
         let nonce = spent.and_then(|spent| spent.nonce);
         let Known { agent, id, method, .. } = known;
-        Ok(Client { agent, id, method, named, binding, nonce })
+        Ok(Client { agent, id, method, named, process, binding, nonce })
     }
 
     async fn recognise(&self, shown: &Signed<'_>) -> Result<Known, ClientError> {
@@ -272,7 +280,8 @@ impl Engine {
         let lifetime = self.settings.load().svid_lifetime;
         let assertion = self.assertions.check_svid(agent.as_str(), &svid.claims, lifetime, now)?;
         let (id, method) = (svid.id.to_string(), AttestationMethod::JwtSvid);
-        Ok(Known { agent, id, method, evidence: Evidence::Assertion(assertion) })
+        let evidence = Evidence::Svid(assertion, svid.process());
+        Ok(Known { agent, id, method, evidence })
     }
 
     /// By the X.509-SVID of its connection, likewise an agent's alone. `named` chooses where more than one

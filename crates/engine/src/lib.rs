@@ -37,6 +37,7 @@ pub mod prompt;
 pub mod recover;
 pub mod registry;
 pub mod reload;
+pub mod renew;
 pub mod settings;
 mod stored;
 mod walking;
@@ -46,9 +47,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
-use remit_model::{
-    Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
-};
+use remit_model::{Agent, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp};
 use remit_ports::{BodyKeys, Discovery, Draft, ForeignKeys, Issuers, Ledger, Store, Upstream};
 use remit_secrets::Lookout;
 use remit_token::{Assertions, Certificate, Presented, Proofs, Realm, TokenError, Uncertified};
@@ -99,8 +98,6 @@ pub struct Caller {
     pub agent: Arc<Agent>,
     /// The task.
     pub task: TaskId,
-    /// How the grant's holder proved to be the agent.
-    pub attestation: Attestation,
     /// How it came in.
     pub door: Door,
     /// What it showed that nobody could have copied.
@@ -215,9 +212,8 @@ impl Engine {
     pub fn caller(&self, task: &TaskId, door: Door) -> Option<Caller> {
         let cell = self.cell(task)?;
         let agent = self.settings.load().agents.find(cell.agent())?.agent.cloned()?;
-        let attestation = cell.attestation().clone();
         let possession = Possession::Connection;
-        Some(Caller { agent, task: task.clone(), attestation, door, possession, era: None })
+        Some(Caller { agent, task: task.clone(), door, possession, era: None })
     }
 
     /// The settings in force.

@@ -12,6 +12,7 @@ mod identity;
 mod inherit;
 mod lend;
 mod lifecycle;
+mod renew;
 mod secrets;
 mod stored;
 mod tools;
