@@ -11,7 +11,7 @@ use remit_model::{Digest, MAX_DESCENT};
 /// The names of the process `pid` of user `uid` and of its ancestors, itself first, and how many of them,
 /// from the first on, run as that user. One that has ended in between, and those above it, are left out:
 /// nobody descends from it any more.
-pub(crate) fn of((pid, uid): (u32, u32)) -> io::Result<(Vec<Digest>, usize)> {
+pub(crate) fn of(pid: u32, uid: u32) -> io::Result<(Vec<Digest>, usize)> {
     let boot = fs::read("/proc/sys/kernel/random/boot_id")?;
     let (mut names, mut kin) = (Vec::new(), 0);
     let mut next = Some(pid);
@@ -55,15 +55,14 @@ mod tests {
     fn a_process_descends_from_whoever_started_it() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let uid = rustix::process::getuid().as_raw();
-        let ((mine, my_kin), (its, kin)) =
-            (of((id(), uid)).unwrap(), of((child.id(), uid)).unwrap());
+        let ((mine, my_kin), (its, kin)) = (of(id(), uid).unwrap(), of(child.id(), uid).unwrap());
         assert_eq!(its.get(1..), Some(mine.as_slice()));
         assert_ne!(its.first(), mine.first());
         assert!(my_kin >= 1 && kin == my_kin + 1, "{my_kin}, {kin}");
-        assert_eq!(of((child.id(), uid + 1)).unwrap(), (its, 0), "it stays itself, and its user's");
+        assert_eq!(of(child.id(), uid + 1).unwrap(), (its, 0), "it stays itself, and its user's");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(of((child.id(), uid)).unwrap(), (Vec::new(), 0), "it is nobody any more");
+        assert_eq!(of(child.id(), uid).unwrap(), (Vec::new(), 0), "it is nobody any more");
     }
 
     #[test]
