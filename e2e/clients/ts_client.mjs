@@ -67,6 +67,15 @@ function registered() {
   });
 }
 
+function signing() {
+  return createPrivateKeyJwtAuth({
+    issuer: given.client,
+    subject: given.client,
+    privateKey: readFileSync(given.key, 'utf8'),
+    alg: 'ES256',
+  });
+}
+
 // What somebody else says: with a key it is an ID-JAG, without one a workload's token.
 function vouched() {
   const provider = new CrossAppAccessProvider({
@@ -75,26 +84,20 @@ function vouched() {
     clientSecret: '',
     expectedIssuer: given.issuer,
   });
-  provider.addClientAuthentication = given.key
-    ? createPrivateKeyJwtAuth({
-        issuer: given.client,
-        subject: given.client,
-        privateKey: readFileSync(given.key, 'utf8'),
-        alg: 'ES256',
-      })
-    : async () => {};
+  provider.addClientAuthentication = given.key ? signing() : async () => {};
   return provider;
 }
 
-// Whoever has none sends a person to a page; ours is a program that reads it.
+// Whoever is allowed things by a person sends one to a page; ours is a program that reads it.
 class Guided {
   redirectUrl = 'http://127.0.0.1:5050/callback';
   clientMetadata = {
     client_name: 'ts-client',
     redirect_uris: [this.redirectUrl],
     grant_types: ['authorization_code', 'refresh_token'],
-    token_endpoint_auth_method: 'none',
+    token_endpoint_auth_method: given.key ? 'private_key_jwt' : 'none',
   };
+  addClientAuthentication = given.key ? signing() : undefined;
   clientMetadataUrl = given.client.startsWith('https://') ? given.client : undefined;
   #saved = {};
   #dpop = given.dpop ? DpopSession.create() : undefined;

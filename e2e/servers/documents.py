@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Serves client ID metadata documents over TLS: a good one, and each way to be none.
 
-    documents.py CERTIFICATE KEY JOURNAL
+    documents.py CERTIFICATE KEY JOURNAL JWKS
 
-Prints its origin first. Every request is appended to JOURNAL, one path a line.
+Prints its origin first. Every request is appended to JOURNAL, one path a line. JWKS has the public keys of the
+clients that sign.
 """
 
 import json
@@ -32,6 +33,9 @@ class Documents(BaseHTTPRequestHandler):
         }
         return json.dumps({**about, **change}).encode()
 
+    def signing(self, **keys):
+        return self.about(token_endpoint_auth_method="private_key_jwt", **keys)
+
     def answer(self, body, status=200, kind="application/json", location=None):
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -49,6 +53,16 @@ class Documents(BaseHTTPRequestHandler):
                 self.answer(self.about())
             case "/other.json":
                 self.answer(self.about(client_id=f"{self.server.origin}/client.json"))
+            case "/signing.json":
+                self.answer(self.signing(jwks_uri=f"{self.server.origin}/keys.json"))
+            case "/inline.json":
+                self.answer(self.signing(jwks=json.loads(self.server.keys)))
+            case "/foreign.json":
+                self.answer(self.signing(jwks_uri="https://localhost/keys.json"))
+            case "/keyless.json":
+                self.answer(self.signing(jwks_uri=f"{self.server.origin}/none.json"))
+            case "/keys.json":
+                self.answer(self.server.keys)
             case "/secret.json":
                 self.answer(self.about(client_secret="x"))
             case "/redirect.json":
@@ -72,7 +86,7 @@ def main():
     context.load_cert_chain(sys.argv[1], sys.argv[2])
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.origin = f"https://127.0.0.1:{server.server_address[1]}"
-    server.journal = Path(sys.argv[3])
+    server.journal, server.keys = Path(sys.argv[3]), Path(sys.argv[4]).read_bytes()
     print(server.origin, flush=True)
     server.serve_forever()
 

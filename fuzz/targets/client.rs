@@ -5,7 +5,7 @@
 //! Input: a line with a redirect address, then a document.
 
 use libfuzzer_sys::fuzz_target;
-use remit_consent::{Document, check_redirect};
+use remit_consent::{Document, Proves, check_redirect};
 use remit_fuzz::cut;
 use serde_json::Value;
 use url::{Host, Url};
@@ -38,6 +38,16 @@ fuzz_target!(|data: &[u8]| {
         let seen: Value = serde_json::from_slice(document).unwrap();
         assert_eq!(seen["client_id"], URL);
         assert!(seen.get("client_secret").is_none());
+        let signs = seen["token_endpoint_auth_method"] == "private_key_jwt";
+        match read.proves {
+            Proves::Nothing => assert!(!signs),
+            Proves::By(keys) => assert!(signs && !keys.thumbprints().is_empty()),
+            Proves::ByThoseAt(address) => {
+                assert!(signs && seen["jwks_uri"] == address);
+                let host = |url: &str| Url::parse(url).unwrap().origin();
+                assert_eq!(host(&address), host(URL));
+            }
+        }
         let named = seen["redirect_uris"].as_array().unwrap();
         assert!(!read.redirect_uris.is_empty());
         for address in &read.redirect_uris {

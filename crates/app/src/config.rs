@@ -9,6 +9,8 @@ mod clients;
 mod credentials;
 #[path = "config/elsewhere.rs"]
 mod elsewhere;
+#[path = "config/jwks.rs"]
+mod jwks;
 #[path = "config/keys.rs"]
 mod keys;
 #[path = "config/limits.rs"]
@@ -233,6 +235,9 @@ impl Config {
         }
         let within = |why: Fail| Fail::new(format!("{}: {why}", path.display()));
         config.agents.read_keys(base).map_err(within)?;
+        for client in &mut config.clients {
+            client.read_keys(base).map_err(within)?;
+        }
         for issuer in &mut config.issuers {
             issuer.read_files(base).map_err(within)?;
         }
@@ -290,26 +295,6 @@ impl Config {
             }
         }
         Ok(())
-    }
-
-    fn check_clients(&self) -> Result<(), Fail> {
-        unique("client", self.clients.iter().map(|client| client.id.as_str()))?;
-        for client in &self.clients {
-            if !self.agents.iter().any(|agent| agent.name == client.agent) {
-                return Err(Fail::new(format!(
-                    "client `{}` is `{}`, which is not an [[agent]]",
-                    client.id, client.agent
-                )));
-            }
-        }
-        self.clients().map(drop)
-    }
-
-    /// The clients that may send a person to the consent page.
-    ///
-    /// Errors: one of them is not of the form that its kind needs.
-    pub(crate) fn clients(&self) -> Result<Vec<remit_consent::Client>, Fail> {
-        self.clients.iter().map(ClientTable::client).collect()
     }
 
     fn check_witnesses(&self) -> Result<(), Fail> {

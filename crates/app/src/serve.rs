@@ -34,6 +34,7 @@ use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
 use remit_upstream::Servers;
 use tokio::net::TcpListener;
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::Context;
@@ -186,15 +187,15 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     watch::start(&engine, followers, config.limits.ask.0, &stop).await;
     handed.answered().await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
-    let setup = setup((state, config_file), &config);
     let people = Arc::new(authority(&config, Checker(keys.operator())));
-    let consent = remit_consent::Door::new(Arc::clone(&engine), Arc::clone(&people), clients);
+    let consent =
+        remit_consent::Door::new(Arc::clone(&engine), Arc::clone(&people), Arc::clone(&clients));
     let pages = pages(&gateway, consent, Arc::clone(&connections));
     let door = remit_operator::Door {
         engine: Arc::clone(&engine),
         authority: people,
         endpoint: endpoint.clone(),
-        setup,
+        setup: setup((state, config_file), &config),
         witnesses: cosigning,
         keys: Arc::new(ring),
         connections,
@@ -204,7 +205,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let others = config.serves_other_users(environment::own_uid());
     let verifying = bundle::door(Arc::clone(&engine), trust.clone());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
-    let mut router = public(&config, gateway, door, trust.ours.clone()).merge(pages);
+    let mut router = public(&config, gateway, door, (clients, trust.ours.clone())).merge(pages);
     if handed.is_ours() {
         let (engine, authority) = (Arc::clone(&engine), trust.ours.clone());
         router = router.merge(bundle::public(Arc::clone(&engine), authority.clone()));
@@ -253,10 +254,14 @@ fn public(
     config: &Config,
     gateway: Arc<Gateway>,
     door: remit_operator::Door,
-    authority: tokio::sync::watch::Receiver<Arc<remit_spiffe::Authority>>,
+    (clients, authority): (
+        Arc<dyn remit_token_api::Clients>,
+        Receiver<Arc<remit_spiffe::Authority>>,
+    ),
 ) -> axum::Router {
     let desk = remit_token_api::Desk {
         engine: Arc::clone(&door.engine),
+        clients,
         authority,
         certificates: config.listen.asks_for_certificates(),
     };

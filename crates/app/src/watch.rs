@@ -174,7 +174,7 @@ fn fingerprint(config_file: &Path) -> Digest {
     let read = Config::read(config_file);
     let sources = read
         .and_then(|config| {
-            let keys = (config.agents.thumbprints(), config.sources()?);
+            let keys = (config.thumbprints(), config.sources()?);
             Ok((config.policy_sources(config_file)?, keys))
         })
         .map_or_else(|why| why.to_string(), |sources| format!("{sources:?}"));

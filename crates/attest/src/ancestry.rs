@@ -6,24 +6,34 @@
 use std::fs;
 use std::io;
 
-use remit_model::Digest;
+use remit_model::{Digest, MAX_DESCENT};
 
-/// How far up it is looked (R13); what is above is a supervisor, or the machine's first process.
-const MAX_ANCESTORS: usize = 32;
-
-/// The names of the process `pid` and of its ancestors, itself first. One that has ended in between, and
-/// those above it, are left out: nobody descends from it any more.
-pub(crate) fn of(pid: u32) -> io::Result<Vec<Digest>> {
+/// The names of the process `pid` of user `uid` and of its ancestors, itself first, and how many of them,
+/// from the first on, run as that user. One that has ended in between, and those above it, are left out:
+/// nobody descends from it any more.
+pub(crate) fn of(pid: u32, uid: u32) -> io::Result<(Vec<Digest>, usize)> {
     let boot = fs::read("/proc/sys/kernel/random/boot_id")?;
-    let mut names = Vec::new();
+    let (mut names, mut kin) = (Vec::new(), 0);
     let mut next = Some(pid);
-    while let Some(pid) = next.filter(|pid| *pid > 1 && names.len() < MAX_ANCESTORS) {
+    while let Some(pid) = next.filter(|pid| *pid > 1 && names.len() < MAX_DESCENT) {
         let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { break };
         let Some((parent, born)) = read(&stat) else { break };
+        // Not by the owner of the folder, which a process makes root by hiding its memory. One of which
+        // nobody can say whose it is counts as this user's.
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok();
+        if kin == names.len() && status.is_none_or(|status| runs_as(&status, uid)) {
+            kin += 1;
+        }
         names.push(Digest::of_parts(&[b"process", &boot, &pid.to_be_bytes(), born.as_bytes()]));
         next = Some(parent);
     }
-    Ok(names)
+    Ok((names, kin))
+}
+
+/// Whether one of the user ids in `/proc/<pid>/status` is `uid` (`proc_pid_status(5)`); also if it has none.
+fn runs_as(status: &str, uid: u32) -> bool {
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    ids.is_none_or(|ids| ids.split_ascii_whitespace().any(|id| id.parse() == Ok(uid)))
 }
 
 /// The parent in `/proc/<pid>/stat`, and when the process began (`proc_pid_stat(5)`, fields 4 and 22).
@@ -44,13 +54,24 @@ mod tests {
     #[test]
     fn a_process_descends_from_whoever_started_it() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        let (mine, its) = (of(id()).unwrap(), of(child.id()).unwrap());
+        let uid = rustix::process::getuid().as_raw();
+        let ((mine, my_kin), (its, kin)) = (of(id(), uid).unwrap(), of(child.id(), uid).unwrap());
         assert_eq!(its.get(1..), Some(mine.as_slice()));
         assert_ne!(its.first(), mine.first());
-        assert_eq!(of(child.id()).unwrap(), its, "it stays itself");
+        assert!(my_kin >= 1 && kin == my_kin + 1, "{my_kin}, {kin}");
+        assert_eq!(of(child.id(), uid + 1).unwrap(), (its, 0), "it stays itself, and its user's");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(of(child.id()).unwrap().is_empty(), "it is nobody any more");
+        assert_eq!(of(child.id(), uid).unwrap(), (Vec::new(), 0), "it is nobody any more");
+    }
+
+    #[test]
+    fn a_process_is_whoever_it_runs_as_or_may() {
+        let status = |ids: &str| format!("Name:\ta\nUid:\t{ids}\nGid:\t9\t9\t9\t9\n");
+        for (ids, expected) in [("7\t7\t7\t7", true), ("0\t7\t0\t0", true), ("8\t8\t8\t8", false)] {
+            assert_eq!(runs_as(&status(ids), 7), expected, "{ids}");
+        }
+        assert!(runs_as("", 7), "on doubt");
     }
 
     #[test]

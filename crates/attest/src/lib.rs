@@ -96,14 +96,15 @@ impl Peer {
         let bare = Workload { gid: Some(self.gid), ..Workload::of_user(self.uid) };
         let Some(process) = &self.process else { return Ok(bare) };
         let read = || -> Result<Workload, AttestError> {
+            let found = u32::try_from(self.pid).ok().map(|pid| ancestry::of(pid, self.uid));
+            let (processes, kin) = found.and_then(Result::ok).unwrap_or_default();
             Ok(Workload {
                 groups: self.read("status").map(|text| groups(&text)).unwrap_or_default(),
                 path: self.path(),
                 sha256: digest.then(|| self.digest()).transpose()?,
                 cgroup: self.read("cgroup").ok().and_then(|text| cgroup(&text)),
-                processes: u32::try_from(self.pid)
-                    .map_or_else(|_| Ok(Vec::new()), ancestry::of)
-                    .unwrap_or_default(),
+                processes,
+                kin,
                 ..bare
             })
         };

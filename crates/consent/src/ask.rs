@@ -74,7 +74,8 @@ impl Ask {
         let missing = |name| Bad::Shown(format!("The application left out the parameter {name}."));
         let id = need("client_id")?.ok_or_else(|| missing("client_id"))?;
         let address = need("redirect_uri")?.ok_or_else(|| missing("redirect_uri"))?;
-        let client = door.clients.find(id, door.engine.now()).await.map_err(Bad::Shown)?;
+        let client = door.clients.find(id, door.engine.now()).await;
+        let client = client.map_err(|why| Bad::Shown(why.to_string()))?;
         if !client.may_be_answered_at(address) {
             let text = "The application wants its answer sent to an address that is not registered for \
                 it. Nothing was sent anywhere.";
@@ -89,7 +90,7 @@ impl Ask {
         }
         answers.state = state.map(str::to_owned);
         let (bound, wish) =
-            terms(door, form, address).map_err(|(c, why)| answers.error(c, &why))?;
+            terms(door, form, (&client, address)).map_err(|(c, why)| answers.error(c, &why))?;
         Ok(Self { client, bound, wish, answers })
     }
 
@@ -119,7 +120,7 @@ impl Ask {
 fn terms(
     door: &Door,
     form: &Form,
-    address: &str,
+    (client, address): (&Known, &str),
 ) -> Result<(Bound, Proposal), (&'static str, String)> {
     let one = |name| form.one(name).map_err(|why| ("invalid_request", why));
     match one("response_type")? {
@@ -145,7 +146,8 @@ fn terms(
     let wish = wish.map_err(|why| ("invalid_authorization_details", why))?;
     let server = one("resource")?.map(|resource| part(door, resource)).transpose();
     let server = server.map_err(|why| ("invalid_target", why))?.flatten();
-    Ok((Bound { redirect_uri: address.to_owned(), challenge, server, key }, wish))
+    let (redirect_uri, confidential) = (address.to_owned(), client.keys.is_some());
+    Ok((Bound { redirect_uri, challenge, server, key, confidential }, wish))
 }
 
 /// The one server that is meant, or all (RFC 8707).

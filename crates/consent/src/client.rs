@@ -2,13 +2,17 @@
 //! introduces where the configuration says which agent they are.
 
 mod document;
+mod keys;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use remit_jose::KeySet;
 use remit_model::{AgentName, Timestamp};
+use remit_token_api::{FoundKeys, NoClient};
 
 pub use self::document::{Document, Documents, Fetched, MAX_DOCUMENT, Reach};
-use self::document::{Shelf, split};
+use self::document::{Introduction, Shelf, split};
+pub use self::keys::Proves;
 use crate::text::{MAX_NAME, tame};
 use crate::{RedirectError, check_redirect, redirect};
 
@@ -36,6 +40,8 @@ pub enum Introduced {
         name: String,
         /// Where its answers may go.
         redirect_uris: Vec<String>,
+        /// By what it proves to be it; `None` of a public one.
+        keys: Option<Arc<KeySet>>,
     },
     /// By the document at its id (draft-ietf-oauth-client-id-metadata-document).
     ByDocument(Reach),
@@ -118,6 +124,8 @@ pub(crate) struct Known {
     pub(crate) host: Option<String>,
     /// The agent that it is.
     pub(crate) agent: AgentName,
+    /// By what it proves to be it; `None` of a public one.
+    pub(crate) keys: Option<Arc<KeySet>>,
     redirect_uris: Vec<String>,
 }
 
@@ -152,38 +160,49 @@ impl Clients {
 
     /// The client with this id.
     ///
-    /// Errors: nobody configured it, or its document does not introduce it; in words for a person.
-    pub(crate) async fn find(&self, id: &str, now: Timestamp) -> Result<Known, String> {
+    /// Errors: nobody configured it, or its document does not introduce it.
+    pub(crate) async fn find(&self, id: &str, now: Timestamp) -> Result<Known, NoClient> {
         let list = Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner));
         let fitting = list.iter().filter(|client| client.is_meant_by(id));
         // The one that names most of it.
         let client = fitting.max_by_key(|client| client.id.len()).ok_or_else(|| unknown(id))?;
-        let (name, host, redirect_uris) = match &client.introduced {
-            Introduced::Here { name, redirect_uris } => (name.clone(), None, redirect_uris.clone()),
+        let (host, introduction) = match &client.introduced {
+            Introduced::Here { name, redirect_uris, keys } => {
+                let (name, redirect_uris) = (name.clone(), redirect_uris.clone());
+                (None, Introduction { name, redirect_uris, keys: keys.clone() })
+            }
             Introduced::ByDocument(reach) => {
                 let (host, _) = split(id).ok_or_else(|| unknown(id))?;
-                let document = self.shelf.fetch(id, *reach, now).await?;
-                (document.name, Some(host.to_owned()), document.redirect_uris)
+                let fetched = self.shelf.fetch(id, *reach, now).await.map_err(NoClient::Later)?;
+                (Some(host.to_owned()), fetched)
             }
         };
+        let Introduction { name, redirect_uris, keys } = introduction;
         let (id, agent) = (id.to_owned(), client.agent.clone());
-        Ok(Known { id, name: tame(&name, MAX_NAME), host, agent, redirect_uris })
+        Ok(Known { id, name: tame(&name, MAX_NAME), host, agent, keys, redirect_uris })
+    }
+}
+
+impl remit_token_api::Clients for Clients {
+    fn keys<'a>(&'a self, id: &'a str, now: Timestamp) -> FoundKeys<'a> {
+        Box::pin(async move { Ok(self.find(id, now).await?.keys) })
     }
 }
 
 /// What to configure for a client that nobody did.
-fn unknown(id: &str) -> String {
+fn unknown(id: &str) -> NoClient {
     let id = tame(id, MAX_NAME);
-    if split(&id).is_some() {
-        return format!(
+    NoClient::Unknown(if split(&id).is_some() {
+        format!(
             "No agent is configured for the client {id}. Whoever runs this server can say which one it \
              is, with a table [[client]] that has this address as `id` and an `agent`."
-        );
-    }
-    format!(
-        "No client {id} is configured. Whoever runs this server can add it, with a table [[client]] that \
-         has this `id`, a `name`, `redirect_uris` and an `agent`."
-    )
+        )
+    } else {
+        format!(
+            "No client {id} is configured. Whoever runs this server can add it, with a table [[client]] \
+             that has this `id`, a `name`, `redirect_uris` and an `agent`."
+        )
+    })
 }
 
 #[cfg(test)]
@@ -222,6 +241,7 @@ mod tests {
         let here = |uris: &[&str]| Introduced::Here {
             name: "Desk".to_owned(),
             redirect_uris: uris.iter().map(|&uri| uri.to_owned()).collect(),
+            keys: None,
         };
         assert!(client("desk", here(&["http://127.0.0.1/cb"])).check().is_ok());
         assert!(client("desk", here(&[])).check().is_err());

@@ -1,7 +1,7 @@
 //! The authorization endpoint and its page, where a person says what an agent's client is to do.
 //!
-//! A client of which nobody knows more than its redirect address (RFC 6749, PKCE) sends a person's
-//! browser here. Whoever knows the operator's passphrase chooses a template that the agent may open,
+//! A client of which nobody knows more than its redirect address (RFC 6749, PKCE), or that has keys of its
+//! own, sends a person's browser here. Whoever knows the operator's passphrase chooses a template that the agent may open,
 //! states the purpose, narrows tools and limits, reads in plain words what that allows, and allows or
 //! denies exactly what stands there. The client gets a code for it (`remit_engine::consent`).
 //!
@@ -36,7 +36,8 @@ use remit_operator::Authority;
 use remit_token_api::AUTHORIZE;
 
 pub use crate::client::{
-    Client, ClientIdError, Clients, Document, Documents, Fetched, Introduced, MAX_DOCUMENT, Reach,
+    Client, ClientIdError, Clients, Document, Documents, Fetched, Introduced, MAX_DOCUMENT, Proves,
+    Reach,
 };
 pub use crate::connect::{Connect, connect};
 pub use crate::redirect::{RedirectError, check as check_redirect};

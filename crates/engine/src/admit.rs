@@ -64,7 +64,6 @@ impl Engine {
         let caller = Caller {
             agent: Arc::clone(agent),
             task: task.id().clone(),
-            attestation: task.charter.attestation.clone(),
             door: Door::Internal,
             possession,
             era: None,

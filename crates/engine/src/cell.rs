@@ -4,13 +4,12 @@
 //! so the order in the log is the order in which the state changed, and sequence numbers have no
 //! gaps.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use remit_model::task::{Event, InvalidTransition};
-use remit_model::{AgentName, Attestation, Digest, Task, TaskId, Timestamp};
+use remit_model::{AgentName, Task, TaskId, Timestamp};
 use remit_ports::{Accepted, Draft, Ledger, LedgerError, Subject};
 use tokio_util::sync::CancellationToken;
 
@@ -51,11 +50,9 @@ impl CommitError {
 #[derive(Debug)]
 pub struct TaskCell {
     id: TaskId,
-    /// Whose task it is, how that was proved, whence it was handed on, and who works on it; never changes, so that nobody needs the lock for it.
+    /// Whose task it is and whence it was handed on; never changes, so that nobody needs the lock for it.
     agent: AgentName,
-    attestation: Attestation,
     parent: Option<TaskId>,
-    workers: BTreeSet<Digest>,
     task: Mutex<Task>,
     /// What people said in it and what it has seen. Asked under the task's lock.
     memory: Memory,
@@ -79,9 +76,7 @@ impl TaskCell {
         Self {
             id: task.id().clone(),
             agent: task.charter.agent.clone(),
-            attestation: task.charter.attestation.clone(),
             parent: task.parent().cloned(),
-            workers: task.charter.workers.clone(),
             epoch: Arc::new(AtomicU64::new(task.account().epoch)),
             task: Mutex::new(task),
             memory: Memory::default(),
@@ -103,19 +98,9 @@ impl TaskCell {
         &self.agent
     }
 
-    /// How whoever opened it proved to be that agent.
-    pub fn attestation(&self) -> &Attestation {
-        &self.attestation
-    }
-
     /// The task it was handed on from.
     pub fn parent(&self) -> Option<&TaskId> {
         self.parent.as_ref()
-    }
-
-    /// By what it is known who works on it.
-    pub(crate) fn workers(&self) -> &BTreeSet<Digest> {
-        &self.workers
     }
 
     /// Its state. Never hold this across a wait.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
-use remit_model::{AgentName, Lifecycle, Named, Task, Timestamp};
+use remit_model::{AgentName, Descent, Lifecycle, Named, Task, Timestamp};
 use remit_ports::NoKeys;
 use remit_spiffe::{Authority, SvidError, agent_of};
 use remit_token::elsewhere::{Asserted, ForeignError, Vouched};
@@ -60,6 +60,8 @@ pub struct Client {
     pub method: AttestationMethod,
     /// As whom, where somebody else vouched for it.
     pub named: Option<Named>,
+    /// Which process it is, where our own Workload API says so.
+    pub process: Option<Descent>,
     /// What its grants are bound to: something that it proved to have.
     pub binding: Binding,
     /// The nonce that its further proofs should hold, where that is another.
@@ -119,6 +121,32 @@ pub enum ClientError {
     Id(&'static str),
 }
 
+/// Whose grants may be looked at and given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// All of an agent's.
+    Agent(AgentName),
+    /// Those for what people allowed the client of this id.
+    Client(String),
+}
+
+impl Owner {
+    fn has(&self, task: &Task) -> bool {
+        match self {
+            Self::Agent(agent) => task.charter.agent == *agent,
+            Self::Client(id) => task.charter.consent.as_ref().is_some_and(|by| by.client == *id),
+        }
+    }
+
+    /// Who ends a task that is given back, for the record.
+    fn name(&self) -> &str {
+        match self {
+            Self::Agent(agent) => agent.as_str(),
+            Self::Client(id) => id,
+        }
+    }
+}
+
 /// A client by its credential, which is not used up yet.
 pub(crate) struct Known {
     pub(crate) agent: AgentName,
@@ -132,8 +160,10 @@ pub(crate) struct Known {
 pub(crate) enum Evidence {
     /// The certificate of its connection, and as whom where another trust domain vouches for it.
     Certificate(Option<Named>),
-    /// An assertion of its own, or an SVID of ours as one: good for one request.
+    /// An assertion of its own: good for one request.
     Assertion(Assertion),
+    /// An SVID of ours as one, and which process it says it was issued to.
+    Svid(Assertion, Option<Descent>),
     /// What somebody else says of it.
     Vouched(Vouched),
 }
@@ -142,7 +172,7 @@ impl Evidence {
     fn in_words(&self) -> &'static str {
         match self {
             Self::Certificate(_) => "certificate",
-            Self::Assertion(_) | Self::Vouched(_) => "assertion",
+            Self::Assertion(_) | Self::Svid(..) | Self::Vouched(_) => "assertion",
         }
     }
 }
@@ -159,22 +189,26 @@ impl Engine {
         let known = self.recognise(shown).await?;
         let binding = bound(proof.as_ref(), shown.certificate, &known.agent)?;
         let now = self.now();
-        let named = match known.evidence {
-            Evidence::Certificate(named) => named,
+        let (named, process) = match known.evidence {
+            Evidence::Certificate(named) => (named, None),
             Evidence::Assertion(assertion) => {
                 self.assertions.spend(assertion, now)?;
-                None
+                (None, None)
+            }
+            Evidence::Svid(assertion, process) => {
+                self.assertions.spend(assertion, now)?;
+                (None, process)
             }
             Evidence::Vouched(vouched) => {
                 vouched.check_bound(proof.as_ref().map(Proof::key))?;
                 self.assertions.spend_vouched(&vouched, now)?;
-                Some(vouched.named)
+                (Some(vouched.named), None)
             }
         };
         let spent = proof.map(|proof| self.proofs.spend(&proof, now)).transpose()?;
         let nonce = spent.and_then(|spent| spent.nonce);
         let Known { agent, id, method, .. } = known;
-        Ok(Client { agent, id, method, named, binding, nonce })
+        Ok(Client { agent, id, method, named, process, binding, nonce })
     }
 
     async fn recognise(&self, shown: &Signed<'_>) -> Result<Known, ClientError> {
@@ -214,12 +248,20 @@ impl Engine {
         }
     }
 
+    /// Whether `name` is an agent's whose keys are registered.
+    pub fn knows_by_key(&self, name: &str) -> bool {
+        let settings = self.settings.load();
+        name.parse().is_ok_and(|agent: AgentName| settings.client_keys.contains_key(&agent))
+    }
+
     /// By an assertion that it signed itself.
     fn signed(&self, text: &str, now: Timestamp) -> Result<Known, ClientError> {
         let settings = self.settings.load();
-        let keys = |agent: &AgentName| settings.client_keys.get(agent).map(Arc::clone);
+        let agent = |name: &str| name.parse::<AgentName>().ok();
+        let keys = |name: &str| settings.client_keys.get(&agent(name)?).map(Arc::clone);
         let assertion = self.assertions.check(text, &keys, now)?;
-        let (agent, method) = (assertion.client().clone(), AttestationMethod::PrivateKeyJwt);
+        let agent = agent(assertion.client()).ok_or(AssertionError::Unknown)?;
+        let method = AttestationMethod::PrivateKeyJwt;
         self.acts(&agent, "assertion")?;
         Ok(Known { id: agent.to_string(), agent, method, evidence: Evidence::Assertion(assertion) })
     }
@@ -236,9 +278,10 @@ impl Engine {
         let agent = agent_of(&svid.id).ok_or(ClientError::NoAgent("JWT-SVID"))?;
         self.acts(&agent, "JWT-SVID")?;
         let lifetime = self.settings.load().svid_lifetime;
-        let assertion = self.assertions.check_svid(agent.clone(), &svid.claims, lifetime, now)?;
+        let assertion = self.assertions.check_svid(agent.as_str(), &svid.claims, lifetime, now)?;
         let (id, method) = (svid.id.to_string(), AttestationMethod::JwtSvid);
-        Ok(Known { agent, id, method, evidence: Evidence::Assertion(assertion) })
+        let evidence = Evidence::Svid(assertion, svid.process());
+        Ok(Known { agent, id, method, evidence })
     }
 
     /// By the X.509-SVID of its connection, likewise an agent's alone. `named` chooses where more than one
@@ -271,9 +314,9 @@ impl Engine {
         Ok(Known { agent, id, method, evidence })
     }
 
-    /// What `token` says and the task it is for, if it can be used now and is one of `agent`'s.
-    pub fn in_use(&self, token: &str, agent: &AgentName) -> Option<(Grant, Task)> {
-        self.usable(token).filter(|(grant, _)| grant.agent == *agent)
+    /// What `token` says and the task it is for, if it can be used now and is one of `owner`'s.
+    pub fn in_use(&self, token: &str, owner: &Owner) -> Option<(Grant, Task)> {
+        self.usable(token).filter(|(_, task)| owner.has(task))
     }
 
     /// The same, whoever it was made for.
@@ -296,15 +339,16 @@ impl Engine {
     /// Gives `token` back: its task ends, and with it every grant for it. A token that is none of
     /// ours, has run out, or whose task has ended has nothing to give back.
     ///
-    /// Errors: it is another agent's.
-    pub fn give_back(&self, token: &str, agent: &AgentName) -> Result<Option<InForce>, NotYours> {
+    /// Errors: it is another's.
+    pub fn give_back(&self, token: &str, owner: &Owner) -> Result<Option<InForce>, NotYours> {
         let Ok((grant, _)) = self.grants.load().verifier.verify_once(token, self.now()) else {
             return Ok(None);
         };
-        if grant.agent != *agent {
+        let Some(cell) = self.cell(&grant.task) else { return Ok(None) };
+        if !owner.has(&cell.lock()) {
             return Err(NotYours);
         }
-        match self.close(&grant.task, CloseReason::Done, agent.as_str()) {
+        match self.close(&grant.task, CloseReason::Done, owner.name()) {
             Ok(closing) => Ok(Some(closing)),
             Err(
                 ContainError::NoTask(_)

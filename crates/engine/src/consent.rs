@@ -7,6 +7,7 @@
 //! Codes and refresh tokens live in memory alone and end with the process: whoever lost one sends the
 //! person to the page again.
 
+mod claimant;
 mod codes;
 mod renewals;
 
@@ -18,6 +19,8 @@ use remit_model::task::{CloseReason, Consented};
 use remit_model::{AgentName, Class, Entropy, Refusal, ServerName, Task, TaskId};
 use remit_token::{Challenge, Proof, ProofError, Request};
 
+pub use self::claimant::Claimant;
+use self::claimant::Entitled;
 pub(crate) use self::codes::Codes;
 pub(crate) use self::renewals::Renewals;
 use self::renewals::{Renewal, TurnError, Turned};
@@ -55,6 +58,8 @@ pub struct Bound {
     pub server: Option<ServerName>,
     /// The key that the client announced.
     pub key: Option<Thumbprint>,
+    /// Whether its client is a confidential one, which proves by a key of its own to be it.
+    pub confidential: bool,
 }
 
 /// What a client comes with for what it was allowed.
@@ -62,8 +67,8 @@ pub struct Bound {
 pub struct Redemption {
     /// The code.
     pub code: String,
-    /// The client's id, as it says.
-    pub client: String,
+    /// The client that shows it.
+    pub client: Claimant,
     /// Where it says that the code was sent, if it does: the verifier says more (OAuth 2.1).
     pub redirect_uri: Option<String>,
     /// The secret behind the challenge.
@@ -96,6 +101,12 @@ pub struct Redeemed {
     pub nonce: Option<String>,
 }
 
+impl Consent {
+    fn entitled(&self) -> Entitled {
+        Entitled { client: self.by.client.clone(), confidential: self.bound.confidential }
+    }
+}
+
 impl Wants {
     /// The key that it proved to have.
     fn key(&self) -> Option<Thumbprint> {
@@ -120,6 +131,12 @@ pub enum RedeemError {
     /// It was given to another client.
     #[error("the code or refresh token was given to another client")]
     Client,
+    /// It was given to one that has to prove to be it.
+    #[error(
+        "the code or refresh token was given to a client with keys of its own: sign a \
+         `client_assertion` with one of them (private_key_jwt)"
+    )]
+    Unproved,
     /// The code was sent elsewhere.
     #[error(
         "`redirect_uri` is not where the code was sent: repeat that of the authorization request"
@@ -178,7 +195,7 @@ impl Engine {
         };
         let holding = check(&consent, shown)?;
         let nonce = self.spend(&shown.wants)?;
-        let client = consent.by.client.clone();
+        let of = consent.entitled();
         let opener = Opener::Person(consent.agent.clone(), consent.by);
         let proposal = Proposal { agent: Some(consent.agent), ..consent.proposal };
         let opened = self.open_with_grant(&opener, proposal, &holding).await?;
@@ -187,7 +204,7 @@ impl Engine {
         if self.codes.spent(&shown.code, task.id()) {
             return Err(self.replayed(Some(task.id())).await);
         }
-        let renewal = Renewal { task: task.id().clone(), client, holding: holding.clone() };
+        let renewal = Renewal { task: task.id().clone(), of, holding: holding.clone() };
         let still_open = |task: &TaskId| self.cell(task).is_some_and(|it| it.lock().is_open());
         let refresh = self.renewals.begin(renewal, &still_open, self.ports.entropy.as_ref());
         Ok(Redeemed { task, token, holding, refresh, nonce })
@@ -199,7 +216,7 @@ impl Engine {
     pub async fn renew(
         &self,
         token: &str,
-        client: &str,
+        client: &Claimant,
         wants: &Wants,
     ) -> Result<Redeemed, RedeemError> {
         let open = |task: &TaskId| {
@@ -213,9 +230,7 @@ impl Engine {
         };
         let fits = |renewal: &Renewal| {
             open(&renewal.task)?;
-            if renewal.client != client {
-                return Err(RedeemError::Client);
-            }
+            renewal.of.check(client)?;
             if renewal.holding.binding.key() != wants.key() {
                 return Err(RedeemError::Key);
             }
@@ -256,9 +271,7 @@ fn frozen() -> Refusal {
 /// What the grant is to be bound to, if the code is for whoever shows it.
 fn check(consent: &Consent, shown: &Redemption) -> Result<Holding, RedeemError> {
     let bound = &consent.bound;
-    if consent.by.client != shown.client {
-        return Err(RedeemError::Client);
-    }
+    consent.entitled().check(&shown.client)?;
     if shown.redirect_uri.as_ref().is_some_and(|uri| *uri != bound.redirect_uri) {
         return Err(RedeemError::Redirect);
     }

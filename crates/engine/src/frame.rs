@@ -80,7 +80,7 @@ impl Scene<'_> {
         Question {
             asked,
             agent: self.caller.agent.as_ref().clone(),
-            attestation: self.caller.attestation.clone(),
+            attestation: self.task.attestation().clone(),
             task: facts(self.task),
             tool: tool.map(tool_facts),
             input,

@@ -18,7 +18,7 @@ use crate::admit::{self, Opening};
 use crate::call::is_over;
 use crate::cell::{CommitError, TaskCell};
 use crate::client::Client;
-use crate::inherit::{Workers, clients, processes};
+use crate::inherit::Known;
 use crate::open::{Holding, Narrowing, bounded, no};
 use crate::{Engine, declare, draft};
 
@@ -104,9 +104,7 @@ impl Engine {
             let text = format!("a task may be handed on {MAX_LINEAGE} times at most");
             return Err(no("delegation", text));
         }
-        let (all_clients, all_processes) = (clients(&to.agent), processes(&to.agent));
-        let workers = Workers::from([all_clients]);
-        let left = self.left_by([&all_clients, &all_processes]);
+        let Known { workers, label: left } = self.known_of_client(&to.agent, to.process.as_ref());
         let inherited = parent.account().label.clone().join(left);
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),

@@ -2,19 +2,21 @@
 //! R6).
 //!
 //! An agent that has read something bad could ask for a new task and begin as if it had not. So a process
-//! begins where it, or one that it descends from, left off in earlier tasks. Of a client that no kernel
-//! names nobody can say which process it is; it could be any, so it begins where all of that agent's
-//! clients and processes left off, and every process where all its clients did. A clean start has a
-//! person, or a process that was started for it.
+//! begins where it, or one that it descends from, left off in earlier tasks. So does a client that shows a
+//! JWT-SVID of ours, which says to which process it was issued. Of any other client nobody can say which
+//! process it is; it could be any, so it begins where all of that agent's clients and processes left off, and
+//! every process where all its clients did. Whoever gets a further grant works on the task, too. A clean
+//! start has a person, or a process that was started for it.
 
 use std::collections::BTreeSet;
 
-use remit_model::{AgentName, Digest, Label};
+use remit_model::{AgentName, Descent, Digest, Label};
 
 use crate::Engine;
 use crate::open::Opener;
 
-/// By what it is known who worked on a task: the process that opened it, or the clients of an agent.
+/// By what it is known who worked on a task: processes that opened it or went on with it, or the clients of an
+/// agent.
 pub(crate) type Workers = BTreeSet<Digest>;
 
 /// All the clients of an agent at the token endpoint, of which nobody knows how many there are.
@@ -55,7 +57,20 @@ impl Engine {
                 workers: Workers::from([clients, processes]),
                 label: self.left_by([&clients, &processes]),
             },
-            Opener::Client(_) => Known {
+            Opener::Client(client) => self.known_of_client(agent, client.process.as_ref()),
+        }
+    }
+
+    /// The same of a client of the token endpoint; `process` is whom our Workload API vouched to. That could
+    /// have been started only to ask: so all that run as its user and that it descends from work on the task.
+    pub(crate) fn known_of_client(&self, agent: &AgentName, process: Option<&Descent>) -> Known {
+        let (clients, processes) = (clients(agent), processes(agent));
+        match process {
+            Some(process) => Known {
+                workers: process.kin.iter().copied().chain([processes]).collect(),
+                label: self.left_by(process.all().chain([&clients])),
+            },
+            None => Known {
                 workers: Workers::from([clients]),
                 label: self.left_by([&clients, &processes]),
             },
@@ -70,8 +85,9 @@ impl Engine {
             return label;
         }
         for cell in self.cells() {
-            if cell.workers().iter().any(|worker| before.contains(worker)) {
-                label = label.join(cell.lock().account().label.clone());
+            let task = cell.lock();
+            if task.workers().any(|worker| before.contains(worker)) {
+                label = label.join(task.account().label.clone());
             }
         }
         label

@@ -39,6 +39,7 @@ pub mod recover;
 pub mod registry;
 mod relay;
 pub mod reload;
+pub mod renew;
 pub mod settings;
 mod stored;
 mod walking;
@@ -48,9 +49,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
-use remit_model::{
-    Agent, Attestation, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp,
-};
+use remit_model::{Agent, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp};
 use remit_ports::{BodyKeys, Discovery, Draft, ForeignKeys, Issuers, Ledger, Store, Upstream};
 use remit_secrets::Lookout;
 use remit_token::{Assertions, Certificate, Presented, Proofs, Realm, TokenError, Uncertified};
@@ -101,8 +100,6 @@ pub struct Caller {
     pub agent: Arc<Agent>,
     /// The task.
     pub task: TaskId,
-    /// How the grant's holder proved to be the agent.
-    pub attestation: Attestation,
     /// How it came in.
     pub door: Door,
     /// What it showed that nobody could have copied.
@@ -217,9 +214,8 @@ impl Engine {
     pub fn caller(&self, task: &TaskId, door: Door) -> Option<Caller> {
         let cell = self.cell(task)?;
         let agent = self.settings.load().agents.find(cell.agent())?.agent.cloned()?;
-        let attestation = cell.attestation().clone();
         let possession = Possession::Connection;
-        Some(Caller { agent, task: task.clone(), attestation, door, possession, era: None })
+        Some(Caller { agent, task: task.clone(), door, possession, era: None })
     }
 
     /// The settings in force.

@@ -8,8 +8,8 @@ use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::{Charter, Consented};
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Lifecycle, Named, Possession, Refusal, Remit,
-    ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
+    Agent, AgentName, Attestation, Budget, Class, Descent, Lifecycle, Named, Possession, Refusal,
+    Remit, ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
 };
 use remit_token::{Binding, Terms};
 use serde::Deserialize;
@@ -53,6 +53,8 @@ pub struct Vouched {
     pub named: Option<Named>,
     /// The person on whose behalf it acts, as an issuer elsewhere names them.
     pub on_behalf: Option<Named>,
+    /// Which process it is, where our own Workload API says so.
+    pub process: Option<Descent>,
 }
 
 /// What is asked for. Everything beside the template can only narrow it.
@@ -281,7 +283,7 @@ impl Engine {
         Err(Refusal::one(
             Class::Transient,
             "openings",
-            "too many tasks were opened in a short time",
+            "too many tasks were opened or gone on with in a short time",
             "wait ten seconds, or go on with a task that is open",
         ))
     }

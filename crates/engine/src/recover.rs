@@ -144,7 +144,10 @@ impl Fold {
         if erasure {
             self.erased.push(id.clone());
         }
-        let event = entry.clear.event.unwrap_or(Event::Noted);
+        let mut event = entry.clear.event.unwrap_or(Event::Noted);
+        if let (Event::Attested { named, workers, .. }, Some(who)) = (&mut event, field("who")) {
+            (*named, *workers) = serde_json::from_str(who).map_err(|why| why.to_string())?;
+        }
         if event == Event::Closed {
             self.holds.retain(|_, held| held.task != id);
         }

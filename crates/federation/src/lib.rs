@@ -30,7 +30,7 @@ use std::sync::Arc;
 use remit_jose::KeySet;
 
 /// Where the keys of somebody come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// From the issuer's metadata.
     Discovered(Address, Access),
@@ -51,19 +51,4 @@ pub struct Access {
     pub ca_file: Option<PathBuf>,
     /// A bearer token to show, to nobody but the server that a person named. Read each time.
     pub token_file: Option<PathBuf>,
-}
-
-impl PartialEq for Source {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Discovered(at, by), Self::Discovered(other_at, other_by))
-            | (Self::Keys(at, by), Self::Keys(other_at, other_by))
-            | (Self::Bundle(at, by), Self::Bundle(other_at, other_by)) => {
-                (at, by) == (other_at, other_by)
-            }
-            (Self::Handed, Self::Handed) => true,
-            (Self::Given(keys), Self::Given(other)) => keys.thumbprints() == other.thumbprints(),
-            _ => false,
-        }
-    }
 }

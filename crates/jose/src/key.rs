@@ -105,6 +105,18 @@ pub struct PublicKey {
     id: Option<String>,
 }
 
+/// The same key, called the same and good for the same.
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        let algorithms =
+            |key: &Self| -> Vec<_> { key.verifies.iter().map(|(it, _)| *it).collect() };
+        (self.thumbprint, &self.id, algorithms(self))
+            == (other.thumbprint, &other.id, algorithms(other))
+    }
+}
+
+impl Eq for PublicKey {}
+
 impl PublicKey {
     /// Reads a JSON Web Key that is registered with us or that a token brings: `EC` on `P-256` or
     /// `OKP` on `Ed25519`, and nothing that is not understood.

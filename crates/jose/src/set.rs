@@ -12,7 +12,7 @@ pub const MAX_KEYS: usize = 8;
 pub const MAX_PUBLISHED: usize = 64;
 
 /// Public keys, each told from the others by its `kid` and its thumbprint.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct KeySet(Vec<PublicKey>);
 
 impl KeySet {

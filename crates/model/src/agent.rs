@@ -181,6 +181,11 @@ impl Attestation {
     pub fn own(method: AttestationMethod, at: Timestamp) -> Self {
         Self { method, at, named: None }
     }
+
+    /// Whether it says the same as `other`, whenever that was.
+    pub fn says_as(&self, other: &Self) -> bool {
+        (self.method, &self.named) == (other.method, &other.named)
+    }
 }
 
 /// The means of proof.

@@ -12,6 +12,7 @@ pub mod agent;
 pub mod argument;
 pub mod budget;
 pub mod credential;
+pub mod descent;
 pub mod digest;
 pub mod elsewhere;
 pub mod flow;
@@ -35,6 +36,7 @@ pub use agent::{Agent, AgentName, Attestation, Composition, Possession, ServerNa
 pub use argument::{ArgumentPath, Role};
 pub use budget::{Budget, Limit, Spent};
 pub use credential::{CredentialName, Secret, SecretName};
+pub use descent::{Descent, MAX_DESCENT};
 pub use digest::Digest;
 pub use elsewhere::{IssuerName, Named, Voucher};
 pub use flow::{Evidence, LeafFlow, Provenance, SecretSeen, Wanted};

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::charter::{Ancestor, Charter, Consented, MAX_LINEAGE};
 pub use self::event::{CloseReason, Event, Permitted};
+use crate::agent::Attestation;
 use crate::budget::Spent;
 use crate::digest::Digest;
 use crate::flow::LeafFlow;
@@ -46,6 +47,12 @@ pub struct Account {
     /// The tools that the agent said it needs, all until it does: they narrow the remit.
     #[serde(default)]
     pub plan: ToolScope,
+    /// How its agent proved to be it last, if it did after it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<Attestation>,
+    /// By what it is known who has worked on it since, besides those of its charter.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub workers: BTreeSet<Digest>,
     /// How often text from outside seems to have tried to steer it: an effect was refused because such text
     /// had chosen its target, or after such text had entered one was of a tool that the remit does not cover,
     /// or was denied by a person.
@@ -217,6 +224,13 @@ impl Open {
         self
     }
 
+    fn attest(mut self, proof: Attestation, workers: &BTreeSet<Digest>) -> Self {
+        self.account.epoch += 1;
+        self.account.attested = Some(proof);
+        self.account.workers.extend(workers);
+        self
+    }
+
     fn hand_on(mut self, child: &TaskId, budget: Spent, at: Timestamp) -> Self {
         self.account.spent = self.account.spent.plus(budget);
         self.account.handed_on.insert(child.clone(), budget);
@@ -280,6 +294,10 @@ impl State {
             }
             (Self::Open(open), Event::Declared { plan }) => {
                 Ok(Self::Open(open.declare(plan.clone())))
+            }
+            (Self::Open(open), Event::Attested { method, at, named, workers }) => {
+                let (method, at, named) = (*method, *at, named.clone());
+                Ok(Self::Open(open.attest(Attestation { method, at, named }, workers)))
             }
             (Self::Open(open), Event::HandedOn { task, budget }) => {
                 Ok(Self::Open(open.hand_on(task, *budget, at)))
@@ -376,6 +394,16 @@ impl Task {
         remit
     }
 
+    /// How its agent proved to be it, the last time that it did.
+    pub fn attestation(&self) -> &Attestation {
+        self.account().attested.as_ref().unwrap_or(&self.charter.attestation)
+    }
+
+    /// By what it is known who has worked on it.
+    pub fn workers(&self) -> impl Iterator<Item = &Digest> {
+        self.charter.workers.iter().chain(&self.account().workers)
+    }
+
     /// The task it was handed on from.
     pub fn parent(&self) -> Option<&TaskId> {
         self.charter.lineage.last().map(|ancestor| &ancestor.task)
@@ -441,7 +469,7 @@ impl Task {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::{Attestation, AttestationMethod};
+    use crate::agent::AttestationMethod;
     use crate::label::Integrity;
 
     fn task() -> Task {

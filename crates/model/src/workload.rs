@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{Descent, Digest};
 
 /// What the kernel says about a process. What it did not say fits no selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Workload {
     /// A name for this very process that no other will ever have, and those of the processes that it
     /// descends from, upwards. None, if the kernel did not say which process it is.
     pub processes: Vec<Digest>,
+    /// How many of those, from the first on, run as its user.
+    pub kin: usize,
 }
 
 impl Workload {
@@ -40,7 +42,15 @@ impl Workload {
             sha256: None,
             cgroup: None,
             processes: Vec::new(),
+            kin: 0,
         }
+    }
+
+    /// Which process it is, if the kernel said so.
+    pub fn descent(&self) -> Option<Descent> {
+        let (kin, above) = self.processes.split_at_checked(self.kin)?;
+        let descent = Descent { kin: kin.to_vec(), above: above.to_vec() };
+        (!descent.kin.is_empty()).then_some(descent)
     }
 
     /// The same where the process is but a pipe to the one that started it.
@@ -48,6 +58,7 @@ impl Workload {
     pub fn as_a_pipe(mut self) -> Self {
         if !self.processes.is_empty() {
             self.processes.remove(0);
+            self.kin = self.kin.saturating_sub(1);
         }
         self
     }

@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use remit_engine::TaskCell;
 use remit_engine::contain::{ContainError, InForce};
 use remit_engine::open::{Holding, Opener, Proposal};
+use remit_engine::renew::Successor;
 use remit_model::task::CloseReason;
-use remit_model::{Task, TaskId};
+use remit_model::{Task, TaskId, Workload};
 use serde::Deserialize;
 
 use crate::auth::{Anyone, Operator};
@@ -25,7 +26,7 @@ fn view(cell: &TaskCell) -> wire::Task {
         state: task.state.name().to_owned(),
         reason: task.close_reason(),
         agent: charter.agent.to_string(),
-        named: charter.attestation.named.clone(),
+        named: task.attestation().named.clone(),
         on_behalf: charter.on_behalf.clone(),
         template: charter.template.clone(),
         purpose: charter.purpose.clone(),
@@ -76,6 +77,13 @@ pub(crate) struct Standing {
     pipe: bool,
 }
 
+impl Standing {
+    /// Whose word counts.
+    fn whose(&self, workload: Workload) -> Workload {
+        if self.pipe { workload.as_a_pipe() } else { workload }
+    }
+}
+
 /// `POST /v1/tasks`
 pub(crate) async fn open(
     State(door): State<Door>,
@@ -85,7 +93,7 @@ pub(crate) async fn open(
 ) -> Result<Json<wire::Granted>, Failure> {
     let holding = Holding::by_key(proposal.jkt);
     let opener = match opener(&door, &anyone).await? {
-        Opener::Peer(workload) if standing.pipe => Opener::Peer(workload.as_a_pipe()),
+        Opener::Peer(workload) => Opener::Peer(standing.whose(workload)),
         opener => opener,
     };
     let (task, grant) = door.engine.open_with_grant(&opener, proposal, &holding).await?;
@@ -97,6 +105,7 @@ pub(crate) async fn grant(
     State(door): State<Door>,
     anyone: Anyone,
     Path(task): Path<String>,
+    Query(standing): Query<Standing>,
     wanted: Option<Json<wire::Wanted>>,
 ) -> Result<Json<wire::Granted>, Failure> {
     let task = id(&task)?;
@@ -107,7 +116,10 @@ pub(crate) async fn grant(
         return Err(Failure::missing(format!("no task `{task}` is known")));
     };
     let open = cell.lock().clone();
-    if anyone.operator.is_none() {
+    let holding = Holding::by_key(wanted.jkt);
+    let grant = if anyone.operator.is_some() {
+        door.engine.grant_anew(&open, Successor::Anyone, &holding).await?
+    } else {
         let workload = anyone.peer.workload(&door.engine).await?;
         let own = door.engine.settings().own_uid;
         // One that a person, a client or another user's process opened is none of this process's.
@@ -116,9 +128,8 @@ pub(crate) async fn grant(
                         a further grant";
             return Err(Failure::new(StatusCode::FORBIDDEN, text));
         }
-    }
-    let holding = Holding::by_key(wanted.jkt);
-    let grant = door.engine.grant(&open, &holding)?;
+        door.engine.grant_anew(&open, Successor::Peer(&standing.whose(workload)), &holding).await?
+    };
     Ok(Json(granted(&door, &open, (grant, &holding))))
 }
 

@@ -7,7 +7,8 @@ use remit_model::{Entropy, Timestamp};
 use spiffe::{SpiffeId, TrustDomain};
 
 use crate::{
-    Generation, JwtSvid, SvidError, Verified, VerifiedX509, X509Svid, bundle, chain, jwt, x509,
+    Generation, JwtSvid, Subject, SvidError, Verified, VerifiedX509, X509Svid, bundle, chain, jwt,
+    x509,
 };
 
 /// The keys of one trust domain. A value: rotation makes another.
@@ -80,17 +81,17 @@ impl Authority {
         x509::sign_leaf(self.signing(until, now)?, id, (now, until), entropy)
     }
 
-    /// Issues a JWT-SVID to `id` for `audience`, good from `now` until `until` at most.
+    /// Issues a JWT-SVID to `subject` for `audience`, good from `now` until `until` at most.
     ///
     /// Errors: as [`Self::x509`], or there are no audiences, or too many.
-    pub fn jwt(
+    pub fn jwt<'a>(
         &self,
-        (id, audience): (&SpiffeId, &[String]),
+        (subject, audience): (impl Into<Subject<'a>>, &[String]),
         until: Timestamp,
         now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<JwtSvid, SvidError> {
-        jwt::sign(self.signing(until, now)?, (id, audience), (now, until), entropy)
+        jwt::sign(self.signing(until, now)?, (subject.into(), audience), (now, until), entropy)
     }
 
     /// Whose X.509-SVID the certificates in `chain` are, the leaf first, at `now`.

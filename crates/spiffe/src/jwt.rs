@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use remit_jose::{Algorithm, Jws, Kind, draw_id};
-use remit_model::{Entropy, Timestamp, Value};
+use remit_model::{Descent, Entropy, Timestamp, Value};
 use serde::Serialize;
 use spiffe::{SpiffeId, TrustDomain};
 
@@ -60,6 +60,16 @@ pub struct Verified {
     pub claims: Value,
 }
 
+impl Verified {
+    /// Which process it was issued to, if it says so.
+    pub fn process(&self) -> Option<Descent> {
+        Descent::read(self.claims.member(PROCESS)?)
+    }
+}
+
+/// The claim that says which process a token was issued to. Only we read it.
+const PROCESS: &str = "remit_process";
+
 #[derive(Serialize)]
 struct Claims<'a> {
     sub: String,
@@ -67,12 +77,29 @@ struct Claims<'a> {
     aud: &'a [String],
     iat: u64,
     exp: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remit_process: Option<&'a Descent>,
 }
 
-/// Signs a token to `id`, good between `from` and the end of `generation` or `until`.
+/// To whom a token is issued.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Whom it names.
+    pub id: &'a SpiffeId,
+    /// The process, where its audience is to know.
+    pub process: Option<&'a Descent>,
+}
+
+impl<'a> From<&'a SpiffeId> for Subject<'a> {
+    fn from(id: &'a SpiffeId) -> Self {
+        Self { id, process: None }
+    }
+}
+
+/// Signs a token to `subject`, good between `from` and the end of `generation` or `until`.
 pub(crate) fn sign(
     generation: &Generation,
-    (id, audience): (&SpiffeId, &[String]),
+    (subject, audience): (Subject<'_>, &[String]),
     (from, until): (Timestamp, Timestamp),
     entropy: &dyn Entropy,
 ) -> Result<JwtSvid, SvidError> {
@@ -85,15 +112,16 @@ pub(crate) fn sign(
         return Err(SvidError::TooShort);
     }
     let claims = Claims {
-        sub: id.to_string(),
+        sub: subject.id.to_string(),
         jti: draw_id(entropy),
         aud: audience,
         iat: from.as_secs(),
         exp: expires.as_secs(),
+        remit_process: subject.process,
     };
     let signed = generation.jwt.sign("JWT", &claims);
     let token = signed.map_err(|_| SvidError::Crypto("signing a token"))?;
-    Ok(JwtSvid { id: id.clone(), token, expires })
+    Ok(JwtSvid { id: subject.id.clone(), token, expires })
 }
 
 /// See [`Authority::verify_jwt`].

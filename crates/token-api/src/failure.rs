@@ -14,6 +14,8 @@ use remit_token::elsewhere::ForeignError;
 use remit_token::{AssertionError, NONCE_PERIOD, ProofError};
 use serde_json::{Value, json};
 
+use crate::NoClient;
+
 /// The header that says which nonce a proof should hold (RFC 9449 section 8).
 const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
@@ -40,6 +42,11 @@ impl Failure {
         Self::new("invalid_request", why)
     }
 
+    /// The client is not believed.
+    pub(crate) fn client(why: impl Display) -> Self {
+        Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED)
+    }
+
     /// With another status than 400.
     pub(crate) fn status(self, status: StatusCode) -> Self {
         Self { status, ..self }
@@ -62,14 +69,9 @@ impl Failure {
         }
     }
 
-    /// Whether a code, a refresh token or an assertion as grant was not believed.
-    pub(crate) fn is_about_what_was_shown(&self) -> bool {
-        self.code == "invalid_grant"
-    }
-
-    /// Whether the client was not believed.
-    pub(crate) fn is_about_the_client(&self) -> bool {
-        matches!(self.code, "invalid_client" | "invalid_dpop_proof")
+    /// Whether the client was not believed, or a code, a refresh token or an assertion as grant.
+    pub(crate) fn is_disbelief(&self) -> bool {
+        matches!(self.code, "invalid_client" | "invalid_dpop_proof" | "invalid_grant")
     }
 }
 
@@ -96,9 +98,16 @@ impl From<ClientError> for Failure {
             | ClientError::OtherCertificate
             | ClientError::NotFederated
             | ClientError::Several
-            | ClientError::Id(_) => {
-                Self::new("invalid_client", why).status(StatusCode::UNAUTHORIZED)
-            }
+            | ClientError::Id(_) => Self::client(why),
+        }
+    }
+}
+
+impl From<NoClient> for Failure {
+    fn from(why: NoClient) -> Self {
+        match why {
+            NoClient::Unknown(_) => Self::client(why),
+            NoClient::Later(_) => Self::later(why, ASK_AGAIN),
         }
     }
 }
@@ -119,6 +128,7 @@ impl From<RedeemError> for Failure {
             RedeemError::Refused(refusal) => refusal.into(),
             RedeemError::Proof(why) => why.into(),
             RedeemError::Target => Self::new("invalid_target", why),
+            RedeemError::Unproved => Self::client(why),
             _ => Self::new("invalid_grant", why),
         }
     }

@@ -2,10 +2,10 @@
 //! and gets a grant.
 //!
 //! OAuth 2.1 as far as machines need it: what a person allowed in the browser is fetched with a code (RFC
-//! 6749 section 4.1) and gone on with by refresh tokens; client credentials (section 4.4) with the client
-//! known by `private_key_jwt` (RFC 7523), its JWT-SVID (`spiffe_jwt`) or its X.509-SVID over mutual TLS
-//! (`spiffe_x509`); JWT-bearer (RFC 7523) for whom others vouch; token exchange (RFC 8693), by which a task is
-//! handed on. The grant is bound to its key (RFC 9449) or certificate (RFC 8705), what is asked for in
+//! 6749 section 4.1) and gone on with by refresh tokens, by a public client or one with keys of its own; client
+//! credentials (section 4.4) with the client known by `private_key_jwt` (RFC 7523), its JWT-SVID (`spiffe_jwt`)
+//! or its X.509-SVID over mutual TLS (`spiffe_x509`); JWT-bearer (RFC 7523) for whom others vouch; token exchange
+//! (RFC 8693), by which a task is handed on. The grant is bound to its key (RFC 9449) or certificate (RFC 8705), what is asked for in
 //! `authorization_details` of type `remit` (RFC 9396), introspection (RFC 7662) and revocation (RFC
 //! 7009) for the same clients, and the documents that let other people's clients find all this (RFC
 //! 8414, RFC 9728).
@@ -13,6 +13,7 @@
 //! *Absences:* no rule about who may open what lives here; nothing is recorded here; no token and no
 //! assertion is logged. Requests of nobody are counted, not logged one by one (promise R13).
 
+mod clients;
 pub mod details;
 mod failure;
 mod form;
@@ -31,6 +32,8 @@ use remit_engine::Engine;
 use remit_spiffe::Authority;
 use tokio::sync::watch::Receiver;
 
+pub use crate::clients::{Clients, FoundKeys, NoClient};
+
 /// Where a token is asked for, below the issuer.
 const TOKEN: &str = "/oauth/token";
 /// Where a token is looked at.
@@ -47,6 +50,8 @@ pub const AUTHORIZE: &str = "/oauth/authorize";
 pub struct Desk {
     /// Who may open what.
     pub engine: Arc<Engine>,
+    /// The clients to which people allow something.
+    pub clients: Arc<dyn Clients>,
     /// The keys that JWT-SVIDs of clients are verified with, as they are now and from now on.
     pub authority: Receiver<Arc<Authority>>,
     /// Whether the clients of connections are asked for certificates (mutual TLS).

@@ -29,7 +29,7 @@ pub(crate) async fn issuer(State(desk): State<Desk>) -> Response {
     if desk.certificates {
         methods.extend(["spiffe_x509", "tls_client_auth"]);
     }
-    // A client that comes through the browser, or that somebody else vouches for, proves nothing itself.
+    // Public clients of the browser, and those for whom others vouch, prove nothing themselves.
     let at_token = [&["none"][..], &methods].concat();
     document(
         StatusCode::OK,

@@ -6,11 +6,12 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Request};
-use remit_engine::client::{Client, Credential, Signed};
+use remit_engine::client::{Client, ClientError, Credential, Owner, Signed};
+use remit_engine::consent::Claimant;
 use remit_engine::elsewhere::Behalf;
 use remit_engine::{Engine, Peer};
 use remit_spiffe::Authority;
-use remit_token::Proof;
+use remit_token::{Assertion, Proof};
 
 use crate::Desk;
 use crate::failure::{Failure, tell};
@@ -45,36 +46,79 @@ impl Asked {
         Ok(Self { form: Form::read(request).await?, headers, peer })
     }
 
-    /// The id of a client that has nothing to prove it with (RFC 6749 section 2.1: a public one), and
-    /// the key that it holds, if it shows one. What it brings besides must say enough.
+    /// The client that comes for what a person allowed it, and the key that it holds, if it shows one. That
+    /// comes first: a client that lacks only the nonce asks again, and nothing must be used up by then.
     ///
-    /// Errors: it names none, brings a secret, or its proof is not believed, which is counted.
-    pub(crate) fn public(&self, desk: &Desk, path: &str) -> Result<(&str, Option<Proof>), Failure> {
-        let keyless = ["client_secret", "client_assertion"].map(|name| self.form.get(name));
-        if self.headers.contains_key(AUTHORIZATION) || keyless.iter().any(Option::is_some) {
-            let why = "expected a public client, which sends its `client_id` and no credential";
-            return Err(Failure::new("invalid_client", why).status(http::StatusCode::UNAUTHORIZED));
+    /// Errors: it is neither a public client that says who it is nor one that proves it, or its proof is not
+    /// believed.
+    pub(crate) async fn claimant(
+        &self,
+        desk: &Desk,
+        path: &str,
+    ) -> Result<(Claimant, Option<Proof>), Failure> {
+        let holder = holder(desk, path, &self.headers)?;
+        let claimant = match self.assertion()? {
+            None => Claimant::public(self.form.need("client_id")?),
+            Some((ASSERTION, assertion)) => self.proved(desk, assertion).await?,
+            Some(_) => {
+                return Err(Failure::client(
+                    "expected the client to sign an assertion with a key of its own (private_key_jwt), or to \
+                     be a public one, which sends its `client_id` and no credential",
+                ));
+            }
+        };
+        Ok((claimant, holder))
+    }
+
+    /// Believes a client to which people allow something, by an assertion that it signed.
+    async fn proved(&self, desk: &Desk, assertion: &str) -> Result<Claimant, Failure> {
+        let id = Assertion::unverified_client(assertion).ok_or_else(|| {
+            Failure::client("expected a signed `client_assertion` whose `iss` is the client's id")
+        })?;
+        if self.form.get("client_id").is_some_and(|named| named != id) {
+            return Err(Failure::client("`client_id` is not whom the assertion names"));
         }
-        let id = self.form.need("client_id")?;
-        let holder = holder(desk, path, &self.headers).inspect_err(|why| count(desk, why))?;
-        Ok((id, holder))
+        let keys = desk.clients.keys(&id, desk.engine.now()).await?.ok_or_else(|| {
+            Failure::client(
+                "expected a public client, for which no keys are registered, to send its `client_id` and no \
+                 credential",
+            )
+        })?;
+        desk.engine.claimant(assertion, (&id, &keys)).map_err(|why| ClientError::from(why).into())
+    }
+
+    /// Whose grants may be looked at and given back by whoever sent it to `path` below the issuer: an agent's,
+    /// or a client's to which people allow something; and the nonce for its next proof.
+    ///
+    /// Errors: it does not prove to be one of them.
+    pub(crate) async fn owner(
+        &self,
+        desk: &Desk,
+        path: &str,
+    ) -> Result<(Owner, Option<String>), Failure> {
+        if let Some((ASSERTION, assertion)) = self.assertion()?
+            && let Some(id) = Assertion::unverified_client(assertion)
+            && !desk.engine.knows_by_key(&id)
+        {
+            let (claimant, _) = self.claimant(desk, path).await?;
+            return Ok((Owner::Client(claimant.id().to_owned()), None));
+        }
+        let Client { agent, nonce, .. } = self.client(desk, path).await?;
+        Ok((Owner::Agent(agent), nonce))
     }
 
     /// Believes the client that sent it to `path` below the issuer.
     ///
-    /// Errors: the client is not believed, which is counted.
+    /// Errors: the client is not believed.
     pub(crate) async fn client(&self, desk: &Desk, path: &str) -> Result<Client, Failure> {
         let authority = Arc::clone(&desk.authority.borrow());
-        let believed = match self.credential(desk, &authority) {
-            Ok(credential) => self.believed(desk, path, credential).await,
-            Err(why) => Err(why),
-        };
-        believed.inspect_err(|why| count(desk, why))
+        let credential = self.credential(desk, &authority)?;
+        self.believed(desk, path, credential).await
     }
 
     /// Believes the workload that `assertion` is about, at `path` below the issuer.
     ///
-    /// Errors: it is not believed, which is counted.
+    /// Errors: it is not believed.
     pub(crate) async fn workload(
         &self,
         desk: &Desk,
@@ -83,15 +127,13 @@ impl Asked {
     ) -> Result<Client, Failure> {
         let authority = Arc::clone(&desk.authority.borrow());
         let credential = Credential::Workload(assertion, &authority);
-        let believed = self.believed(desk, path, credential).await;
         // What was to be the grant was not good (RFC 7523 section 3.1).
-        let believed = believed.map_err(Failure::about_the_grant);
-        believed.inspect_err(|why| count(desk, why))
+        self.believed(desk, path, credential).await.map_err(Failure::about_the_grant)
     }
 
     /// Believes `assertion` about the person on whose behalf `client` acts.
     ///
-    /// Errors: it is not believed, which is counted.
+    /// Errors: it is not believed.
     pub(crate) async fn person(
         &self,
         desk: &Desk,
@@ -99,8 +141,7 @@ impl Asked {
         assertion: &str,
     ) -> Result<Behalf, Failure> {
         let believed = desk.engine.on_behalf(client, assertion).await;
-        let believed = believed.map_err(|why| Failure::from(why).about_the_grant());
-        believed.inspect_err(|why| count(desk, why))
+        believed.map_err(|why| Failure::from(why).about_the_grant())
     }
 
     /// Whether it says in any way which client it is from.
@@ -139,32 +180,38 @@ impl Asked {
         desk: &Desk,
         authority: &'a Authority,
     ) -> Result<Credential<'a>, Failure> {
-        let unknown =
-            |why: &str| Failure::new("invalid_client", why).status(http::StatusCode::UNAUTHORIZED);
-        if self.headers.contains_key(AUTHORIZATION) || self.form.get("client_secret").is_some() {
-            return Err(unknown(
-                "expected a client assertion (private_key_jwt, spiffe_jwt) or certificate (spiffe_x509), \
-                 got a secret",
-            ));
-        }
-        let assertion = self.form.get("client_assertion");
-        let assertion =
-            || assertion.ok_or_else(|| unknown("the parameter `client_assertion` is missing"));
-        match self.form.get("client_assertion_type") {
-            Some(ASSERTION) => Ok(Credential::Assertion(assertion()?)),
-            Some(SVID) => Ok(Credential::Svid(assertion()?, authority)),
+        match self.assertion()? {
+            Some((ASSERTION, assertion)) => Ok(Credential::Assertion(assertion)),
+            Some((SVID, assertion)) => Ok(Credential::Svid(assertion, authority)),
             // RFC 8705 section 2: who is known by its certificate says who it is.
-            None if desk.certificates
-                && assertion().is_err()
-                && self.form.get("client_id").is_some() =>
-            {
+            None if desk.certificates && self.form.get("client_id").is_some() => {
                 Ok(Credential::Certificate)
             }
-            _ => Err(unknown(
+            _ => Err(Failure::client(
                 "expected `client_assertion_type` jwt-bearer or jwt-spiffe: sign an assertion with \
                  the agent's registered key (private_key_jwt), show its JWT-SVID (spiffe_jwt), or connect \
                  with its X.509-SVID and name it as `client_id` (spiffe_x509)",
             )),
+        }
+    }
+
+    /// The assertion that says who the client is, and of which type that is.
+    ///
+    /// Errors: it says so by a secret, or by half of an assertion.
+    fn assertion(&self) -> Result<Option<(&str, &str)>, Failure> {
+        if self.headers.contains_key(AUTHORIZATION) || self.form.get("client_secret").is_some() {
+            return Err(Failure::client(
+                "expected a client assertion (private_key_jwt, spiffe_jwt) or certificate (spiffe_x509), \
+                 got a secret",
+            ));
+        }
+        match (self.form.get("client_assertion_type"), self.form.get("client_assertion")) {
+            (None, None) => Ok(None),
+            (Some(kind), Some(assertion)) => Ok(Some((kind, assertion))),
+            (Some(_), None) => Err(Failure::client("the parameter `client_assertion` is missing")),
+            (None, Some(_)) => {
+                Err(Failure::client("the parameter `client_assertion_type` is missing"))
+            }
         }
     }
 
@@ -190,12 +237,6 @@ fn holder(desk: &Desk, path: &str, headers: &HeaderMap) -> Result<Option<Proof>,
     Ok(Some(desk.engine.prove(proof, &url)?))
 }
 
-fn count(desk: &Desk, why: &Failure) {
-    if why.is_about_the_client() {
-        desk.engine.counters.unauthenticated.add();
-    }
-}
-
 /// The one proof that came.
 fn proof(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let mut proofs = headers.get_all(PROOF).iter();
@@ -206,7 +247,8 @@ fn proof(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     }
 }
 
-/// The answer, with the nonce for the next proof beside it where the client may lack it.
+/// The answer, with the nonce for the next proof beside it where the client may lack it. Who was not
+/// believed is counted.
 pub(crate) fn answer(
     engine: &Engine,
     answered: Result<(Response, Option<String>), Failure>,
@@ -219,6 +261,9 @@ pub(crate) fn answer(
             response
         }
         Err(failure) => {
+            if failure.is_disbelief() {
+                engine.counters.unauthenticated.add();
+            }
             let mut response = failure.into_response();
             tell(&mut response, &engine.proofs().nonce(engine.now()));
             response

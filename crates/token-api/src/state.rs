@@ -1,5 +1,5 @@
-//! `POST /oauth/introspect` and `POST /oauth/revoke`, for clients that are known as at the token
-//! endpoint. A client is told of its own grants only: whether another's is good is not its business
+//! `POST /oauth/introspect` and `POST /oauth/revoke`, for clients that prove at the token endpoint who
+//! they are. A client is told of its own grants only: whether another's is good is not its business
 //! (RFC 7662 section 4).
 
 use std::time::Duration;
@@ -25,10 +25,10 @@ pub(crate) async fn introspect(State(desk): State<Desk>, request: Request<Body>)
 
 async fn look(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<String>), Failure> {
     let asked = Asked::read(request).await?;
-    let client = asked.client(desk, INTROSPECT).await?;
-    let found = desk.engine.in_use(asked.form.need("token")?, &client.agent);
+    let (owner, nonce) = asked.owner(desk, INTROSPECT).await?;
+    let found = desk.engine.in_use(asked.form.need("token")?, &owner);
     let Some((grant, task)) = found else {
-        return Ok((document(StatusCode::OK, &json!({ "active": false })), client.nonce));
+        return Ok((document(StatusCode::OK, &json!({ "active": false })), nonce));
     };
     let realm = desk.engine.realm();
     let mut body = json!({
@@ -49,7 +49,7 @@ async fn look(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<S
     if let (Some(cnf), Value::Object(members)) = (grant.binding.confirmation(), &mut body) {
         members.insert("cnf".to_owned(), json!(cnf));
     }
-    Ok((document(StatusCode::OK, &body), client.nonce))
+    Ok((document(StatusCode::OK, &body), nonce))
 }
 
 /// Who acts, and within, who did before (RFC 8693 section 4.1).
@@ -70,15 +70,15 @@ pub(crate) async fn revoke(State(desk): State<Desk>, request: Request<Body>) -> 
 
 async fn end(desk: &Desk, request: Request<Body>) -> Result<(Response, Option<String>), Failure> {
     let asked = Asked::read(request).await?;
-    let client = asked.client(desk, REVOKE).await?;
+    let (owner, nonce) = asked.owner(desk, REVOKE).await?;
     let given_back = desk
         .engine
-        .give_back(asked.form.need("token")?, &client.agent)
+        .give_back(asked.form.need("token")?, &owner)
         .map_err(|why| Failure::new("unauthorized_client", why))?;
     if let Some(closing) = given_back
         && let Err(why) = closing.recorded().await
     {
         return Err(Failure::later(format!("it took effect and is not on record: {why}"), RETRY));
     }
-    Ok((document(StatusCode::OK, &json!({})), client.nonce))
+    Ok((document(StatusCode::OK, &json!({})), nonce))
 }

@@ -1,8 +1,9 @@
 //! Client authentication by a signed assertion (RFC 7523 section 2.2).
 //!
-//! A client is a registered agent, and its assertion a token that is meant for this issuer alone,
-//! good for minutes, used once: signed with the agent's registered key (`private_key_jwt`), or a
-//! JWT-SVID (`spiffe_jwt`, draft-ietf-oauth-spiffe-client-auth), which somebody else has verified.
+//! A client is a registered agent, or one that a person allows something in a browser. Its assertion is a
+//! token that is meant for this issuer alone, good for minutes, used once: signed with the client's key
+//! (`private_key_jwt`), or an agent's JWT-SVID (`spiffe_jwt`, draft-ietf-oauth-spiffe-client-auth), which
+//! somebody else has verified.
 //! What is remembered of those that were used ends with the process, so one that was made before the
 //! process started is not believed either.
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_jose::{Algorithm, Jws, JwsError, KeySet, Kind};
-use remit_model::{AgentName, Digest, Timestamp, Value};
+use remit_model::{Digest, Timestamp, Value};
 
 use crate::claims::{is_only, ran_out};
 use crate::elsewhere::{ForeignError, Vouched};
@@ -99,15 +100,21 @@ pub enum AssertionError {
 /// An assertion of a client, which was not used yet.
 #[derive(Debug)]
 pub struct Assertion {
-    client: AgentName,
+    client: String,
     id: String,
     expires: Timestamp,
 }
 
 impl Assertion {
     /// The client that it names.
-    pub fn client(&self) -> &AgentName {
+    pub fn client(&self) -> &str {
         &self.client
+    }
+
+    /// The client that `text` says it is from, of which nobody has verified anything: good for finding the
+    /// keys to check it with.
+    pub fn unverified_client(text: &str) -> Option<String> {
+        Jws::read(text, &ASSERTION).ok()?.unverified("iss")
     }
 }
 
@@ -130,29 +137,29 @@ impl Assertions {
         Self { issuer: issuer.to_owned(), started, seen: Seen::new(MAX_ASSERTIONS) }
     }
 
-    /// Checks an assertion against the registered keys of the client that it names, which `keys`
-    /// finds. It is not used up: whoever has checked the rest of the request spends it.
+    /// Checks an assertion against the keys of the client that it names, which `keys` finds. It is not
+    /// used up: whoever has checked the rest of the request spends it.
     ///
     /// Errors: it is not an assertion of that client's for this issuer, or not good now.
     pub fn check(
         &self,
         assertion: &str,
-        keys: &dyn Fn(&AgentName) -> Option<Arc<KeySet>>,
+        keys: &dyn Fn(&str) -> Option<Arc<KeySet>>,
         now: Timestamp,
     ) -> Result<Assertion, AssertionError> {
         let jws = Jws::read(assertion, &ASSERTION)?;
         // Whose key to check with is all that is believed of it before that.
-        let named = jws.unverified("iss").and_then(|name| name.parse::<AgentName>().ok());
+        let named = jws.unverified("iss");
         let found = named.and_then(|client| Some((keys(&client)?, client)));
         let (keys, client) = found.ok_or(AssertionError::Unknown)?;
         let claims = keys.verified(&jws)?;
         let text = |name: &'static str| {
             claims.member(name).and_then(Value::as_text).ok_or(AssertionError::Claim(name))
         };
-        if text("iss")? != client.as_str() || text("sub")? != client.as_str() {
+        if text("iss")? != client || text("sub")? != client {
             return Err(AssertionError::Client);
         }
-        self.check_claims(client, &claims, (MAX_ASSERTION_LIFETIME, now))
+        self.check_claims(&client, &claims, (MAX_ASSERTION_LIFETIME, now))
     }
 
     /// Checks the claims of a verified JWT-SVID of `client`, as [`Self::check`] does those of an
@@ -161,7 +168,7 @@ impl Assertions {
     /// Errors: it is not meant for this issuer alone, or not good now.
     pub fn check_svid(
         &self,
-        client: AgentName,
+        client: &str,
         claims: &Value,
         lifetime: Duration,
         now: Timestamp,
@@ -171,7 +178,7 @@ impl Assertions {
 
     fn check_claims(
         &self,
-        client: AgentName,
+        client: &str,
         claims: &Value,
         (most, now): (Duration, Timestamp),
     ) -> Result<Assertion, AssertionError> {
@@ -183,7 +190,7 @@ impl Assertions {
         let id = claims.member("jti").and_then(Value::as_text);
         let id = id.filter(|id| (1..=MAX_ID).contains(&id.len()));
         let id = id.ok_or(AssertionError::Claim("jti"))?.to_owned();
-        Ok(Assertion { client, id, expires })
+        Ok(Assertion { client: client.to_owned(), id, expires })
     }
 
     /// Uses `vouched` up, if it may be used once only.
@@ -195,7 +202,6 @@ impl Assertions {
         if vouched.made.after(SKEW) < self.started {
             return Err(ForeignError::Old);
         }
-        // Beside the names of agents, none of which has a colon.
         let owner = Digest::of(format!("issuer:{}", vouched.named.issuer).as_bytes());
         self.seen.note((&owner, id), vouched.expires.after(SKEW), now).map_err(|why| match why {
             Again::Replayed => ForeignError::Replayed,
@@ -206,8 +212,8 @@ impl Assertions {
     /// Uses `assertion` up; the client that it proved.
     ///
     /// Errors: it was used before, or it cannot be remembered.
-    pub fn spend(&self, assertion: Assertion, now: Timestamp) -> Result<AgentName, AssertionError> {
-        let owner = Digest::of(assertion.client.as_str().as_bytes());
+    pub fn spend(&self, assertion: Assertion, now: Timestamp) -> Result<String, AssertionError> {
+        let owner = Digest::of(format!("client:{}", assertion.client).as_bytes());
         let until = assertion.expires.after(SKEW);
         self.seen.note((&owner, &assertion.id), until, now).map_err(|why| match why {
             Again::Replayed => AssertionError::Replayed,

@@ -8,7 +8,7 @@
 //! A grant is bound to a key of its holder (DPoP, RFC 9449), to a certificate (mutual TLS, RFC 8705)
 //! or to nothing ([`Binding`]). A bound one is worth nothing without a fresh proof by that key, which
 //! [`Proofs`] checks, or on another connection than one with that certificate;
-//! [`Verifier::authenticate`] joins them. [`Assertions`] knows registered clients by what they signed
+//! [`Verifier::authenticate`] joins them. [`Assertions`] knows clients by what they signed
 //! (RFC 7523), [`elsewhere`] whom others vouch for, and a [`Challenge`] whoever asked for a code (RFC 7636).
 //!
 //! *In scope:* the form of all these, their signatures, their times, what was seen before.

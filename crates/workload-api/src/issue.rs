@@ -7,7 +7,7 @@ use std::time::Duration;
 use remit_attest::Peer;
 use remit_engine::identify::Identity;
 use remit_model::{Timestamp, Value, Workload};
-use remit_spiffe::{Authority, SpiffeId, SvidError, agent_id, task_id};
+use remit_spiffe::{Authority, SpiffeId, Subject, SvidError, agent_id, task_id};
 use tonic::Status;
 
 use crate::Door;
@@ -139,7 +139,10 @@ impl Caller {
 
     /// `FetchJWTSVID`
     pub(crate) async fn jwt(self, asked: JwtSvidRequest) -> Result<JwtSvidResponse, Status> {
-        let (_, mut names) = self.named().await?;
+        let (workload, mut names) = self.named().await?;
+        // Which process asks is for our own token endpoint to know, and for nobody else.
+        let ours = self.door.engine.realm().issuer();
+        let process = workload.descent().filter(|_| asked.audience == [ours]);
         if !asked.spiffe_id.is_empty() {
             names.retain(|name| name.id.to_string() == asked.spiffe_id);
             if names.is_empty() {
@@ -151,7 +154,8 @@ impl Caller {
         for name in names {
             let until = self.until(&name, now);
             let entropy = self.door.engine.ports().entropy.as_ref();
-            match authority.jwt((&name.id, &asked.audience), until, now, entropy) {
+            let subject = Subject { id: &name.id, process: process.as_ref() };
+            match authority.jwt((subject, &asked.audience), until, now, entropy) {
                 Ok(svid) => svids.push(JwtSvid {
                     spiffe_id: svid.id.to_string(),
                     svid: svid.token,

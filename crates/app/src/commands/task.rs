@@ -21,8 +21,9 @@ pub(crate) async fn run(context: &Context, args: cli::Task, out: &mut Out) -> Re
         cli::Task::Grant { task, jkt } => {
             let mut client = context.client();
             client.log_in_if_given().await?;
-            let granted: Granted =
-                client.post(&format!("/v1/tasks/{task}/grant"), &wire::Wanted { jkt }).await?;
+            let granted: Granted = client
+                .post(&format!("/v1/tasks/{task}/grant?pipe=true"), &wire::Wanted { jkt })
+                .await?;
             out.say(&granted, words)
         }
         cli::Task::Freeze { task } => stop(context, &task, "freeze", out).await,

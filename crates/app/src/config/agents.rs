@@ -13,24 +13,16 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 
 use super::elsewhere::Federated;
+use super::jwks::Jwks;
 use crate::fail::Fail;
 
 /// The `[[agent]]` tables.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Agents {
     list: Vec<Agent>,
-    sources: BTreeMap<AgentName, Source>,
+    sources: BTreeMap<AgentName, Jwks>,
     keys: BTreeMap<AgentName, Arc<KeySet>>,
     federated: BTreeMap<AgentName, Vec<Federated>>,
-}
-
-/// Where the keys of an agent are.
-#[derive(Clone, Debug)]
-enum Source {
-    /// In a file of their own (`jwks_file`), relative to the configuration.
-    File(PathBuf),
-    /// In the configuration (`jwks`), as JSON.
-    Inline(String),
 }
 
 impl Deref for Agents {
@@ -43,7 +35,7 @@ impl Deref for Agents {
 
 /// One table: an [`Agent`], where its keys are, and whom others call it. Those are no part of the agent,
 /// which stands in every question on record.
-struct Table(Agent, Option<Source>, Vec<Federated>);
+struct Table(Agent, Option<Jwks>, Vec<Federated>);
 
 impl<'de> Deserialize<'de> for Table {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -54,24 +46,30 @@ impl<'de> Deserialize<'de> for Table {
                 f.write_str("an agent")
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Table, A::Error> {
-                let (mut sources, mut federated) = (Vec::new(), Vec::new());
-                let rest = Rest { map, sources: &mut sources, federated: &mut federated };
+                let mut beside = Beside::default();
+                let rest = Rest { map, beside: &mut beside };
                 let agent = Agent::deserialize(MapAccessDeserializer::new(rest))?;
-                match sources.as_slice() {
-                    [] | [_] => Ok(Table(agent, sources.pop(), federated)),
-                    _ => Err(de::Error::custom("expected either `jwks_file` or `jwks`, got both")),
-                }
+                let Beside { file, set, federated } = beside;
+                let jwks = Jwks::of(file, set).map_err(de::Error::custom)?;
+                Ok(Table(agent, jwks, federated))
             }
         }
         deserializer.deserialize_map(Sift)
     }
 }
 
-/// The members of a table without those that say by what others know it.
+/// The members of a table that say by what others know it.
+#[derive(Default)]
+struct Beside {
+    file: Option<PathBuf>,
+    set: Option<toml::Table>,
+    federated: Vec<Federated>,
+}
+
+/// The members without those.
 struct Rest<'a, A> {
     map: A,
-    sources: &'a mut Vec<Source>,
-    federated: &'a mut Vec<Federated>,
+    beside: &'a mut Beside,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'_, A> {
@@ -83,13 +81,9 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'_, A> {
     ) -> Result<Option<K::Value>, A::Error> {
         while let Some(name) = self.map.next_key::<String>()? {
             match name.as_str() {
-                "jwks_file" => self.sources.push(Source::File(self.map.next_value()?)),
-                "federated" => self.federated.append(&mut self.map.next_value()?),
-                "jwks" => {
-                    let set: toml::Table = self.map.next_value()?;
-                    let set = serde_json::to_string(&set).map_err(de::Error::custom)?;
-                    self.sources.push(Source::Inline(set));
-                }
+                "jwks_file" => self.beside.file = Some(self.map.next_value()?),
+                "jwks" => self.beside.set = Some(self.map.next_value()?),
+                "federated" => self.beside.federated.append(&mut self.map.next_value()?),
                 _ => return seed.deserialize(name.into_deserializer()).map(Some),
             }
         }
@@ -122,20 +116,9 @@ impl Agents {
     ///
     /// Errors: a file cannot be read, or holds no set of public keys; the text names the agent.
     pub(crate) fn read_keys(&mut self, base: &Path) -> Result<(), Fail> {
-        for (agent, source) in &mut self.sources {
-            let (text, place) = match source {
-                Source::Inline(text) => (text.clone(), "`jwks`".to_owned()),
-                Source::File(file) => {
-                    *file = base.join(&*file);
-                    let place = file.display().to_string();
-                    let text = std::fs::read_to_string(&*file)
-                        .map_err(|why| Fail::new(format!("agent `{agent}`: {place}: {why}")))?;
-                    (text, place)
-                }
-            };
-            let keys = KeySet::read(&text)
-                .map_err(|why| Fail::new(format!("agent `{agent}`: {place}: {why}")))?;
-            self.keys.insert(agent.clone(), Arc::new(keys));
+        for (agent, source) in &self.sources {
+            let within = |why: Fail| Fail::new(format!("agent `{agent}`: {why}"));
+            self.keys.insert(agent.clone(), source.read(base).map_err(within)?);
         }
         Ok(())
     }

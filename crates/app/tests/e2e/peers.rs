@@ -65,6 +65,8 @@ pub(crate) struct Guided<'a> {
     pub(crate) passphrase: &'a Path,
     /// Whether it asks for a bound grant.
     pub(crate) bound: bool,
+    /// The file of its private key, if it has one.
+    pub(crate) key: Option<&'a Path>,
 }
 
 /// A client that speaks one era of the protocol.
@@ -196,9 +198,12 @@ impl Client {
     /// can.
     pub(crate) async fn connect_guided(self, who: &Guided<'_>) -> Conversation {
         let mut command = self.command().expect("a client that is a program of its own");
-        let Guided { url, client, passphrase, bound } = who;
+        let Guided { url, client, passphrase, bound, key } = who;
         command.args(["--url", url, "--client", client, "--passphrase-file"]).arg(passphrase);
         command.args(bound.then_some("--dpop"));
+        if let Some(key) = key {
+            command.arg("--key").arg(key);
+        }
         self.start(command).await
     }
 
@@ -456,9 +461,13 @@ pub(crate) async fn misbehaving_over_http(journal: &Path) -> Listening {
     listening(&[&peer("servers/misbehaving.py"), "--journal", journal, "--port", "0"]).await
 }
 
-/// The host of `e2e/servers/documents.py`; writes the paths that were asked for to `journal`.
-pub(crate) async fn documents((certificate, key): (&Path, &Path), journal: &Path) -> Listening {
-    let files = [certificate, key, journal].map(|file| file.to_str().unwrap());
+/// The host of `e2e/servers/documents.py`, whose clients sign with `keys`; writes the paths that were asked
+/// for to `journal`.
+pub(crate) async fn documents(
+    (certificate, key): (&Path, &Path),
+    (journal, keys): (&Path, &Path),
+) -> Listening {
+    let files = [certificate, key, journal, keys].map(|file| file.to_str().unwrap());
     started(&[&[peer("servers/documents.py").as_str()], &files[..]].concat()).await
 }
 

@@ -8,20 +8,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use remit_jose::KeySet;
 use remit_model::{Timestamp, Value};
 
+use super::keys::{self, Proves};
 use crate::check_redirect;
 use crate::text::{MAX_NAME, tame};
 
 /// The most bytes of a document (R13); the draft recommends 5 KiB.
 pub const MAX_DOCUMENT: usize = 16 * 1024;
-/// How many documents are fetched in each [`FETCH_WINDOW`], of all clients together (R13).
+/// How many documents and sets of keys are fetched in each [`FETCH_WINDOW`], of all clients together (R13).
 const FETCHES_PER_WINDOW: u32 = 20;
 const FETCH_WINDOW: Duration = Duration::from_mins(1);
-/// How many documents are kept (R13), and for how long: a client that changes its addresses waits for it.
+/// How many documents are kept (R13), and for how long: a client that changes its addresses or keys waits for it.
 const MAX_KEPT: usize = 64;
 const KEPT: Duration = Duration::from_mins(10);
 /// How long it is remembered that there was nothing good.
@@ -56,6 +58,17 @@ pub struct Document {
     pub name: String,
     /// Where its answers may go.
     pub redirect_uris: Vec<String>,
+    /// How it proves to be it.
+    pub proves: Proves,
+}
+
+/// A client that was introduced.
+#[derive(Clone, Debug)]
+pub(super) struct Introduction {
+    pub(super) name: String,
+    pub(super) redirect_uris: Vec<String>,
+    /// By what it proves to be it; `None` of a public one.
+    pub(super) keys: Option<Arc<KeySet>>,
 }
 
 /// Host and path of the address of a document: https, with a path, and written in one way only.
@@ -80,7 +93,7 @@ pub(super) struct Shelf {
 
 #[derive(Debug, Default)]
 struct Inner {
-    kept: BTreeMap<String, (Timestamp, Result<Document, String>)>,
+    kept: BTreeMap<String, (Timestamp, Result<Introduction, String>)>,
     window: Timestamp,
     fetched: u32,
 }
@@ -94,7 +107,7 @@ impl Shelf {
         self.lock().kept.clear();
     }
 
-    /// The document at `url`, if need be fetched.
+    /// The client that the document at `url` introduces, which is fetched if need be, and its keys with it.
     ///
     /// Errors: it cannot be had, or does not introduce the client of this id; in words for a person.
     pub(super) async fn fetch(
@@ -102,13 +115,12 @@ impl Shelf {
         url: &str,
         reach: Reach,
         now: Timestamp,
-    ) -> Result<Document, String> {
-        if let Some(kept) = self.lock().kept_or_turn(url, now)? {
+    ) -> Result<Introduction, String> {
+        if let Some(kept) = self.lock().kept(url, now) {
             return kept;
         }
-        let fetched = self.documents.fetch(url, reach).await;
-        let read = fetched.and_then(|bytes| Document::read(url, &bytes));
-        let read = read.map_err(|why| {
+        self.lock().turn(now)?;
+        let read = self.introduced(url, reach, now).await.map_err(|why| {
             format!(
                 "The document that should introduce the client {} is of no use: {why}.",
                 tame(url, MAX_NAME)
@@ -118,24 +130,46 @@ impl Shelf {
         read
     }
 
+    async fn introduced(
+        &self,
+        url: &str,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Result<Introduction, String> {
+        let bytes = self.documents.fetch(url, reach).await?;
+        let Document { name, redirect_uris, proves } = Document::read(url, &bytes)?;
+        let keys = match proves {
+            Proves::Nothing => None,
+            Proves::By(keys) => Some(keys),
+            Proves::ByThoseAt(address) => {
+                self.lock().turn(now)?;
+                let fetched = self.documents.fetch(&address, reach).await;
+                Some(
+                    fetched
+                        .and_then(|set| keys::fetched(&set))
+                        .map_err(|why| format!("at its `jwks_uri`, {why}"))?,
+                )
+            }
+        };
+        Ok(Introduction { name, redirect_uris, keys })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
-    /// What is kept for `url`; `None` where it is to be fetched now.
-    ///
-    /// Errors: nothing is kept, and no more may be fetched for the moment.
-    fn kept_or_turn(
-        &mut self,
-        url: &str,
-        now: Timestamp,
-    ) -> Result<Option<Result<Document, String>>, String> {
+    /// What is kept for `url`.
+    fn kept(&mut self, url: &str, now: Timestamp) -> Option<Result<Introduction, String>> {
         self.kept.retain(|_, (until, _)| now < *until);
-        if let Some((_, kept)) = self.kept.get(url) {
-            return Ok(Some(kept.clone()));
-        }
+        self.kept.get(url).map(|(_, kept)| kept.clone())
+    }
+
+    /// Counts something that is fetched now.
+    ///
+    /// Errors: no more may be fetched for the moment.
+    fn turn(&mut self, now: Timestamp) -> Result<(), String> {
         if now.since(self.window) >= FETCH_WINDOW {
             (self.window, self.fetched) = (now, 0);
         }
@@ -143,10 +177,10 @@ impl Inner {
             return Err("Too many clients were looked up: try again in a minute.".to_owned());
         }
         self.fetched += 1;
-        Ok(None)
+        Ok(())
     }
 
-    fn keep(&mut self, url: &str, read: Result<Document, String>, now: Timestamp) {
+    fn keep(&mut self, url: &str, read: Result<Introduction, String>, now: Timestamp) {
         let lasts = if read.is_ok() { KEPT } else { KEPT_FAILURE };
         while self.kept.len() >= MAX_KEPT {
             let first = self.kept.iter().min_by_key(|(_, (until, _))| *until);
@@ -172,13 +206,7 @@ impl Document {
         if value.member("client_secret").is_some() {
             return Err("it holds a `client_secret`, which everybody can read there".to_owned());
         }
-        if member("token_endpoint_auth_method").is_some_and(|method| method != "none") {
-            return Err(
-                "its `token_endpoint_auth_method` is not `none`, the only one accepted of \
-            clients that a document introduces"
-                    .to_owned(),
-            );
-        }
+        let proves = Proves::read(url, &value)?;
         let Some(Value::List(uris)) = value.member("redirect_uris") else {
             return Err("it has no list `redirect_uris`".to_owned());
         };
@@ -192,7 +220,7 @@ impl Document {
             return Err("none of its `redirect_uris` is https or on this machine".to_owned());
         }
         let name = member("client_name").unwrap_or_default().to_owned();
-        Ok(Self { name, redirect_uris })
+        Ok(Self { name, redirect_uris, proves })
     }
 }
 
@@ -201,11 +229,17 @@ mod tests {
     use super::*;
 
     const URL: &str = "https://app.example/client.json";
+    const KEY: &str =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
     fn document(more: &str) -> String {
         format!(
             r#"{{"client_id":"{URL}","redirect_uris":["http://127.0.0.1/cb","cursor://x/y"]{more}}}"#
         )
+    }
+
+    fn signing(keys: &str) -> String {
+        document(&format!(r#","token_endpoint_auth_method":"private_key_jwt",{keys}"#))
     }
 
     #[test]
@@ -218,11 +252,24 @@ mod tests {
             ["http://127.0.0.1/cb"],
             "what cannot be answered is left out"
         );
+        assert_eq!(good.proves, Proves::Nothing);
+        let by_address = read(&signing(r#""jwks_uri":"https://app.example/keys""#)).unwrap();
+        assert_eq!(by_address.proves, Proves::ByThoseAt("https://app.example/keys".to_owned()));
+        let own = read(&signing(&format!(r#""jwks":{{"keys":[{KEY}]}}"#))).unwrap();
+        assert!(matches!(own.proves, Proves::By(_)), "{own:?}");
         for (text, why) in [
             (document("").replace("client.json", "other.json"), "not its own address"),
             (document("").replace("app.example", "app.example:443"), "not its own address"),
             (document(r#","client_secret":"x""#), "client_secret"),
             (document(r#","token_endpoint_auth_method":"client_secret_basic""#), "auth_method"),
+            (document(r#","token_endpoint_auth_method":"private_key_jwt""#), "has not one of"),
+            (signing(r#""jwks":{"keys":[]},"jwks_uri":"https://app.example/k""#), "has not one of"),
+            (signing(r#""jwks":{"keys":[]}"#), "it has 0 keys"),
+            (signing(r#""jwks":{"keys":[{"kty":"RSA","d":"x"}]}"#), "private member `d`"),
+            (signing(r#""jwks_uri":"https://evil.example/keys""#), "on its own host"),
+            (signing(r#""jwks_uri":"https://app.example:8443/keys""#), "on its own host"),
+            (signing(r#""jwks_uri":"http://app.example/keys""#), "on its own host"),
+            (signing(r#""jwks_uri":7"#), "on its own host"),
             (document(&format!(r#","client_id":"{URL}""#)), "not JSON as expected"),
             (r#"{"redirect_uris":[]}"#.to_owned(), "not its own address"),
             (format!(r#"{{"client_id":"{URL}"}}"#), "no list"),
@@ -239,6 +286,38 @@ mod tests {
     impl Documents for Nowhere {
         fn fetch<'a>(&'a self, _: &'a str, _: Reach) -> Fetched<'a> {
             Box::pin(std::future::ready(Err("nobody there".to_owned())))
+        }
+    }
+
+    /// A document, and elsewhere on its host what it says are its keys.
+    #[derive(Debug)]
+    struct Signing(&'static str);
+    impl Documents for Signing {
+        fn fetch<'a>(&'a self, url: &'a str, _: Reach) -> Fetched<'a> {
+            let text = match url {
+                URL => signing(r#""jwks_uri":"https://app.example/keys""#),
+                _ => self.0.replace("KEY", KEY),
+            };
+            Box::pin(std::future::ready(Ok(text.into_bytes())))
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_come_with_the_document_or_it_introduces_nobody() {
+        let now = Timestamp::from_secs(1_000_000);
+        let shelf = Shelf::new(Box::new(Signing(r#"{"keys":[KEY]}"#)));
+        let introduced = shelf.fetch(URL, Reach::Public, now).await.unwrap();
+        assert_eq!(introduced.keys.unwrap().thumbprints().len(), 1);
+        assert_eq!(shelf.lock().fetched, 2, "both count");
+        for (keys, why) in [
+            ("<html>", "at its `jwks_uri`, its keys are not JSON"),
+            ("{}", "no list `keys`"),
+            (r#"{"keys":[KEY,KEY]}"#, "two of them are the same"),
+            (r#"{"keys":[{"kty":"oct","k":"AA"}]}"#, "private member `k`"),
+        ] {
+            let shelf = Shelf::new(Box::new(Signing(keys)));
+            let error = shelf.fetch(URL, Reach::Public, now).await.unwrap_err();
+            assert!(error.contains(why), "{keys}: {error}");
         }
     }
 

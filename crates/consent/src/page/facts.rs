@@ -46,7 +46,9 @@ pub(crate) fn facts(door: &Door, ask: &Ask) -> Markup {
                 dt { "Answer goes to" }
                 dd {
                     strong { code { (host) } }
-                    @if local {
+                    @if client.keys.is_some() {
+                        p class="quiet" { "of use only to whoever has a key of the application’s" }
+                    } @else if local {
                         p class="warning" {
                             "A program on this machine takes the answer, and any program here could. \
                              Go on only if you have just started the application yourself."

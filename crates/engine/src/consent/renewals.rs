@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use remit_model::{Digest, Entropy, ServerName, TaskId};
 
+use super::claimant::Entitled;
 use super::{RedeemError, secret};
 use crate::open::Holding;
 
@@ -32,7 +33,7 @@ struct Line {
 #[derive(Clone, Debug)]
 pub(super) struct Renewal {
     pub(super) task: TaskId,
-    pub(super) client: String,
+    pub(super) of: Entitled,
     /// Further grants are for the same key, and for this resource or less.
     pub(super) holding: Holding,
 }

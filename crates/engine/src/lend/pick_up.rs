@@ -77,7 +77,7 @@ impl Engine {
         let cell = self.cell(&task).filter(|cell| *cell.agent() == agent);
         let cell = cell.ok_or(PickUpError::NotOpen)?;
         let lifetime = self.settings.load().svid_lifetime;
-        let once = self.assertions.check_svid(agent.clone(), &verified.claims, lifetime, now)?;
+        let once = self.assertions.check_svid(agent.as_str(), &verified.claims, lifetime, now)?;
         self.assertions.spend(once, now)?;
         let (need, ends) = self.picked(&cell, (&agent, &task), credential)?;
         let to = Use { deadline: ends, ends, decision: None };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_engine::Caller;
+use remit_engine::client::Owner;
 use remit_engine::open::{Holding, OPENING_WINDOW, OPENINGS_PER_WINDOW, Opener, Proposal};
 use remit_model::agent::AttestationMethod;
 use remit_model::task::CloseReason;
@@ -204,16 +205,19 @@ async fn a_client_opens_what_its_agent_may_and_takes_over_nobody_elses_task() {
     let in_its_name = Proposal { agent: Some(agent_name("bot")), ..proposal() };
     assert!(bench.engine.open(&stranger, in_its_name).await.is_err());
 
-    let bot = agent_name("bot");
+    let bot = Owner::Agent(agent_name("bot"));
     let opener = bench::client("bot", AttestationMethod::JwtSvid);
     let opened = bench.engine.open_with_grant(&opener, proposal(), &Holding::default()).await;
     let (task, token) = opened.unwrap();
     assert_eq!(task.charter.attestation.method, AttestationMethod::JwtSvid);
     assert!(bench.engine.in_use(&token, &bot).is_some());
     for other in ["stranger", "bo"].map(agent_name) {
-        assert!(bench.engine.in_use(&token, &other).is_none());
         assert!(bench.engine.open_task(task.id(), &other).is_none());
-        assert!(bench.engine.give_back(&token, &other).is_err());
+        let client = Owner::Client(other.to_string());
+        for other in [client, Owner::Client("bot".into()), Owner::Agent(other)] {
+            assert!(bench.engine.in_use(&token, &other).is_none());
+            assert!(bench.engine.give_back(&token, &other).is_err());
+        }
     }
     assert!(bench.engine.cell(task.id()).unwrap().lock().is_open());
     bench.engine.give_back(&token, &bot).unwrap().unwrap().recorded().await.unwrap();

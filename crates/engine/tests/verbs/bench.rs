@@ -66,7 +66,7 @@ pub(crate) struct Bench {
 /// An agent at the token endpoint for which nobody else vouched.
 pub(crate) fn client(agent: &str, method: AttestationMethod) -> Opener {
     let agent = agent_name(agent);
-    Opener::Client(Box::new(Vouched { agent, method, named: None, on_behalf: None }))
+    Opener::Client(Box::new(Vouched { agent, method, named: None, on_behalf: None, process: None }))
 }
 
 impl Bench {

@@ -1,12 +1,20 @@
 //! What a person allowed is had once, in time, and by its client alone.
 
-use remit_engine::consent::{Bound, CODE_LIFETIME, Consent, RedeemError, Redemption, Wants};
+use std::sync::Arc;
+
+use remit_engine::client::Owner;
+use remit_engine::consent::{
+    Bound, CODE_LIFETIME, Claimant, Consent, RedeemError, Redemption, Wants,
+};
 use remit_engine::open::{Opener, Proposal};
+use remit_jose::{KeySet, SigningKey, draw_es256};
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Consented;
 use remit_model::{Budget, Limit, Remit};
+use remit_testkit::SeededEntropy;
 use remit_testkit::samples::agent_name;
-use remit_token::Challenge;
+use remit_token::{AssertionError, Challenge};
+use serde_json::json;
 
 use super::bench::Bench;
 
@@ -24,8 +32,13 @@ fn consent(proposal: Proposal) -> Consent {
         challenge: Challenge::s256(CHALLENGE).unwrap(),
         server: None,
         key: None,
+        confidential: false,
     };
     Consent { by: by(), agent: agent_name("bot"), proposal, bound }
+}
+
+fn desk() -> Claimant {
+    Claimant::public("desk")
 }
 
 fn work() -> Proposal {
@@ -35,7 +48,7 @@ fn work() -> Proposal {
 fn shown(code: &str) -> Redemption {
     Redemption {
         code: code.to_owned(),
-        client: "desk".to_owned(),
+        client: desk(),
         redirect_uri: Some("https://desk.example/cb".to_owned()),
         verifier: VERIFIER.to_owned(),
         wants: Wants::default(),
@@ -99,14 +112,62 @@ async fn refresh_tokens_end_with_the_process_and_the_task_does_not() {
     let redeemed = bench.engine.redeem(&shown(&code)).await.unwrap();
     let refresh = redeemed.refresh.unwrap();
     let other = Wants { resource: Some(Some("files".parse().unwrap())), ..Wants::default() };
-    let narrower = bench.engine.renew(&refresh, "desk", &other).await.unwrap();
+    let narrower = bench.engine.renew(&refresh, &desk(), &other).await.unwrap();
     assert_eq!(narrower.holding.server, Some("files".parse().unwrap()));
     let next = narrower.refresh.unwrap();
-    let again = bench.engine.renew(&next, "desk", &wants).await.unwrap();
+    let again = bench.engine.renew(&next, &desk(), &wants).await.unwrap();
     assert_eq!(again.holding.server, None, "what was authorized is not forgotten");
     bench.restart().await;
-    let lost = bench.engine.renew(&again.refresh.unwrap(), "desk", &wants).await.unwrap_err();
+    let lost = bench.engine.renew(&again.refresh.unwrap(), &desk(), &wants).await.unwrap_err();
     assert!(matches!(lost, RedeemError::Unknown), "{lost}");
     let cell = bench.engine.cell(redeemed.task.id()).unwrap();
     assert_eq!(cell.lock().charter.consent, Some(by()));
+}
+
+#[tokio::test]
+async fn what_a_client_with_keys_was_allowed_nobody_gets_by_its_id_alone() {
+    let bench = Bench::new().await;
+    let der = draw_es256(&SeededEntropy::new(8)).unwrap();
+    let key = SigningKey::from_pkcs8(&der).unwrap();
+    let keys = json!({ "keys": [key.jwk("sig")] }).to_string();
+    let keys = Arc::new(KeySet::read(&keys).unwrap());
+    let now = bench.engine.now().as_secs();
+    let proved = |id: &str, jti: &str| {
+        let claims = json!({
+            "iss": id, "sub": id, "aud": bench.engine.realm().issuer(), "jti": jti, "iat": now,
+            "exp": now + 60,
+        });
+        bench.engine.claimant(&key.sign("JWT", &claims).unwrap(), (id, &keys))
+    };
+    let confidential = || {
+        let consent = consent(work());
+        Consent { bound: Bound { confidential: true, ..consent.bound }, ..consent }
+    };
+    for (client, why) in [
+        (desk(), "client with keys of its own"),
+        (Claimant::public("other"), "another client"),
+        (proved("other", "one").unwrap(), "another client"),
+    ] {
+        let code = bench.engine.consent(confidential());
+        let shown = Redemption { client, ..shown(&code) };
+        let refused = bench.engine.redeem(&shown).await.unwrap_err().to_string();
+        assert!(refused.contains(why), "{:?}: {refused}", shown.client);
+    }
+    assert!(bench.engine.cells().is_empty(), "nothing was opened");
+
+    let code = bench.engine.consent(confidential());
+    let client = proved("desk", "one").unwrap();
+    let redeemed = bench.engine.redeem(&Redemption { client, ..shown(&code) }).await.unwrap();
+    let (refresh, wants) = (redeemed.refresh.unwrap(), Wants::default());
+    let stolen = bench.engine.renew(&refresh, &desk(), &wants).await.unwrap_err();
+    assert!(matches!(stolen, RedeemError::Unproved), "{stolen}");
+    assert_eq!(proved("desk", "one"), Err(AssertionError::Replayed));
+    let client = proved("desk", "two").unwrap();
+    bench.engine.renew(&refresh, &client, &wants).await.unwrap();
+    let its = Owner::Client("desk".into());
+    assert!(bench.engine.in_use(&redeemed.token, &its).is_some());
+    bench.engine.give_back(&redeemed.token, &its).unwrap().unwrap().recorded().await.unwrap();
+    let records = bench.records(redeemed.task.id());
+    let closing = records.iter().find(|(_, entry)| entry.clear.what == "closing").unwrap();
+    assert_eq!(closing.1.clear.actor.as_deref(), Some("desk"));
 }

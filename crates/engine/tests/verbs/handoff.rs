@@ -18,7 +18,8 @@ use crate::bench::{Bench, calls, operator};
 fn client(name: &str) -> Client {
     let method = AttestationMethod::PrivateKeyJwt;
     let (agent, id) = (agent_name(name), name.to_owned());
-    Client { agent, id, method, named: None, binding: Binding::Nothing, nonce: None }
+    let (named, process) = (None, None);
+    Client { agent, id, method, named, process, binding: Binding::Nothing, nonce: None }
 }
 
 fn rules(patterns: &[&str]) -> Vec<ToolRule> {

@@ -14,6 +14,7 @@ mod inherit;
 mod lend;
 mod lifecycle;
 mod overheard;
+mod renew;
 mod secrets;
 mod stored;
 mod tools;

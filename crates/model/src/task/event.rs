@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AttestationMethod;
 use crate::budget::Spent;
 use crate::digest::Digest;
+use crate::elsewhere::Named;
 use crate::id::{HoldId, TaskId};
 use crate::label::Label;
 use crate::question::ApprovalFact;
 use crate::scope::ToolScope;
 use crate::stored::Written;
+use crate::time::Timestamp;
 
 /// Why a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +64,20 @@ pub enum Event {
     Declared {
         /// Those.
         plan: ToolScope,
+    },
+    /// Its agent proved anew to be it.
+    Attested {
+        /// By which means.
+        method: AttestationMethod,
+        /// When.
+        at: Timestamp,
+        /// As whom, where somebody else vouched for it: in the body of the record alone, since names of
+        /// others stand nowhere in the clear.
+        #[serde(skip)]
+        named: Option<Named>,
+        /// By what it is known who works on it besides from now on; in the body likewise.
+        #[serde(skip)]
+        workers: BTreeSet<Digest>,
     },
     /// A call came back.
     Settled {

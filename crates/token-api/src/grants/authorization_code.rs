@@ -15,15 +15,14 @@ pub(super) const TYPE: &str = "authorization_code";
 /// When to try again after something broke on our side.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Opens the task that a person allowed and answers with a grant. The proof comes first: a client that
-/// lacks only the nonce asks again, and its code must not be used up by then.
+/// Opens the task that a person allowed and answers with a grant.
 pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
-    let (client, proof) = asked.public(desk, TOKEN)?;
+    let (client, proof) = asked.claimant(desk, TOKEN).await?;
     let (engine, form) = (desk.engine.as_ref(), &asked.form);
     let wants = wants(engine, form, proof)?;
     let shown = Redemption {
         code: form.need("code")?.to_owned(),
-        client: client.to_owned(),
+        client,
         redirect_uri: form.get("redirect_uri").map(str::to_owned),
         verifier: form.need("code_verifier")?.to_owned(),
         wants,

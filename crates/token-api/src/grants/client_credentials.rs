@@ -4,6 +4,7 @@
 use remit_engine::Engine;
 use remit_engine::client::Client;
 use remit_engine::open::{Holding, Opener, Proposal, Vouched};
+use remit_engine::renew::Successor;
 use remit_model::{Named, Task};
 
 use super::{Granted, granted_for, resource, without_scopes};
@@ -46,7 +47,7 @@ pub(super) async fn granted_to(desk: &Desk, asked: &Asked, who: Who) -> Granted 
                 );
                 Failure::new("invalid_authorization_details", why)
             })?;
-            let token = engine.grant(&task, &holding)?;
+            let token = engine.grant_anew(&task, Successor::Client(client), &holding).await?;
             (task, token)
         }
     };
@@ -59,8 +60,8 @@ async fn open(
     proposal: Proposal,
     holding: &Holding,
 ) -> Result<(Task, String), Failure> {
-    let Client { agent, method, named, .. } = who.client.clone();
+    let Client { agent, method, named, process, .. } = who.client.clone();
     let on_behalf = who.on_behalf.clone();
-    let opener = Opener::Client(Box::new(Vouched { agent, method, named, on_behalf }));
+    let opener = Opener::Client(Box::new(Vouched { agent, method, named, on_behalf, process }));
     Ok(engine.open_with_grant(&opener, proposal, holding).await?)
 }

@@ -39,11 +39,7 @@ type Granted = Result<(Response, Option<String>), Failure>;
 
 /// Answers a request for a token by its grant type.
 pub(crate) async fn grant(State(desk): State<Desk>, request: Request<Body>) -> Response {
-    let answered = granted(&desk, request).await.inspect_err(|why| {
-        if why.is_about_what_was_shown() {
-            desk.engine.counters.unauthenticated.add();
-        }
-    });
+    let answered = granted(&desk, request).await;
     answer(&desk.engine, answered)
 }
 
@@ -98,7 +94,7 @@ fn redeemed(engine: &Engine, redeemed: &Redeemed) -> Response {
     granted_for(engine, &redeemed.task, (&redeemed.token, &redeemed.holding), refresh)
 }
 
-/// What a public client wants a grant for. Its scopes are passed over (RFC 6749 section 3.3): SDKs send
+/// What a client that a person allowed something wants a grant for. Its scopes are passed over (RFC 6749 section 3.3): SDKs send
 /// some unasked, and what it may do is what a person said.
 fn wants(engine: &Engine, form: &Form, proof: Option<Proof>) -> Result<Wants, Failure> {
     let resource = form.get("resource").map(|it| resource(engine, Some(it))).transpose()?;

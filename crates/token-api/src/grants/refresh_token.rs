@@ -9,9 +9,9 @@ pub(super) const TYPE: &str = "refresh_token";
 
 /// Answers with a further grant for an open task, and the next refresh token.
 pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
-    let (client, proof) = asked.public(desk, TOKEN)?;
+    let (client, proof) = asked.claimant(desk, TOKEN).await?;
     let (engine, form) = (desk.engine.as_ref(), &asked.form);
     let wants = wants(engine, form, proof)?;
-    let renewed = engine.renew(form.need("refresh_token")?, client, &wants).await?;
+    let renewed = engine.renew(form.need("refresh_token")?, &client, &wants).await?;
     Ok((redeemed(engine, &renewed), renewed.nonce))
 }

@@ -13,7 +13,8 @@ async fn sdk_clients_send_a_person_to_the_page_and_go_on_by_themselves() {
     let (stand, notes) = stand(Plan::new().limits("grant = \"2s\"")).await;
     let url = format!("http://{}/mcp", stand.address());
     let passphrase = stand.passphrase_file();
-    let guided = |bound| Guided { url: &url, client: "desk", passphrase: &passphrase, bound };
+    let guided =
+        |bound| Guided { url: &url, client: "desk", passphrase: &passphrase, bound, key: None };
     for (client, bound) in [
         (Client::TypeScriptStateless, true),
         (Client::TypeScriptSessions, false),

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::browser::{Browser, ask};
+use super::browser::{Browser, ask, code, redeem};
+use super::error;
 use crate::drift::read_note;
+use crate::grants::{Holder, JWT_BEARER};
 use crate::peers::{Changing, Client, Guided, Listening, certificate, documents};
 use crate::stand::{Plan, Stand};
 use crate::wire::get;
@@ -17,6 +19,8 @@ struct Elsewhere {
     server: Listening,
     notes: Changing,
     journal: PathBuf,
+    /// Whose keys those of its clients are that have some.
+    app: Holder,
 }
 
 impl Elsewhere {
@@ -27,7 +31,9 @@ impl Elsewhere {
         certificate(&trusted, &key).await;
         let journal = folder.path().join("documents");
         std::fs::write(&journal, "").unwrap();
-        let server = documents((&trusted, &key), &journal).await;
+        let (app, keys) = (Holder::new(), folder.path().join("app.jwks"));
+        std::fs::write(&keys, json!({ "keys": [app.jwk()] }).to_string()).unwrap();
+        let server = documents((&trusted, &key), (&journal, &keys)).await;
         let mut tables = String::new();
         for path in paths {
             let id = format!("{}{path}", server.url);
@@ -48,7 +54,7 @@ impl Elsewhere {
             .with(&tables);
         let state = folder.path().join("state");
         let stand = Stand::up(&plan, folder, state).await;
-        Self { stand, server, notes, journal }
+        Self { stand, server, notes, journal, app }
     }
 
     fn id(&self, path: &str) -> String {
@@ -83,7 +89,7 @@ async fn a_client_that_nobody_registered_gets_in_by_its_document() {
     }
     let url = format!("http://{}/mcp", elsewhere.stand.address());
     let passphrase = elsewhere.stand.passphrase_file();
-    let who = Guided { url: &url, client: &id, passphrase: &passphrase, bound: false };
+    let who = Guided { url: &url, client: &id, passphrase: &passphrase, bound: false, key: None };
     for client in [Client::TypeScriptStateless, Client::PythonStateless] {
         let mut talk = client.connect_guided(&who).await;
         assert_eq!(talk.text("notes__read_note", &json!({"title": "a"})).await, "a note");
@@ -97,6 +103,36 @@ async fn a_client_that_nobody_registered_gets_in_by_its_document() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_signs_with_the_keys_of_its_document() {
+    let elsewhere = Elsewhere::up(&["/signing.json", "/inline.json"]).await;
+    let url = format!("http://{}/mcp", elsewhere.stand.address());
+    let passphrase = elsewhere.stand.passphrase_file();
+    let key = elsewhere.journal.with_extension("pem");
+    std::fs::write(&key, elsewhere.app.pem()).unwrap();
+    for path in ["/signing.json", "/inline.json"] {
+        let id = elsewhere.id(path);
+        let key = Some(key.as_path());
+        let who = Guided { url: &url, client: &id, passphrase: &passphrase, bound: false, key };
+        let mut talk = Client::TypeScriptStateless.connect_guided(&who).await;
+        assert_eq!(talk.text("notes__read_note", &json!({"title": "a"})).await, "a note");
+        talk.end().await;
+        let code = code(&elsewhere.stand, &ask(&[("client_id", &id)])).await;
+        let unproved = redeem(&elsewhere.stand, &code, &[("client_id", &id)], None).await;
+        assert_eq!(error(&unproved), "invalid_client", "{}", unproved.body);
+    }
+    assert_eq!(elsewhere.notes.reached().len(), 2);
+    assert_eq!(elsewhere.asked(), ["/signing.json", "/keys.json", "/inline.json"], "and kept");
+    // Whoever names a client that nobody mapped to an agent makes nothing be fetched.
+    let issuer = format!("http://{}", elsewhere.stand.address());
+    let stranger = elsewhere.app.assertion((&elsewhere.id("/other.json"), &issuer), &json!({}));
+    let shown =
+        [("client_id", ""), ("client_assertion_type", JWT_BEARER), ("client_assertion", &stranger)];
+    let refused = redeem(&elsewhere.stand, "guessed", &shown, None).await;
+    assert!(refused.body.contains("No agent is configured"), "{}", refused.body);
+    assert_eq!(elsewhere.asked().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_is_none_introduces_nobody() {
     let bad = [
         ("/other.json", "its `client_id` is not its own address"),
@@ -107,6 +143,8 @@ async fn a_document_that_is_none_introduces_nobody() {
         ("/page.json", "not of the type `application/json`"),
         ("/broken.json", "not JSON as expected"),
         ("/gone.json", "answered with status 404"),
+        ("/foreign.json", "no https address on its own host"),
+        ("/keyless.json", "at its `jwks_uri`, its host answered with status 404"),
     ];
     let elsewhere = Elsewhere::up(&bad.map(|(path, _)| path)).await;
     for (path, why) in bad {
@@ -114,7 +152,7 @@ async fn a_document_that_is_none_introduces_nobody() {
         assert_eq!(status, 400, "{path}");
         assert!(page.contains(why), "{path}: {page}");
     }
-    assert_eq!(elsewhere.asked().len(), bad.len(), "no redirect was followed");
+    assert_eq!(elsewhere.asked().len(), bad.len() + 1, "but keys, no redirect was followed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 mod attacks;
 mod browser;
 mod clients;
+mod confidential;
 mod documents;
 mod page;
 mod tokens;

@@ -9,6 +9,7 @@ mod fetching;
 mod issuer;
 mod people;
 mod providers;
+mod renewed;
 
 use serde_json::{Value, json};
 

@@ -19,10 +19,10 @@ pub(crate) use self::holder::{Holder, now};
 use crate::wire::{Answer, Request, exchange, get};
 
 /// The assertion is signed with a registered key.
-const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Sends a form to `path`, as a client with an assertion of a kind, with a proof if there is one.
-async fn post(
+pub(crate) async fn post(
     (address, path): (&str, &str),
     (kind, assertion): (&str, &str),
     proof: Option<&str>,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use spiffe::{SpiffeId, WorkloadApiClient};
 
@@ -104,6 +105,41 @@ async fn a_process_gets_from_its_socket_to_a_call_without_a_key_of_its_own() {
     let task = granted["authorization_details"][0]["task"].as_str().unwrap();
     let shown = desk.stand.ask(&["task", "show", task]).await;
     assert_eq!((&shown["agent"], &shown["state"]), (&json!("worker"), &json!("closed")));
+    crate::proof::log_is_good(&desk.stand).await;
+}
+
+/// A fresh task of a process that has read something is no way to forget it, also by a token; who else that
+/// concerns is up to the names in the token, which nobody but us gets to see.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_us_says_which_process_asked_and_no_other_does() {
+    let desk = Desk::open(Plan::new()).await;
+    let claims = |token: &str| -> Value {
+        let claims = BASE64URL_NOPAD.decode(token.split('.').nth(1).unwrap().as_bytes()).unwrap();
+        serde_json::from_slice(&claims).unwrap()
+    };
+    let process = claims(&desk.good().await)["remit_process"].clone();
+    assert!(!process["kin"].as_array().unwrap().is_empty(), "{process}");
+    for audience in [&["bank"][..], &["bank", &desk.issuer]] {
+        let other = claims(&desk.svid("agent/worker", audience).await);
+        assert_eq!(other.get("remit_process"), None, "{other}");
+    }
+    let open = async || {
+        let svid = desk.good().await;
+        let granted = read(&desk.post("/oauth/token", (JWT_SPIFFE, &svid), &[GRANT_TYPE]).await);
+        let task = granted["authorization_details"][0]["task"].as_str().unwrap().to_owned();
+        (granted["access_token"].as_str().unwrap().to_owned(), task)
+    };
+    let sealed = async |task: &str| {
+        let shown = desk.stand.ask(&["task", "show", task]).await;
+        shown["sealed"].as_bool().unwrap()
+    };
+    let ((token, first), (_, before)) = (open().await, open().await);
+    assert!(!sealed(&first).await);
+    let params = json!({"name": "notes__read_note", "arguments": {"title": "a"}});
+    let called = Request::new(desk.stand.address(), &token, "tools/call", params);
+    assert_eq!(called.send(desk.stand.address()).await.status, 200);
+    assert!(sealed(&first).await, "else this shows nothing");
+    assert!(!sealed(&before).await && sealed(&open().await.1).await);
     crate::proof::log_is_good(&desk.stand).await;
 }
 
