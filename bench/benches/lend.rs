@@ -1,5 +1,6 @@
 //! What it costs to lend and to take back, by each issuer, beside the bare operation at the same server
-//! in the same run: what matters is the ratio. The servers are real ones, which `e2e/setup` installs.
+//! in the same run: what matters is the ratio. Where a credential can be taken back at once, also how long that
+//! takes from the close of its task on. The servers are real ones, which `e2e/setup` installs.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -7,6 +8,8 @@
     reason = "a benchmark that cannot be set up has nothing to say"
 )]
 
+#[path = "shared/closing.rs"]
+mod closing;
 #[path = "../../crates/issuers/tests/sts/moto.rs"]
 mod moto;
 #[path = "shared/part.rs"]
@@ -20,12 +23,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use closing::closing;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method};
 use moto::{Moto, REGION};
 use part::{Part, say};
 use remit_fetch::{Address, Way};
-use remit_issuers::{oauth, postgres, ssh, sts, svid};
+use remit_issuers::{Doors, Kind as _, oauth, postgres, ssh, stored, sts, svid};
 use remit_model::{Secret, SecretName, Timestamp};
 use remit_ports::{Issuer, Secrets, Wanted};
 use remit_sigv4::{Keys, Scope, Unsigned, sign};
@@ -39,18 +43,42 @@ use tokio::runtime::Runtime;
 
 /// Rounds of each part; of those whose server is slow, a tenth.
 const ROUNDS: u32 = 500;
+/// Tasks that are closed.
+const CLOSED: u32 = 200;
 const LIFETIME: Duration = Duration::from_mins(5);
 /// Long to come, whatever the servers' clocks say.
 const LATER: Timestamp = Timestamp::from_secs(4_000_000_000);
 
 fn main() {
     Runtime::new().unwrap().block_on(async {
+        stored_values().await;
         postgres_roles().await;
         ssh_certificates().await;
         svids().await;
         aws_sessions().await;
         oauth_tokens().await;
     });
+}
+
+async fn stored_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    fs::write(&file, "a-key-that-somebody-keeps").unwrap();
+    let kind: stored::Settings = settings(&format!("file = \"{}\"", file.display()));
+    let doors = Doors {
+        secrets: Arc::new(MemorySecrets::default()),
+        entropy: entropy(),
+        clock: Arc::new(ManualClock::default()),
+        variable: |_| None,
+        mint: None,
+    };
+    let issuer = kind.open(&"key".parse().unwrap(), &doors).unwrap().issuer;
+    let [mut issue, mut revoke] = ["secret: issue", "secret: revoke"].map(Part::new);
+    for n in 0..ROUNDS {
+        let issued = issue.time(issuer.issue(wanted(issuer.as_ref(), n))).await.unwrap();
+        revoke.time(issuer.revoke(lent(n, &issued))).await.unwrap();
+    }
+    say(&revoke, &[&issue, &closing("secret: from close to confirmed", issuer, CLOSED).await]);
 }
 
 async fn postgres_roles() {
@@ -79,8 +107,9 @@ async fn postgres_roles() {
         ended.time(issuer.revoke(lent(n, &issued))).await.unwrap();
         session.batch_execute("SELECT 1").await.unwrap_err();
     }
+    let closed = closing("postgres: from close to confirmed", Arc::new(issuer), CLOSED).await;
     say(&create, &[&issue]);
-    say(&drop, &[&revoke, &ended]);
+    say(&drop, &[&revoke, &ended, &closed]);
 }
 
 async fn ssh_certificates() {
@@ -101,7 +130,8 @@ async fn ssh_certificates() {
         let issued = issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
         revoke.time(issuer.revoke(lent(n, &issued))).await.unwrap();
     }
-    say(&bare, &[&issue, &revoke]);
+    let closed = closing("ssh: from close to confirmed", Arc::new(issuer), CLOSED).await;
+    say(&bare, &[&issue, &revoke, &closed]);
 }
 
 async fn svids() {
@@ -178,7 +208,8 @@ async fn oauth_tokens() {
         let issued = issue.time(issuer.issue(wanted(&issuer, n))).await.unwrap();
         revoke.time(issuer.revoke(lent(n, &issued))).await.unwrap();
     }
-    say(&bare, &[&issue, &revoke]);
+    let closed = closing("oauth: from close to confirmed", Arc::new(issuer), CLOSED).await;
+    say(&bare, &[&issue, &revoke, &closed]);
 }
 
 async fn assume(way: &Way, moto: &Moto) {

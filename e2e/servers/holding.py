@@ -4,7 +4,8 @@
     holding.py
 
 Its environment goes to standard error when it starts. `read_all` answers with its environment, its process id, and the
-content and mode of the file named by the variable KEY_FILE. `read_pid` answers with its process id alone.
+content and mode of the file named by the variable KEY_FILE, and what the descriptor KEY_FD holds, read by number and by
+path, and whether it took a further byte. `read_pid` answers with its process id alone.
 """
 
 import json
@@ -27,7 +28,19 @@ def everything():
         held["content"] = open(path).read()
         held["mode"] = oct(os.stat(path).st_mode & 0o777)
         held["folder"] = oct(os.stat(os.path.dirname(path)).st_mode & 0o777)
+    if "KEY_FD" in os.environ:
+        number = int(os.environ["KEY_FD"])
+        held["descriptor"] = [os.read(number, 65536).decode(), open(f"/dev/fd/{number}").read()]
+        os.lseek(number, 0, os.SEEK_SET)
+        held["written"] = written(number)
     return json.dumps(held)
+
+
+def written(number):
+    try:
+        return os.write(number, b"!")
+    except OSError as why:
+        return why.strerror
 
 
 def answer(method, params):

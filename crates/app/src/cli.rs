@@ -1,6 +1,7 @@
 //! The command line.
 
 mod secrets;
+mod stored;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use remit_jose::Thumbprint;
 use remit_model::{AgentName, CredentialName, HoldId as Id, LeaseId, ServerName, TaskId};
 
 pub(crate) use self::secrets::{Scan, Secret, SecretAdd, SecretRotate};
+pub(crate) use self::stored::{Lower, Stored};
 
 /// Runtime identity governance for autonomous agents.
 ///
@@ -80,6 +82,9 @@ pub(crate) enum Command {
     /// Look at credentials: what can be lent, what is; take it back
     #[command(subcommand)]
     Credential(Credential),
+    /// Look at what servers hold that is sensitive or from outside; say that it is not (operator)
+    #[command(subcommand)]
+    Stored(Stored),
     /// Look at SVIDs, by which agents prove to others who they are
     #[command(subcommand)]
     Svid(Svid),

@@ -17,6 +17,8 @@ mod limits;
 mod listen;
 #[path = "config/secrets.rs"]
 mod secrets;
+#[path = "config/server.rs"]
+mod server;
 #[path = "config/spiffe.rs"]
 mod spiffe;
 
@@ -26,12 +28,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use remit_catalogue::{NamePattern, Overrides, ProfileOverride};
 use remit_engine::{Settings, Template};
 use remit_model::foreseen::MAX_FORESEEN;
-use remit_model::{
-    Agent, AgentName, Budget, Confidentiality, Foreseen, ServerName, ToolPattern, ToolRule,
-};
+use remit_model::{Agent, AgentName, Budget, Confidentiality, Foreseen, ToolPattern, ToolRule};
 use remit_policy::Source;
 use remit_tlog::WitnessKey;
 use serde::Deserialize;
@@ -41,12 +40,12 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 pub(crate) use self::agents::Agents;
 use self::clients::ClientTable;
 pub(crate) use self::credentials::CredentialTable;
-use self::credentials::LendTable;
 use self::elsewhere::{FederationTable, IssuerTable};
 use self::keys::{Svid, Token};
 use self::limits::Limits;
 pub(crate) use self::listen::Listen;
 pub(crate) use self::secrets::{Before, Secrets};
+pub(crate) use self::server::{Believed, Server};
 use self::spiffe::Spiffe;
 use crate::environment;
 use crate::fail::Fail;
@@ -122,40 +121,6 @@ pub(crate) struct Approver {
     /// Names of operators; empty: every operator.
     #[serde(default)]
     pub(crate) members: Vec<String>,
-}
-
-/// A tool server.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Server {
-    pub(crate) name: ServerName,
-    /// A program and its arguments: a stdio server.
-    #[serde(default)]
-    pub(crate) command: Vec<String>,
-    /// Its working directory.
-    pub(crate) directory: Option<PathBuf>,
-    /// Its environment, beside a few plain variables such as `PATH`.
-    #[serde(default)]
-    pub(crate) env: BTreeMap<String, String>,
-    /// An address: a Streamable HTTP server.
-    pub(crate) url: Option<String>,
-    /// Headers sent with each request.
-    #[serde(default)]
-    pub(crate) headers: BTreeMap<String, String>,
-    /// What its calls are sent with.
-    #[serde(default)]
-    lend: Vec<LendTable>,
-    /// One process for all tasks instead of one for each.
-    #[serde(default)]
-    pub(crate) shared: bool,
-    /// The approver group that answers for it.
-    pub(crate) owner: String,
-    /// Believe what its annotations say about harmlessness.
-    #[serde(default)]
-    pub(crate) trust_annotations: bool,
-    /// What is known of its tools, by name pattern.
-    #[serde(default, rename = "tool")]
-    pub(crate) tools: BTreeMap<NamePattern, ProfileOverride>,
 }
 
 /// Somebody who cosigns this log's checkpoints.
@@ -274,6 +239,7 @@ impl Config {
         config.secrets.rebase(base).map_err(within)?;
         config.federations.iter_mut().for_each(|federation| federation.rebase(base));
         config.credentials.iter_mut().for_each(|credential| credential.rebase(base));
+        config.servers.iter_mut().for_each(|server| server.rebase(base));
         Ok(config)
     }
 
@@ -289,20 +255,7 @@ impl Config {
         unique("template", self.templates.iter().map(|template| template.name.as_str()))?;
         unique("approver", self.approvers.iter().map(|approver| approver.group.as_str()))?;
         self.listen.check(self.source()?.is_some())?;
-        for server in &self.servers {
-            if server.command.is_empty() == server.url.is_none() {
-                return Err(Fail::new(format!(
-                    "server `{}` needs either `command` (a program) or `url` (an address)",
-                    server.name
-                )));
-            }
-            if !self.approvers.iter().any(|approver| approver.group == server.owner) {
-                return Err(Fail::new(format!(
-                    "server `{}` is owned by `{}`, which is not an [[approver]] group",
-                    server.name, server.owner
-                )));
-            }
-        }
+        self.check_servers()?;
         for agent in self.agents.iter() {
             let known = |name: &AgentName| self.agents.iter().any(|other| other.name == *name);
             if let Some(name) = agent.hands_to.iter().find(|name| !known(name)) {
@@ -401,6 +354,7 @@ impl Config {
             servers,
             lends: self.lends(),
             pick_ups: self.pick_ups(),
+            canaries: self.secrets.canaries.clone(),
             approval_lifetime: self.limits.approval.0,
             call_timeout: self.limits.call.0,
             grant_lifetime: self.limits.grant.0,
@@ -516,16 +470,6 @@ impl TemplateTable {
             lasts: self.deadline.0,
             idle: self.idle.map(|idle| idle.0),
             delegation: self.delegation,
-        }
-    }
-}
-
-impl Server {
-    fn overrides(&self) -> Overrides {
-        Overrides {
-            owner: self.owner.clone(),
-            trust_annotations: self.trust_annotations,
-            tools: self.tools.clone(),
         }
     }
 }

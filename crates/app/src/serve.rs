@@ -14,12 +14,13 @@ mod minting;
 mod place;
 mod ring;
 mod sealing;
+mod servers;
 mod svids;
 mod tokens;
 mod turning;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use remit_engine::{Engine, Ports, Trust};
@@ -31,7 +32,7 @@ use remit_operator::{Authority, Passphrases, wire};
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
-use remit_upstream::{Base, HttpServer, ServerConfig, Servers, StdioServer, Transport};
+use remit_upstream::Servers;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -156,7 +157,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let parts = Parts::open(state, (&config, &endpoint), &keys)?;
     let (ledger, connections) = (Arc::clone(&parts.ledger), Arc::clone(&parts.lending.connections));
     let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
-    let (sealed, minting) = (Arc::clone(&parts.sealed), Arc::clone(&parts.minting));
+    let (sealed, later) = (Arc::clone(&parts.sealed), parts.later.clone());
     let minter = minter(&keys, &config, &endpoint, clock.now())?;
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
@@ -167,8 +168,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     cosigning.configure(&config.witnesses);
     let tokens = Tokens::open(keys.tokens(), config.token.rotate.0, Arc::clone(&engine)).await;
     let svids = opened_svids(&keys, &config, &handed, &engine).await?;
-    minting.by(svids.watch());
     let trust = Trust { ours: svids.watch(), others: handed.api.roots() };
+    later.by(&engine, &trust);
     federation.configure(config.sources()?, &trust.ours);
     let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
     let clients = documents::clients(&config)?;
@@ -283,9 +284,27 @@ struct Parts {
     upstream: Arc<Servers>,
     keys: Arc<Keyring>,
     lending: lending::Lending,
-    minting: Arc<Minting>,
+    later: Later,
     sealed: Arc<Sealed>,
     clock: Arc<SystemClock>,
+}
+
+/// What is opened before what it needs: those who lend take part in the start of the engine, which puts what
+/// they are owed on record, and the keys of SVIDs are opened by the engine.
+#[derive(Clone)]
+struct Later {
+    minting: Arc<Minting>,
+    vouching: tls::Vouching,
+    watched: Arc<sealing::Watched>,
+}
+
+impl Later {
+    /// By this engine and these keys from now on.
+    fn by(&self, engine: &Arc<Engine>, trust: &Trust) {
+        self.minting.by(trust.ours.clone());
+        self.vouching.by(trust.clone());
+        self.watched.by(Arc::clone(engine));
+    }
 }
 
 impl Parts {
@@ -302,14 +321,17 @@ impl Parts {
         let options = remit_ledger::Config::new(state.to_owned(), &node);
         let ledger = remit_ledger::FileLedger::open(options, signer, doors)?;
         tracing::info!(report = ?ledger.report(), "the ledger is open");
-        let base = base(config, lending::folder(state)?);
-        let upstream = Servers::new(servers(config)?, base, Arc::clone(&clock) as _);
+        let base = servers::base(config, lending::folder(state)?);
+        let vouching = tls::Vouching::default();
+        let servers = servers::configured(config, (&vouching, &clock))?;
+        let upstream = Servers::new(servers, base, Arc::clone(&clock) as _);
         let store = RedbStore::new(state);
         let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
+        let watched = Arc::new(sealing::Watched::new(Arc::clone(&sealed)));
         let minting = Minting::new(config, own(endpoint), Arc::clone(&clock) as _)?;
         let minting = Arc::new(minting);
         let doors = remit_issuers::Doors {
-            secrets: Arc::<Sealed>::clone(&sealed),
+            secrets: Arc::<sealing::Watched>::clone(&watched),
             entropy: Arc::new(SystemEntropy),
             clock: Arc::clone(&clock) as _,
             variable: environment::variable,
@@ -321,7 +343,7 @@ impl Parts {
             upstream: Arc::new(upstream),
             keys: keys.bodies(),
             lending: lending::Lending::open(config, own(endpoint), &doors)?,
-            minting,
+            later: Later { minting, vouching, watched },
             sealed,
             clock,
         })
@@ -338,42 +360,6 @@ impl Parts {
             elsewhere: federation,
             issuers: Arc::new(self.lending.issuers),
         }
-    }
-}
-
-fn servers(
-    config: &Config,
-) -> Result<std::collections::BTreeMap<remit_model::ServerName, ServerConfig>, Fail> {
-    let server = |server: &crate::config::Server| {
-        let transport = match (server.command.split_first(), &server.url) {
-            (Some((program, args)), _) => Transport::Stdio(StdioServer {
-                program: program.clone(),
-                args: args.to_vec(),
-                env: server.env.clone(),
-                directory: server.directory.clone(),
-            }),
-            (None, url) => {
-                let url = url.as_deref().unwrap_or_default();
-                let http = HttpServer::new(url, &server.headers)
-                    .map_err(|why| Fail::new(format!("server `{}`: {why}", server.name)))?;
-                Transport::Http(http)
-            }
-        };
-        let (shared, deliveries) = (server.shared, server.deliveries()?);
-        Ok((server.name.clone(), ServerConfig { transport, shared, deliveries }))
-    };
-    config.servers.iter().map(server).collect()
-}
-
-fn base(config: &Config, lent: PathBuf) -> Base {
-    Base {
-        environment: environment::variables(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        lent,
-        limits: remit_upstream::Limits {
-            message: config.limits.result_bytes,
-            ..remit_upstream::Limits::default()
-        },
     }
 }
 

@@ -11,6 +11,8 @@
 //! certificate of the first handshake, unverified, and a client that renewed its own would go on
 //! showing the old one without knowing.
 
+mod expected;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -35,6 +37,7 @@ use tokio::sync::watch::Receiver;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+pub(crate) use self::expected::Vouching;
 use crate::fail::Fail;
 
 /// The way to whoever is at `url`. Only where that is https, this machine's certificates matter; there
@@ -243,7 +246,7 @@ impl ClientCertVerifier for Verifier {
     }
 }
 
-/// The client learns of it by a TLS alert alone, which has room for a kind and no words.
+/// The other end learns of it by a TLS alert alone, which has room for a kind and no words.
 fn alert(why: SvidError) -> rustls::Error {
     let kind = match why {
         SvidError::Expired { .. } => CertificateError::Expired,

@@ -16,12 +16,14 @@ use remit_ports::{
     Accepted, Done, Draft, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded, Room,
     Settled, Ticket,
 };
+use remit_secrets::{CANARY, Finding};
 
 use crate::cell::{CommitError, TaskCell};
 use crate::frame::{Scene, incoming, input};
 use crate::lend::Need;
+use crate::relay::Relay;
 use crate::stored::written;
-use crate::{Caller, Change, Engine, Held, Walking, draft, lookout};
+use crate::{Caller, Change, Engine, Held, Walking, draft, knowledge, lookout};
 
 /// How often a call is asked again after the epoch moved under it.
 const ATTEMPTS: usize = 3;
@@ -176,6 +178,10 @@ impl Engine {
         let settings = self.settings.load();
         let now = self.now();
         let mut desk = Desk { cell, task, pins: world.pins };
+        if secrets.iter().any(|secret| secret.rule == CANARY) {
+            let alarmed = self.alarm((cell, &mut desk.task), Some((&call, None)));
+            alarmed.map_err(|why| self.unrecorded(&why))?;
+        }
         let scene = Scene { world: &world, settings: &settings, caller, task: &desk.task, now };
         let question = scene.call((call, input), secrets, cell.memory());
         if !desk.task.is_open() {
@@ -251,6 +257,11 @@ impl Engine {
     ) -> Result<Settled, Refusal> {
         let Pending { drafted, needs, accepted, ticket, pins } = pending;
         let decision = accepted.index();
+        let source = {
+            let question = drafted.permit().question();
+            let label = incoming(question).join(self.shelves.brought(question));
+            knowledge::source(question, (decision, label))
+        };
         let recorded: Recorded = match accepted.durable().await {
             Ok(receipt) => drafted.recorded(receipt).map_err(|why| {
                 transient("ledger", &why.to_string(), "restart the server and verify its ledger")
@@ -264,27 +275,37 @@ impl Engine {
         let arming = self.arm(cell, (recorded, needs), ticket, &link.cancelled);
         let armed = match arming.await {
             Ok(armed) => armed,
-            Err(done) => return self.settle(cell, pins, *done),
+            Err(done) => return self.settle(cell, pins, *done, Vec::new()),
         };
         // The call ends with the client's patience or with the task's stop, whichever is first.
         let stop = cell.stop_token();
         let cancelled = link.cancelled.child_token();
         let link = Link { cancelled: cancelled.clone(), ..link.clone() };
+        let (mut relay, link) = Relay::on(link, source);
         let mut sent = self.ports.upstream.send(armed, link);
-        let done = tokio::select! {
-            done = &mut sent => done,
-            () = stop.cancelled() => {
-                cancelled.cancel();
-                sent.await
+        let done = loop {
+            tokio::select! {
+                done = &mut sent => break done,
+                Some(said) = relay.heard() => relay.pass_on(self, cell, said),
+                () = stop.cancelled(), if !cancelled.is_cancelled() => cancelled.cancel(),
             }
         };
-        self.settle(cell, pins, done)
+        let overheard = relay.end(self, cell);
+        self.settle(cell, pins, done, overheard)
     }
 
-    fn settle(&self, cell: &TaskCell, pins: Pins, done: Done) -> Result<Settled, Refusal> {
+    /// Stages 9 and 10; `overheard` was cut from what the server said before.
+    fn settle(
+        &self,
+        cell: &TaskCell,
+        pins: Pins,
+        done: Done,
+        overheard: Vec<Finding>,
+    ) -> Result<Settled, Refusal> {
         self.counters.settled(done.outcome());
         self.withdraw_echoed(&done);
-        let (done, secrets) = self.without_secrets(done);
+        let (done, mut secrets) = self.without_secrets(done);
+        secrets.extend(overheard);
         // Before anybody is shown it: what a later call is made of must be found.
         let brought = self.shelves.brought(done.question());
         if let Some(reply) = done.reply() {
@@ -292,11 +313,18 @@ impl Engine {
             cell.memory().see(done.question(), (done.decision(), label), reply);
         }
         let mut task = cell.lock();
+        if secrets.iter().any(|secret| *secret.rule == *CANARY) {
+            let call = done.question().call().map(|call| (call, Some(done.decision())));
+            // Its outcome carries the mark, too.
+            drop(self.alarm((cell, &mut task), call));
+        }
         let late = Some(brought).filter(|label| !label.flows_to(&task.account().label));
         let label = late.unwrap_or_default().join(lookout::brought(&secrets));
         let record = draft::outcome(pins, &done, label, &secrets);
         let decision = done.decision();
-        match cell.commit(&mut task, self.ports.ledger.as_ref(), record, self.now()) {
+        let ledger = self.ports.ledger.as_ref();
+        let commit = || cell.commit(&mut task, ledger, record, self.now());
+        match self.shelves.settle(decision, commit) {
             Ok(accepted) => {
                 self.calls_open().remove(&decision);
                 Ok(done.settle(&accepted))

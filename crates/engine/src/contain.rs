@@ -62,7 +62,8 @@ impl InForce {
 }
 
 impl Engine {
-    /// Stops a task at once; it can be thawed.
+    /// Stops a task at once; it can be thawed. What is lent within it is taken back, unless a policy says
+    /// that it stays.
     ///
     /// Errors: there is no such task, or it is not open.
     pub fn freeze(&self, task: &TaskId, actor: &str) -> Result<InForce, ContainError> {
@@ -186,7 +187,10 @@ impl Engine {
         };
         let children = guard.account().children();
         drop(guard);
-        self.take_back_from(cell.id());
+        match event {
+            Event::Frozen => self.take_back_unless_kept(cell),
+            _ => self.take_back_from(cell.id()),
+        }
         self.announce(Change::Task(cell.id().clone()));
         let mut in_force = InForce(accepted);
         for child in children {

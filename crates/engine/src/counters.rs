@@ -71,6 +71,8 @@ pub struct Counters {
     pub secrets_cut: Counter,
     /// Calls that were asked for with secrets in their arguments.
     pub secrets_in_calls: Counter,
+    /// Calls in whose arguments or answers a canary was seen, and prompts.
+    pub canaries_seen: Counter,
     /// Stops that could not be recorded.
     pub unrecorded_stops: Counter,
 }

@@ -4,7 +4,7 @@
 //! to it. It only narrows what a template or a person allowed (promises R3, R5).
 
 use remit_model::scope::ToolRule;
-use remit_model::task::Event;
+use remit_model::task::{Charter, Event};
 use remit_model::{Refusal, Task, TaskId, ToolScope};
 use remit_ports::Kind;
 
@@ -34,18 +34,12 @@ impl Engine {
     /// recorded; nothing has changed then.
     pub async fn declare(&self, task: &TaskId, plan: Vec<ToolRule>) -> Result<(), Refusal> {
         let cell = self.cell(task).ok_or_else(|| no("task", "there is no such task"))?;
-        if plan.len() > MAX_PLANNED {
-            return Err(no(
-                "plan",
-                format!("expected at most {MAX_PLANNED} tools, got {}", plan.len()),
-            ));
-        }
-        let plan = ToolScope::any_of(plan);
+        let plan = scope(plan)?;
         let mut record = draft::note(Kind::Task, self.world().pins, "declared");
         record.clear.event = Some(Event::Declared { plan: plan.clone() });
         let accepted = {
             let mut guard = cell.lock();
-            may_narrow(&guard, plan)?;
+            may_narrow(&guard, &plan)?;
             let ledger = self.ports.ledger.as_ref();
             let committed = cell.commit(&mut guard, ledger, record, self.now());
             committed.map_err(|why| no("task", why.to_string()))?
@@ -62,16 +56,33 @@ fn is_early(task: &Task) -> bool {
     task.is_open() && !task.account().sealed
 }
 
-fn may_narrow(task: &Task, plan: ToolScope) -> Result<(), Refusal> {
+/// The task as it is opened with `charter` by somebody who says at once which tools it needs, if they do.
+///
+/// Errors: as when it is said later.
+pub(crate) fn opened(charter: Charter, plan: Option<Vec<ToolRule>>) -> Result<Task, Refusal> {
+    let Some(plan) = plan else { return Ok(Task::open(charter)) };
+    let plan = scope(plan)?;
+    may_narrow(&Task::open(charter.clone()), &plan)?;
+    Ok(Task::open(Charter { plan, ..charter }))
+}
+
+fn scope(plan: Vec<ToolRule>) -> Result<ToolScope, Refusal> {
+    if plan.len() > MAX_PLANNED {
+        let text = format!("expected at most {MAX_PLANNED} tools, got {}", plan.len());
+        return Err(no("plan", text));
+    }
+    Ok(ToolScope::any_of(plan))
+}
+
+fn may_narrow(task: &Task, plan: &ToolScope) -> Result<(), Refusal> {
     if !task.charter.declares {
         return Err(no("plan", "the template of this task does not provide for declaring a plan"));
     }
     if !is_early(task) {
-        let text =
-            "the task has read something from outside, so what it is to do can be declared no more";
+        let text = "something from outside has reached the task, so what it is to do can be declared no more";
         return Err(no("sealed", text));
     }
-    if task.remit().tools.meet(plan).is_oversized() {
+    if task.remit().tools.meet(plan.clone()).is_oversized() {
         return Err(no("remit", "the tool rules are more than a remit may hold"));
     }
     Ok(())

@@ -40,6 +40,7 @@ pub(crate) fn forget(task: &mut Task) {
     charter.purpose.clear();
     charter.known.clear();
     charter.remit.tools = ToolScope::any_of([]);
+    charter.plan = ToolScope::any_of([]);
 }
 
 impl Engine {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use remit_model::question::{Asked, TaskFacts, ToolFacts};
+use remit_model::question::{Asked, Loan, TaskFacts, ToolFacts};
 use remit_model::{
     Admission, ApprovalFact, Call, Class, Digest, Integrity, Label, Operation, Question, Refusal,
     Resource, ResourceKind, SecretSeen, Task, Timestamp, Tool, Value, Wanted,
@@ -65,13 +65,15 @@ impl Scene<'_> {
     }
 
     /// The question whether a credential may be lent.
-    pub(crate) fn lend(&self, asked: Asked) -> Question {
-        let credential = match &asked {
-            Asked::Lend { credential, .. } => credential.as_str(),
-            _ => "",
-        };
-        let resources = vec![Resource { kind: ResourceKind::Secret, id: credential.to_owned() }];
-        Question { resources, ..self.question(asked, None, Value::default()) }
+    pub(crate) fn lend(&self, loan: Loan) -> Question {
+        let resources = secret(&loan);
+        Question { resources, ..self.question(Asked::Lend(loan), None, Value::default()) }
+    }
+
+    /// The question whether one may stay lent while the task stands still.
+    pub(crate) fn keep_lent(&self, loan: Loan) -> Question {
+        let resources = secret(&loan);
+        Question { resources, ..self.question(Asked::KeepLent(loan), None, Value::default()) }
     }
 
     fn question(&self, asked: Asked, tool: Option<&Tool>, input: Value) -> Question {
@@ -114,6 +116,10 @@ fn resources(call: &Call, tool: Option<&Tool>, input: &Value) -> Vec<Resource> {
         }
         _ => vec![server(call.server.as_str())],
     }
+}
+
+fn secret(loan: &Loan) -> Vec<Resource> {
+    vec![Resource { kind: ResourceKind::Secret, id: loan.credential.as_str().to_owned() }]
 }
 
 fn server(name: &str) -> Resource {

@@ -20,7 +20,7 @@ use crate::cell::{CommitError, TaskCell};
 use crate::client::Client;
 use crate::inherit::{Workers, clients, processes};
 use crate::open::{Holding, Narrowing, bounded, no};
-use crate::{Engine, draft};
+use crate::{Engine, declare, draft};
 
 /// What is to be handed on.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct HandOff {
     pub template: Option<String>,
     /// What the child is for; left out: what its parent is for.
     pub purpose: Option<String>,
+    /// The tools that its agent says it needs.
+    pub plan: Option<Vec<ToolRule>>,
     /// What narrows it.
     pub narrowing: Narrowing,
 }
@@ -57,7 +59,8 @@ impl Engine {
         let cell = self.cell(&wanted.subject.task).ok_or_else(gone)?;
         let parent = cell.lock().clone();
         let agent = self.receiver(&parent, to)?;
-        let child = Task::open(self.child(&parent, to, wanted)?);
+        let plan = wanted.plan.clone();
+        let child = declare::opened(self.child(&parent, to, wanted)?, plan)?;
         let opening = self.ask_to_open(&child, &agent, possession)?;
         let index = self.hand_on(&cell, &child)?;
         let reserved = Reserved { engine: self, cell: &cell, child: child.id() };
@@ -84,7 +87,7 @@ impl Engine {
 
     fn child(&self, parent: &Task, to: &Client, wanted: HandOff) -> Result<Charter, Refusal> {
         let (now, charter) = (self.now(), &parent.charter);
-        let HandOff { subject, template, purpose, narrowing } = wanted;
+        let HandOff { subject, template, purpose, narrowing, .. } = wanted;
         let mut remit = handed_on(parent, subject.server.as_ref())?;
         if let Some(name) = &template {
             let settings = self.settings.load();
@@ -114,6 +117,7 @@ impl Engine {
                 .map_or(charter.purpose_given, |_| !inherited.integrity.is_untrusted()),
             purpose: bounded(purpose.unwrap_or_else(|| charter.purpose.clone()))?,
             declares: charter.declares,
+            plan: ToolScope::default(),
             known: charter.known.clone(),
             // A template allowed it to the task that it opened, as often as it says.
             foreseen: Vec::new(),

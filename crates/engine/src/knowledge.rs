@@ -44,6 +44,19 @@ impl Memory {
         );
     }
 
+    /// Takes in what a server says in the middle of a call, as JSON, before anybody is told.
+    pub(crate) fn overhear(&self, source: &Source, json: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get_or_insert_with(|| Box::new(Knowledge::forgotten()));
+        let value = Value::parse(json);
+        let mut texts = Vec::new();
+        match &value {
+            Ok(value) => collect(value.member("params").unwrap_or(value), &mut texts),
+            Err(_) => texts.push(json),
+        }
+        known.index.see(source, Seen { structured: None, texts: &texts });
+    }
+
     /// Forgets all of it: the task has ended.
     pub(crate) fn forget(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -115,9 +128,7 @@ impl Knowledge {
     }
 
     fn see(&mut self, question: &Question, (decision, label): (u64, Label), reply: &Reply) {
-        let Some(call) = question.call() else { return };
-        let tool = call.tool().unwrap_or_else(|| ToolId::new(&call.server, &call.method));
-        let source = Source { tool, decision, pointed: is_pointed_at(&question.flow), label };
+        let Some(source) = source(question, (decision, label)) else { return };
         match Value::parse(reply.text()) {
             Ok(value) => {
                 let mut texts = Vec::new();
@@ -131,6 +142,13 @@ impl Knowledge {
             }
         }
     }
+}
+
+/// As what is known what that decision on `question` brings, with this label; nothing, if it is no call's.
+pub(crate) fn source(question: &Question, (decision, label): (u64, Label)) -> Option<Source> {
+    let call = question.call()?;
+    let tool = call.tool().unwrap_or_else(|| ToolId::new(&call.server, &call.method));
+    Some(Source { tool, decision, pointed: is_pointed_at(&question.flow), label })
 }
 
 /// Whether the agent made it, or nobody can tell where it stands. Content is the agent's own words, even

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use remit_model::question::Asked;
+use remit_model::question::Loan;
 use remit_model::{
     Class, CredentialName, Digest, LeaseId, Question, Refusal, ServerName, TaskId, Timestamp,
 };
@@ -148,7 +148,7 @@ impl Engine {
         let kind = issuer.map_or("", |issuer| issuer.kind()).to_owned();
         let credential = needed.credential.clone();
         let (server_name, seconds) = (server.clone(), needed.lifetime.as_secs());
-        let asked = scene.lend(Asked::Lend { credential, kind, server: server_name, seconds });
+        let asked = scene.lend(Loan { credential, kind, server: server_name, seconds });
         let Some(issuer) = issuer else {
             let why = format!("nobody issues `{}`", needed.credential);
             return Err(Box::new((
@@ -287,9 +287,8 @@ impl Engine {
         let (task, agent) = (need.holder.task.clone(), need.holder.agent.clone());
         let mut out = LeaseOut { note, task, agent, since: now, runs_out: false };
         self.begin(&out, need.question.as_ref())?;
-        let question = need.question.as_ref().and_then(|question| question.to_json().ok());
-        let question = question.map(|json| ("question", json));
-        let body: Vec<_> = question.into_iter().chain([("scope", quoted(&need.scope))]).collect();
+        let mut body = asked_with(need.question.as_ref());
+        body.push(("scope", quoted(&need.scope)));
         let begun = self.note_lease(cell, LeaseEvent::Lending, &out, (to.decision, &body));
         let begun = match begun {
             Ok(accepted) => accepted.durable().await.map(drop).map_err(CommitError::Ledger),
@@ -413,6 +412,12 @@ impl Engine {
             None => Ok(self.ports.ledger.append(record)?),
         }
     }
+}
+
+/// The body of a record that follows from what was asked, if something was.
+fn asked_with(question: Option<&Question>) -> Vec<(&'static str, String)> {
+    let json = question.and_then(|question| question.to_json().ok());
+    json.map(|json| ("question", json)).into_iter().collect()
 }
 
 fn quoted(text: &str) -> String {

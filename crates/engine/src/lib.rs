@@ -31,11 +31,13 @@ pub mod lend;
 pub mod lifecycle;
 pub mod list;
 mod lookout;
+pub mod lower;
 pub mod open;
 pub mod peer;
 pub mod prompt;
 pub mod recover;
 pub mod registry;
+mod relay;
 pub mod reload;
 pub mod settings;
 mod stored;
@@ -154,7 +156,7 @@ pub struct Engine {
     pub(crate) holds: Mutex<BTreeMap<HoldId, Held>>,
     /// Permits on record whose outcome is not. Written by `call`.
     pub(crate) open_calls: Mutex<BTreeMap<u64, TaskId>>,
-    /// The labels of what servers hold. Written by `call`.
+    /// The labels of what servers hold. Written by `call` and `lower`.
     pub(crate) shelves: stored::Shelves,
     /// What is lent. Written by `lend`.
     pub(crate) lending: lend::Lending,

@@ -1,11 +1,15 @@
 //! Other people's secrets on their way through (promise R12): seen in what a call carries, cut from what
 //! comes back.
 
-use remit_model::{Label, LeafFlow, Role, Secret, SecretName, SecretSeen, Value};
-use remit_ports::{Done, Reply};
-use remit_secrets::{Finding, Lookout};
+use std::sync::MutexGuard;
 
-use crate::Engine;
+use remit_model::task::Event;
+use remit_model::{Call, Label, LeafFlow, Role, Secret, SecretName, SecretSeen, Task, Value};
+use remit_ports::{Done, Kind, Reply};
+use remit_secrets::{CANARY, Cut, Finding, Lookout};
+
+use crate::cell::{CommitError, TaskCell};
+use crate::{Change, Engine, Settings, draft};
 
 impl Engine {
     /// From now on `secret` is found whatever it looks like: it lies in sealed storage as `name`. No more
@@ -19,22 +23,47 @@ impl Engine {
         self.lookout.rcu(|lookout| Lookout::clone(lookout).without(name));
     }
 
-    /// The JSON of a message for an agent with a placeholder for each secret in it; `None` if there is
-    /// none.
-    pub fn cut(&self, json: &str) -> Option<String> {
+    /// From now on those of them are canaries that `settings` name.
+    pub(crate) fn look_out_as(&self, settings: &Settings) {
+        let canaries = &settings.canaries;
+        self.lookout.rcu(|lookout| Lookout::clone(lookout).telling(canaries.clone()));
+    }
+
+    /// Says, once a task, that a canary was seen in it; `call` is what it was seen with.
+    ///
+    /// Errors: that is not on record, and the task does not know.
+    pub(crate) fn alarm(
+        &self,
+        (cell, task): (&TaskCell, &mut MutexGuard<'_, Task>),
+        call: Option<(&Call, Option<u64>)>,
+    ) -> Result<(), CommitError> {
+        self.counters.canaries_seen.add();
+        if task.account().label.has_canary() {
+            return Ok(());
+        }
+        let tool = call.map(|(call, _)| draft::clear_name(call));
+        tracing::error!(task = %cell.id(), agent = %cell.agent(), tool, "a canary was seen");
+        let mut record = draft::note(Kind::Signal, self.world().pins, "canary");
+        record.clear.agent = Some(cell.agent().to_string());
+        record.clear.tool = tool;
+        record.clear.event = Some(Event::CanarySeen);
+        record.parents = call.and_then(|(_, decision)| decision).into_iter().collect();
+        cell.commit(task, self.ports.ledger.as_ref(), record, self.now())?;
+        self.announce(Change::Task(cell.id().clone()));
+        Ok(())
+    }
+
+    /// JSON for an agent with a placeholder for each secret in it; `None` if there is none.
+    pub(crate) fn cut(&self, json: &str) -> Option<Cut> {
         let cut = self.lookout.load().cut_json(json)?;
         self.counters.secrets_cut.plus(cut.found.len() as u64);
-        Some(cut.text)
+        Some(cut)
     }
 
     /// What came back, without the secrets in it, and what those are.
     pub(crate) fn without_secrets(&self, done: Done) -> (Done, Vec<Finding>) {
-        let cut = done.reply().and_then(|reply| self.lookout.load().cut_json(Reply::text(reply)));
-        match cut {
-            Some(cut) => {
-                self.counters.secrets_cut.plus(cut.found.len() as u64);
-                (done.cut(&cut.text), cut.found)
-            }
+        match done.reply().and_then(|reply| self.cut(Reply::text(reply))) {
+            Some(cut) => (done.cut(&cut.text), cut.found),
             None => (done, Vec::new()),
         }
     }
@@ -58,13 +87,18 @@ pub(crate) fn seen(lookout: &Lookout, input: &Value) -> Vec<SecretSeen> {
 
 /// What a result brings that `secrets` were cut from.
 pub(crate) fn brought(secrets: &[Finding]) -> Label {
-    if secrets.is_empty() { Label::default() } else { Label::of_secret() }
+    secrets.iter().fold(Label::default(), |label, secret| label.join(carried(&secret.rule)))
+}
+
+fn carried(rule: &str) -> Label {
+    if rule == CANARY { Label::of_canary() } else { Label::of_secret() }
 }
 
 /// Labels what carries a secret. An argument that is there for one carries what it should.
 pub(crate) fn label(flow: &mut [LeafFlow], seen: &[SecretSeen]) {
-    let carries = |leaf: &LeafFlow| seen.iter().any(|secret| secret.path == leaf.path);
-    for leaf in flow.iter_mut().filter(|leaf| leaf.role != Role::Secret && carries(leaf)) {
-        leaf.label = leaf.label.clone().join(Label::of_secret());
+    for leaf in flow.iter_mut().filter(|leaf| leaf.role != Role::Secret) {
+        for secret in seen.iter().filter(|secret| secret.path == leaf.path) {
+            leaf.label = leaf.label.clone().join(carried(&secret.rule));
+        }
     }
 }

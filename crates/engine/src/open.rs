@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::admit::Opening;
 use crate::inherit::Known;
-use crate::{Engine, Settings, Template};
+use crate::{Engine, Settings, Template, declare};
 
 /// Who opens a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,9 @@ pub struct Proposal {
     pub known: Vec<String>,
     /// Only these tools.
     pub tools: Option<Vec<ToolRule>>,
+    /// The tools that the agent says it needs, where the template provides for that.
+    #[serde(skip)]
+    pub plan: Option<Vec<ToolRule>>,
     /// At most this much.
     pub budget: Option<Budget>,
     /// At most this long, in seconds.
@@ -202,7 +205,11 @@ impl Engine {
     }
 
     /// The task as it would be opened now.
-    fn draw_up(&self, opener: &Opener, proposal: Proposal) -> Result<(Task, Arc<Agent>), Refusal> {
+    fn draw_up(
+        &self,
+        opener: &Opener,
+        mut proposal: Proposal,
+    ) -> Result<(Task, Arc<Agent>), Refusal> {
         let settings = self.settings();
         let template = settings.templates.get(&proposal.template).cloned().ok_or_else(|| {
             let known: Vec<_> = settings.templates.keys().map(String::as_str).collect();
@@ -216,7 +223,8 @@ impl Engine {
             )
         })?;
         let agent = self.opening_agent(opener, &template, proposal.agent.as_ref())?;
-        let task = Task::open(self.charter(opener, &template, &agent, proposal)?);
+        let plan = proposal.plan.take();
+        let task = declare::opened(self.charter(opener, &template, &agent, proposal)?, plan)?;
         Ok((task, agent))
     }
 
@@ -355,6 +363,7 @@ impl Engine {
             purpose,
             purpose_given,
             declares: template.declare,
+            plan: ToolScope::default(),
             known,
             foreseen: template.foreseen.clone(),
             remit,

@@ -2,6 +2,7 @@
 
 use remit_model::TaskId;
 use remit_ports::Kind;
+use remit_secrets::CANARY;
 
 use crate::approve::Actor;
 use crate::contain::ContainError;
@@ -43,6 +44,9 @@ impl Engine {
         draft::named(&mut record, cut.as_ref().map_or(&[], |cut| &cut.found));
         let committed = {
             let mut guard = cell.lock();
+            if cut.iter().flat_map(|cut| &cut.found).any(|secret| *secret.rule == *CANARY) {
+                self.alarm((&cell, &mut guard), None).map_err(ContainError::from)?;
+            }
             let committed = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now());
             if committed.is_ok() {
                 cell.memory().of(&guard, |known| known.hear("prompt", text));

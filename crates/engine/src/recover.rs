@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use remit_catalogue::{Catalogue, Change as CatalogueChange};
+use remit_model::stored::Change;
 use remit_model::task::{Charter, Event, Permitted};
 use remit_model::{
     AgentName, Entropy, HoldId, Label, LeaseId, Lifecycle, Standing, Stored, Task, TaskId,
@@ -125,6 +126,9 @@ impl Fold {
         if entry.kind == Kind::Lease {
             lend::book::fold(&mut self.leases, &entry)?;
         }
+        if let Some(lowered) = &entry.clear.lowered {
+            self.stored.apply(index, Change::Lowered(lowered));
+        }
         let Some(id) = entry.task.clone() else { return Ok(()) };
         if entry.kind == Kind::Task && entry.clear.what == "opened" {
             // An erased charter belongs to a task that has ended.
@@ -173,13 +177,14 @@ impl Fold {
             Kind::Outcome => {
                 for parent in &entry.parents {
                     self.open_calls.remove(&parent.index);
+                    self.stored.apply(index, Change::Settled(parent.index));
                 }
             }
             _ => {}
         }
         match &entry.clear.event {
             Some(Event::Permitted(Permitted { writes: Some(written), .. })) => {
-                self.stored.write(written);
+                self.stored.apply(index, Change::Writes(written));
             }
             Some(Event::Held { hold, .. }) => {
                 self.holds.insert(hold.clone(), Held { task: id.clone(), index });
@@ -251,6 +256,7 @@ impl Engine {
             changes: broadcast::channel(256).0,
             ports,
         });
+        engine.look_out_as(&engine.settings());
         engine.settle_unknown().await?;
         let record = draft::note(Kind::Policy, engine.world().pins, "in force");
         match engine.ports.ledger.append(record) {
@@ -283,9 +289,11 @@ impl Engine {
             record.room = Room::Ordinary;
             let Some(cell) = self.cell(&task) else { continue };
             let mut guard = cell.lock();
-            let committed = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now());
+            let ledger = self.ports.ledger.as_ref();
+            let commit = || cell.commit(&mut guard, ledger, record, self.now());
             last = Some(
-                committed
+                self.shelves
+                    .settle(index, commit)
                     .map_err(|why| StartError::Inconsistent { index, why: why.to_string() })?,
             );
         }

@@ -60,6 +60,7 @@ impl Engine {
             let agents = settings.agents.standing_as(old.agents.standing().clone());
             Settings { agents, ..settings }
         });
+        self.look_out_as(settings);
         self.announce(Change::Agents);
     }
 }

@@ -1,14 +1,14 @@
 //! What a person configured, as the engine needs it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use remit_catalogue::Overrides;
 use remit_jose::KeySet;
 use remit_model::{
-    AgentName, Budget, Confidentiality, CredentialName, Foreseen, Limit, Remit, ServerName,
-    Timestamp, ToolRule, ToolScope,
+    AgentName, Budget, Confidentiality, CredentialName, Foreseen, Limit, Remit, SecretName,
+    ServerName, Timestamp, ToolRule, ToolScope,
 };
 
 use crate::lend::Needed;
@@ -90,6 +90,8 @@ pub struct Settings {
     pub bearer: bool,
     /// The public keys of agents that ask for grants at the token endpoint.
     pub client_keys: BTreeMap<AgentName, Arc<KeySet>>,
+    /// What of sealed storage nobody has a use for: whoever moves it was led to it.
+    pub canaries: BTreeSet<SecretName>,
     /// Whom others vouch for.
     pub elsewhere: Elsewhere,
 }

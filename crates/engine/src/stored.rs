@@ -2,22 +2,25 @@
 //!
 //! A server that holds things (memory, notes, files, tables, a mailbox) hands on what one task wrote to
 //! whoever reads it, in whichever session. So what a call writes is known to carry the labels of its
-//! arguments: under its name, where the call names files or repositories and nothing else, else everywhere
+//! arguments: under its path, where the call names files or repositories and nothing else, else everywhere
 //! in that server. Whoever reads takes those labels on, before a byte is released: as the call is permitted,
-//! and again as its result comes back, since somebody else may have written meanwhile.
+//! and again as its result comes back, since somebody else may have written meanwhile. An operator who has
+//! looked can [`lower`](crate::lower) them.
 
 use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};
 
+use remit_model::stored::Change;
 use remit_model::tool::{Origin, Trust};
 use remit_model::{
-    Digest, Effect, Label, LeafFlow, Profile, Provenance, Question, ResourceKind, Role, ServerName,
-    Stored, Written,
+    Effect, Label, LeafFlow, Profile, Provenance, Question, ResourceKind, Role, ServerName, Stored,
+    Trail, Written,
 };
+use remit_ports::Accepted;
 
-/// How many names of one call are told apart (R13), so that they fit its record; one with more writes
-/// anywhere and reads everything.
-const MAX_NAMES: usize = 256;
+/// How many paths of one call are told apart, those above them with them (R13), so that they fit its
+/// record; one with more writes anywhere and reads everything.
+const MAX_PATHS: usize = 256;
 
 /// The labels of what servers hold.
 #[derive(Debug, Default)]
@@ -39,19 +42,44 @@ impl Shelves {
         self.0.read().unwrap_or_else(PoisonError::into_inner).all_of(server)
     }
 
-    /// Records that something is written. Nobody reads the labels between the record and the raise, so
-    /// that whoever saves them has those of every record before.
+    /// Records a call that writes. Nobody reads the labels between the record and the raise, so that
+    /// whoever saves them has those of every record before.
     ///
     /// Errors: those of `record`; then nothing is raised.
-    pub(crate) fn write<T, E>(
+    pub(crate) fn write<E>(
         &self,
         written: Option<&Written>,
-        record: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
-        let Some(written) = written else { return record() };
+        record: impl FnOnce() -> Result<Accepted, E>,
+    ) -> Result<Accepted, E> {
+        match written {
+            Some(written) => self.change(Change::Writes(written), record),
+            None => record(),
+        }
+    }
+
+    /// Records that the call of `decision` is over.
+    ///
+    /// Errors: those of `record`; then it still counts as under way.
+    pub(crate) fn settle<E>(
+        &self,
+        decision: u64,
+        record: impl FnOnce() -> Result<Accepted, E>,
+    ) -> Result<Accepted, E> {
+        let writes = self.0.read().unwrap_or_else(PoisonError::into_inner).is_under_way(decision);
+        if writes { self.change(Change::Settled(decision), record) } else { record() }
+    }
+
+    /// Records what changes the labels, and changes them: one after another, as the log has it.
+    ///
+    /// Errors: those of `record`; then nothing is changed.
+    pub(crate) fn change<E>(
+        &self,
+        change: Change<'_>,
+        record: impl FnOnce() -> Result<Accepted, E>,
+    ) -> Result<Accepted, E> {
         let mut stored = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let recorded = record()?;
-        stored.write(written);
+        stored.apply(recorded.index(), change);
         Ok(recorded)
     }
 
@@ -77,10 +105,8 @@ pub(crate) fn written(question: &Question, brought: &Label) -> Option<Written> {
     if label.is_bottom() {
         return None;
     }
-    let paths = paths(question, &tool.profile).filter(|_| effect != Effect::Execute);
-    let names: BTreeSet<Digest> = paths.iter().flatten().flat_map(Path::writes).collect();
-    let names = if names.len() > MAX_NAMES { BTreeSet::new() } else { names };
-    Some(Written { server: call.server.clone(), names, label })
+    let trails = trails(question, &tool.profile).unwrap_or_default();
+    Some(Written { server: call.server.clone(), trails, label })
 }
 
 /// Whether any of what is written was not said by a person: then the agent wrote it, even if parts of it
@@ -101,12 +127,7 @@ fn brought(stored: &Stored, question: &Question) -> Label {
     if tells_of_itself(profile) {
         return Label::default();
     }
-    let paths = paths(question, profile).filter(|_| profile.effect.value != Effect::Execute);
-    let names = paths.map(|paths| paths.iter().flat_map(Path::reads).collect::<BTreeSet<_>>());
-    match names.filter(|names| names.len() <= MAX_NAMES) {
-        Some(names) => stored.of(&call.server, &names),
-        None => all,
-    }
+    trails(question, profile).map_or(all, |trails| stored.of(&call.server, &trails))
 }
 
 /// Whether a tool only says how its server is (its version, a balance, the time), which nobody wrote. Of one
@@ -117,40 +138,27 @@ fn tells_of_itself(profile: &Profile) -> bool {
         && matches!(profile.returns.origin, Origin::Inferred(_))
 }
 
-/// A name that says where in its server something is, from the root on.
-struct Path(Vec<String>);
-
-impl Path {
-    /// `None`: it does not say so by itself, or goes back.
-    fn of(name: &str) -> Option<Self> {
-        let from_root = name.strip_prefix('/')?;
-        let steps = from_root.split('/').filter(|step| !matches!(*step, "" | "."));
-        let steps: Vec<String> = steps.map(ToOwned::to_owned).collect();
-        (!steps.iter().any(|step| step == "..")).then_some(Self(steps))
-    }
-
-    /// The names under which what is written here is found: itself, and within each folder above.
-    fn writes(&self) -> Vec<Digest> {
-        let above = (0..self.0.len()).map(|depth| self.name("within", depth));
-        above.chain([self.name("at", self.0.len())]).collect()
-    }
-
-    /// The names under which what is read here was written: itself or a folder above, or within.
-    fn reads(&self) -> Vec<Digest> {
-        let at = (0..=self.0.len()).map(|depth| self.name("at", depth));
-        at.chain([self.name("within", self.0.len())]).collect()
-    }
-
-    fn name(&self, how: &str, depth: usize) -> Digest {
-        let steps = self.0.iter().take(depth).map(String::as_bytes);
-        let parts: Vec<&[u8]> = [how.as_bytes()].into_iter().chain(steps).collect();
-        Digest::of_parts(&parts)
-    }
+/// The way to what `name` names, if that says by itself where it is, from the root on, and does not go back.
+pub(crate) fn trail(name: &str) -> Option<Trail> {
+    let from_root = name.strip_prefix('/')?;
+    let steps = from_root.split('/').filter(|step| !matches!(*step, "" | "."));
+    let steps: Vec<&str> = steps.collect();
+    (!steps.contains(&"..")).then(|| Trail::of(&steps))
 }
 
-/// Where a call looks and changes something, if it says so for all that it looks at and changes. Only the
-/// names of files and repositories do: an account, a channel or a page can have several.
-fn paths(question: &Question, profile: &Profile) -> Option<Vec<Path>> {
+/// Where a call looks and changes something, if it says so and is not too much to tell apart.
+fn trails(question: &Question, profile: &Profile) -> Option<BTreeSet<Trail>> {
+    let trails: BTreeSet<Trail> =
+        paths(question, profile)?.into_iter().map(|path| path.1).collect();
+    (trails.iter().map(Trail::depth).sum::<usize>() <= MAX_PATHS).then_some(trails)
+}
+
+/// The paths of all that a call looks at and changes, if it says them. Only the names of files and
+/// repositories do: an account, a channel or a page can have several. What is executed can reach anything.
+pub(crate) fn paths<'a>(
+    question: &'a Question,
+    profile: &Profile,
+) -> Option<Vec<(&'a str, Trail)>> {
     let of = |leaf: &LeafFlow| profile.argument(&leaf.path.0).kind;
     let is_path = |kind: Option<ResourceKind>| {
         matches!(kind, Some(ResourceKind::File | ResourceKind::Repository))
@@ -161,10 +169,12 @@ fn paths(question: &Question, profile: &Profile) -> Option<Vec<Path>> {
         Role::Content => of(leaf).is_none(),
         Role::Amount | Role::Secret | Role::Link | Role::Flag => true,
     });
-    if !all_named || question.resources.iter().any(|thing| !is_path(Some(thing.kind))) {
+    let only_paths = question.resources.iter().all(|thing| is_path(Some(thing.kind)));
+    if profile.effect.value == Effect::Execute || !all_named || !only_paths {
         return None;
     }
-    question.resources.iter().map(|thing| Path::of(&thing.id)).collect()
+    let ids = question.resources.iter().map(|thing| thing.id.as_str());
+    ids.map(|id| Some((id, trail(id)?))).collect()
 }
 
 #[cfg(test)]
@@ -172,9 +182,13 @@ mod tests {
     use super::*;
 
     fn meets(written: &str, read: &str) -> bool {
-        let (written, read) = (Path::of(written).unwrap(), Path::of(read).unwrap());
-        let written = written.writes();
-        read.reads().iter().any(|name| written.contains(name))
+        let server: ServerName = "notes".parse().unwrap();
+        let label = Label::of_secret();
+        let trails = BTreeSet::from([trail(written).unwrap()]);
+        let mut stored = Stored::default();
+        let written = Written { server: server.clone(), trails, label };
+        stored.apply(0, Change::Writes(&written));
+        !stored.of(&server, &BTreeSet::from([trail(read).unwrap()])).is_bottom()
     }
 
     #[test]
@@ -191,7 +205,7 @@ mod tests {
     #[test]
     fn what_goes_back_or_starts_nowhere_is_no_path() {
         for name in ["a/b", "", "./a", "~/a", "/a/../b", "C:\\a", "acme/web"] {
-            assert!(Path::of(name).is_none(), "{name}");
+            assert!(trail(name).is_none(), "{name}");
         }
     }
 }

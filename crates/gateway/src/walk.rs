@@ -8,7 +8,6 @@ use remit_engine::Walking;
 use remit_mcp::Request;
 use remit_model::{Call, Class, Refusal};
 use remit_ports::{Link, ToClient, Veil};
-use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -130,7 +129,7 @@ impl Walk {
                 return Step::Ended(answer);
             }
             let Some(under) = &mut self.under else { return Step::Ended(lost()) };
-            match under.next().await.without_secrets(&self.gateway) {
+            match under.next().await {
                 Step::Message(ToClient::Request { method, params, answer }) => {
                     // Dropping the question refuses it.
                     let Some(askable) = &mut under.askable else { continue };
@@ -158,27 +157,6 @@ impl Walk {
         match self.gateway.parked.keep(under, question, entropy) {
             Ok(result) => self.ready = Some(form.own(&result)),
             Err(under) => self.under = Some(*under),
-        }
-    }
-}
-
-impl Step {
-    /// What the server says in the middle of a call, without other people's secrets; its result comes
-    /// without them.
-    fn without_secrets(self, gateway: &Gateway) -> Self {
-        let cut = |raw: Box<RawValue>| match gateway.engine.cut(raw.get()) {
-            // INVARIANT: cut within its strings, it is JSON as before.
-            Some(text) => RawValue::from_string(text).unwrap_or_default(),
-            None => raw,
-        };
-        match self {
-            Self::Message(ToClient::Notification(raw)) => {
-                Self::Message(ToClient::Notification(cut(raw)))
-            }
-            Self::Message(ToClient::Request { method, params, answer }) => {
-                Self::Message(ToClient::Request { method, params: params.map(cut), answer })
-            }
-            ended => ended,
         }
     }
 }

@@ -40,6 +40,9 @@ impl Confidentiality {
     }
 }
 
+/// The mark of what a canary was seen in.
+const CANARY: &str = "canary";
+
 /// How many sources a label names before it says *many* (R13).
 pub const MAX_SOURCES: usize = 16;
 
@@ -100,7 +103,34 @@ pub struct Label {
     pub tags: BTreeSet<String>,
 }
 
+/// What a label is lowered to at most, where a person says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ceiling {
+    /// It is no more sensitive than this. What anybody may read keeps no marks, either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<Confidentiality>,
+    /// No outsider wrote it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trusted: bool,
+}
+
 impl Label {
+    /// As it is once a person has said that it is no more than `ceiling`.
+    #[must_use]
+    pub fn under(mut self, ceiling: Ceiling) -> Self {
+        if let Some(most) = ceiling.sensitivity {
+            self.confidentiality = self.confidentiality.min(most);
+            if most == Confidentiality::Public {
+                self.tags.clear();
+            }
+        }
+        if ceiling.trusted {
+            self.integrity = Integrity::Trusted;
+        }
+        self
+    }
+
     /// The least label at least as high as both.
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {
@@ -119,6 +149,18 @@ impl Label {
     pub fn of_secret() -> Self {
         let confidentiality = Confidentiality::Confidential;
         Self { confidentiality, tags: BTreeSet::from(["secret".to_owned()]), ..Self::default() }
+    }
+
+    /// What a secret carries that lies somewhere for nothing but to be found.
+    pub fn of_canary() -> Self {
+        let mut label = Self::of_secret();
+        label.tags.insert(CANARY.to_owned());
+        label
+    }
+
+    /// Whether a canary was seen in it.
+    pub fn has_canary(&self) -> bool {
+        self.tags.contains(CANARY)
     }
 
     /// Whether nothing is said: public and trusted.

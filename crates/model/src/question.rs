@@ -206,17 +206,23 @@ pub enum Asked {
     /// May this task go on?
     ContinueTask,
     /// May this credential be lent for calls of this server?
-    Lend {
-        /// Which.
-        credential: CredentialName,
-        /// Its kind, e.g. `postgres`.
-        kind: String,
-        /// To whom it would be sent.
-        server: ServerName,
-        /// For how long at most, in seconds.
-        #[serde(default)]
-        seconds: u64,
-    },
+    Lend(Loan),
+    /// May it stay lent while its task stands still?
+    KeepLent(Loan),
+}
+
+/// A credential that is lent, or would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loan {
+    /// Which.
+    pub credential: CredentialName,
+    /// Its kind, e.g. `postgres`.
+    pub kind: String,
+    /// To whom it would be sent.
+    pub server: ServerName,
+    /// For how long at most, in seconds.
+    #[serde(default)]
+    pub seconds: u64,
 }
 
 /// The task as the decision sees it.

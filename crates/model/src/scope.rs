@@ -232,6 +232,11 @@ impl ToolScope {
         Self(BTreeSet::from([rules.into_iter().collect()]))
     }
 
+    /// Whether it covers everything.
+    pub fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Covers what both cover.
     #[must_use]
     pub fn meet(mut self, other: Self) -> Self {

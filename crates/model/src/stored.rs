@@ -3,9 +3,10 @@
 //! Memory, notes, files, queues and tables outlive a task, and so must the labels of what is in them:
 //! otherwise one agent could write down what another then reads as if nobody outside had touched it.
 //! [`Stored`] is a fold over what was permitted to be written, so it survives whatever the ledger does.
-//! Its order and repetitions do not matter, since labels only rise.
+//! Labels only rise by what is written. An operator who has looked can lower them, but never below what
+//! calls under way write: they may write it a moment later.
 //!
-//! Things are known by digests of their names: names are arguments, and none stands in the clear.
+//! Things are known by digests of their paths: paths are arguments, and none stands in the clear.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,68 +14,304 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::ServerName;
 use crate::digest::Digest;
-use crate::label::Label;
+use crate::label::{Ceiling, Label};
 
-/// How many names of one server have labels of their own (R13), 1 MiB or so; what is written beyond
+/// How many paths of one server have labels of their own (R13), 1 MiB or so; what is written beyond
 /// raises the label of all that the server holds, which is the safe side.
 pub const MAX_STORED: usize = 4096;
+
+/// Where something stands in a server: the digests of its path and of each folder above, from the root on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Digest>", into = "Vec<Digest>")]
+pub struct Trail {
+    above: Vec<Digest>,
+    at: Digest,
+}
 
 /// That something was written into a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// Into which.
     pub server: ServerName,
-    /// Under which names it can be found again; under none: it could be anywhere.
+    /// Where it can be found again; nowhere named: it could be anywhere.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub names: BTreeSet<Digest>,
+    pub trails: BTreeSet<Trail>,
     /// What it carries.
     pub label: Label,
 }
 
+/// That an operator says that what a server holds carries no more than this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lowered {
+    /// Which.
+    pub server: ServerName,
+    /// What stands at this path, and in the folder that it is; without one all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Digest>,
+    /// What it carries at most.
+    pub to: Ceiling,
+}
+
+/// What a record changes in what is known of servers.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    /// A call was permitted that writes.
+    Writes(&'a Written),
+    /// The call of this decision is over.
+    Settled(u64),
+    /// An operator has looked.
+    Lowered(&'a Lowered),
+}
+
+/// A label, and the newest decision that brought any of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// What is carried.
+    pub label: Label,
+    /// The index of the record.
+    pub decision: u64,
+}
+
 /// The labels of what servers hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Stored(BTreeMap<ServerName, Shelf>);
+pub struct Stored {
+    /// The records before this index are in it.
+    next: u64,
+    shelves: BTreeMap<ServerName, Shelf>,
+    /// What calls write that are not settled, by their decisions.
+    under_way: BTreeMap<u64, Written>,
+}
 
 /// What one server holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Shelf {
     /// What could be anywhere in it.
-    anywhere: Label,
-    /// What is found under a name carries beside that.
-    names: BTreeMap<Digest, Label>,
+    anywhere: Mark,
+    /// What stands at a path carries beside that.
+    places: BTreeMap<Digest, Place>,
     /// All of it joined.
     all: Label,
 }
 
+/// One path of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    /// The folder that it is in; none above the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    above: Option<Digest>,
+    /// What was written there.
+    here: Mark,
+    /// What was written further down, joined.
+    within: Label,
+}
+
+// === impl Trail ===
+
+impl Trail {
+    /// The way down through `steps`; none is the root.
+    pub fn of(steps: &[&str]) -> Self {
+        let name = |depth: usize| {
+            let steps = steps.iter().take(depth).map(|step| step.as_bytes());
+            Digest::of_parts(&[b"path".as_slice()].into_iter().chain(steps).collect::<Vec<_>>())
+        };
+        Self { above: (0..steps.len()).map(name).collect(), at: name(steps.len()) }
+    }
+
+    /// The path itself.
+    pub fn at(&self) -> Digest {
+        self.at
+    }
+
+    /// How many paths it names.
+    pub fn depth(&self) -> usize {
+        self.above.len() + 1
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &Digest> {
+        self.above.iter().chain([&self.at])
+    }
+}
+
+impl TryFrom<Vec<Digest>> for Trail {
+    type Error = &'static str;
+
+    fn try_from(mut steps: Vec<Digest>) -> Result<Self, Self::Error> {
+        let at = steps.pop().ok_or("expected the digest of at least one path")?;
+        Ok(Self { above: steps, at })
+    }
+}
+
+impl From<Trail> for Vec<Digest> {
+    fn from(Trail { mut above, at }: Trail) -> Self {
+        above.push(at);
+        above
+    }
+}
+
+// === impl Stored ===
+
 impl Stored {
-    /// After one more writing. Labels only rise.
-    pub fn write(&mut self, written: &Written) {
-        if written.label.is_bottom() {
+    /// After the record at `index`; one that is in it already changes nothing.
+    pub fn apply(&mut self, index: u64, change: Change<'_>) {
+        if index < self.next {
             return;
         }
-        let shelf = self.0.entry(written.server.clone()).or_default();
-        raise(&mut shelf.all, &written.label);
-        let new = written.names.iter().filter(|name| !shelf.names.contains_key(*name)).count();
-        if written.names.is_empty() || shelf.names.len().saturating_add(new) > MAX_STORED {
-            raise(&mut shelf.anywhere, &written.label);
-            return;
-        }
-        for name in &written.names {
-            raise(shelf.names.entry(*name).or_default(), &written.label);
+        self.next = index.saturating_add(1);
+        match change {
+            Change::Writes(written) => {
+                self.shelf(&written.server).write(index, written);
+                self.under_way.insert(index, written.clone());
+            }
+            Change::Settled(decision) => {
+                self.under_way.remove(&decision);
+            }
+            Change::Lowered(lowered) => self.lower(lowered),
         }
     }
 
-    /// What is found in a server under these names can carry.
-    pub fn of(&self, server: &ServerName, names: &BTreeSet<Digest>) -> Label {
-        let Some(shelf) = self.0.get(server) else { return Label::default() };
-        let labels = names.iter().filter_map(|name| shelf.names.get(name));
-        labels.fold(shelf.anywhere.clone(), |all, label| all.join(label.clone()))
+    fn lower(&mut self, lowered: &Lowered) {
+        let under_way = self.under_way.iter();
+        let under_way: Vec<_> = under_way
+            .filter(|(_, written)| written.server == lowered.server)
+            .map(|(decision, written)| (*decision, written.clone()))
+            .collect();
+        let shelf = self.shelf(&lowered.server);
+        shelf.lower(lowered.at, lowered.to);
+        for (decision, written) in under_way {
+            shelf.write(decision, &written);
+        }
+    }
+
+    fn shelf(&mut self, server: &ServerName) -> &mut Shelf {
+        self.shelves.entry(server.clone()).or_default()
+    }
+
+    /// Whether that would change anything now.
+    pub fn would_fall(&self, lowered: &Lowered) -> bool {
+        let mut then = self.clone();
+        then.lower(lowered);
+        !then.marks().eq(self.marks())
+    }
+
+    /// Whether the call of this decision writes and is not settled.
+    pub fn is_under_way(&self, decision: u64) -> bool {
+        self.under_way.contains_key(&decision)
+    }
+
+    /// What is found in a server at these places can carry.
+    pub fn of(&self, server: &ServerName, trails: &BTreeSet<Trail>) -> Label {
+        let Some(shelf) = self.shelves.get(server) else { return Label::default() };
+        let found = trails.iter().flat_map(|trail| shelf.found(trail));
+        found.fold(shelf.anywhere.label.clone(), |all, label| all.join(label.clone()))
     }
 
     /// What anything in a server can carry.
     pub fn all_of(&self, server: &ServerName) -> Label {
-        self.0.get(server).map(|shelf| shelf.all.clone()).unwrap_or_default()
+        self.shelves.get(server).map(|shelf| shelf.all.clone()).unwrap_or_default()
+    }
+
+    /// What carries anything: in which server, at which path, or anywhere in it.
+    pub fn marks(&self) -> impl Iterator<Item = (&ServerName, Option<Digest>, &Mark)> {
+        let marks = self.shelves.iter().flat_map(|(server, shelf)| {
+            let places = shelf.places.iter().map(|(at, place)| (Some(*at), &place.here));
+            [(None, &shelf.anywhere)]
+                .into_iter()
+                .chain(places)
+                .map(move |(at, mark)| (server, at, mark))
+        });
+        marks.filter(|(_, _, mark)| !mark.label.is_bottom())
+    }
+}
+
+// === impl Shelf ===
+
+impl Shelf {
+    fn write(&mut self, decision: u64, written: &Written) {
+        if written.label.is_bottom() {
+            return;
+        }
+        raise(&mut self.all, &written.label);
+        let steps = written.trails.iter().flat_map(Trail::steps);
+        let new: BTreeSet<_> = steps.filter(|step| !self.places.contains_key(*step)).collect();
+        if written.trails.is_empty() || self.places.len().saturating_add(new.len()) > MAX_STORED {
+            self.anywhere.raise(decision, &written.label);
+            return;
+        }
+        for trail in &written.trails {
+            self.put(decision, trail, &written.label);
+        }
+    }
+
+    fn put(&mut self, decision: u64, trail: &Trail, label: &Label) {
+        let mut above = None;
+        for folder in &trail.above {
+            let place = self.places.entry(*folder).or_default();
+            place.above = above.replace(*folder);
+            raise(&mut place.within, label);
+        }
+        let place = self.places.entry(trail.at).or_default();
+        place.above = above;
+        place.here.raise(decision, label);
+    }
+
+    /// What was written there, in a folder above as a whole, or further down.
+    fn found(&self, trail: &Trail) -> impl Iterator<Item = &Label> {
+        let here = trail.steps().filter_map(|step| Some(&self.places.get(step)?.here.label));
+        here.chain(self.places.get(&trail.at).map(|place| &place.within))
+    }
+
+    fn lower(&mut self, at: Option<Digest>, to: Ceiling) {
+        if at.is_none() {
+            self.anywhere.lower(to);
+        }
+        let before = Self { places: std::mem::take(&mut self.places), ..Self::default() };
+        self.all = self.anywhere.label.clone();
+        for (name, place) in &before.places {
+            let mut here = place.here.clone();
+            if at.is_none_or(|at| before.ways_up(*name).any(|folder| folder == at)) {
+                here.lower(to);
+            }
+            self.keep(&before, *name, here);
+        }
+    }
+
+    /// Keeps what stands at `name`, if it carries anything, and in each folder above that it does.
+    fn keep(&mut self, before: &Self, name: Digest, here: Mark) {
+        if here.label.is_bottom() {
+            return;
+        }
+        raise(&mut self.all, &here.label);
+        for folder in before.ways_up(name) {
+            let place = self.places.entry(folder).or_default();
+            place.above = before.above(&folder);
+            if folder != name {
+                raise(&mut place.within, &here.label);
+            }
+        }
+        self.places.entry(name).or_default().here = here;
+    }
+
+    fn above(&self, name: &Digest) -> Option<Digest> {
+        self.places.get(name)?.above
+    }
+
+    /// A path and each folder above it.
+    fn ways_up(&self, name: Digest) -> impl Iterator<Item = Digest> {
+        std::iter::successors(Some(name), |name| self.above(name)).take(MAX_STORED)
+    }
+}
+
+// === impl Mark ===
+
+impl Mark {
+    fn raise(&mut self, decision: u64, by: &Label) {
+        raise(&mut self.label, by);
+        self.decision = self.decision.max(decision);
+    }
+
+    fn lower(&mut self, to: Ceiling) {
+        self.label = std::mem::take(&mut self.label).under(to);
     }
 }
 
@@ -83,76 +320,4 @@ fn raise(label: &mut Label, by: &Label) {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::label::{Confidentiality, Integrity};
-
-    fn written() -> impl Strategy<Value = Written> {
-        let label =
-            ("[a-c]", 0..4_usize, any::<bool>()).prop_map(|(source, rank, outside)| Label {
-                confidentiality: Confidentiality::ALL[rank],
-                integrity: if outside { Integrity::untrusted(&source) } else { Integrity::Trusted },
-                ..Label::default()
-            });
-        let names = proptest::collection::btree_set("[a-d]", 0..3);
-        ("[xy]", names, label).prop_map(|(server, names, label)| Written {
-            server: server.parse().unwrap(),
-            names: names.iter().map(|name| Digest::of(name.as_bytes())).collect(),
-            label,
-        })
-    }
-
-    fn folded(writings: &[Written]) -> Stored {
-        let mut stored = Stored::default();
-        for written in writings {
-            stored.write(written);
-        }
-        stored
-    }
-
-    proptest! {
-        #[test]
-        fn labels_never_fall_and_reach_whoever_reads_what_was_written(
-            before in proptest::collection::vec(written(), 0..8),
-            next in written(),
-            asked in written(),
-        ) {
-            let (was, mut is) = (folded(&before), folded(&before));
-            is.write(&next);
-            let of = |stored: &Stored| stored.of(&asked.server, &asked.names);
-            prop_assert!(of(&was).flows_to(&of(&is)));
-            prop_assert!(was.all_of(&asked.server).flows_to(&is.all_of(&asked.server)));
-            prop_assert!(of(&is).flows_to(&is.all_of(&asked.server)));
-            prop_assert!(next.label.flows_to(&is.all_of(&next.server)));
-            if next.names.is_empty() || !next.names.is_disjoint(&asked.names) {
-                prop_assert!(next.label.flows_to(&is.of(&next.server, &asked.names)));
-            }
-        }
-
-        #[test]
-        fn the_order_of_writings_and_their_repetition_change_nothing(
-            writings in proptest::collection::vec(written(), 0..8),
-        ) {
-            let mut other: Vec<_> = writings.iter().rev().cloned().collect();
-            other.extend(writings.clone());
-            prop_assert_eq!(folded(&writings), folded(&other));
-        }
-    }
-
-    #[test]
-    fn beyond_the_bound_everything_in_the_server_carries_the_label() {
-        let mut stored = Stored::default();
-        let server: ServerName = "notes".parse().unwrap();
-        let label = Label { integrity: Integrity::untrusted("mail"), ..Label::default() };
-        let name = |n: usize| BTreeSet::from([Digest::of(&n.to_be_bytes())]);
-        for n in 0..=MAX_STORED {
-            assert!(stored.of(&server, &name(usize::MAX)).is_bottom(), "{n}");
-            let (server, label) = (server.clone(), label.clone());
-            stored.write(&Written { server, names: name(n), label });
-        }
-        assert_eq!(stored.of(&server, &name(usize::MAX)), label);
-        assert_eq!(stored.0[&server].names.len(), MAX_STORED);
-    }
-}
+mod tests;

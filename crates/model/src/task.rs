@@ -315,6 +315,10 @@ impl State {
                 state.account_mut().suspect();
                 Ok(state)
             }
+            (mut state, Event::CanarySeen) => {
+                state.account_mut().raise(&Label::of_canary());
+                Ok(state)
+            }
             (state, Event::Noted) => Ok(state),
             (state, event) => {
                 let expected = expected_state(event);
@@ -345,6 +349,7 @@ impl Task {
             last_used: charter.opened,
             label: charter.inherited.clone(),
             sealed: charter.inherited.integrity.is_untrusted(),
+            plan: charter.plan.clone(),
             unsettled: charter.unsettled.clone(),
             ..Account::default()
         };
@@ -447,6 +452,7 @@ mod tests {
             purpose: "p".into(),
             purpose_given: true,
             declares: false,
+            plan: ToolScope::default(),
             known: Vec::new(),
             foreseen: Vec::new(),
             remit: Remit::default(),

@@ -12,6 +12,7 @@ use remit_engine::contain::ContainError;
 use remit_engine::discover::DiscoverError;
 use remit_engine::erase::EraseError;
 use remit_engine::lifecycle::StandingError;
+use remit_engine::lower::LowerError;
 use remit_engine::prompt::PromptError;
 use remit_model::{Class, Refusal};
 use remit_ports::LedgerError;
@@ -119,6 +120,16 @@ impl From<StandingError> for Failure {
             StandingError::State(..) => Self::new(StatusCode::CONFLICT, why),
             StandingError::Reason => Self::bad(why),
             StandingError::Ledger(why) => why.into(),
+        }
+    }
+}
+
+impl From<LowerError> for Failure {
+    fn from(why: LowerError) -> Self {
+        match why {
+            LowerError::Nowhere | LowerError::Reason(_) | LowerError::Path(_) => Self::bad(why),
+            LowerError::Nothing(_) => Self::new(StatusCode::CONFLICT, why),
+            LowerError::Ledger(why) => why.into(),
         }
     }
 }

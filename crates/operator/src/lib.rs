@@ -2,7 +2,7 @@
 //!
 //! It is served on the state directory's Unix socket, where the kernel names the peer. A peer may
 //! look at states, open tasks that its own user may open, and *stop* things; whatever widens
-//! (approve, admit, connect, thaw, resume or retire an agent, read bodies, erase, rotate keys, look at or change secrets) needs an [`Operator`](auth::Operator): a session
+//! (approve, admit, connect, thaw, resume or retire an agent, read bodies, erase, rotate keys, look at or change secrets, look at or lower labels of what servers hold) needs an [`Operator`](auth::Operator): a session
 //! made with the passphrase, or a peer under another user id that the configuration names.
 //!
 //! *Absences:* no rule lives here; each handler parses, calls one verb and renders.
@@ -18,6 +18,7 @@ mod ledger;
 pub mod metrics;
 mod secrets;
 mod status;
+mod stored;
 mod tasks;
 mod tools;
 pub mod wire;
@@ -102,6 +103,8 @@ pub fn router(door: Door) -> Router {
         .route("/v1/kept-files/keep", post(secrets::keep_file))
         .route("/v1/kept-files/give-back", post(secrets::give_back))
         .route("/v1/kept-files/forget", post(secrets::forget_file))
+        .route("/v1/stored", get(stored::list))
+        .route("/v1/stored/{server}/lower", post(stored::lower))
         .route("/v1/ledger/entries/{index}", get(ledger::show))
         .route("/v1/ledger/export", get(ledger::export))
         .route("/v1/ledger/proofs/{index}", get(ledger::prove))

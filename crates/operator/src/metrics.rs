@@ -75,7 +75,7 @@ fn registry(door: &Door) -> Registry {
 }
 
 /// What the engine counts: name, words for people, counter.
-fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 22] {
+fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 23] {
     [
         ("calls_permitted", "Calls permitted and recorded", &counters.permitted),
         ("calls_held", "Calls held for a person", &counters.held),
@@ -114,6 +114,7 @@ fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 22] 
             "Calls asked for with secrets in their arguments",
             &counters.secrets_in_calls,
         ),
+        ("canaries_seen", "Calls and prompts with a canary", &counters.canaries_seen),
         ("stops_unrecorded", "Stops that could not be recorded", &counters.unrecorded_stops),
     ]
 }

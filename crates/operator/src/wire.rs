@@ -1,5 +1,9 @@
 //! The JSON of the operator API, for both ends of the socket.
 
+mod stored;
+
+pub use self::stored::{Labelled, Left, Lower, Place};
+
 use remit_jose::Thumbprint;
 use remit_model::task::Consented;
 use remit_model::{
@@ -229,6 +233,9 @@ pub struct KeptSecret {
     pub by: String,
     /// The credentials that are nothing but this secret.
     pub lent_as: Vec<CredentialName>,
+    /// Whether it is a canary.
+    #[serde(default)]
+    pub canary: bool,
 }
 
 /// `POST /v1/secrets/{secret}/{add,rotate}`

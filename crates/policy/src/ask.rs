@@ -113,7 +113,7 @@ fn input(snapshot: &Snapshot, question: &Question) -> Result<Option<Value>, Refu
     let tool = match &question.asked {
         Asked::Call(call) => call.tool(),
         Asked::ListTool(tool) => Some(tool.clone()),
-        Asked::OpenTask | Asked::ContinueTask | Asked::Lend { .. } => None,
+        Asked::OpenTask | Asked::ContinueTask | Asked::Lend(_) | Asked::KeepLent(_) => None,
     };
     let Some(tool) = tool else { return Ok(None) };
     let Some(attributes) = snapshot.inputs.get(&tool) else {

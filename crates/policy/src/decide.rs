@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use remit_model::question::Asked;
+use remit_model::question::{Asked, Loan};
 use remit_model::{
     ApprovalFact, Class, Effect, Operation, Question, Reason, Refusal, ResourceKind,
 };
@@ -231,8 +231,11 @@ fn unpermitted_by_all(question: &Question, at: Option<usize>) -> Refusal {
         Asked::ListTool(tool) => (format!("listing `{tool}`"), "listTool".to_owned()),
         Asked::OpenTask => ("opening this task".to_owned(), "openTask".to_owned()),
         Asked::ContinueTask => ("going on with this task".to_owned(), "continueTask".to_owned()),
-        Asked::Lend { credential, server, .. } => {
+        Asked::Lend(Loan { credential, server, .. }) => {
             (format!("lending `{credential}` for `{server}`"), "lend".to_owned())
+        }
+        Asked::KeepLent(Loan { credential, server, .. }) => {
+            (format!("keeping `{credential}` lent for `{server}`"), "keepLent".to_owned())
         }
     };
     let touched = question.call().and_then(|_| question.resources.get(at?));

@@ -4,7 +4,7 @@
 //! recorded question can be decided again after the catalogue has moved on.
 
 use cedar_policy::{Entity, EntityUid};
-use remit_model::question::{Asked, Call};
+use remit_model::question::{Asked, Call, Loan};
 use remit_model::{Digest, Operation, Question, Resource, ResourceKind};
 
 use crate::names::{Names, TOOLS, uid};
@@ -68,7 +68,8 @@ pub(crate) fn action(names: &Names, question: &Question) -> (Corner, Entity) {
         Asked::ListTool(_) => Corner::new(action("listTool"), Vec::new()),
         Asked::OpenTask => Corner::new(action("openTask"), Vec::new()),
         Asked::ContinueTask => Corner::new(action("continueTask"), Vec::new()),
-        Asked::Lend { .. } => Corner::new(action("lend"), Vec::new()),
+        Asked::Lend(_) => Corner::new(action("lend"), Vec::new()),
+        Asked::KeepLent(_) => Corner::new(action("keepLent"), Vec::new()),
     };
     let made = corner.entity([]);
     (corner, made)
@@ -92,7 +93,8 @@ pub(crate) fn resources(names: &Names, question: &Question) -> (Vec<Corner>, Vec
             let (corner, made) = server_of(tool.server.as_str());
             (vec![corner], vec![made])
         }
-        Asked::Lend { credential, server, .. } => {
+        Asked::Lend(Loan { credential, server, .. })
+        | Asked::KeepLent(Loan { credential, server, .. }) => {
             let (server, made) = server_of(server.as_str());
             let secret =
                 Resource { kind: ResourceKind::Secret, id: credential.as_str().to_owned() };

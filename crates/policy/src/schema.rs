@@ -212,6 +212,7 @@ fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
         ("openTask", &["Task"], None),
         ("continueTask", &["Task"], None),
         ("lend", &["Secret"], None),
+        ("keepLent", &["Secret"], None),
     ] {
         let mut context = base_context();
         match extra {
@@ -221,7 +222,7 @@ fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
                 context.push((extra, text()));
             }
             None if name == "listTool" => context.push(("tool", common("ToolFacts"))),
-            None if name == "lend" => {
+            None if matches!(name, "lend" | "keepLent") => {
                 context.extend([("kind", text()), ("server", text()), ("lifetime", long())]);
             }
             None => {}
@@ -368,9 +369,9 @@ mod tests {
             schema.actions().map(ToString::to_string).collect()
         };
         assert_eq!(names(&again), names(&compiled.schema));
-        // The tools, `@any/tool`, the seven other actions, and the groups of effects, reaches, the
+        // The tools, `@any/tool`, the eight other actions, and the groups of effects, reaches, the
         // server and all tools.
-        assert_eq!(names(&again).len(), odd.len() + 1 + 7 + 5 + 3 + 1 + 1);
+        assert_eq!(names(&again).len(), odd.len() + 1 + 8 + 5 + 3 + 1 + 1);
     }
 
     #[test]

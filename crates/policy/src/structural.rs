@@ -43,7 +43,7 @@ fn tool(question: &Question) -> Result<(), Refusal> {
     let asked = match &question.asked {
         Asked::Call(call) => call.tool(),
         Asked::ListTool(tool) => Some(tool.clone()),
-        Asked::OpenTask | Asked::ContinueTask | Asked::Lend { .. } => None,
+        Asked::OpenTask | Asked::ContinueTask | Asked::Lend(_) | Asked::KeepLent(_) => None,
     };
     let Some(asked) = asked else { return Ok(()) };
     let Some(facts) = &question.tool else {
@@ -91,7 +91,9 @@ fn scope(question: &Question) -> Result<(), Refusal> {
             let fit = scope.could_cover(&name).then_some(()).ok_or(Misfit::Tool);
             (name, fit)
         }
-        Asked::OpenTask | Asked::ContinueTask | Asked::Lend { .. } => return Ok(()),
+        Asked::OpenTask | Asked::ContinueTask | Asked::Lend(_) | Asked::KeepLent(_) => {
+            return Ok(());
+        }
     };
     match fit {
         Ok(()) => Ok(()),

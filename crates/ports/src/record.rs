@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use remit_model::task::Event;
 use remit_model::{
-    Class, CredentialName, Digest, Door, HoldId, LeaseId, Possession, ServerName, TaskId, Timestamp,
+    Class, CredentialName, Digest, Door, HoldId, LeaseId, Lowered, Possession, ServerName, TaskId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -48,6 +49,8 @@ pub enum Kind {
     Key,
     /// An agent was suspended, resumed or retired.
     Agent,
+    /// An operator lowered labels of what a server holds.
+    Label,
 }
 
 /// Another entry that caused this one.
@@ -138,6 +141,8 @@ pub enum LeaseEvent {
     Lent,
     /// It lives longer.
     Renewed,
+    /// Its task stands still, and it stays lent all the same: a policy says so.
+    Kept,
     /// It was taken back.
     Returned,
     /// It cannot be taken back, and counts until it runs out.
@@ -147,8 +152,15 @@ pub enum LeaseEvent {
 }
 
 impl LeaseEvent {
-    const ALL: [Self; 6] =
-        [Self::Lending, Self::Lent, Self::Renewed, Self::Returned, Self::RunsOut, Self::RanOut];
+    const ALL: [Self; 7] = [
+        Self::Lending,
+        Self::Lent,
+        Self::Renewed,
+        Self::Kept,
+        Self::Returned,
+        Self::RunsOut,
+        Self::RanOut,
+    ];
 
     /// The word.
     pub fn word(self) -> &'static str {
@@ -156,6 +168,7 @@ impl LeaseEvent {
             Self::Lending => "lending",
             Self::Lent => "lent",
             Self::Renewed => "renewed",
+            Self::Kept => "kept",
             Self::Returned => "returned",
             Self::RunsOut => "runs out",
             Self::RanOut => "ran out",
@@ -196,6 +209,9 @@ pub struct Clear {
     /// The credential that is lent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<LeaseNote>,
+    /// What a server holds carries no more than this.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "sorted")]
+    pub lowered: Option<Lowered>,
     /// What became of the permit named by the first parent.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "sorted")]
     pub outcome: Option<Outcome>,
@@ -272,7 +288,7 @@ pub struct Entry {
 #[cfg(test)]
 mod tests {
     use remit_model::task::Permitted;
-    use remit_model::{Integrity, Label, Value, Written};
+    use remit_model::{Ceiling, Confidentiality, Integrity, Label, Trail, Value, Written};
 
     use super::*;
 
@@ -287,7 +303,7 @@ mod tests {
                 foreseen: [3].into(),
                 writes: Some(Written {
                     server: "mail".parse().unwrap(),
-                    names: [call].into(),
+                    trails: [Trail::of(&["notes"])].into(),
                     label: label.clone(),
                 }),
                 ..Permitted::default()
@@ -307,6 +323,11 @@ mod tests {
             let clear = Clear {
                 agent: Some("worker".to_owned()),
                 event: Some(event),
+                lowered: Some(Lowered {
+                    server: "mail".parse().unwrap(),
+                    at: Some(call),
+                    to: Ceiling { sensitivity: Some(Confidentiality::Public), trusted: true },
+                }),
                 outcome: Some(outcome),
                 policies: vec!["b".to_owned(), "a".to_owned()],
                 possession: Some(Possession::Dpop),

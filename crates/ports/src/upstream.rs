@@ -183,7 +183,7 @@ pub trait Upstream: Send + Sync {
     fn pin(&self, server: &ServerName, executable: Digest);
     /// Ends whatever runs for `task` alone.
     fn release(&self, task: &TaskId);
-    /// Ends every process that was given what is lent by `lease`.
+    /// Ends every process that was given what is lent by `lease`, and every connection on which it is shown.
     fn recall(&self, lease: &LeaseId);
     /// What servers say outside any call.
     fn events(&self) -> broadcast::Receiver<UpstreamEvent>;

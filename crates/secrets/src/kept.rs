@@ -3,9 +3,12 @@
 //! Of each secret its length is known, 32 bits of its first eight bytes (enough to pass over nearly
 //! every place in a text, too few to say what stands there), and its digest under the key.
 
+use std::collections::BTreeSet;
+
 use remit_model::SecretName;
 
 use crate::fingerprint::Key;
+use crate::{CANARY, SEALED};
 
 /// The shortest secret that is looked for: a shorter one would be found by accident.
 const MIN_SECRET: usize = HEAD;
@@ -22,6 +25,8 @@ pub(crate) struct Kept {
     salt: (u64, u64),
     filter: Box<[u64]>,
     marks: Vec<Mark>,
+    /// Which of them nobody has a use for.
+    canaries: BTreeSet<SecretName>,
 }
 
 #[derive(Clone)]
@@ -38,7 +43,8 @@ impl Kept {
         let half = |from: &[u8]| from.iter().fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
         let (one, other) = digest.split_at(16);
         let salt = (half(one), half(other) | 1);
-        Self { salt, filter: vec![0; 1 << (FILTER - 6)].into(), marks: Vec::new() }
+        let filter = vec![0; 1 << (FILTER - 6)].into();
+        Self { salt, filter, marks: Vec::new(), canaries: BTreeSet::new() }
     }
 
     pub(crate) fn add(&mut self, key: &Key, name: &SecretName, secret: &[u8]) {
@@ -54,6 +60,10 @@ impl Kept {
     pub(crate) fn remove(&mut self, name: &SecretName) {
         self.marks.retain(|mark| mark.name != *name);
         self.refill();
+    }
+
+    pub(crate) fn tell(&mut self, canaries: BTreeSet<SecretName>) {
+        self.canaries = canaries;
     }
 
     fn refill(&mut self) {
@@ -86,6 +96,12 @@ impl Kept {
     /// How long the secret at `mark` is.
     pub(crate) fn length(&self, mark: usize) -> usize {
         self.marks.get(mark).map_or(0, |mark| mark.length)
+    }
+
+    /// The name of the rule by which the secret at `mark` is found.
+    pub(crate) fn rule(&self, mark: usize) -> &'static str {
+        let canary = |mark: &Mark| self.canaries.contains(&mark.name);
+        if self.marks.get(mark).is_some_and(canary) { CANARY } else { SEALED }
     }
 
     /// Whether `text` is the secret at `mark`.

@@ -26,6 +26,7 @@ mod proof;
 mod rules;
 mod stream;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ use crate::rules::Rules;
 
 /// The name of the rule by which what lies in sealed storage is found.
 pub const SEALED: &str = "sealed";
+/// The same, of what lies there for nothing but to be found.
+pub const CANARY: &str = "canary";
 
 /// A secret that was found. It says where and what, never which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +93,13 @@ impl Lookout {
     #[must_use]
     pub fn without(mut self, name: &SecretName) -> Self {
         self.kept.remove(name);
+        self
+    }
+
+    /// The same, with these of what it knows as canaries: found by the rule [`CANARY`].
+    #[must_use]
+    pub fn telling(mut self, canaries: BTreeSet<SecretName>) -> Self {
+        self.kept.tell(canaries);
         self
     }
 

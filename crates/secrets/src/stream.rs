@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::rules::{AHEAD, BEHIND, MAX_KEYWORD, Rule};
-use crate::{Finding, Lookout, SEALED};
+use crate::{Finding, Lookout};
 
 /// How many secrets of a text are told apart (R13): behind the last of them all of it counts as secret.
 pub const MAX_FOUND: usize = 256;
@@ -214,8 +214,8 @@ impl Place<'_> {
                 let whole = bytes.len() == lookout.kept.length(mark);
                 (whole && lookout.kept.is(mark, &lookout.key, bytes)).then(|| {
                     let fingerprint = lookout.key.fingerprint(bytes);
-                    let finding =
-                        Finding { rule: Arc::from(SEALED), fingerprint, at: self.at..end };
+                    let rule = Arc::from(lookout.kept.rule(mark));
+                    let finding = Finding { rule, fingerprint, at: self.at..end };
                     Found { rank: Rank::Kept, finding }
                 })
             }

@@ -26,6 +26,11 @@ pub(crate) fn read(text: &str) -> Result<SpiffeId, SvidError> {
     if id.to_string() == text { Ok(id) } else { Err(SpiffeIdError::BadTrustDomainChar.into()) }
 }
 
+/// The SPIFFE ID `text`, if it is a workload's and in the one form that there is.
+pub fn workload_id(text: &str) -> Option<SpiffeId> {
+    read(text).ok().filter(|id| !id.path().is_empty())
+}
+
 /// `spiffe://<domain>/agent/<agent>`: an agent, whatever it works on.
 ///
 /// Errors: the whole is longer than a SPIFFE ID may be.
@@ -74,6 +79,15 @@ mod tests {
         }
         for bad in ["", "A", "a/b", "a b", "ü", "spiffe://a", "a:1", "u@a", &"x".repeat(256)] {
             assert!(trust_domain(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_workload_is_named_in_one_form_and_no_trust_domain_is_one() {
+        let id = "spiffe://partner.example/ns/a/bot";
+        assert_eq!(workload_id(id).unwrap().to_string(), id);
+        for bad in ["spiffe://partner.example", "spiffe://Partner.example/bot", "bot", ""] {
+            assert_eq!(workload_id(bad), None, "{bad}");
         }
     }
 

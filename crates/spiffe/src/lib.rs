@@ -32,7 +32,7 @@ pub use chain::{MAX_CHAIN, VerifiedX509};
 pub use error::{BundleError, SvidError};
 pub use foreign::{ForeignBundle, verify_foreign};
 pub use generation::{BACKDATE, Generation, Kept};
-pub use id::{agent_id, agent_of, own_id, run_of, task_id, trust_domain};
+pub use id::{agent_id, agent_of, own_id, run_of, task_id, trust_domain, workload_id};
 pub use jwt::{JwtSvid, MAX_AUDIENCE, MAX_AUDIENCES, MAX_TOKEN, SKEW, Verified};
 pub use roots::{ForeignRoots, MAX_ROOTS};
 pub use spiffe::{SpiffeId, TrustDomain};

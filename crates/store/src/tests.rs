@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use redb::{ReadableDatabase as _, TableDefinition};
+use remit_model::stored::Change;
 use remit_model::{Integrity, Label, Lifecycle, Standing, Stored, Task, Timestamp, Written};
 use remit_ports::{LeaseNote, LeaseOut};
 use remit_testkit::{MemoryStore, samples};
@@ -29,9 +30,10 @@ fn task(n: u8, purpose: &str) -> Task {
 
 fn stored() -> Stored {
     let label = Label { integrity: Integrity::untrusted("mail"), ..Label::default() };
-    let names = [remit_model::Digest::of(b"a")].into();
+    let trails = [remit_model::Trail::of(&["a"])].into();
+    let written = Written { server: "notes".parse().unwrap(), trails, label };
     let mut stored = Stored::default();
-    stored.write(&Written { server: "notes".parse().unwrap(), names, label });
+    stored.apply(3, Change::Writes(&written));
     stored
 }
 
@@ -160,7 +162,7 @@ fn a_damaged_file_never_gives_a_wrong_answer() {
 #[test]
 fn another_version_is_moved_aside() {
     for (name, json, says) in [
-        ("version", "1", "version 1, expected 4"),
+        ("version", "1", "version 1, expected 5"),
         ("position", "-1", "`position`"),
         ("open_calls", "[[1]]", "`open_calls`"),
     ] {

@@ -16,7 +16,7 @@ use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{
     Admission, Agent, AgentName, Attestation, Call, Confidentiality, Digest, Door, Effect, Label,
     LeaseId, Operation, Possession, Profile, Question, Reach, Remit, Resource, ResourceKind,
-    ServerName, Spent, TaskId, Timestamp, Tool, ToolId, Value,
+    ServerName, Spent, TaskId, Timestamp, Tool, ToolId, ToolScope, Value,
 };
 use remit_policy::{Permit, Snapshot, Source, Verdict};
 use remit_ports::{Holder, Issued, Issuer, Lent, Wanted};
@@ -81,6 +81,7 @@ pub fn charter(n: u8) -> Charter {
         purpose: "answer the mail".to_owned(),
         purpose_given: true,
         declares: false,
+        plan: ToolScope::default(),
         known: Vec::new(),
         foreseen: Vec::new(),
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },

@@ -3,7 +3,7 @@
 
 use remit_engine::Settings;
 use remit_engine::open::{Narrowing, Proposal};
-use remit_model::{AgentName, Budget, Task, TaskId, ToolRule, Value};
+use remit_model::{AgentName, Budget, Task, TaskId, ToolPattern, ToolRule, Value};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,6 +30,7 @@ struct Detail {
     template: Option<String>,
     purpose: Option<String>,
     tools: Option<Vec<ToolRule>>,
+    plan: Option<Vec<ToolPattern>>,
     budget: Option<Budget>,
     seconds: Option<u64>,
     task: Option<TaskId>,
@@ -48,6 +49,11 @@ pub fn wish(parameter: Option<&str>) -> Result<Proposal, String> {
     let Some(detail) = detail else { return Ok(Proposal::default()) };
     if detail.task.is_some() {
         return Err("expected no `task`: a further grant comes with the refresh token".to_owned());
+    }
+    if detail.plan.is_some() {
+        let why = "expected no `plan`: a person says which tools there are, and what the agent needs of them it \
+                   declares by the tool `remit_declare`";
+        return Err(why.to_owned());
     }
     let template = detail.template.clone().unwrap_or_default();
     Ok(proposal(template, Some(detail)))
@@ -78,6 +84,8 @@ pub(crate) struct Narrowed {
     pub(crate) template: Option<String>,
     /// What it is for.
     pub(crate) purpose: Option<String>,
+    /// The tools that its agent says it needs.
+    pub(crate) plan: Option<Vec<ToolRule>>,
     /// Everything else.
     pub(crate) narrowing: Narrowing,
 }
@@ -87,19 +95,27 @@ pub(crate) struct Narrowed {
 /// Errors: it is not one element of our type, or names a task.
 pub(crate) fn narrowing(parameter: Option<&str>) -> Result<Narrowed, Failure> {
     let Some(detail) = parameter.map(parse).transpose()? else { return Ok(Narrowed::default()) };
+    let plan = detail.planned();
     let Detail { template, purpose, tools, budget, seconds, task: None, .. } = detail else {
         return Err(refuse("the task is that of the `subject_token`: leave `task` out"));
     };
     let narrowing = Narrowing { tools, budget, seconds };
-    Ok(Narrowed { template, purpose, narrowing })
+    Ok(Narrowed { template, purpose, plan, narrowing })
 }
 
 impl Detail {
     fn narrows_nothing(&self) -> bool {
         self.purpose.is_none()
             && self.tools.is_none()
+            && self.plan.is_none()
             && self.budget.is_none()
             && self.seconds.is_none()
+    }
+
+    /// What it says that the agent needs.
+    fn planned(&self) -> Option<Vec<ToolRule>> {
+        let plan = self.plan.as_ref()?;
+        Some(plan.iter().cloned().map(ToolRule::any_arguments).collect())
     }
 }
 
@@ -123,6 +139,7 @@ fn proposed(template: String, detail: Option<Detail>) -> Wanted {
 
 fn proposal(template: String, detail: Option<Detail>) -> Proposal {
     let narrowed = detail.map(|detail| Proposal {
+        plan: detail.planned(),
         purpose: detail.purpose,
         tools: detail.tools,
         budget: detail.budget,
@@ -150,14 +167,18 @@ fn only_template(agent: &AgentName, settings: &Settings) -> Result<String, Failu
 
 /// What was granted.
 pub(crate) fn granted(task: &Task) -> serde_json::Value {
-    let charter = &task.charter;
-    json!([{
+    let (charter, plan) = (&task.charter, &task.account().plan);
+    let mut granted = json!({
         "type": TYPE,
         "task": charter.id,
         "template": charter.template,
         "purpose": charter.purpose,
-        "remit": charter.remit,
-    }])
+        "remit": task.remit(),
+    });
+    if let Some(members) = granted.as_object_mut().filter(|_| !plan.is_all()) {
+        members.insert("plan".to_owned(), json!(plan));
+    }
+    json!([granted])
 }
 
 #[cfg(test)]
@@ -176,6 +197,7 @@ mod tests {
             assert_eq!(detail.kind, TYPE);
         }
         let full = parse(&examples[0].to_string()).unwrap();
+        assert!(full.plan.is_some_and(|plan| plan.len() == 2));
         assert!(full.template.is_some() && full.tools.is_some_and(|tools| tools.len() == 2));
     }
 

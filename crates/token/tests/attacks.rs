@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use remit_jose::{JwsError, Thumbprint};
 use remit_model::agent::AttestationMethod;
 use remit_model::task::{Ancestor, Charter};
-use remit_model::{Attestation, Entropy, Label, Remit, Timestamp};
+use remit_model::{Attestation, Entropy, Label, Remit, Timestamp, ToolScope};
 use remit_token::{
     Binding, CACHE_BOUND, Grant, GrantKey, MAX_TOKEN, Minter, Realm, Terms, TokenError, Verifier,
 };
@@ -62,6 +62,7 @@ fn charter() -> Charter {
         purpose: "p".into(),
         purpose_given: true,
         declares: false,
+        plan: ToolScope::default(),
         known: Vec::new(),
         foreseen: Vec::new(),
         remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },

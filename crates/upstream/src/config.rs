@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use hyper_rustls::ConfigBuilderExt as _;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::delivery::Delivery;
 
@@ -62,6 +66,7 @@ pub struct StdioServer {
 pub struct HttpServer {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
+    believed: Option<Arc<ClientConfig>>,
 }
 
 /// Why a server cannot be configured so.
@@ -166,7 +171,32 @@ impl HttpServer {
             value.set_sensitive(true);
             map.insert(key, value);
         }
-        Ok(Self { uri, headers: map })
+        Ok(Self { uri, headers: map, believed: None })
+    }
+
+    /// Believed as `config` says, and not by the certificates of this machine.
+    #[must_use]
+    pub fn believed_by(self, config: ClientConfig) -> Self {
+        Self { believed: Some(Arc::new(config)), ..self }
+    }
+
+    /// Whom to take for it, with no certificate of ours. Reads files.
+    ///
+    /// Errors: the certificates of this machine cannot be read.
+    pub(crate) fn tls(&self) -> Result<ClientConfig, String> {
+        if let Some(config) = &self.believed {
+            return Ok(ClientConfig::clone(config));
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().map_err(|e| e.to_string())?;
+        let builder = if self.uri.scheme_str() == Some("https") {
+            builder
+                .with_native_roots()
+                .map_err(|e| format!("the certificates of this machine cannot be read: {e}"))?
+        } else {
+            builder.with_root_certificates(RootCertStore::empty())
+        };
+        Ok(builder.with_no_client_auth())
     }
 }
 
@@ -206,7 +236,7 @@ impl fmt::Debug for HttpServer {
         f.debug_struct("HttpServer")
             .field("uri", &self.uri)
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

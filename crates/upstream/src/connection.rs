@@ -32,7 +32,7 @@ pub(crate) struct Given {
     /// The leases.
     pub(crate) leases: Vec<LeaseId>,
     /// The folder of its files.
-    pub(crate) files: Option<tempfile::TempDir>,
+    pub(crate) _files: Option<tempfile::TempDir>,
     /// What it may not say.
     pub(crate) veil: Veil,
 }

@@ -1,7 +1,7 @@
 //! Where in a request or a process what is lent goes.
 //!
-//! An issuer gives named fields; a person configured in which header, query parameter, variable or file
-//! of which text they stand. So an agent never holds them, and no issuer knows a wire.
+//! An issuer gives named fields; a person configured in which header, query parameter, variable, file or
+//! descriptor of which text they stand. So an agent never holds them, and no issuer knows a wire.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +17,7 @@ use remit_sigv4::{Keys, Scope, Unsigned, sign};
 use zeroize::Zeroizing;
 
 use crate::config::{BadServer, free_header};
+use crate::http::Pool;
 
 /// What happens with the fields of one credential.
 #[derive(Clone, Debug)]
@@ -27,6 +28,9 @@ pub struct Delivery {
     pub places: Vec<(Place, Template)>,
     /// Signs each request with it, as AWS wants it.
     pub signs: Option<Signs>,
+    /// Shows its certificate on the connections that requests go through: the fields `certificate` and
+    /// `key`, PEM.
+    pub mutual_tls: bool,
 }
 
 /// For which service requests are signed (AWS Signature Version 4) with the fields `access_key`,
@@ -41,6 +45,8 @@ pub struct Signs {
 
 /// The fields that sign.
 pub const SIGNING: [&str; 2] = ["access_key", "secret_key"];
+/// The fields that a connection is opened with.
+pub const SHOWN: [&str; 2] = ["certificate", "key"];
 
 /// Where a text goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +59,8 @@ pub enum Place {
     Variable(String),
     /// A file that only a process's user can read, whose path stands in this variable.
     File(String),
+    /// An open descriptor of a process, whose number stands in this variable.
+    Descriptor(String),
 }
 
 /// A text with fields, like `Bearer {value}` or `Basic {base64:value}`.
@@ -78,9 +86,14 @@ pub struct BadTemplate(String);
 pub(crate) struct Equipment {
     headers: HeaderMap,
     signature: Option<Signature>,
+    /// Whose certificate is shown.
+    pub(crate) shown: Option<Arc<Lease>>,
+    /// The connections on which it is; none: those of the endpoint, on which nothing is.
+    pub(crate) way: Option<Arc<Pool>>,
     pub(crate) query: Vec<(String, Secret)>,
     pub(crate) variables: BTreeMap<String, Secret>,
     pub(crate) files: BTreeMap<String, Secret>,
+    pub(crate) descriptors: BTreeMap<String, Secret>,
     /// What it was made of.
     pub(crate) leases: Vec<LeaseId>,
     /// What may not come back.
@@ -105,7 +118,7 @@ impl Place {
 
     /// Whether it is given to a process when that starts.
     pub fn is_of_process(&self) -> bool {
-        matches!(self, Self::Variable(_) | Self::File(_))
+        matches!(self, Self::Variable(_) | Self::File(_) | Self::Descriptor(_))
     }
 }
 
@@ -180,6 +193,9 @@ impl Equipment {
                     let signature = Signature::of(signs, &lease.material).map_err(why)?;
                     equipment.signature = Some(signature);
                 }
+                if delivery.mutual_tls {
+                    equipment.shown = Some(Arc::clone(lease));
+                }
             }
         }
         Ok(equipment)
@@ -228,6 +244,9 @@ impl Equipment {
             }
             Place::File(name) => {
                 self.files.insert(name.clone(), text);
+            }
+            Place::Descriptor(name) => {
+                self.descriptors.insert(name.clone(), text);
             }
         }
         Ok(())
@@ -303,7 +322,8 @@ mod tests {
 
     fn equipment(place: Place, template: &str, value: &str) -> Result<Equipment, String> {
         let places = vec![(place, template.parse().unwrap())];
-        let delivery = Delivery { credential: "key".parse().unwrap(), places, signs: None };
+        let credential = "key".parse().unwrap();
+        let delivery = Delivery { credential, places, signs: None, mutual_tls: false };
         Equipment::of(&[delivery], &[lease(value)])
     }
 

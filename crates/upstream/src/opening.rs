@@ -1,14 +1,9 @@
 //! Opening a connection: back-off, the pinned executable, the handshake.
 
-use std::collections::BTreeMap;
-use std::fs::{OpenOptions, Permissions};
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
 use std::sync::Arc;
 
 use remit_mcp::Era;
-use remit_model::{Secret, ServerName};
+use remit_model::ServerName;
 use remit_ports::{Link, UpstreamError};
 
 use crate::config::Transport;
@@ -18,7 +13,7 @@ use crate::handshake::{self, Disagreement, Plan};
 use crate::http::Endpoint;
 use crate::inward::{Inward, Outlet};
 use crate::servers::{Server, Servers};
-use crate::stdio::{self, Pipe};
+use crate::stdio::{self, Handed, Pipe};
 use crate::table::Table;
 use crate::wire::Wire;
 
@@ -118,8 +113,10 @@ impl Servers {
             }
             Transport::Stdio(config) => {
                 let found = self.admitted(&key.0, server).await?;
-                let (variables, given) = give(equipment, &self.base.lent).map_err(unreachable)?;
-                let process = stdio::start(config, &found.path, &self.base, &variables);
+                let mut handed = Handed::of(equipment, &self.base.lent).map_err(unreachable)?;
+                let (leases, veil) = (equipment.leases.clone(), equipment.veil.clone());
+                let given = Given { leases, _files: handed.files.take(), veil };
+                let process = stdio::start(config, &found.path, &self.base, handed);
                 let process = process.map_err(|why| {
                     server.health.failed();
                     unreachable(why)
@@ -150,28 +147,4 @@ impl Servers {
         }
         Err(UpstreamError::ExecutableChanged { server: name.clone(), pinned, found: found.digest })
     }
-}
-
-/// What a process is started with: variables, and files in a folder below `base` whose paths stand in
-/// variables.
-fn give(equipment: &Equipment, base: &Path) -> Result<(BTreeMap<String, Secret>, Given), String> {
-    let mut variables = equipment.variables.clone();
-    let (leases, veil) = (equipment.leases.clone(), equipment.veil.clone());
-    let mut given = Given { leases, files: None, veil };
-    if equipment.files.is_empty() {
-        return Ok((variables, given));
-    }
-    let failed = |why: std::io::Error| format!("what it is lent cannot be written: {why}");
-    let ours_alone = Permissions::from_mode(0o700);
-    let folder = tempfile::Builder::new().permissions(ours_alone).tempdir_in(base);
-    let folder = folder.map_err(failed)?;
-    for (name, secret) in &equipment.files {
-        let path = folder.path().join(name);
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&path);
-        file.and_then(|mut file| file.write_all(secret.reveal().as_bytes())).map_err(failed)?;
-        variables.insert(name.clone(), Secret::new(path.display().to_string()));
-    }
-    given.files = Some(folder);
-    Ok((variables, given))
 }

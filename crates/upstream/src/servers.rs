@@ -24,6 +24,7 @@ use crate::delivery::Equipment;
 use crate::gate::Slot;
 use crate::handshake::Spoken;
 use crate::health::Health;
+use crate::http::Shown;
 use crate::listing;
 use crate::outward;
 use crate::stdio::Executables;
@@ -38,6 +39,8 @@ pub struct Servers {
     clock: Arc<dyn Clock>,
     configured: BTreeMap<ServerName, Arc<Server>>,
     connections: Mutex<BTreeMap<Key, Arc<Cell>>>,
+    /// Those on which what is lent is shown.
+    shown: Shown,
     /// What calls are sent with that need nothing.
     nothing: Arc<Equipment>,
     pub(crate) executables: Arc<Executables>,
@@ -130,11 +133,28 @@ impl Servers {
             configured: servers.into_iter().map(|(name, config)| (name, server(config))).collect(),
             base,
             connections: Mutex::default(),
+            shown: Shown::default(),
             nothing: Arc::default(),
             executables: Arc::default(),
             events,
             clock,
         }
+    }
+
+    /// What `leases` are to a message to `server`.
+    ///
+    /// Errors: see [`Equipment::of`] and [`Shown::of`].
+    fn equipped(&self, server: &Server, leases: &[Arc<Lease>]) -> Result<Arc<Equipment>, String> {
+        if leases.is_empty() {
+            return Ok(Arc::clone(&self.nothing));
+        }
+        let mut equipment = Equipment::of(&server.config.deliveries, leases)?;
+        if let (Some(lease), Transport::Http(http)) = (&equipment.shown, &server.config.transport) {
+            let way = self.shown.of(lease, http, &server.health);
+            equipment.way =
+                Some(way.map_err(|why| format!("credential `{}`: {why}", lease.credential))?);
+        }
+        Ok(Arc::new(equipment))
     }
 
     fn server(&self, name: &ServerName) -> Result<&Arc<Server>, UpstreamError> {
@@ -269,9 +289,9 @@ impl Servers {
         leases: Vec<Arc<Lease>>,
     ) -> Result<Discovery, UpstreamError> {
         let server = self.server(name)?;
-        let equipment = Equipment::of(&server.config.deliveries, &leases)
-            .map_err(|why| UpstreamError::Unreachable { server: name.clone(), why })?;
-        let equipment = Arc::new(equipment);
+        let equipment = self.equipped(server, &leases);
+        let equipment =
+            equipment.map_err(|why| UpstreamError::Unreachable { server: name.clone(), why })?;
         *server.own.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&equipment);
         let limits = self.base.limits;
         let _one_at_a_time = server.asking.lock().await;
@@ -364,12 +384,8 @@ impl Upstream for Servers {
             };
             let task = armed.task().clone();
             let within = armed.deadline().since(self.clock.now());
-            let deliveries = self.configured.get(&call.server).map(|s| &*s.config.deliveries);
-            let equipment = match armed.leases() {
-                [] => Ok(Arc::clone(&self.nothing)),
-                leases => Equipment::of(deliveries.unwrap_or_default(), leases).map(Arc::new),
-            };
-            let equipment = match equipment {
+            let server = self.server(&call.server).map_err(|why| why.to_string());
+            let equipment = match server.and_then(|it| self.equipped(it, armed.leases())) {
                 Ok(equipment) => equipment,
                 Err(why) => return armed.not_sent(why),
             };
@@ -411,6 +427,7 @@ impl Upstream for Servers {
     }
 
     fn recall(&self, lease: &LeaseId) {
+        self.shown.end(lease);
         let ended: Vec<Key> = {
             let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
             let holds = |cell: &Arc<Cell>| {

@@ -16,6 +16,7 @@ mod reconcile;
 mod scan;
 mod secret;
 mod status;
+mod stored;
 mod svid;
 mod task;
 mod tool;
@@ -89,6 +90,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Approve(id) => hold::answer(&context, &id.hold, "approve", out).await?,
         Command::Deny(id) => hold::answer(&context, &id.hold, "deny", out).await?,
         Command::Credential(args) => credential::run(&context, args, out).await?,
+        Command::Stored(args) => stored::run(&context, args, out).await?,
         Command::Svid(args) => svid::run(&context, args, out).await?,
         Command::Keys(args) => keys::run(&context, args, out).await?,
         Command::Secret(args) => secret::run(&context, args, out).await?,

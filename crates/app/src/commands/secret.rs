@@ -96,8 +96,9 @@ fn list(secrets: &[KeptSecret]) -> String {
         return "no secrets; keep one with `remit secret add NAME`".to_owned();
     }
     let row = |secret: &KeptSecret| {
-        let KeptSecret { name, made, changed, by, lent_as } = secret;
-        let lent_as: Vec<_> = lent_as.iter().map(ToString::to_string).collect();
+        let KeptSecret { name, made, changed, by, lent_as, canary } = secret;
+        let lent_as = lent_as.iter().map(ToString::to_string);
+        let lent_as: Vec<_> = lent_as.chain(canary.then(|| "(a canary)".to_owned())).collect();
         vec![name.to_string(), moment(*made), moment(*changed), by.clone(), lent_as.join(",")]
     };
     let rows: Vec<_> = secrets.iter().map(row).collect();

@@ -49,9 +49,15 @@ pub(crate) struct LendTable {
     variable: BTreeMap<String, String>,
     /// For which service of AWS, or of whoever speaks like it, each request is signed.
     sign: Option<SignTable>,
+    /// Shows its certificate on the connections that requests go through.
+    #[serde(default)]
+    mutual_tls: bool,
     /// Variable that holds the path → text with fields.
     #[serde(default)]
     file: BTreeMap<String, String>,
+    /// Variable that holds the number → text with fields.
+    #[serde(default)]
+    descriptor: BTreeMap<String, String>,
 }
 
 /// What a signature is good for.
@@ -130,11 +136,15 @@ impl LendTable {
         for (name, text) in &self.file {
             places.push((Place::File(plain(name)?), template(text)?));
         }
+        for (name, text) in &self.descriptor {
+            places.push((Place::Descriptor(plain(name)?), template(text)?));
+        }
         let signs = self.sign.as_ref().map(|sign| {
             let SignTable { region, service } = sign.clone();
             Signs { region, service }
         });
-        Ok(Delivery { credential: self.credential.clone(), places, signs })
+        let (credential, mutual_tls) = (self.credential.clone(), self.mutual_tls);
+        Ok(Delivery { credential, places, signs, mutual_tls })
     }
 }
 
@@ -163,27 +173,45 @@ impl Server {
         let deliveries: Result<Vec<_>, Fail> = self.lend.iter().map(LendTable::delivery).collect();
         let deliveries = deliveries.map_err(within)?;
         for delivery in &deliveries {
-            let fits = |(place, _): &(Place, Template)| place.is_of_process() == self.url.is_none();
-            let (places, signs) = (&delivery.places, delivery.signs.is_some());
-            let nowhere = places.is_empty() && !signs || signs && self.url.is_none();
-            if !places.iter().all(fits) || nowhere {
-                return Err(within(Fail::new(format!(
-                    "expected to lend `{}` {}",
-                    delivery.credential,
-                    if self.url.is_none() {
-                        "as a `variable` or a `file`, because it is a program"
-                    } else {
-                        "in a `header` or the `query`, or to `sign`, because it has an address"
-                    }
-                ))));
-            }
+            self.check_fits(delivery).map_err(within)?;
         }
-        if self.shared && self.url.is_none() && !deliveries.is_empty() {
+        if deliveries.iter().filter(|delivery| delivery.mutual_tls).count() > 1 {
             return Err(within(Fail::new(
-                "what is lent belongs to one task, and this process serves all: leave out `shared`",
+                "expected one `mutual_tls` in `lend`: a connection shows one certificate",
+            )));
+        }
+        let stays = |delivery: &Delivery| self.url.is_none() || delivery.mutual_tls;
+        if self.shared && deliveries.iter().any(stays) {
+            return Err(within(Fail::new(
+                "what is lent belongs to one task, and this process or session serves all: leave out \
+                 `shared`",
             )));
         }
         Ok(deliveries)
+    }
+
+    /// Errors: it goes where this server has no place for it.
+    fn check_fits(&self, delivery: &Delivery) -> Result<(), Fail> {
+        let Delivery { credential, places, signs, mutual_tls } = delivery;
+        let fits = |(place, _): &(Place, Template)| place.is_of_process() == self.url.is_none();
+        let of_requests = signs.is_some() || *mutual_tls;
+        let nowhere = places.is_empty() && !of_requests || of_requests && self.url.is_none();
+        if !places.iter().all(fits) || nowhere {
+            return Err(Fail::new(format!(
+                "expected to lend `{credential}` {}",
+                if self.url.is_none() {
+                    "as a `variable`, a `file` or a `descriptor`, because it is a program"
+                } else {
+                    "in a `header` or the `query`, to `sign` or for `mutual_tls`, because it has an address"
+                }
+            )));
+        }
+        if *mutual_tls && !self.speaks_tls() {
+            return Err(Fail::new(format!(
+                "expected a `url` that begins with `https:` to lend `{credential}` for `mutual_tls`"
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -251,6 +279,8 @@ mod tests {
 
     const KEY: &str = "[[credential]]\nname = \"key\"\nkind = \"secret\"\nvariable = \"KEY\"\n";
 
+    const MUTUAL: &str = "{ credential = \"key\", mutual_tls = true }";
+
     fn server(rest: &str) -> String {
         format!("{KEY}[[server]]\nname = \"s\"\nowner = \"ops\"\n{rest}")
     }
@@ -258,6 +288,7 @@ mod tests {
     #[test]
     fn what_is_lent_is_checked_before_anything_starts() {
         let url = "url = \"http://h/mcp\"\n";
+        let https = "url = \"https://h/mcp\"\n";
         let program = "command = [\"x\"]\n";
         let cases = [
             (format!("{KEY}{KEY}"), "two [[credential]] tables"),
@@ -298,9 +329,19 @@ mod tests {
                 )),
                 "as a `variable`",
             ),
+            (server(&format!("{url}lend = [{MUTUAL}]")), "begins with `https:`"),
+            (server(&format!("{program}lend = [{MUTUAL}]")), "as a `variable`"),
+            (server(&format!("{https}lend = [{MUTUAL}, {MUTUAL}]")), "shows one certificate"),
+            (server(&format!("{https}shared = true\nlend = [{MUTUAL}]")), "leave out `shared`"),
             (
                 server(&format!(
                     "{program}lend = [{{ credential = \"key\", file = {{ \"../x\" = \"{{value}}\" }} }}]"
+                )),
+                "name of a variable",
+            ),
+            (
+                server(&format!(
+                    "{program}lend = [{{ credential = \"key\", descriptor = {{ \"3\" = \"{{value}}\" }} }}]"
                 )),
                 "name of a variable",
             ),

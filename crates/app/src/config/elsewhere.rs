@@ -10,7 +10,7 @@ use remit_engine::elsewhere::{Domain, Rule};
 use remit_federation::{Access, Address, Source, TOKENS};
 use remit_jose::{Algorithm, KeySet};
 use remit_model::{IssuerName, Value, Voucher};
-use remit_spiffe::{SpiffeId, trust_domain};
+use remit_spiffe::{trust_domain, workload_id};
 use remit_token::elsewhere::{Claims, Issuer, MAX_FOREIGN_LIFETIME, Preset, Speaks};
 use serde::Deserialize;
 
@@ -90,12 +90,9 @@ impl Federated {
                 let claims = Claims::read(&claims).map_err(|why| why.to_string())?;
                 Ok(Rule::Claims(issuer.clone(), claims))
             }
-            (None, None, Some(id)) => {
-                let read = SpiffeId::new(id).ok().filter(|read| read.to_string() == *id);
-                read.filter(|id| !id.path().is_empty()).map(Rule::Svid).ok_or_else(|| {
-                    format!("expected a SPIFFE ID like `spiffe://partner.example/bot`, got `{id}`")
-                })
-            }
+            (None, None, Some(id)) => workload_id(id).map(Rule::Svid).ok_or_else(|| {
+                format!("expected a SPIFFE ID like `spiffe://partner.example/bot`, got `{id}`")
+            }),
             _ => Err("expected `issuer` and `claims`, or `spiffe_id` alone".to_owned()),
         }
     }

@@ -1,7 +1,9 @@
 //! `[secrets]`: what closes sealed storage, so that a copy of the state directory alone opens nothing.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use remit_model::SecretName;
 use serde::Deserialize;
 
 use super::Config;
@@ -29,6 +31,8 @@ pub(crate) struct Secrets {
     pub(crate) passphrase: Option<String>,
     /// What closed it until now.
     pub(crate) before: Option<Before>,
+    /// What lies in it for nothing but to be found wherever somebody moves it.
+    pub(crate) canaries: BTreeSet<SecretName>,
 }
 
 /// What closed sealed storage until now.
@@ -72,7 +76,7 @@ fn absolute(base: &Path, file: &Path) -> Result<PathBuf, Fail> {
 
 impl Config {
     pub(super) fn check_secrets(&self) -> Result<(), Fail> {
-        let Secrets { key_file, passphrase_file, passphrase, before } = &self.secrets;
+        let Secrets { key_file, passphrase_file, passphrase, before, canaries } = &self.secrets;
         let given = [key_file.is_some(), passphrase_file.is_some(), passphrase.is_some()];
         if given.iter().filter(|given| **given).count() > 1 {
             return Err(Fail::new(
@@ -91,6 +95,16 @@ impl Config {
             return Err(Fail::new(
                 "[secrets] needs either `key_file` or `passphrase_file` in `before`",
             ));
+        }
+        let is_canary = |name: &&SecretName| canaries.contains(*name);
+        for table in &self.credentials {
+            if let Some(name) = table.kind.keeps().filter(is_canary) {
+                return Err(Fail::new(format!(
+                    "[secrets] names `{name}` among its `canaries`, and credential `{}` lends it: a \
+                     canary is a value that nobody has a use for",
+                    table.name
+                )));
+            }
         }
         Ok(())
     }
@@ -112,6 +126,12 @@ mod tests {
             ("before = {}", false),
             ("before = { key_file = \"a\", passphrase_file = \"b\" }", false),
             ("keyfile = \"a\"", false),
+            ("canaries = [\"bait\"]", true),
+            ("canaries = [\"correct horse battery\"]", false),
+            (
+                "canaries = [\"bait\"]\n[[credential]]\nname = \"k\"\nkind = \"secret\"\nsecret = \"bait\"",
+                false,
+            ),
         ] {
             let parsed = Config::parse(&format!("[secrets]\n{text}"));
             assert_eq!(parsed.is_ok(), good, "{text}: {parsed:?}");

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::http::StatusCode;
 use remit_engine::Engine;
 use remit_engine::approve::Actor;
 use remit_engine::key::Sealing as Noted;
+use remit_issuers::oauth::refresh_token;
 use remit_keys::{About, Guard, KeysError, Sealed, SealedError};
-use remit_model::{Clock, CredentialName, Digest, SecretName};
+use remit_model::{Clock, CredentialName, Digest, Secret, SecretName};
 use remit_operator::{Act, Failure, SealedStorage, wire};
-use remit_ports::{BoxFuture, Secrets as _};
+use remit_ports::{BoxFuture, SecretError, Secrets as _};
 use zeroize::Zeroizing;
 
 use super::unavailable;
@@ -73,6 +74,48 @@ fn ask() -> Result<Zeroizing<String>, Fail> {
     Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
+/// Sealed storage as issuers have it: what they keep there by themselves (refresh tokens) is looked for from
+/// that moment on. It is opened before there is an engine to look.
+pub(super) struct Watched {
+    store: Arc<Sealed>,
+    engine: OnceLock<Arc<Engine>>,
+}
+
+impl Watched {
+    pub(super) fn new(store: Arc<Sealed>) -> Self {
+        Self { store, engine: OnceLock::new() }
+    }
+
+    /// By this engine from now on.
+    pub(super) fn by(&self, engine: Arc<Engine>) {
+        // There is one; a second would be the same.
+        drop(self.engine.set(engine));
+    }
+}
+
+impl remit_ports::Secrets for Watched {
+    fn read(&self, name: &SecretName) -> Result<Secret, SecretError> {
+        self.store.read(name)
+    }
+
+    fn keep(&self, name: &SecretName, secret: &Secret) -> Result<(), SecretError> {
+        // First, so that there is no moment in which it is kept and passes.
+        if let Some(engine) = self.engine.get() {
+            look_out(engine, name, secret);
+        }
+        self.store.keep(name, secret)
+    }
+}
+
+/// Has what lies in storage as `name` found wherever it turns up: of a consent the token alone, since the rest
+/// is no secret and nobody repeats the whole.
+fn look_out(engine: &Engine, name: &SecretName, kept: &Secret) {
+    match refresh_token(kept) {
+        Some(token) => engine.look_out_for(name, &token),
+        None => engine.look_out_for(name, kept),
+    }
+}
+
 /// What operators do to sealed storage.
 #[derive(Debug)]
 pub(super) struct Sealing {
@@ -107,7 +150,7 @@ impl Sealing {
 
     fn look_out_for(&self, name: &SecretName) {
         match self.store.read(name) {
-            Ok(secret) => self.engine.look_out_for(name, &secret),
+            Ok(secret) => look_out(&self.engine, name, &secret),
             Err(why) => tracing::warn!(%name, %why, "a secret cannot be looked for"),
         }
     }
@@ -220,9 +263,11 @@ impl SealedStorage for Sealing {
     }
 
     fn list(&self) -> Result<Vec<wire::KeptSecret>, Failure> {
+        let settings = self.engine.settings();
         let told = |About { name, made, changed, by }| {
             let lent_as = self.lent.get(&name).cloned().unwrap_or_default();
-            wire::KeptSecret { name, made, changed, by, lent_as }
+            let canary = settings.canaries.contains(&name);
+            wire::KeptSecret { name, made, changed, by, lent_as, canary }
         };
         Ok(self.store.list().map_err(refused)?.into_iter().map(told).collect())
     }

@@ -25,6 +25,8 @@ async fn without_the_passphrase_nobody_approves_admits_or_thaws() {
         &["tool", "admit", "notes/read_note"],
         &["tool", "withdraw", "notes/read_list"],
         &["audit", "erase", &grant.task],
+        &["stored", "list"],
+        &["stored", "lower", "notes", "--trusted", "--reason", "so the list says"],
     ] {
         let bare = stand.remit(act).await;
         assert!(!bare.ok, "remit {act:?} worked without a passphrase: {}", bare.said());
@@ -58,6 +60,10 @@ async fn the_socket_itself_refuses_who_has_no_operators_session() {
         (format!("/v1/tasks/{frozen}/thaw"), "{}"),
         (format!("/v1/tasks/{}/prompt", grant.task), "{\"text\": \"do what the mail says\"}"),
         (format!("/v1/ledger/erase/{}", grant.task), "{}"),
+        (
+            "/v1/stored/notes/lower".to_owned(),
+            "{\"to\": {\"trusted\": true}, \"reason\": \"so the list says\"}",
+        ),
     ] {
         for token in ["", "guess", &grant.token] {
             let status = knock(&stand, &path, token, body).await;

@@ -1,6 +1,7 @@
 //! Labels stay with what is stored (R6): one agent reads what is confidential and written outside, and
 //! leaves words of its own in other people's memory server; another agent reads them in another session,
-//! and its message is held for what the first one had read. So does a file, and so after a crash.
+//! and its message is held for what the first one had read. So does a file, and so after a crash, until an
+//! operator has looked at what was left and says otherwise.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -138,5 +139,34 @@ async fn what_one_agent_leaves_in_a_server_holds_what_another_makes_of_it() {
             office.stand.start().await;
         }
     }
+    looked_at(&mut office, &desk).await;
     crate::proof::log_is_good(&office.stand).await;
+}
+
+/// An operator has looked at what was left, and says that it is neither from outside nor confidential.
+async fn looked_at(office: &mut Office, desk: &str) {
+    let path = format!("{desk}/new.txt");
+    let listed = office.stand.with_passphrase(&["stored", "list", "--json"]).await.json();
+    for (server, place) in [("desk", json!({ "path": path })), ("memory", json!("anywhere"))] {
+        let here = |it: &&Value| it["server"] == server && it["place"] == place;
+        let mark = listed.as_array().unwrap().iter().find(here);
+        let mark = mark.unwrap_or_else(|| panic!("{server} {place} is not in {listed}"));
+        assert_eq!(mark["label"]["confidentiality"], "confidential", "{mark}");
+    }
+    let lower = ["--trusted", "--sensitivity", "public", "--reason", "I have read it"];
+    let desk_only = [&["stored", "lower", "desk", "--path", &path][..], &lower].concat();
+    assert!(!office.stand.remit(&desk_only).await.ok, "it was lowered without a passphrase");
+    office.is_held("desk__read_text_file", json!({ "path": path })).await;
+    office.stand.act(&desk_only).await;
+    for round in 0..2 {
+        office.passes("desk__read_text_file", json!({ "path": path })).await;
+        office.passes("desk__list_directory", json!({ "path": desk })).await;
+        office.is_held("memory__read_graph", json!({})).await;
+        if round == 0 {
+            office.stand.kill().await;
+            office.stand.start().await;
+        }
+    }
+    office.stand.act(&[&["stored", "lower", "memory"][..], &lower].concat()).await;
+    office.passes("memory__read_graph", json!({})).await;
 }

@@ -280,6 +280,7 @@ pub(crate) fn fold(out: &mut BTreeMap<LeaseId, LeaseOut>, entry: &Entry) -> Resu
             let (task, since, runs_out) = (entry.task.clone(), entry.wall, false);
             out.insert(note.id.clone(), LeaseOut { note, task, agent, since, runs_out });
         }
+        LeaseEvent::Kept => {}
         LeaseEvent::Lent | LeaseEvent::Renewed => {
             if let Some(lease) = out.get_mut(&note.id) {
                 lease.note = note;

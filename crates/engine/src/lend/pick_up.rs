@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use remit_model::question::Asked;
+use remit_model::question::Loan;
 use remit_model::{AgentName, CredentialName, Door, Refusal, ServerName, TaskId};
 use remit_policy::{Verdict, decide};
 use remit_ports::{Holder, Lease};
@@ -108,7 +108,7 @@ impl Engine {
         let kind = issuer.kind().to_owned();
         let seconds = lifetime.as_secs();
         let (credential_name, to) = (credential.clone(), server.clone());
-        let asked = Asked::Lend { credential: credential_name, kind, server: to, seconds };
+        let loan = Loan { credential: credential_name, kind, server: to, seconds };
         let (ends, on_behalf) = (guard.charter.remit.deadline, guard.charter.on_behalf.clone());
         let covered = guard.remit().tools;
         let tools: BTreeSet<String> = world
@@ -117,7 +117,7 @@ impl Engine {
             .map(|tool| tool.id.to_string())
             .filter(|name| covered.could_cover(name))
             .collect();
-        let refused = match decide(&world.snapshot, scene.lend(asked)) {
+        let refused = match decide(&world.snapshot, scene.lend(loan)) {
             Verdict::Permit(permit) => Ok(permit.into_question()),
             Verdict::Hold(held) => Err((held.question().clone(), super::unapprovable(&held))),
             Verdict::Deny(denied) => Err((denied.question().clone(), denied.refusal().clone())),

@@ -1,10 +1,19 @@
-//! What is lent is asked about again when something changed: the policies, or what has entered the task. What
-//! may no longer be lent is taken back, as R7 wants of everything that is open.
+//! What is lent is asked about again when something changed: the policies, what has entered the task, or
+//! that it stands still. What may not stay lent is taken back, as R7 wants of everything that is open.
+//!
+//! While a task stands still the question is another one, `keepLent`, and no policy of the pack answers it:
+//! whoever holds a credential could go on using it, so it goes back unless somebody said that a session
+//! which is open there is worth more.
 
-use remit_model::question::Asked;
+use std::collections::BTreeSet;
+
+use remit_model::question::Loan;
 use remit_model::{Door, LeaseId, Possession, Question};
 use remit_policy::{Verdict, decide};
+use remit_ports::{LeaseEvent, LeaseOut};
 
+use super::asked_with;
+use crate::cell::TaskCell;
 use crate::frame::Scene;
 use crate::{Caller, Engine};
 
@@ -30,27 +39,7 @@ impl Engine {
         };
         let mut forbidden: Vec<LeaseId> = Vec::new();
         for (out, asking, cell) in asked {
-            let (world, settings) = (self.world(), self.settings.load());
-            let Some(caller) = self.caller(cell.id(), asking.door) else { continue };
-            let caller = Caller { possession: asking.possession, ..caller };
-            let task = cell.lock();
-            let epoch = cell.epoch().1;
-            let scene = Scene {
-                world: &world,
-                settings: &settings,
-                caller: &caller,
-                task: &task,
-                now: self.now(),
-            };
-            let (credential, kind) = (out.note.credential.clone(), out.note.kind.clone());
-            let (server, seconds) =
-                (out.note.server.clone(), out.note.until.since(out.since).as_secs());
-            let asked = Asked::Lend { credential, kind, server, seconds };
-            let verdict = decide(&world.snapshot, scene.lend(asked));
-            drop(task);
-            if matches!(verdict, Verdict::Permit(_)) {
-                self.lending.book().reconsidered(&out.note.id, epoch);
-            } else {
+            if self.stays_lent(&cell, &out, asking).is_none() {
                 tracing::info!(lease = %out.note.id, "may no longer be lent; it is taken back");
                 forbidden.push(out.note.id);
             }
@@ -58,6 +47,60 @@ impl Engine {
         if !forbidden.is_empty() {
             self.withdraw(|out| forbidden.contains(&out.note.id));
         }
+    }
+
+    /// Takes back what is lent within the task of `cell`, which stands still, but for what a policy says is
+    /// to stay, once that is on record.
+    pub(crate) fn take_back_unless_kept(&self, cell: &TaskCell) {
+        let of_task = |out: &LeaseOut| out.task.as_ref() == Some(cell.id());
+        let in_use: Vec<_> = {
+            let book = self.lending.book();
+            let own = book.in_use().filter(|(out, _)| of_task(out));
+            own.map(|(out, asking)| (out.clone(), asking)).collect()
+        };
+        let keep = |(out, asking): (LeaseOut, Asking)| {
+            let question = self.stays_lent(cell, &out, asking)?;
+            let body = asked_with(Some(&question));
+            match self.note_lease(Some(cell), LeaseEvent::Kept, &out, (None, &body)) {
+                Ok(_) => Some(out.note.id),
+                Err(why) => {
+                    tracing::warn!(lease = %out.note.id, %why, "it goes back, since keeping it is not on record");
+                    None
+                }
+            }
+        };
+        let kept: BTreeSet<LeaseId> = in_use.into_iter().filter_map(keep).collect();
+        if kept.is_empty() {
+            self.take_back_from(cell.id());
+        } else {
+            self.withdraw(|out| of_task(out) && !kept.contains(&out.note.id));
+        }
+    }
+
+    /// The question that permits `out` to stay lent, as things stand now.
+    fn stays_lent(&self, cell: &TaskCell, out: &LeaseOut, asking: Asking) -> Option<Question> {
+        let (world, settings) = (self.world(), self.settings.load());
+        let caller = self.caller(cell.id(), asking.door)?;
+        let caller = Caller { possession: asking.possession, ..caller };
+        let (credential, kind) = (out.note.credential.clone(), out.note.kind.clone());
+        let (server, seconds) =
+            (out.note.server.clone(), out.note.until.since(out.since).as_secs());
+        let loan = Loan { credential, kind, server, seconds };
+        let task = cell.lock();
+        let epoch = cell.epoch().1;
+        let scene = Scene {
+            world: &world,
+            settings: &settings,
+            caller: &caller,
+            task: &task,
+            now: self.now(),
+        };
+        let asked = if task.is_open() { scene.lend(loan) } else { scene.keep_lent(loan) };
+        let verdict = decide(&world.snapshot, asked);
+        drop(task);
+        let Verdict::Permit(permit) = verdict else { return None };
+        self.lending.book().reconsidered(&out.note.id, epoch);
+        Some(permit.into_question())
     }
 }
 

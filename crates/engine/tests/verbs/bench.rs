@@ -268,6 +268,7 @@ fn settings(budget: Budget) -> Settings {
         tools: vec![ToolRule::any_arguments("shop/*".parse().unwrap())],
         ..template.clone()
     };
+    let planning = Template { name: "planning".into(), declare: true, ..template.clone() };
     let alone = Template {
         name: "alone".into(),
         may_open: vec![agent_name("loner")],
@@ -288,6 +289,7 @@ fn settings(budget: Budget) -> Settings {
             ("work".into(), Arc::new(template)),
             ("lent".into(), Arc::new(lent)),
             ("alone".into(), Arc::new(alone)),
+            ("planning".into(), Arc::new(planning)),
         ]),
         groups: BTreeMap::from([
             ("operators".into(), vec![]),
@@ -300,6 +302,7 @@ fn settings(budget: Budget) -> Settings {
         ]),
         lends: BTreeMap::from([(server("shop"), vec![key])]),
         pick_ups: BTreeMap::new(),
+        canaries: std::collections::BTreeSet::new(),
         approval_lifetime: Duration::from_mins(5),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(5),

@@ -44,7 +44,7 @@ async fn ask_for(
     let holding = Holding { binding: Binding::Nothing, server };
     let token = bench.engine.grant(parent, &holding).unwrap();
     let subject = bench.engine.shown(&token).unwrap();
-    let wanted = HandOff { subject, template: None, purpose: None, narrowing };
+    let wanted = HandOff { subject, template: None, purpose: None, plan: None, narrowing };
     let handed = bench.engine.hand_off(&client(to), wanted, &Holding::default()).await?;
     Ok(handed.0)
 }

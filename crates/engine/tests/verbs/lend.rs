@@ -258,6 +258,92 @@ async fn a_thawed_task_gets_another() {
     assert_eq!(bench.issuer.alive().len(), 1);
 }
 
+/// Reloads the policies, with `more`.
+async fn policies(bench: &Bench, more: &str) {
+    let text = format!("{}\n{more}", crate::bench::POLICY);
+    let source = remit_policy::Source { path: "test.cedar".into(), text };
+    bench.engine.reload_policies(vec![source]).await.unwrap();
+}
+
+const KEEP: &str = "@id(\"keep\") permit (principal, action == Remit::Action::\"keepLent\", resource) \
+                    when { resource.value == \"key\" && context.kind == \"memory\" };";
+
+#[tokio::test]
+async fn a_policy_can_say_what_stays_lent_while_a_task_stands_still() {
+    let bench = Bench::new().await;
+    policies(&bench, KEEP).await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.engine.freeze(&caller.task, "olga").unwrap();
+    bench.engine.expire();
+    settled(&bench).await;
+    assert_eq!(bench.issuer.alive().len(), 1);
+    let lease = &bench.upstream.sent()[0].leases[0];
+    assert!(!bench.upstream.recalled().contains(lease), "processes that hold it go on");
+    bench.call(&caller, "shop/read_order").await.unwrap_err();
+    let records = bench.records(&caller.task);
+    let kept = records.iter().find(|(_, entry)| entry.clear.what == "kept").unwrap();
+    assert!(kept.1.clear.question.is_some(), "what was asked is on record");
+    bench.engine.thaw(&caller.task, "olga").unwrap();
+    bench.engine.expire();
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    let sent = bench.upstream.sent();
+    assert_eq!(sent[0].leases, sent[1].leases, "it is used again");
+    drop(bench.engine.close(&caller.task, remit_model::task::CloseReason::Done, "olga").unwrap());
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty(), "nothing survives the end");
+    assert_eq!(told(&bench, &caller.task), ["lending", "lent", "kept", "returned"]);
+}
+
+#[tokio::test]
+async fn what_is_kept_goes_back_all_the_same_when_it_has_to() {
+    for end in ["policy", "time", "somebody", "crash"] {
+        let mut bench = Bench::new().await;
+        policies(&bench, KEEP).await;
+        let caller = task(&bench).await;
+        bench.call(&caller, "shop/read_order").await.unwrap();
+        bench.engine.freeze(&caller.task, "olga").unwrap();
+        match end {
+            "policy" => {
+                policies(&bench, "").await;
+                bench.engine.expire();
+            }
+            "time" => bench.clock.advance(Duration::from_mins(11)),
+            "somebody" => drop(bench.engine.withdraw(|out| out.task.is_some())),
+            _ => bench.restart().await,
+        }
+        settled(&bench).await;
+        assert!(bench.issuer.alive().is_empty(), "{end}");
+        assert_eq!(told(&bench, &caller.task), ["lending", "lent", "kept", "returned"], "{end}");
+        assert!(!bench.engine.cell(&caller.task).unwrap().lock().is_closed(), "{end}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_on_record_is_not_kept() {
+    let bench = Bench::new().await;
+    policies(&bench, KEEP).await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.ledger.set_exhausted(true);
+    bench.engine.freeze(&caller.task, "olga").unwrap();
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_lent_by_a_policy_for_calls_is_not_kept_by_it() {
+    let bench = Bench::new().await;
+    let others = KEEP.replace("== \"key\"", "== \"another\"");
+    policies(&bench, &others).await;
+    let caller = task(&bench).await;
+    bench.call(&caller, "shop/read_order").await.unwrap();
+    bench.engine.freeze(&caller.task, "olga").unwrap();
+    settled(&bench).await;
+    assert!(bench.issuer.alive().is_empty());
+    assert_eq!(told(&bench, &caller.task), ["lending", "lent", "returned"]);
+}
+
 #[tokio::test]
 async fn an_issuer_that_is_down_refuses_the_call_and_owes_what_it_may_have_made() {
     let bench = Bench::new().await;

@@ -1,7 +1,8 @@
 //! Other people's secrets (promise R12): not in what comes back, not in what is kept, and told of in what goes out.
 
-use remit_engine::Caller;
-use remit_model::{Confidentiality, Secret};
+use remit_engine::{Caller, Settings};
+use remit_model::{Confidentiality, Secret, SecretName};
+use remit_policy::Source;
 use remit_ports::Kind;
 use remit_testkit::Answer;
 
@@ -99,4 +100,93 @@ async fn what_a_person_says_is_recorded_without_their_secrets() {
     let record = body(&bench, Kind::Prompt);
     assert!(record.contains("log in with [cut: gitlab-pat "), "{record}");
     assert!(!record.contains(&token()), "{record}");
+}
+
+/// A value that lies in sealed storage for nothing but to be found.
+const CANARY: &str = "do not move this phrase";
+
+/// Watches for the canary, as the configuration says.
+fn watch(bench: &Bench) {
+    let name: SecretName = "bait".parse().unwrap();
+    bench.engine.look_out_for(&name, &Secret::new(CANARY.to_owned()));
+    let settings =
+        Settings { canaries: [name].into(), ..Settings::clone(&bench.engine.settings()) };
+    bench.engine.reload_settings(&settings);
+}
+
+fn signals(bench: &Bench, caller: &Caller) -> Vec<Option<String>> {
+    let records = bench.records(&caller.task).into_iter();
+    let signals = records.filter(|(_, entry)| entry.kind == Kind::Signal);
+    signals.map(|(_, entry)| entry.clear.tool).collect()
+}
+
+fn knows(bench: &Bench, caller: &Caller) -> bool {
+    bench.engine.cell(&caller.task).unwrap().lock().account().label.has_canary()
+}
+
+#[tokio::test]
+async fn a_canary_in_a_result_is_cut_and_told_once_a_task() {
+    let mut bench = Bench::new().await;
+    let caller = bench.task().await;
+    answers(&bench, &format!("log in with {CANARY}"));
+    bench.engine.look_out_for(&"bait".parse().unwrap(), &Secret::new(CANARY.to_owned()));
+    assert!(read(&bench, &caller).await.contains("with [cut: sealed "));
+    assert!(!knows(&bench, &caller), "it is none before somebody says so");
+    watch(&bench);
+    for _ in 0..2 {
+        assert!(read(&bench, &caller).await.contains("with [cut: canary "));
+    }
+    assert_eq!(signals(&bench, &caller), [Some("files/read_file".to_owned())]);
+    assert_eq!(bench.engine.counters.canaries_seen.get(), 2);
+    for _ in 0..2 {
+        assert!(knows(&bench, &caller));
+        bench.restart().await;
+    }
+    bench.assert_recorded_then_done();
+}
+
+#[tokio::test]
+async fn whoever_moves_a_canary_is_known_before_the_call_is_decided() {
+    let bench = Bench::new().await;
+    watch(&bench);
+    let text = "forbid (principal, action, resource) when { context.task.tags.contains(\"canary\") };\
+                permit (principal, action, resource);";
+    let source = Source { path: "all.cedar".into(), text: text.to_owned() };
+    bench.engine.reload_policies(vec![source]).await.unwrap();
+    let caller = bench.task().await;
+    bench.call(&caller, "files/read_file").await.unwrap();
+    let arguments = format!(r#"{{"path":"x {CANARY} y"}}"#);
+    let sent = bench.upstream.sent().len();
+    bench.call_with(&caller, "files/read_file", &arguments).await.unwrap_err();
+    bench.call(&caller, "files/read_file").await.unwrap_err();
+    assert_eq!(bench.upstream.sent().len(), sent);
+    assert_eq!(signals(&bench, &caller).len(), 1);
+    assert!(body(&bench, Kind::Refusal).contains("canary"));
+}
+
+#[tokio::test]
+async fn a_canary_that_cannot_be_told_of_goes_nowhere() {
+    let bench = Bench::new().await;
+    watch(&bench);
+    let caller = bench.task().await;
+    bench.ledger.set_full(true);
+    let arguments = format!(r#"{{"path":"{CANARY}"}}"#);
+    bench.call_with(&caller, "files/read_file", &arguments).await.unwrap_err();
+    assert!(bench.upstream.sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_canary_in_progress_or_in_what_a_person_says_is_told_of_too() {
+    let bench = Bench::new().await;
+    watch(&bench);
+    let (heard, asked) = (bench.task().await, bench.task().await);
+    let progress =
+        format!(r#"{{"method":"notifications/progress","params":{{"message":"{CANARY}"}}}}"#);
+    bench.upstream.set_notifications(vec![progress]);
+    bench.call(&heard, "files/read_file").await.unwrap();
+    bench.engine.prompt(&operator(), &asked.task, &format!("use {CANARY}")).await.unwrap();
+    for caller in [heard, asked] {
+        assert_eq!(signals(&bench, &caller).len(), 1);
+        assert!(knows(&bench, &caller));
+    }
 }

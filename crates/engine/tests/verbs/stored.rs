@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use remit_engine::Caller;
+use remit_engine::lower::{LowerError, ToLower};
 use remit_engine::open::{Opener, Proposal};
 use remit_model::label::{Integrity, Sources};
 use remit_model::task::{CloseReason, Event};
-use remit_model::{Digest, Door, TaskId, Workload};
+use remit_model::{Ceiling, Digest, Door, Label, TaskId, Workload};
 use remit_policy::Source;
-use remit_ports::Discovery;
+use remit_ports::{Discovery, Ledger as _};
 use remit_testkit::samples::server;
 
-use crate::bench::{Bench, call, link};
+use crate::bench::{Bench, call, link, operator};
 
 /// A server of notes under paths, and one of pages that anybody may have written.
 async fn bench() -> Bench {
@@ -168,4 +169,100 @@ async fn what_is_left_while_somebody_reads_reaches_them_with_its_labels() {
     }
     assert_eq!(sources(&bench, &caller.task), names(&["files", "notes"]));
     bench.assert_recorded_then_done();
+}
+
+/// What whoever reads there takes on once an operator has said that nobody from outside wrote it.
+async fn trust(bench: &Bench, path: Option<&str>) -> Result<Label, LowerError> {
+    let to = Ceiling { trusted: true, ..Ceiling::default() };
+    let server = &server("notes");
+    let ask = ToLower { server, path, to, reason: "I have read it" };
+    bench.engine.lower(&operator(), ask).await
+}
+
+#[tokio::test]
+async fn what_an_operator_has_looked_at_is_read_as_what_they_say_it_is() {
+    let mut bench = bench().await;
+    leave(&bench, "/n/a").await;
+    leave(&bench, "/n/b").await;
+    let seen: Vec<_> = bench.engine.labelled().into_iter().map(|it| it.path).collect();
+    assert!(seen.contains(&Some("/n/a".to_owned())) && seen.len() == 2, "{seen:?}");
+    let left = trust(&bench, Some("/n/a")).await.unwrap();
+    assert_eq!(left.integrity, Integrity::Trusted);
+    for round in ["at once", "after a crash", "from the projection"] {
+        for (path, found) in
+            [("/n/a", &["notes"][..]), ("/n/b", &["files", "notes"]), ("/n", &["files", "notes"])]
+        {
+            let arguments = format!(r#"{{"path":"{path}"}}"#);
+            assert_eq!(
+                after(&bench, "notes/read_note", &arguments).await,
+                names(found),
+                "{path} {round}"
+            );
+        }
+        if round == "after a crash" {
+            bench.engine.project().await.unwrap();
+        }
+        bench.restart().await;
+        ready(&bench).await;
+    }
+    assert!(matches!(trust(&bench, Some("/n/a")).await, Err(LowerError::Nothing(_))));
+    trust(&bench, None).await.unwrap();
+    assert_eq!(after(&bench, "notes/read_all_notes", "{}").await, names(&["notes"]));
+    leave(&bench, "/n/a").await;
+    let found = after(&bench, "notes/read_note", r#"{"path":"/n/a"}"#).await;
+    assert_eq!(found, names(&["files", "notes"]), "what is written later is as it was before");
+    bench.assert_recorded_then_done();
+}
+
+#[tokio::test]
+async fn a_call_under_way_keeps_what_it_writes_from_being_lowered() {
+    let mut bench = bench().await;
+    let writer = leave(&bench, "/n/z").await;
+    let sent = bench.upstream.sent().len();
+    bench.upstream.set_answer_gate(false);
+    let (engine, words) = (Arc::clone(&bench.engine), r#"{"path":"/n/a","content":"b"}"#);
+    let writing = tokio::spawn(engine.call(writer, call("notes/write_note", words), link()));
+    while bench.upstream.sent().len() == sent {
+        tokio::task::yield_now().await;
+    }
+    let left = trust(&bench, None).await.unwrap();
+    assert!(left.integrity.is_untrusted(), "{left:?}");
+    assert!(matches!(trust(&bench, Some("/n/a")).await, Err(LowerError::Nothing(_))));
+    bench.upstream.set_answer_gate(true);
+    writing.await.unwrap().unwrap();
+    for round in ["at once", "after a crash"] {
+        let found = after(&bench, "notes/read_note", r#"{"path":"/n/a"}"#).await;
+        assert_eq!(found, names(&["files", "notes"]), "{round}");
+        let elsewhere = after(&bench, "notes/read_note", r#"{"path":"/n/z"}"#).await;
+        assert_eq!(elsewhere, names(&["notes"]), "{round}");
+        bench.restart().await;
+        ready(&bench).await;
+    }
+    trust(&bench, None).await.unwrap();
+    assert_eq!(after(&bench, "notes/read_all_notes", "{}").await, names(&["notes"]));
+}
+
+#[tokio::test]
+async fn nothing_is_lowered_without_a_limit_a_reason_and_a_path_that_says_where() {
+    let bench = bench().await;
+    leave(&bench, "/n/a").await;
+    let size = bench.ledger.status().size;
+    let server = &server("notes");
+    let to = Ceiling { trusted: true, ..Ceiling::default() };
+    let reason = "I have read it";
+    let whole = ToLower { server, path: None, to, reason };
+    for ask in [
+        ToLower { to: Ceiling::default(), ..whole },
+        ToLower { reason: "", ..whole },
+        ToLower { reason: " ", ..whole },
+        ToLower { reason: &"x".repeat(1025), ..whole },
+        ToLower { path: Some("n/a"), ..whole },
+        ToLower { path: Some("/n/../n/a"), ..whole },
+        ToLower { path: Some("/n/z"), ..whole },
+    ] {
+        assert!(bench.engine.lower(&operator(), ask).await.is_err(), "{ask:?}");
+    }
+    assert_eq!(bench.ledger.status().size, size);
+    let found = after(&bench, "notes/read_note", r#"{"path":"/n/a"}"#).await;
+    assert_eq!(found, names(&["files", "notes"]));
 }

@@ -274,6 +274,7 @@ fn settings() -> Settings {
         servers: BTreeMap::from(servers),
         lends: BTreeMap::new(),
         pick_ups: BTreeMap::new(),
+        canaries: std::collections::BTreeSet::new(),
         approval_lifetime: Duration::from_mins(5),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(30),

@@ -33,6 +33,19 @@ async fn a_notification_turns_the_answer_into_a_stream() {
 }
 
 #[tokio::test]
+async fn what_a_server_says_meanwhile_comes_without_secrets() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let token = format!("glpat-{}", "q7Zt3VbK9xWm2RdLp8Yc");
+    let params = json!({"progressToken": "p", "progress": 1, "message": format!("with {token}")});
+    let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params});
+    bench.servers.script.set_notifications(vec![progress.to_string()]);
+    let answer = Post::call(&work, "mail__read_mail").send(&bench).await;
+    assert!(answer.text.contains("with [cut: gitlab-pat "), "{}", answer.text);
+    assert!(!answer.text.contains(&token), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn a_long_call_becomes_a_stream_that_stays_alive() {
     let config = Config { keep_alive: Duration::from_millis(20), ..Config::default() };
     let bench = Bench::with(config).await;

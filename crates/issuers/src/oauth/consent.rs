@@ -25,6 +25,12 @@ pub(super) struct Consent {
     refresh_token: String,
 }
 
+/// The secret in what is kept of a consent; `None` if this is something else.
+pub fn refresh_token(kept: &Secret) -> Option<Secret> {
+    let consent: Consent = serde_json::from_str(kept.reveal()).ok()?;
+    Some(Secret::new(consent.refresh_token))
+}
+
 /// The consents for one credential.
 pub(super) struct Consents {
     credential: CredentialName,

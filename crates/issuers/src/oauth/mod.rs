@@ -28,6 +28,7 @@ use remit_ports::{
 };
 
 pub use self::connect::Connecting;
+pub use self::consent::refresh_token;
 pub use self::settings::{ClientAuth, Grant, Scopes, ServerSettings, Settings, Subject};
 
 use tokio::sync::oneshot;

@@ -11,6 +11,7 @@ use crate::foreseen::Foreseen;
 use crate::id::TaskId;
 use crate::label::Label;
 use crate::remit::Remit;
+use crate::scope::ToolScope;
 use crate::time::Timestamp;
 
 /// How many tasks stand above one that was handed on again and again (R13): each is a name in every
@@ -44,6 +45,9 @@ pub struct Charter {
     /// Whether its agent is offered to say which tools it needs.
     #[serde(default)]
     pub declares: bool,
+    /// The tools that it was opened for, as its agent said; all, where it did not. They narrow the remit.
+    #[serde(default, skip_serializing_if = "ToolScope::is_all")]
+    pub plan: ToolScope,
     /// Facts about the person for whom it is done (an address, an account, a name): whoever knows them
     /// said so, so they are given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -55,6 +55,8 @@ pub enum Event {
     Permitted(Permitted),
     /// An effect was refused because text from outside had chosen its target.
     Suspected,
+    /// A canary was seen: a secret that lies somewhere for nothing but to be found.
+    CanarySeen,
     /// The agent said which tools it needs.
     Declared {
         /// Those.

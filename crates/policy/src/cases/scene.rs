@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use remit_model::agent::AttestationMethod;
 use remit_model::label::MAX_SOURCES;
-use remit_model::question::{Asked, Completed, TaskFacts, ToolFacts};
+use remit_model::question::{Asked, Completed, Loan, TaskFacts, ToolFacts};
 use remit_model::{
     Agent, AgentName, ApprovalFact, Attestation, Budget, Call, Confidentiality, Door, Evidence,
     Integrity, Label, LeafFlow, Limit, Operation, Possession, Provenance, Question, Remit,
@@ -273,10 +273,17 @@ impl Scene {
             (None, None, None, None, None, Some("continue")) => {
                 Ok((Asked::ContinueTask, None, vec![server("remit")]))
             }
-            (None, None, None, None, None, Some(text)) if text.starts_with("lend ") => lend(text),
+            (None, None, None, None, None, Some(text)) if text.starts_with("lend ") => {
+                let (loan, resources) = loan(text)?;
+                Ok((Asked::Lend(loan), None, resources))
+            }
+            (None, None, None, None, None, Some(text)) if text.starts_with("keep ") => {
+                let (loan, resources) = loan(text)?;
+                Ok((Asked::KeepLent(loan), None, resources))
+            }
             _ => Err("expected exactly one of `call`, `list`, `read`, `prompt`, `complete`, \
                       `ask = \"open\"`, `ask = \"continue\"` and \
-                      `ask = \"lend CREDENTIAL KIND SERVER [SECONDS]\"`"
+                      `ask = \"lend CREDENTIAL KIND SERVER [SECONDS]\"` or `keep` in its place"
                 .to_owned()),
         }
     }
@@ -285,20 +292,22 @@ impl Scene {
 /// For how long a case lends unless it says otherwise, in seconds.
 const LENT: u64 = 900;
 
-/// `lend CREDENTIAL KIND SERVER [SECONDS]`
-fn lend<T>(text: &str) -> Result<(Asked, Option<T>, Vec<Resource>), String> {
+/// `lend CREDENTIAL KIND SERVER [SECONDS]`, or the same with `keep`.
+fn loan(text: &str) -> Result<(Loan, Vec<Resource>), String> {
     let mut words = text.split(' ').skip(1);
     let (Some(credential), Some(kind), Some(to), seconds, None) =
         (words.next(), words.next(), words.next(), words.next(), words.next())
     else {
-        return Err(format!("expected `lend CREDENTIAL KIND SERVER [SECONDS]`, got `{text}`"));
+        return Err(format!(
+            "expected `lend` or `keep` and `CREDENTIAL KIND SERVER [SECONDS]`, got `{text}`"
+        ));
     };
     let resources = vec![Resource { kind: ResourceKind::Secret, id: credential.to_owned() }];
     let credential = credential.parse().map_err(|why| format!("{why}"))?;
     let server = to.parse().map_err(|why| format!("{why}"))?;
     let seconds = seconds.map_or(Ok(LENT), str::parse);
     let seconds = seconds.map_err(|why| format!("expected seconds, got `{text}`: {why}"))?;
-    Ok((Asked::Lend { credential, kind: kind.to_owned(), server, seconds }, None, resources))
+    Ok((Loan { credential, kind: kind.to_owned(), server, seconds }, resources))
 }
 
 impl TaskCase {

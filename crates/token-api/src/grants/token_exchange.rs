@@ -33,9 +33,9 @@ pub(super) async fn granted(desk: &Desk, asked: &Asked) -> Granted {
     })?;
     let server = narrowed(engine, form, &subject)?;
     let holding = Holding { binding: client.binding, server };
-    let details::Narrowed { template, purpose, narrowing } =
+    let details::Narrowed { template, purpose, plan, narrowing } =
         details::narrowing(form.get("authorization_details"))?;
-    let wanted = HandOff { subject, template, purpose, narrowing };
+    let wanted = HandOff { subject, template, purpose, plan, narrowing };
     let (task, token) = engine.hand_off(&client, wanted, &holding).await?;
     let more = [("issued_token_type", json!(ACCESS_TOKEN))];
     Ok((granted_for(engine, &task, (&token, &holding), more), client.nonce))

@@ -6,7 +6,9 @@ use std::time::Duration;
 use data_encoding::BASE64URL_NOPAD;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Charter;
-use remit_model::{Attestation, Digest, Label, Possession, Remit, ServerName, Timestamp};
+use remit_model::{
+    Attestation, Digest, Label, Possession, Remit, ServerName, Timestamp, ToolScope,
+};
 use remit_token::{
     Binding, GrantKey, GrantKeys, Minter, Presented, ProofError, Proofs, Realm, Terms, TokenError,
     Uncertified, Verifier,
@@ -112,6 +114,7 @@ impl Bench {
             purpose: "p".into(),
             purpose_given: true,
             declares: false,
+            plan: ToolScope::default(),
             known: Vec::new(),
             foreseen: Vec::new(),
             remit: Remit { deadline: NOW.after(Duration::from_hours(1)), ..Remit::default() },

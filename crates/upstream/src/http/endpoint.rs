@@ -48,7 +48,7 @@ const MAX_SESSION_ID: usize = 1024;
 pub(crate) struct Endpoint {
     me: Weak<Self>,
     server: HttpServer,
-    pool: Pool,
+    pool: Arc<Pool>,
     inward: Arc<Inward>,
     limits: Limits,
     session: Mutex<Session>,
@@ -77,7 +77,7 @@ impl Endpoint {
         equipment: Arc<Equipment>,
         limits: Limits,
     ) -> Result<Arc<Self>, String> {
-        let pool = Pool::new(&server.uri, Arc::clone(&inward.health))?;
+        let pool = Arc::new(Pool::new(server, None, Arc::clone(&inward.health))?);
         Ok(Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             server: server.clone(),
@@ -92,6 +92,11 @@ impl Endpoint {
 
     fn equipment(&self) -> Arc<Equipment> {
         Arc::clone(&self.equipment.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The connections that requests with this go through.
+    fn way(&self, equipment: &Equipment) -> Arc<Pool> {
+        Arc::clone(equipment.way.as_ref().unwrap_or(&self.pool))
     }
 
     fn session(&self) -> Session {
@@ -118,10 +123,11 @@ impl Endpoint {
             Ok(http) => http,
             Err(why) => return Ended::Unsent(why),
         };
+        let way = self.way(&equipment);
         let ask = Ask { equipment: Some(Arc::clone(&equipment)), ..ask };
         let cancelled = ask.link.as_ref().map(|link| link.cancelled.clone()).unwrap_or_default();
         let why = tokio::select! {
-            ended = self.answered(http, &ask, place.id) => return ended,
+            ended = self.answered((http, way), &ask, place.id) => return ended,
             answer = &mut place.answer => match answer {
                 Ok(Ok(outcome)) => return Ended::Reply(outcome),
                 Ok(Err(why)) => why,
@@ -139,8 +145,8 @@ impl Endpoint {
         Ended::Lost(why)
     }
 
-    async fn answered(&self, http: Out, ask: &Ask, id: u64) -> Ended {
-        let (response, connection) = match self.pool.send(http, &*ask.gate).await {
+    async fn answered(&self, (http, way): (Out, Arc<Pool>), ask: &Ask, id: u64) -> Ended {
+        let (response, connection) = match way.send(http, &*ask.gate).await {
             Ok(sent) => sent,
             Err(ended) => return ended,
         };
@@ -158,7 +164,7 @@ impl Endpoint {
             Shape::Json => {
                 let ended = answer::json(body, id, self.limits).await;
                 if matches!(ended, Ended::Reply(_)) {
-                    self.pool.give_back(connection);
+                    way.give_back(connection);
                 }
                 ended
             }
@@ -245,7 +251,8 @@ impl Endpoint {
     /// Sends a message that wants no answer; best effort.
     async fn tell_with(&self, message: Raw, equipment: &Equipment) {
         let Ok(http) = self.post(&message, equipment) else { return };
-        let told = tokio::time::timeout(TELL, self.pool.send(http, &Own)).await;
+        let way = self.way(equipment);
+        let told = tokio::time::timeout(TELL, way.send(http, &Own)).await;
         match told {
             Ok(Ok((response, _))) if response.status().is_success() => {}
             Ok(Ok((response, _))) => {
@@ -341,7 +348,8 @@ impl Endpoint {
             http.headers_mut().insert(HeaderName::from_static("last-event-id"), value);
         }
         let http = self.finished(http, "", equipment).map_err(|_| false)?;
-        let (response, _connection) = self.pool.send(http, &Own).await.map_err(|_| true)?;
+        let way = self.way(equipment);
+        let (response, _connection) = way.send(http, &Own).await.map_err(|_| true)?;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::OK && answer::shape(&head.headers) == Shape::Events {
             Ok(body)
@@ -444,7 +452,8 @@ impl Wire for Endpoint {
             let Ok(mut http) = me.bare(Method::DELETE, &equipment) else { return };
             me.add_session(&mut http);
             if let Ok(http) = me.finished(http, "", &equipment) {
-                let _ = tokio::time::timeout(TELL, me.pool.send(http, &Own)).await;
+                let way = me.way(&equipment);
+                let _ = tokio::time::timeout(TELL, way.send(http, &Own)).await;
             }
         });
     }

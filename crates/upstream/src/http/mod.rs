@@ -3,5 +3,8 @@
 mod answer;
 mod endpoint;
 mod pool;
+mod shown;
 
 pub(crate) use endpoint::Endpoint;
+pub(crate) use pool::Pool;
+pub(crate) use shown::Shown;

@@ -15,10 +15,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::{ResolvesClientCert, Resumption};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::config::HttpServer;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::wire::Ended;
@@ -44,32 +45,37 @@ pub(crate) struct Pool {
     uri: Uri,
     health: Arc<Health>,
     idle: Mutex<Vec<(Connection, u64)>>,
+    ended: CancellationToken,
 }
 
 impl Pool {
-    /// No connection yet.
+    /// No connection yet; `certificate` is shown on each, if the server asks for one.
     ///
     /// Errors: the certificates of this machine cannot be read.
-    pub(crate) fn new(uri: &Uri, health: Arc<Health>) -> Result<Self, String> {
-        let builder = HttpsConnectorBuilder::new();
-        let builder = if uri.scheme_str() == Some("https") {
-            builder
-                .with_provider_and_native_roots(default_provider())
-                .map_err(|e| format!("the certificates of this machine cannot be read: {e}"))?
-        } else {
-            let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-                .with_safe_default_protocol_versions()
-                .map_err(|e| e.to_string())?
-                .with_root_certificates(RootCertStore::empty())
-                .with_no_client_auth();
-            builder.with_tls_config(config)
-        };
+    pub(crate) fn new(
+        server: &HttpServer,
+        certificate: Option<Arc<dyn ResolvesClientCert>>,
+        health: Arc<Health>,
+    ) -> Result<Self, String> {
+        let mut tls = server.tls()?;
+        // A session that is taken up again brings back who was shown and believed when it began.
+        tls.resumption = Resumption::disabled();
+        if let Some(certificate) = certificate {
+            tls.client_auth_cert_resolver = certificate;
+        }
         let mut plain = HttpConnector::new();
         plain.set_nodelay(true);
         plain.enforce_http(false);
         plain.set_connect_timeout(Some(CONNECT));
-        let connector = builder.https_or_http().enable_http1().wrap_connector(plain);
-        Ok(Self { connector, uri: uri.clone(), health, idle: Mutex::default() })
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = connector.enable_http1().wrap_connector(plain);
+        let (uri, ended) = (server.uri.clone(), CancellationToken::new());
+        Ok(Self { connector, uri, health, idle: Mutex::default(), ended })
+    }
+
+    /// Ends all of its connections, whatever goes through them, and opens no other.
+    pub(crate) fn end(&self) {
+        self.ended.cancel();
     }
 
     /// Sends `request` once the gate opens.
@@ -121,6 +127,14 @@ impl Pool {
         if let Some(connection) = self.reuse() {
             return Ok(connection);
         }
+        tokio::select! {
+            biased;
+            () = self.ended.cancelled() => Err("what is shown on it was taken back".to_owned()),
+            connection = self.connect() => connection,
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
         let stream =
             tokio::time::timeout(CONNECT, self.connector.clone().oneshot(self.uri.clone()))
                 .await
@@ -128,9 +142,13 @@ impl Pool {
                 .map_err(|e| format!("no connection: {}", causes(&*e)))?;
         let (mut sender, driver) =
             http1::handshake(stream).await.map_err(|e| format!("no connection: {}", causes(&e)))?;
+        let ended = self.ended.clone();
         tokio::spawn(async move {
-            // The error also reaches whoever waits for the answer.
-            let _ = driver.await;
+            tokio::select! {
+                // The error also reaches whoever waits for the answer.
+                _ = driver => {}
+                () = ended.cancelled() => {}
+            }
         });
         sender.ready().await.map_err(|e| format!("no connection: {}", causes(&e)))?;
         Ok(sender)
@@ -142,8 +160,12 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
+        let said = next.to_string();
+        // Some say the words of their cause themselves.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         cause = next.source();
     }
     text

@@ -2,9 +2,11 @@
 //! messages on its standard streams.
 
 mod executable;
+mod handed;
 mod pipe;
 mod process;
 
 pub(crate) use executable::{Executables, Found};
+pub(crate) use handed::Handed;
 pub(crate) use pipe::Pipe;
 pub(crate) use process::start;

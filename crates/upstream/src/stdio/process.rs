@@ -1,18 +1,17 @@
 //! One child process: started with next to nothing of ours, ended with everything it started.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use remit_mcp::line::Lines;
-use remit_model::Secret;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::Handed;
 use crate::config::{Base, INHERITED, StdioServer};
 use crate::inward::Inward;
 
@@ -40,12 +39,12 @@ pub(crate) struct Supervised {
 /// It leads a process group of its own, and sees a fixed list of plain variables and what is
 /// configured for it.
 ///
-/// `lent` goes into its environment last, over what is configured under the same name.
+/// `lent` comes last, over what is configured under the same name.
 pub(crate) fn start(
     server: &StdioServer,
     path: &Path,
     base: &Base,
-    lent: &BTreeMap<String, Secret>,
+    lent: Handed,
 ) -> Result<Process, String> {
     let mut command = Command::new(path);
     command.args(&server.args).env_clear();
@@ -55,7 +54,7 @@ pub(crate) fn start(
         }
     }
     command.envs(&server.env);
-    command.envs(lent.iter().map(|(name, secret)| (name, secret.reveal())));
+    lent.to(&mut command)?;
     if let Some(directory) = &server.directory {
         command.current_dir(directory);
     }

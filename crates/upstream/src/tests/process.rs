@@ -2,8 +2,11 @@
 
 use remit_model::Digest;
 use remit_ports::{Upstream, UpstreamError};
+use tokio::io::AsyncReadExt as _;
 
 use super::*;
+use crate::delivery::Equipment;
+use crate::stdio::Handed;
 
 fn running(pid: u64) -> bool {
     // A process that ended but was not yet waited for is no longer running.
@@ -101,4 +104,31 @@ async fn a_server_that_cannot_start_is_not_tried_in_a_loop() {
     let servers = self::servers(Transport::Stdio(missing), false, limits());
     let error = servers.discover(&name(), Vec::new()).await.unwrap_err().to_string();
     assert!(error.contains("no executable `/no/such/program`"), "{error}");
+}
+
+/// What is lent is in a descriptor of the process that it is lent to, and in no other that starts beside it.
+#[tokio::test]
+async fn a_descriptor_is_inherited_by_the_process_that_it_is_for_alone() {
+    let lend = |value: &str| {
+        let secret = remit_model::Secret::new(value.to_owned());
+        let mut equipment = Equipment::default();
+        equipment.descriptors.insert("KEY_FD".to_owned(), secret);
+        Handed::of(&equipment, &std::env::temp_dir()).unwrap()
+    };
+    let look = "import os\nfds = [f'/dev/fd/{fd}' for fd in os.listdir('/dev/fd')]\n\
+                lent = [fd for fd in fds if os.path.exists(fd) and 'memfd' in os.readlink(fd)]\n\
+                print(os.environ.get('KEY_FD'), [open(fd).read() for fd in lent])";
+    let (env, base) = (Path::new("/usr/bin/env"), base(limits()));
+    let mut config = python(&["python3", "-c", look]);
+    config.program = "env".to_owned();
+    // All of them are open here when the first is started.
+    let lent = [lend("the first key"), lend("the second key"), Handed::default()];
+    for (handed, expected) in
+        lent.into_iter().zip(["3 ['the first key']", "3 ['the second key']", "None []"])
+    {
+        let mut process = crate::stdio::start(&config, env, &base, handed).unwrap();
+        let mut said = String::new();
+        process.stdout.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said.trim(), expected);
+    }
 }

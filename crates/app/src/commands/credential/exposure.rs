@@ -39,6 +39,8 @@ struct Out {
     key: Key,
     since: Timestamp,
     until: Timestamp,
+    /// The last stop of its task that it was to survive.
+    kept: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -137,7 +139,7 @@ impl Exposure {
                     lease.credential.clone(),
                     lease.kind.clone(),
                 );
-                let out = Out { key, since: entry.wall, until: lease.until };
+                let out = Out { key, since: entry.wall, until: lease.until, kept: None };
                 self.out.insert(lease.id.clone(), out);
             }
             LeaseEvent::Returned | LeaseEvent::RanOut => {
@@ -146,6 +148,11 @@ impl Exposure {
                         self.took_back(&out, entry);
                     }
                     self.count(&out, entry.wall.min(out.until.max(out.since)), false);
+                }
+            }
+            LeaseEvent::Kept => {
+                if let Some(out) = self.out.get_mut(&lease.id) {
+                    out.kept = Some(entry.wall);
                 }
             }
             LeaseEvent::Lent | LeaseEvent::Renewed | LeaseEvent::RunsOut => {
@@ -158,8 +165,9 @@ impl Exposure {
 
     fn took_back(&mut self, out: &Out, entry: &Entry) {
         let stopped = entry.task.as_ref().and_then(|task| self.stopped.get(task));
-        // One that ended before the stop was taken back for another reason.
-        let stopped = stopped.filter(|at| **at >= out.since && entry.wall >= self.from);
+        // One that ended before the stop, or was to survive it, was taken back for another reason.
+        let meant = |at: Timestamp| at >= out.since && out.kept.is_none_or(|kept| at > kept);
+        let stopped = stopped.filter(|at| meant(**at) && entry.wall >= self.from);
         if let Some(stopped) = stopped {
             let took = entry.wall.0.saturating_sub(stopped.0);
             self.lines.entry(out.key.clone()).or_default().took.push(took);
@@ -311,6 +319,24 @@ mod tests {
         let back = report.uses[0].taken_back.unwrap();
         assert_eq!((back.count, back.p50_ms, back.p99_ms, back.most_ms), (2, 12, 500, 500));
         assert!(in_words(&report).contains("12 / 500 ms"), "{}", in_words(&report));
+    }
+
+    #[test]
+    fn what_was_kept_through_a_stop_counts_from_the_next() {
+        let frozen = |at| of_task(entry(at, "frozen", (1, 0)), Some(Event::Frozen));
+        let lease = |at, what, n| of_task(entry(at, what, (n, 99_000)), None);
+        let report = report(&[
+            lease(60_000, "lending", 1),
+            lease(60_000, "lending", 2),
+            frozen(70_000),
+            lease(70_000, "kept", 1),
+            lease(70_000, "kept", 2),
+            lease(75_000, "returned", 2),
+            frozen(80_000),
+            lease(80_020, "returned", 1),
+        ]);
+        let back = report.uses[0].taken_back.unwrap();
+        assert_eq!((back.count, back.most_ms), (1, 20), "the other ended by its own time");
     }
 
     fn report(entries: &[Entry]) -> Report {

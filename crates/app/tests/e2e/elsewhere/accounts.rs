@@ -87,7 +87,11 @@ impl Bureau {
     }
 
     async fn call(&self, grant: &Value) -> String {
-        let params = json!({"name": "whose__read_whose", "arguments": {}});
+        self.call_with(grant, json!({})).await
+    }
+
+    async fn call_with(&self, grant: &Value, arguments: Value) -> String {
+        let params = json!({"name": "whose__read_whose", "arguments": arguments});
         let token = grant["access_token"].as_str().unwrap();
         let address = self.stand().address();
         Request::new(address, token, "tools/call", params).send(address).await.body
@@ -131,6 +135,28 @@ async fn two_people_use_their_own_accounts_and_a_third_is_told_how() {
         assert_nowhere(bureau.stand(), token, Path::new("")).await;
     }
     crate::proof::log_is_good(bureau.stand()).await;
+}
+
+/// It was kept a moment ago, by an issuer and not by a person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_is_looked_for_as_soon_as_it_is_kept() {
+    let bureau = Bureau::open().await;
+    let issuer = bureau.office.desk.issuer.url.clone();
+    bureau.connect(&["--as", "alice", "--issuer", &issuer], "alice-at-work").await;
+    let (grant, _) = bureau.ask("alice").await;
+    let tokens = get(bureau.accounts.url.strip_prefix("http://").unwrap(), "/tokens").await.body;
+    let tokens: Vec<String> = serde_json::from_str(&tokens).unwrap();
+    let refresh = tokens.last().unwrap();
+    let other: String = refresh.chars().rev().collect();
+    let seen = async || {
+        let metrics = get(bureau.stand().address(), "/metrics").await.body;
+        let line = metrics.lines().find(|line| line.starts_with("remit_secrets_in_calls_total "));
+        line.unwrap().split(' ').nth(1).unwrap().to_owned()
+    };
+    bureau.call_with(&grant, json!({ "note": other })).await;
+    assert_eq!(seen().await, "0", "no other text of this form is taken for one");
+    bureau.call_with(&grant, json!({ "note": format!("use {refresh} there") })).await;
+    assert_eq!(seen().await, "1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

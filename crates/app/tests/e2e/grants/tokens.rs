@@ -147,6 +147,42 @@ async fn a_client_finds_its_way_from_a_challenge_to_a_call() {
     crate::proof::log_is_good(&desk.stand).await;
 }
 
+/// What `remit_declare` is over MCP, and as narrow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_says_as_it_opens_a_task_which_tools_it_needs() {
+    let desk = Desk::open(Plan::new().template("planning", &["notes/*"], "declare = true")).await;
+    let (holder, endpoint) = (Holder::new(), format!("{}/mcp", desk.issuer));
+    let ask = async |template: &str, plan: Value| {
+        let details = json!([{"type": "remit", "template": template, "plan": plan}]);
+        assert!(fits_the_schema(&details).await, "{details}");
+        desk.ask(&holder, &[("authorization_details", &details.to_string())]).await
+    };
+    for (plan, reached) in [(json!(["notes/write_note"]), 0), (json!(["notes/write_note", "*"]), 1)]
+    {
+        let granted = read(&ask("planning", plan.clone()).await);
+        let details = &granted["authorization_details"];
+        assert!(fits_the_schema(details).await, "{details}");
+        let rules: Value =
+            plan.as_array().unwrap().iter().map(|tool| json!({"tool": tool})).collect();
+        let echoed = details[0]["plan"][0].as_array().unwrap();
+        assert!(rules.as_array().unwrap().iter().all(|rule| echoed.contains(rule)), "{details}");
+        let token = granted["access_token"].as_str().unwrap();
+        let answer = desk.call(&holder, token, &endpoint).await;
+        assert_eq!(desk.notes.reached().len(), reached, "{plan}: {}", answer.body);
+    }
+    let tasks = desk.stand.ask(&["task", "list"]).await;
+    for (template, plan, why) in [
+        ("reading", json!(["notes/read_note"]), "provide"),
+        ("planning", json!(["notes/read_note"]), "from outside"),
+    ] {
+        let refused = ask(template, plan).await;
+        assert!(refused.body.contains("invalid_authorization_details"), "{}", refused.body);
+        assert!(refused.body.contains(why), "{template}: {}", refused.body);
+    }
+    let now = desk.stand.ask(&["task", "list"]).await;
+    assert_eq!(tasks.as_array().unwrap().len(), now.as_array().unwrap().len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_goes_on_with_its_task_looks_at_its_grant_and_gives_it_back() {
     let desk = Desk::open(Plan::new()).await;

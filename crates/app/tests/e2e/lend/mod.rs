@@ -4,6 +4,7 @@ mod errands;
 mod http;
 #[path = "../../../../issuers/tests/sts/moto.rs"]
 mod moto;
+mod mutual;
 mod pick_up;
 mod postgres;
 mod process;
