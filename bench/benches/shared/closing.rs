@@ -1,7 +1,7 @@
 //! From the close of a task to the confirmed end of what it was lent: through the engine, with the record of
 //! the end in a ledger on disk, and nothing but the issuer and its server outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,6 +137,7 @@ fn settings() -> Settings {
         bearer: true,
         client_keys: BTreeMap::new(),
         elsewhere: Elsewhere::default(),
+        canaries: BTreeSet::new(),
     }
 }
 
