@@ -67,25 +67,9 @@ pub(crate) fn is_quote(c: char) -> bool {
 
 fn ends_chunk(c: char) -> bool {
     if c.is_ascii() {
-        return matches!(
-            c,
-            '\t'..='\r'
-                | ' '
-                | '"'
-                | '\''
-                | '`'
-                | '<'
-                | '>'
-                | '('
-                | ')'
-                | '['
-                | ']'
-                | '{'
-                | '}'
-                | '|'
-                | ','
-                | ';'
-        );
+        let bracket = matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}');
+        let mark = matches!(c, '"' | '\'' | '`' | '|' | ',' | ';');
+        return bracket || mark || matches!(c, '\t'..='\r' | ' ');
     }
     matches!(c, '，' | '、' | '。' | '；' | '（' | '）') || c.is_whitespace() || is_quote(c)
 }
