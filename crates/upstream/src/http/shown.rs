@@ -70,3 +70,96 @@ fn certificate(material: &Material) -> Result<CertifiedKey, String> {
     let key = PrivateKeyDer::from_pem_slice(key?).map_err(|_| bad("key"))?;
     CertifiedKey::from_der(chain, key, &default_provider()).map_err(|_| bad("key"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use data_encoding::BASE64_MIME;
+    use http_body_util::Full;
+    use remit_model::{Secret, Timestamp};
+    use remit_ports::Veil;
+    use remit_spiffe::{Authority, Generation, own_id, trust_domain};
+    use remit_testkit::samples::{NOW, lease_id};
+    use remit_testkit::{ManualClock, SeededEntropy};
+
+    use super::*;
+    use crate::gate::Own;
+    use crate::wire::Ended;
+
+    fn pem(kind: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {kind}-----\n{}-----END {kind}-----\n", BASE64_MIME.encode(der))
+    }
+
+    /// The certificate and the key of SVID `n`.
+    fn svid(n: u64) -> (String, Secret) {
+        let (domain, entropy) = (trust_domain("remit.test").unwrap(), SeededEntropy::new(n));
+        let day = Duration::from_hours(24);
+        let kept = Generation::draw(1, &domain, day, NOW, &entropy).unwrap();
+        let generation = Arc::new(Generation::open(1, &kept).unwrap());
+        let authority = Authority::new(domain.clone(), [generation]);
+        let until = NOW.after(Duration::from_mins(5));
+        let svid = authority.x509(&own_id(&domain).unwrap(), until, NOW, &entropy).unwrap();
+        let key = Secret::new(pem("PRIVATE KEY", &svid.key));
+        (pem("CERTIFICATE", &svid.certificate), key)
+    }
+
+    fn lease(n: u32, certificate: String, key: Secret) -> Lease {
+        let material = Material::default().with("certificate", certificate);
+        Lease {
+            id: lease_id(n),
+            credential: "who".parse().unwrap(),
+            server: "s".parse().unwrap(),
+            task: None,
+            until: Timestamp(1),
+            veil: Veil::over([&key]),
+            material: material.with_secret("key", key),
+            good: Arc::new(true.into()),
+        }
+    }
+
+    fn server() -> (HttpServer, Arc<Health>) {
+        let server = HttpServer::new("http://127.0.0.1:9/mcp", &BTreeMap::new()).unwrap();
+        (server, Arc::new(Health::new(Arc::new(ManualClock::default()), Vec::new())))
+    }
+
+    #[tokio::test]
+    async fn each_lease_has_connections_of_its_own_and_none_once_it_was_taken_back() {
+        let (shown, (server, health)) = (Shown::default(), server());
+        let [one, other] = [1, 2].map(|n| {
+            let (certificate, key) = svid(n.into());
+            lease(n, certificate, key)
+        });
+        let of = |lease: &Lease| shown.of(lease, &server, &health);
+        let pool = of(&one).unwrap();
+        assert!(
+            Arc::ptr_eq(&pool, &of(&one).unwrap()) && !Arc::ptr_eq(&pool, &of(&other).unwrap())
+        );
+
+        one.good.store(false, Ordering::Release);
+        shown.end(&one.id);
+        assert_eq!(of(&one).unwrap_err(), "it was taken back");
+        let request = http::Request::new(Full::new(Bytes::new()));
+        let sent = pool.send(request, &Own).await.map(drop);
+        assert!(matches!(sent, Err(Ended::Unsent(why)) if why.contains("taken back")));
+        assert!(of(&other).is_ok(), "another's go on");
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_named_and_not_told() {
+        let (shown, (server, health)) = (Shown::default(), server());
+        let (certificate, key) = svid(1);
+        let canary = || Secret::new("c4nary-of-a-key".to_owned());
+        for (bad, field) in [
+            (lease(1, "c4nary-of-a-certificate".to_owned(), key), "certificate"),
+            (lease(2, certificate.clone(), canary()), "key"),
+            (lease(3, certificate, svid(2).1), "key"),
+        ] {
+            let why = shown.of(&bad, &server, &health).unwrap_err();
+            assert!(why.contains(&format!("`{field}`")) && !why.contains("c4nary"), "{why}");
+        }
+    }
+}
