@@ -60,7 +60,8 @@ async fn the_pack_keeps_every_invariant_for_every_question() {
     let report = report(&inquiry(pack())).await;
     assert!(report.is_proven(), "{report}");
     assert_eq!(report.claims.len(), 5);
-    assert_eq!(report.warnings, Vec::<String>::new());
+    // All that is lent is taken back from a task that stands still, unless somebody writes a rule.
+    assert_eq!(report.warnings, ["`keepLent` is never permitted, whoever approves"]);
 }
 
 #[tokio::test]
