@@ -16,6 +16,7 @@ use remit_ports::{
     Accepted, Done, Draft, Drafted, Kind, LedgerError, Link, Outcome, Pins, Recorded, Room,
     Settled, Ticket,
 };
+use remit_provenance::Source;
 use remit_secrets::{CANARY, Finding};
 
 use crate::cell::{CommitError, TaskCell};
@@ -35,6 +36,8 @@ struct Pending {
     drafted: Drafted,
     needs: Vec<Need>,
     accepted: Accepted,
+    /// As what is known what comes of it.
+    source: Option<Source>,
     ticket: Ticket,
     pins: Pins,
 }
@@ -216,12 +219,13 @@ impl Engine {
         let now = question.now;
         let brought = self.shelves.brought(question);
         let writes = written(question, &brought);
+        let label = incoming(question).join(brought);
         let text = (drafted.question_digest(), json);
         let mut record = draft::question(Kind::Decision, desk.pins, "permit", question, text);
         record.clear.policies = reasons;
         record.clear.event = Some(Event::Permitted(Permitted {
             cost: remit_policy::cost(question),
-            label: incoming(question).join(brought),
+            label: label.clone(),
             approval: question.approval.is_some().then_some(record.clear.call).flatten(),
             destroys: effect(question) == Effect::Destroy,
             foreseen: question.flow.iter().filter_map(|leaf| leaf.foreseen).collect(),
@@ -239,13 +243,15 @@ impl Engine {
                 return Err(again.unwrap_or_else(|| self.unrecorded(&why).into()));
             }
         };
-        if is_steered(drafted.permit().question(), Role::Selector) {
+        let question = drafted.permit().question();
+        if is_steered(question, Role::Selector) {
             self.counters.steered_reads.add();
         }
+        let source = knowledge::source(question, (accepted.index(), label));
         let (epoch, expected) = desk.cell.epoch();
         self.calls_open().insert(accepted.index(), desk.cell.id().clone());
         let ticket = Ticket { epoch, expected, deadline };
-        Ok(Pending { drafted, needs, accepted, ticket, pins: desk.pins })
+        Ok(Pending { drafted, needs, accepted, source, ticket, pins: desk.pins })
     }
 
     /// Stages 6 to 10.
@@ -255,13 +261,8 @@ impl Engine {
         pending: Pending,
         link: &Link,
     ) -> Result<Settled, Refusal> {
-        let Pending { drafted, needs, accepted, ticket, pins } = pending;
+        let Pending { drafted, needs, accepted, source, ticket, pins } = pending;
         let decision = accepted.index();
-        let source = {
-            let question = drafted.permit().question();
-            let label = incoming(question).join(self.shelves.brought(question));
-            knowledge::source(question, (decision, label))
-        };
         let recorded: Recorded = match accepted.durable().await {
             Ok(receipt) => drafted.recorded(receipt).map_err(|why| {
                 transient("ledger", &why.to_string(), "restart the server and verify its ledger")
@@ -313,7 +314,7 @@ impl Engine {
             cell.memory().see(done.question(), (done.decision(), label), reply);
         }
         let mut task = cell.lock();
-        if secrets.iter().any(|secret| *secret.rule == *CANARY) {
+        if secrets.iter().any(Finding::is_canary) {
             let call = done.question().call().map(|call| (call, Some(done.decision())));
             // Its outcome carries the mark, too.
             drop(self.alarm((cell, &mut task), call));

@@ -64,16 +64,11 @@ impl Scene<'_> {
         self.question(Asked::OpenTask, None, Value::default())
     }
 
-    /// The question whether a credential may be lent.
-    pub(crate) fn lend(&self, loan: Loan) -> Question {
-        let resources = secret(&loan);
-        Question { resources, ..self.question(Asked::Lend(loan), None, Value::default()) }
-    }
-
-    /// The question whether one may stay lent while the task stands still.
-    pub(crate) fn keep_lent(&self, loan: Loan) -> Question {
-        let resources = secret(&loan);
-        Question { resources, ..self.question(Asked::KeepLent(loan), None, Value::default()) }
+    /// The question that is `asked` of a credential: whether it may be lent, or stay lent.
+    pub(crate) fn lend(&self, asked: fn(Loan) -> Asked, loan: Loan) -> Question {
+        let id = loan.credential.as_str().to_owned();
+        let resources = vec![Resource { kind: ResourceKind::Secret, id }];
+        Question { resources, ..self.question(asked(loan), None, Value::default()) }
     }
 
     fn question(&self, asked: Asked, tool: Option<&Tool>, input: Value) -> Question {
@@ -116,10 +111,6 @@ fn resources(call: &Call, tool: Option<&Tool>, input: &Value) -> Vec<Resource> {
         }
         _ => vec![server(call.server.as_str())],
     }
-}
-
-fn secret(loan: &Loan) -> Vec<Resource> {
-    vec![Resource { kind: ResourceKind::Secret, id: loan.credential.as_str().to_owned() }]
 }
 
 fn server(name: &str) -> Resource {

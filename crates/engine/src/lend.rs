@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use remit_model::question::Loan;
+use remit_model::question::{Asked, Loan};
 use remit_model::{
     Class, CredentialName, Digest, LeaseId, Question, Refusal, ServerName, TaskId, Timestamp,
 };
@@ -148,7 +148,8 @@ impl Engine {
         let kind = issuer.map_or("", |issuer| issuer.kind()).to_owned();
         let credential = needed.credential.clone();
         let (server_name, seconds) = (server.clone(), needed.lifetime.as_secs());
-        let asked = scene.lend(Loan { credential, kind, server: server_name, seconds });
+        let asked =
+            scene.lend(Asked::Lend, Loan { credential, kind, server: server_name, seconds });
         let Some(issuer) = issuer else {
             let why = format!("nobody issues `{}`", needed.credential);
             return Err(Box::new((

@@ -2,7 +2,7 @@
 
 use remit_model::TaskId;
 use remit_ports::Kind;
-use remit_secrets::CANARY;
+use remit_secrets::Finding;
 
 use crate::approve::Actor;
 use crate::contain::ContainError;
@@ -44,7 +44,7 @@ impl Engine {
         draft::named(&mut record, cut.as_ref().map_or(&[], |cut| &cut.found));
         let committed = {
             let mut guard = cell.lock();
-            if cut.iter().flat_map(|cut| &cut.found).any(|secret| *secret.rule == *CANARY) {
+            if cut.iter().flat_map(|cut| &cut.found).any(Finding::is_canary) {
                 self.alarm((&cell, &mut guard), None).map_err(ContainError::from)?;
             }
             let committed = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now());

@@ -56,6 +56,13 @@ pub struct Finding {
     pub at: Range<usize>,
 }
 
+impl Finding {
+    /// Whether it lies somewhere for nothing but to be found.
+    pub fn is_canary(&self) -> bool {
+        *self.rule == *CANARY
+    }
+}
+
 /// The first secret in `text` that has a form of its own, whatever it is called: the rule, and the secret.
 pub fn by_form(text: &str) -> Option<(Arc<str>, &str)> {
     Rules::standard().keywords(text.as_bytes()).find_map(|(at, rules)| {

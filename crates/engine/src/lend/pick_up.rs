@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use remit_model::question::Loan;
+use remit_model::question::{Asked, Loan};
 use remit_model::{AgentName, CredentialName, Door, Refusal, ServerName, TaskId};
 use remit_policy::{Verdict, decide};
 use remit_ports::{Holder, Lease};
@@ -117,7 +117,7 @@ impl Engine {
             .map(|tool| tool.id.to_string())
             .filter(|name| covered.could_cover(name))
             .collect();
-        let refused = match decide(&world.snapshot, scene.lend(loan)) {
+        let refused = match decide(&world.snapshot, scene.lend(Asked::Lend, loan)) {
             Verdict::Permit(permit) => Ok(permit.into_question()),
             Verdict::Hold(held) => Err((held.question().clone(), super::unapprovable(&held))),
             Verdict::Deny(denied) => Err((denied.question().clone(), denied.refusal().clone())),

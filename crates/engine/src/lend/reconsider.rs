@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use remit_model::question::Loan;
+use remit_model::question::{Asked, Loan};
 use remit_model::{Door, LeaseId, Possession, Question};
 use remit_policy::{Verdict, decide};
 use remit_ports::{LeaseEvent, LeaseOut};
@@ -95,8 +95,8 @@ impl Engine {
             task: &task,
             now: self.now(),
         };
-        let asked = if task.is_open() { scene.lend(loan) } else { scene.keep_lent(loan) };
-        let verdict = decide(&world.snapshot, asked);
+        let asked = if task.is_open() { Asked::Lend } else { Asked::KeepLent };
+        let verdict = decide(&world.snapshot, scene.lend(asked, loan));
         drop(task);
         let Verdict::Permit(permit) = verdict else { return None };
         self.lending.book().reconsidered(&out.note.id, epoch);
