@@ -41,7 +41,7 @@ pub struct Counters {
     pub transient: Counter,
     /// Refusals that were counted and not recorded, because there were too many.
     pub throttled: Counter,
-    /// Effects refused because text from outside had chosen their target.
+    /// Effects refused because somebody from outside seems to have wanted them.
     pub suspected: Counter,
     /// Reads permitted of what text from outside had chosen.
     pub steered_reads: Counter,

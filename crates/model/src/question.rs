@@ -242,7 +242,7 @@ pub struct TaskFacts {
     pub sealed: bool,
     /// The epoch: moves with every stop, label raise or policy change.
     pub epoch: u64,
-    /// How often an effect was refused in it because text from outside had chosen its target.
+    /// How often text from outside seems to have tried to steer it.
     #[serde(default)]
     pub suspicions: u64,
     /// How often something was destroyed in it.

@@ -85,7 +85,7 @@ fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 23] 
         ("refusals_throttled", "Refusals counted, not recorded", &counters.throttled),
         (
             "effects_suspected",
-            "Effects refused because text from outside had chosen their target",
+            "Effects refused because somebody from outside seems to have wanted them",
             &counters.suspected,
         ),
         (

@@ -14,7 +14,7 @@ use crate::atom::{Form, atoms, spaced};
 use crate::chunk::{Chunk, chunks, is_cue, words};
 use crate::figure::{Figure, LONGEST, day_of_month, figure, month};
 use crate::fold::{plain, strict};
-use crate::key::{Key, Kind};
+use crate::key::{Key, Keyed, Keys, Kind};
 use crate::shape::{compact, host, is_distinct, is_number_like};
 
 pub(crate) use naming::Mention;
@@ -86,9 +86,9 @@ pub(crate) struct Given {
     hosts: BTreeMap<Box<str>, Place>,
     numbers: BTreeMap<Box<str>, Vec<Numbered>>,
     /// What looks like an identifier that was given.
-    looks: BTreeMap<Key, Place>,
+    looks: Keyed<Place>,
     /// Runs of words.
-    runs: BTreeSet<Key>,
+    runs: Keys,
     /// Words that belong together, in quotes or in one name: position of the first, and behind the last.
     quoted: BTreeMap<u32, u32>,
     joined: BTreeMap<u32, u32>,

@@ -1,7 +1,7 @@
 //! What values are looked up by: a hash of the folded text and of what kind of thing it is.
 //!
-//! The hash is drawn anew for each process, so that whoever writes a text cannot arrange that it is
-//! taken for another one; by chance that happens once in billions of texts.
+//! The hash is drawn anew for each process and never shown, so that whoever writes a text has nothing to find
+//! a collision by; it is no cryptographic one. By chance a text is taken for another once in billions.
 
 #[expect(clippy::disallowed_types, reason = "see `Keyed`")]
 use std::collections::{HashMap, HashSet};

@@ -56,7 +56,8 @@ pub struct Permitted {
 pub enum Event {
     /// A call was permitted.
     Permitted(Permitted),
-    /// An effect was refused because text from outside had chosen its target.
+    /// An effect was refused because text from outside, or for one that nobody asked for a field of a record,
+    /// had chosen its target, or because it was of no tool of the task's after such text had come in.
     Suspected,
     /// A canary was seen: a secret that lies somewhere for nothing but to be found.
     CanarySeen,

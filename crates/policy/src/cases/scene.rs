@@ -121,7 +121,7 @@ pub struct TaskCase {
     pub idle: Option<u64>,
     /// Milliseconds since the task was last used.
     pub unused: u64,
-    /// How often an effect was refused in it because text from outside had chosen its target.
+    /// How often text from outside seems to have tried to steer it.
     pub suspicions: u64,
     /// How often something was destroyed in it.
     pub destroyed: u64,
