@@ -308,7 +308,7 @@ impl Later {
     fn by(&self, engine: &Arc<Engine>, trust: &Trust) {
         self.minting.by(trust.ours.clone());
         self.vouching.by(trust.clone());
-        self.watched.by(Arc::clone(engine));
+        self.watched.by(engine);
     }
 }
 

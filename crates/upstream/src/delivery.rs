@@ -33,6 +33,15 @@ pub struct Delivery {
     pub mutual_tls: bool,
 }
 
+impl Delivery {
+    /// The fields of its credential that it needs.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        let signing = self.signs.iter().flat_map(|_| SIGNING);
+        let shown = self.mutual_tls.then_some(SHOWN).into_iter().flatten();
+        self.places.iter().flat_map(|(_, text)| text.fields()).chain(signing).chain(shown)
+    }
+}
+
 /// For which service requests are signed (AWS Signature Version 4) with the fields `access_key`,
 /// `secret_key` and `session_token`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +53,9 @@ pub struct Signs {
 }
 
 /// The fields that sign.
-pub const SIGNING: [&str; 2] = ["access_key", "secret_key"];
+const SIGNING: [&str; 2] = ["access_key", "secret_key"];
 /// The fields that a connection is opened with.
-pub const SHOWN: [&str; 2] = ["certificate", "key"];
+pub(crate) const SHOWN: [&str; 2] = ["certificate", "key"];
 
 /// Where a text goes.
 #[derive(Clone, Debug, PartialEq, Eq)]

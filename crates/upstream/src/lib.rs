@@ -38,5 +38,5 @@ mod tests;
 mod wire;
 
 pub use config::{BadServer, Base, HttpServer, Limits, ServerConfig, StdioServer, Transport};
-pub use delivery::{BadTemplate, Delivery, Place, SHOWN, SIGNING, Signs, Template};
+pub use delivery::{BadTemplate, Delivery, Place, Signs, Template};
 pub use servers::Servers;

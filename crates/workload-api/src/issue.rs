@@ -161,7 +161,7 @@ impl Caller {
                     svid: svid.token,
                     hint: name.hint,
                 }),
-                Err(SvidError::TooShort) => {}
+                Err(SvidError::TooShort) => continue,
                 Err(why @ SvidError::Audiences) => {
                     return Err(Status::invalid_argument(why.to_string()));
                 }

@@ -1,6 +1,5 @@
 //! The clients that may send a person to the consent page.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,11 +41,9 @@ impl ClientTable {
     ///
     /// Errors: as [`Jwks::read`], or it says twice where they are; the text names the client.
     pub(crate) fn read_keys(&mut self, base: &Path) -> Result<(), Fail> {
-        let within = |why: &dyn Display| Fail::new(format!("client `{}`: {why}", self.id));
-        let jwks =
-            Jwks::of(self.jwks_file.clone(), self.jwks.clone()).map_err(|why| within(&why))?;
-        let keys = jwks.map(|jwks| jwks.read(base)).transpose().map_err(|why| within(&why))?;
-        self.keys = keys;
+        let jwks = Jwks::of(self.jwks_file.clone(), self.jwks.clone()).map_err(Fail::new);
+        let keys = jwks.and_then(|jwks| jwks.map(|jwks| jwks.read(base)).transpose());
+        self.keys = keys.map_err(|why| Fail::new(format!("client `{}`: {why}", self.id)))?;
         Ok(())
     }
 

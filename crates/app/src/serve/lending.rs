@@ -8,7 +8,7 @@ use remit_issuers::oauth::Connecting;
 use remit_issuers::{Doors, Lender};
 use remit_model::{CredentialName, Digest, SecretName};
 use remit_ports::{Connections, Issuers};
-use remit_upstream::{Delivery, SHOWN, SIGNING};
+use remit_upstream::Delivery;
 
 use crate::config::Config;
 use crate::fail::Fail;
@@ -56,11 +56,8 @@ pub(super) fn lent(config: &Config) -> BTreeMap<SecretName, Vec<CredentialName>>
 
 fn fits(delivery: &Delivery, issuers: &Issuers) -> Result<(), Fail> {
     let Some(issuer) = issuers.get(&delivery.credential) else { return Ok(()) };
-    let wanted = delivery.places.iter().flat_map(|(_, template)| template.fields());
     let known = issuer.fields();
-    let signing = delivery.signs.iter().flat_map(|_| SIGNING);
-    let shown = delivery.mutual_tls.then_some(SHOWN).into_iter().flatten();
-    let unknown = wanted.chain(signing).chain(shown).find(|field| !known.contains(field));
+    let unknown = delivery.fields().find(|field| !known.contains(field));
     unknown.map_or(Ok(()), |field| {
         Err(Fail::new(format!(
             "expected fields of `{}`, which are {}; got `{field}`",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use axum::http::StatusCode;
 use remit_engine::Engine;
@@ -78,7 +78,8 @@ fn ask() -> Result<Zeroizing<String>, Fail> {
 /// that moment on. It is opened before there is an engine to look.
 pub(super) struct Watched {
     store: Arc<Sealed>,
-    engine: OnceLock<Arc<Engine>>,
+    /// Not kept alive by it: the engine holds the issuers, and those hold this.
+    engine: OnceLock<Weak<Engine>>,
 }
 
 impl Watched {
@@ -87,9 +88,9 @@ impl Watched {
     }
 
     /// By this engine from now on.
-    pub(super) fn by(&self, engine: Arc<Engine>) {
+    pub(super) fn by(&self, engine: &Arc<Engine>) {
         // There is one; a second would be the same.
-        drop(self.engine.set(engine));
+        drop(self.engine.set(Arc::downgrade(engine)));
     }
 }
 
@@ -100,8 +101,8 @@ impl remit_ports::Secrets for Watched {
 
     fn keep(&self, name: &SecretName, secret: &Secret) -> Result<(), SecretError> {
         // First, so that there is no moment in which it is kept and passes.
-        if let Some(engine) = self.engine.get() {
-            look_out(engine, name, secret);
+        if let Some(engine) = self.engine.get().and_then(Weak::upgrade) {
+            look_out(&engine, name, secret);
         }
         self.store.keep(name, secret)
     }

@@ -48,7 +48,7 @@ const MAX_SESSION_ID: usize = 1024;
 pub(crate) struct Endpoint {
     me: Weak<Self>,
     server: HttpServer,
-    pool: Arc<Pool>,
+    pool: Pool,
     inward: Arc<Inward>,
     limits: Limits,
     session: Mutex<Session>,
@@ -77,7 +77,7 @@ impl Endpoint {
         equipment: Arc<Equipment>,
         limits: Limits,
     ) -> Result<Arc<Self>, String> {
-        let pool = Arc::new(Pool::new(server, None, Arc::clone(&inward.health))?);
+        let pool = Pool::new(server, None, Arc::clone(&inward.health))?;
         Ok(Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             server: server.clone(),
@@ -95,8 +95,8 @@ impl Endpoint {
     }
 
     /// The connections that requests with this go through.
-    fn way(&self, equipment: &Equipment) -> Arc<Pool> {
-        Arc::clone(equipment.way.as_ref().unwrap_or(&self.pool))
+    fn way<'a>(&'a self, equipment: &'a Equipment) -> &'a Pool {
+        equipment.way.as_deref().unwrap_or(&self.pool)
     }
 
     fn session(&self) -> Session {
@@ -145,7 +145,7 @@ impl Endpoint {
         Ended::Lost(why)
     }
 
-    async fn answered(&self, (http, way): (Out, Arc<Pool>), ask: &Ask, id: u64) -> Ended {
+    async fn answered(&self, (http, way): (Out, &Pool), ask: &Ask, id: u64) -> Ended {
         let (response, connection) = match way.send(http, &*ask.gate).await {
             Ok(sent) => sent,
             Err(ended) => return ended,

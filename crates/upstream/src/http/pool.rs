@@ -124,7 +124,7 @@ impl Pool {
     }
 
     async fn checkout(&self) -> Result<Connection, String> {
-        if let Some(connection) = self.reuse() {
+        if let Some(connection) = self.reuse().filter(|_| !self.ended.is_cancelled()) {
             return Ok(connection);
         }
         tokio::select! {
