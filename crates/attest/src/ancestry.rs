@@ -16,18 +16,24 @@ pub(crate) fn of(pid: u32, uid: u32) -> io::Result<(Vec<Digest>, usize)> {
     let (mut names, mut kin) = (Vec::new(), 0);
     let mut next = Some(pid);
     while let Some(pid) = next.filter(|pid| *pid > 1 && names.len() < MAX_DESCENT) {
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { break };
+        let Some(stat) = text(pid, "stat") else { break };
         let Some((parent, born)) = read(&stat) else { break };
         // Not by the owner of the folder, which a process makes root by hiding its memory. One of which
         // nobody can say whose it is counts as this user's.
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok();
-        if kin == names.len() && status.is_none_or(|status| runs_as(&status, uid)) {
+        let is_kin = || text(pid, "status").is_none_or(|status| runs_as(&status, uid));
+        if kin == names.len() && is_kin() {
             kin += 1;
         }
         names.push(Digest::of_parts(&[b"process", &boot, &pid.to_be_bytes(), born.as_bytes()]));
         next = Some(parent);
     }
     Ok((names, kin))
+}
+
+/// What a file of the process `pid` says, if it can be read. Its name there can be any bytes.
+pub(crate) fn text(pid: u32, file: &str) -> Option<String> {
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Whether one of the user ids in `/proc/<pid>/status` is `uid` (`proc_pid_status(5)`); also if it has none.
@@ -47,6 +53,10 @@ pub(crate) fn read(stat: &str) -> Option<(u32, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::process::CommandExt as _;
     use std::process::{Command, id};
 
     use super::*;
@@ -63,6 +73,19 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(of(child.id(), uid).unwrap(), (Vec::new(), 0), "it is nobody any more");
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join(OsStr::from_bytes(b"\xff"));
+        symlink("/bin/sleep", &odd).unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        let mut child = Command::new(&odd).arg0("sleep").arg("60").spawn().unwrap();
+        let ((mine, _), (its, _)) = (of(id(), uid).unwrap(), of(child.id(), uid).unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(its.get(1..), Some(mine.as_slice()));
     }
 
     #[test]

@@ -96,8 +96,9 @@ impl Peer {
         let bare = Workload { gid: Some(self.gid), ..Workload::of_user(self.uid) };
         let Some(process) = &self.process else { return Ok(bare) };
         let read = || -> Result<Workload, AttestError> {
-            let found = u32::try_from(self.pid).ok().map(|pid| ancestry::of(pid, self.uid));
-            let (processes, kin) = found.and_then(Result::ok).unwrap_or_default();
+            let found = u32::try_from(self.pid).ok();
+            let found = found.and_then(|pid| ancestry::of(pid, self.uid).ok());
+            let (processes, kin) = found.unwrap_or_default();
             Ok(Workload {
                 groups: self.read("status").map(|text| groups(&text)).unwrap_or_default(),
                 path: self.path(),

@@ -54,7 +54,7 @@ fn parents() -> io::Result<BTreeMap<u32, u32>> {
         let name = entry?.file_name();
         let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         // One that has ended meanwhile holds nothing.
-        let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { continue };
+        let Some(stat) = ancestry::text(process, "stat") else { continue };
         if let Some((parent, _)) = ancestry::read(&stat) {
             parents.insert(process, parent);
         }
