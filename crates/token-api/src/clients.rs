@@ -21,10 +21,10 @@ pub type FoundKeys<'a> =
 /// Why a client is not known; in words for a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoClient {
-    /// Nobody configured it, or its document introduces nobody.
+    /// Nobody configured it.
     #[error("{0}")]
     Unknown(String),
-    /// Its document could not be fetched.
+    /// Its document could not be fetched, or introduces nobody as it stands.
     #[error("{0}")]
     Later(String),
 }

@@ -120,7 +120,17 @@ impl Shelf {
             return kept;
         }
         self.lock().turn(now)?;
-        let read = self.introduced(url, reach, now).await.map_err(|why| {
+        let document = self.documents.fetch(url, reach).await;
+        let document = document.and_then(|bytes| Document::read(url, &bytes));
+        if let Ok(Document { proves: Proves::ByThoseAt(_), .. }) = &document {
+            // Keys that have to wait say nothing of the document.
+            self.lock().turn(now)?;
+        }
+        let read = match document {
+            Ok(document) => self.introduced(document, reach).await,
+            Err(why) => Err(why),
+        };
+        let read = read.map_err(|why| {
             format!(
                 "The document that should introduce the client {} is of no use: {why}.",
                 tame(url, MAX_NAME)
@@ -130,19 +140,12 @@ impl Shelf {
         read
     }
 
-    async fn introduced(
-        &self,
-        url: &str,
-        reach: Reach,
-        now: Timestamp,
-    ) -> Result<Introduction, String> {
-        let bytes = self.documents.fetch(url, reach).await?;
-        let Document { name, redirect_uris, proves } = Document::read(url, &bytes)?;
+    async fn introduced(&self, document: Document, reach: Reach) -> Result<Introduction, String> {
+        let Document { name, redirect_uris, proves } = document;
         let keys = match proves {
             Proves::Nothing => None,
             Proves::By(keys) => Some(keys),
             Proves::ByThoseAt(address) => {
-                self.lock().turn(now)?;
                 let fetched = self.documents.fetch(&address, reach).await;
                 Some(
                     fetched
@@ -191,14 +194,18 @@ impl Inner {
     }
 }
 
+/// Reads JSON that was fetched; `what` begins the sentence that says what is wrong with it.
+pub(super) fn json(what: &str, bytes: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| format!("{what} not UTF-8"))?;
+    Value::parse(text).map_err(|why| format!("{what} not JSON as expected: {why}"))
+}
+
 impl Document {
     /// Reads the document that was found at `url`.
     ///
     /// Errors: it does not introduce the client of this id; in words.
     pub fn read(url: &str, bytes: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-        let value =
-            Value::parse(text).map_err(|why| format!("it is not JSON as expected: {why}"))?;
+        let value = json("it is", bytes)?;
         let member = |name| value.member(name).and_then(Value::as_text);
         if member("client_id") != Some(url) {
             return Err("its `client_id` is not its own address".to_owned());
@@ -319,6 +326,18 @@ mod tests {
             let error = shelf.fetch(URL, Reach::Public, now).await.unwrap_err();
             assert!(error.contains(why), "{keys}: {error}");
         }
+    }
+
+    #[tokio::test]
+    async fn keys_that_have_to_wait_say_nothing_of_the_document() {
+        let now = Timestamp::from_secs(1_000_000);
+        let shelf = Shelf::new(Box::new(Signing(r#"{"keys":[KEY]}"#)));
+        for _ in 1..FETCHES_PER_WINDOW {
+            shelf.lock().turn(now).unwrap();
+        }
+        let error = shelf.fetch(URL, Reach::Public, now).await.unwrap_err();
+        assert!(error.starts_with("Too many clients"), "{error}");
+        assert!(shelf.fetch(URL, Reach::Public, now.after(FETCH_WINDOW)).await.is_ok());
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use remit_jose::{KeySet, MAX_KEYS};
 use remit_model::Value;
 
-use super::document::split;
+use super::document::{json, split};
 
 /// How a client proves at the token endpoint to be it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,10 +58,7 @@ fn host(url: &str) -> Option<&str> {
 ///
 /// Errors: it holds no keys that could be used, or says too much; in words.
 pub(super) fn fetched(bytes: &[u8]) -> Result<Arc<KeySet>, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "its keys are not UTF-8".to_owned())?;
-    let set =
-        Value::parse(text).map_err(|why| format!("its keys are not JSON as expected: {why}"))?;
-    keys(&set)
+    keys(&json("its keys are", bytes)?)
 }
 
 fn keys(set: &Value) -> Result<Arc<KeySet>, String> {
