@@ -211,6 +211,17 @@ pub enum Asked {
     KeepLent(Loan),
 }
 
+impl Asked {
+    /// The tool that it is about, if it is about one.
+    pub fn tool(&self) -> Option<ToolId> {
+        match self {
+            Self::Call(call) => call.tool(),
+            Self::ListTool(tool) => Some(tool.clone()),
+            Self::OpenTask | Self::ContinueTask | Self::Lend(_) | Self::KeepLent(_) => None,
+        }
+    }
+}
+
 /// A credential that is lent, or would be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loan {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use cedar_policy::{AuthorizationError, Authorizer, Context, Decision, Entities, Request};
-use remit_model::question::Asked;
 use remit_model::{ApprovalFact, Class, Question, Refusal};
 
 use crate::context;
@@ -110,12 +109,7 @@ impl<'a> Ask<'a> {
 }
 
 fn input(snapshot: &Snapshot, question: &Question) -> Result<Option<Value>, Refusal> {
-    let tool = match &question.asked {
-        Asked::Call(call) => call.tool(),
-        Asked::ListTool(tool) => Some(tool.clone()),
-        Asked::OpenTask | Asked::ContinueTask | Asked::Lend(_) | Asked::KeepLent(_) => None,
-    };
-    let Some(tool) = tool else { return Ok(None) };
+    let Some(tool) = question.asked.tool() else { return Ok(None) };
     let Some(attributes) = snapshot.inputs.get(&tool) else {
         return Err(Refusal::one(
             Class::Structural,

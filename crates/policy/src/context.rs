@@ -1,6 +1,6 @@
 //! The context of a request, built from the question without a detour through JSON.
 
-use remit_model::question::{Asked, Loan, ToolFacts};
+use remit_model::question::{Asked, ToolFacts};
 use remit_model::tool::{Origin, Trust};
 use remit_model::{
     ApprovalFact, Confidentiality, Door, Effect, Integrity, Label, Named, Operation, Question,
@@ -44,11 +44,10 @@ pub(crate) fn pairs(names: &Names, question: &Question) -> Vec<Pair<'static>> {
         }
         Asked::ListTool(id) => pairs.extend(tool(id).map(|facts| ("tool", facts))),
         Asked::OpenTask | Asked::ContinueTask => {}
-        Asked::Lend(Loan { kind, server, seconds, .. })
-        | Asked::KeepLent(Loan { kind, server, seconds, .. }) => {
-            pairs.push(("kind", text(kind)));
-            pairs.push(("lifetime", count(*seconds)));
-            pairs.push(("server", text(server.as_str())));
+        Asked::Lend(loan) | Asked::KeepLent(loan) => {
+            pairs.push(("kind", text(&loan.kind)));
+            pairs.push(("lifetime", count(loan.seconds)));
+            pairs.push(("server", text(loan.server.as_str())));
         }
     }
     pairs

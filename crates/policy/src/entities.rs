@@ -4,7 +4,7 @@
 //! recorded question can be decided again after the catalogue has moved on.
 
 use cedar_policy::{Entity, EntityUid};
-use remit_model::question::{Asked, Call, Loan};
+use remit_model::question::{Asked, Call};
 use remit_model::{Digest, Operation, Question, Resource, ResourceKind};
 
 use crate::names::{Names, TOOLS, uid};
@@ -93,11 +93,10 @@ pub(crate) fn resources(names: &Names, question: &Question) -> (Vec<Corner>, Vec
             let (corner, made) = server_of(tool.server.as_str());
             (vec![corner], vec![made])
         }
-        Asked::Lend(Loan { credential, server, .. })
-        | Asked::KeepLent(Loan { credential, server, .. }) => {
-            let (server, made) = server_of(server.as_str());
+        Asked::Lend(loan) | Asked::KeepLent(loan) => {
+            let (server, made) = server_of(loan.server.as_str());
             let secret =
-                Resource { kind: ResourceKind::Secret, id: credential.as_str().to_owned() };
+                Resource { kind: ResourceKind::Secret, id: loan.credential.as_str().to_owned() };
             let (corner, secret) = touched(names, &secret, &server);
             (vec![corner], vec![made, secret])
         }

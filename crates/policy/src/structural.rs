@@ -40,12 +40,7 @@ pub(crate) fn check(question: &Question) -> Result<(), Refusal> {
 }
 
 fn tool(question: &Question) -> Result<(), Refusal> {
-    let asked = match &question.asked {
-        Asked::Call(call) => call.tool(),
-        Asked::ListTool(tool) => Some(tool.clone()),
-        Asked::OpenTask | Asked::ContinueTask | Asked::Lend(_) | Asked::KeepLent(_) => None,
-    };
-    let Some(asked) = asked else { return Ok(()) };
+    let Some(asked) = question.asked.tool() else { return Ok(()) };
     let Some(facts) = &question.tool else {
         return Err(structural(
             "unknown-tool",
