@@ -31,9 +31,7 @@ pub(crate) fn command(
     words: &[&str],
     variables: &[(&str, &str)],
 ) -> Result<(), Failure> {
-    let mut command = prepared(root, words, variables)?;
-    let status = command.status().map_err(|error| cannot_start(words, &error))?;
-    ended(words, status)
+    ended(words, started(root, words, variables, Command::status)?)
 }
 
 /// The same for a command that runs beside others: what it says is shown if it fails, as a whole.
@@ -42,22 +40,22 @@ pub(crate) fn quiet(
     words: &[&str],
     variables: &[(&str, &str)],
 ) -> Result<(), Failure> {
-    let mut command = prepared(root, words, variables)?;
-    let output = command.output().map_err(|error| cannot_start(words, &error))?;
+    let output = started(root, words, variables, Command::output)?;
     ended(words, output.status).inspect_err(|_| {
         say(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
     })
 }
 
-fn prepared(root: &Path, words: &[&str], variables: &[(&str, &str)]) -> Result<Command, Failure> {
+fn started<T>(
+    root: &Path,
+    words: &[&str],
+    variables: &[(&str, &str)],
+    run: fn(&mut Command) -> std::io::Result<T>,
+) -> Result<T, Failure> {
     let (program, rest) = words.split_first().ok_or("expected a command, got none")?;
     let mut command = Command::new(program);
     command.args(rest).envs(variables.iter().copied()).current_dir(root);
-    Ok(command)
-}
-
-fn cannot_start(words: &[&str], error: &std::io::Error) -> Failure {
-    format!("`{}` cannot be started: {error}", words.join(" "))
+    run(&mut command).map_err(|why| format!("`{}` cannot be started: {why}", words.join(" ")))
 }
 
 fn ended(words: &[&str], status: ExitStatus) -> Result<(), Failure> {

@@ -14,10 +14,9 @@ use remit_engine::{Elsewhere, Engine, Ports, Settings, Template};
 use remit_ledger::files::Disk;
 use remit_ledger::{Config, Doors, FileLedger};
 use remit_model::task::CloseReason;
-use remit_model::{Budget, Call, Confidentiality, Door, Operation, Timestamp, ToolRule};
-use remit_policy::Source;
+use remit_model::{Budget, Confidentiality, Door, Timestamp, ToolId, ToolRule};
 use remit_ports::{Discovery, Issuer, Link, Veil};
-use remit_testkit::samples::{agent, agent_name, server};
+use remit_testkit::samples::{self, agent, agent_name, server};
 use remit_testkit::{
     FixedKeys, ManualClock, MemoryKeys, MemoryStore, ScriptedUpstream, SeededEntropy,
 };
@@ -27,8 +26,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::part::Part;
-
-const EVERYTHING: &str = "@id(\"all\") permit (principal, action, resource);";
 
 /// Closes `rounds` tasks, each of which was lent something by `issuer` for the tool `a/b`; one after the other,
 /// each timed until its end is on record and nothing of it is out.
@@ -49,7 +46,10 @@ pub(crate) async fn closing(name: &'static str, issuer: Arc<dyn Issuer>, rounds:
         let opened = engine.open(&Opener::Operator("olga".into()), proposal).await.unwrap();
         let task = opened.id();
         let caller = engine.caller(task, Door::McpHttp).unwrap();
-        let lent = engine.call(caller, call(), link()).await.unwrap();
+        let lent = engine
+            .call(caller, samples::call(&ToolId::new(&server("a"), "b"), "{}"), link())
+            .await
+            .unwrap();
         let is_out = || engine.leases().iter().any(|lease| lease.task.as_ref() == Some(task));
         assert!(is_out(), "nothing was lent: {:?}", lent.outcome());
         part.time(async {
@@ -88,8 +88,7 @@ async fn engine(folder: &std::path::Path, issuer: Arc<dyn Issuer>) -> Arc<Engine
         upstream: Arc::new(upstream),
         issuers: Arc::new(BTreeMap::from([("key".parse().unwrap(), issuer)])),
     };
-    let policies = vec![Source { path: "bench.cedar".into(), text: EVERYTHING.into() }];
-    Engine::start(ports, settings(), policies, minter()).await.unwrap()
+    Engine::start(ports, settings(), vec![samples::permit_all()], minter()).await.unwrap()
 }
 
 fn minter() -> Minter {
@@ -138,15 +137,6 @@ fn settings() -> Settings {
         client_keys: BTreeMap::new(),
         elsewhere: Elsewhere::default(),
         canaries: BTreeSet::new(),
-    }
-}
-
-fn call() -> Call {
-    Call {
-        server: server("a"),
-        operation: Operation::CallTool { name: "b".into() },
-        method: "tools/call".into(),
-        params: r#"{"name":"b","arguments":{}}"#.to_owned().into(),
     }
 }
 
