@@ -49,7 +49,7 @@ async fn a_retired_agent_stays_so_through_a_kill_and_a_new_configuration() {
     let nobody = stand.remit(&["agent", "retire", "worker"]).await;
     assert!(!nobody.ok, "a peer alone ends nobody for ever: {}", nobody.said());
     stand.act(&["agent", "retire", "worker", "--reason", "replaced"]).await;
-    stand.die(None).await;
+    stand.kill().await;
     stand.start().await;
     assert_eq!(shown(&stand).await["lifecycle"], "retired");
     let back = stand.with_passphrase(&["agent", "resume", "worker"]).await;

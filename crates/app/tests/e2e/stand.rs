@@ -275,6 +275,8 @@ impl Stand {
 
     /// Starts `remit serve` and waits for its ready line.
     pub(crate) async fn start(&mut self) {
+        // One that was killed holds its state directory until it is waited for.
+        assert!(self.serving.is_none(), "the server before has not been cleared up after");
         let mut child = self.launch();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = timeout(PATIENCE, async {
