@@ -49,7 +49,7 @@ impl<'a> Ask<'a> {
         let (action, made) = entities::action(names, question);
         let (resources, mut all) = entities::resources(names, question);
         all.extend([agent, made]);
-        let entities = native::entities(&all).map_err(|why| unreadable(&why))?;
+        let entities = native::entities(all).map_err(|why| unreadable(&why))?;
         let mut pairs = context::pairs(names, question);
         pairs.extend(input(snapshot, question)?.map(|input| ("input", input)));
         Ok(Self { snapshot, principal, action, resources, entities, pairs })

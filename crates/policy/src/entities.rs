@@ -3,12 +3,12 @@
 //! An action's groups come from the question, not from the catalogue as it stands now, so that a
 //! recorded question can be decided again after the catalogue has moved on.
 
-use cedar_policy::{Entity, EntityUid};
+use cedar_policy::EntityUid;
 use remit_model::question::{Asked, Call};
 use remit_model::{Digest, Operation, Question, Resource, ResourceKind};
 
 use crate::names::{Names, TOOLS, uid};
-use crate::native::{self, Pair, Value, reference, text};
+use crate::native::{self, Entity, Pair, Value, reference, text};
 use crate::schema::{effect_group, reach_group, server_group};
 
 /// One corner of a request: an entity and everything it is in.

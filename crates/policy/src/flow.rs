@@ -4,7 +4,9 @@
 //! argument has a role its provenance is `none`: what such a call touches was chosen by choosing the
 //! tool, and a rule that minds can say so.
 
-use remit_model::{Confidentiality, LeafFlow, Provenance, Question, Role};
+use std::sync::LazyLock;
+
+use remit_model::{Confidentiality, LeafFlow, Provenance, Question, Role, SecretSeen};
 
 use crate::context::rank;
 use crate::native::{Value, record, set, text};
@@ -24,16 +26,25 @@ pub(crate) fn of(question: &Question) -> Value {
     record(ROLES.map(|(name, role)| (name, one(question, role))))
 }
 
+/// What is seen of a role that no argument has, which most are.
+static NOTHING: LazyLock<Value> = LazyLock::new(|| worst_of(&[], &[], false));
+
 fn one(question: &Question, role: Role) -> Value {
-    let leaves = || question.flow.iter().filter(move |leaf| leaf.role == role);
-    let worst = leaves().map(|leaf| leaf.provenance).max();
-    let untrusted = worst.is_some_and(|worst| worst.is_untrusted(question.task.sealed));
-    let paths = || leaves().map(|leaf| &leaf.path);
-    let secrets = question.secrets.iter().filter(|it| paths().any(|path| *path == it.path));
-    let confidentiality = leaves().map(|leaf| leaf.label.confidentiality).max();
+    let leaves: Vec<_> = question.flow.iter().filter(|leaf| leaf.role == role).collect();
+    if leaves.is_empty() {
+        return NOTHING.clone();
+    }
+    worst_of(&leaves, &question.secrets, question.task.sealed)
+}
+
+fn worst_of(leaves: &[&LeafFlow], secrets: &[SecretSeen], sealed: bool) -> Value {
+    let worst = leaves.iter().map(|leaf| leaf.provenance).max();
+    let untrusted = worst.is_some_and(|worst| worst.is_untrusted(sealed));
+    let secrets = secrets.iter().filter(|it| leaves.iter().any(|leaf| leaf.path == it.path));
+    let confidentiality = leaves.iter().map(|leaf| leaf.label.confidentiality).max();
     record([
         ("provenance", text(worst.map_or("none", Provenance::name))),
-        ("pointed", Value::from(leaves().all(pointed))),
+        ("pointed", Value::from(leaves.iter().all(|leaf| pointed(leaf)))),
         ("integrity", text(if untrusted { "untrusted" } else { "trusted" })),
         ("confidentiality", rank(confidentiality.unwrap_or(Confidentiality::Public))),
         ("secrets", set(secrets.map(|it| text(&it.rule)))),

@@ -8,14 +8,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use cedar_policy::{Context, Entities, Entity, EntityUid};
+use cedar_policy::{Context, Entities, EntityUid};
 use cedar_policy_core::ast::{self, Name, PartialValue, RestrictedExpr, ValueKind};
 use cedar_policy_core::entities::{NoEntitiesSchema, TCComputation};
 use cedar_policy_core::evaluator::RestrictedEvaluator;
 use cedar_policy_core::extensions::Extensions;
 
-/// A value of Cedar's language.
-pub(crate) use cedar_policy_core::ast::Value;
+/// A value of Cedar's language, and an entity.
+pub(crate) use cedar_policy_core::ast::{Entity, Value};
 
 /// A name and its value.
 pub(crate) type Pair<'a> = (&'a str, Value);
@@ -78,21 +78,19 @@ pub(crate) fn entity<'a>(
     ancestors: &[EntityUid],
 ) -> Entity {
     let attributes = attributes.into_iter();
-    ast::Entity::new_with_attr_partial_value(
+    Entity::new_with_attr_partial_value(
         ast::EntityUID::clone(uid.as_ref()),
         attributes.map(|(name, value)| (name.into(), PartialValue::Value(value))),
         std::iter::empty().collect(),
         ancestors.iter().map(|uid| ast::EntityUID::clone(uid.as_ref())).collect(),
         [],
     )
-    .into()
 }
 
 /// All entities of a request.
 ///
 /// Errors: two entities of one name that differ, in words.
-pub(crate) fn entities(all: &[Entity]) -> Result<Entities, String> {
-    let all = all.iter().map(|one| ast::Entity::clone(one.as_ref()));
+pub(crate) fn entities(all: Vec<Entity>) -> Result<Entities, String> {
     let computed = TCComputation::AssumeAlreadyComputed;
     let extensions = Extensions::all_available();
     cedar_policy_core::entities::Entities::from_entities(
