@@ -5,7 +5,7 @@
 
 #[expect(clippy::disallowed_types, reason = "see `Keyed`")]
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
@@ -33,11 +33,31 @@ pub(crate) struct Key(u64);
     clippy::disallowed_types,
     reason = "asked a thousand times a call and never walked, so no order can leak"
 )]
-pub(crate) type Keyed<T> = HashMap<Key, T, RandomState>;
+pub(crate) type Keyed<T> = HashMap<Key, T, BuildHasherDefault<Itself>>;
 
 /// Things.
 #[expect(clippy::disallowed_types, reason = "see `Keyed`")]
-pub(crate) type Keys = HashSet<Key, RandomState>;
+pub(crate) type Keys = HashSet<Key, BuildHasherDefault<Itself>>;
+
+/// Hashes a key to itself, since it is a hash.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Itself(u64);
+
+impl Hasher for Itself {
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 

@@ -36,6 +36,10 @@ pub(crate) struct Reading<'a> {
     held: Keys,
 }
 
+/// How many things are looked up one right after the other: most of the table is in no cache, and a processor
+/// waits for several places at once if nothing stands between.
+const TOGETHER: usize = 256;
+
 /// How a text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
@@ -233,7 +237,12 @@ impl<'a> Reading<'a> {
         let pointed =
             |place: Place| if place.is_beside(first) { led } else { origins.is_pointed(place) };
         let only = manner == Manner::Title && chunks(text).len() == 1;
-        let mut new = false;
+        let (mut new, mut met) = (false, Vec::new());
+        let mut keep = |met: &mut Vec<(Key, usize, Part)>| {
+            for (key, at, part) in met.drain(..) {
+                new |= outside.add(key, (first.at(at), marks), part, pointed);
+            }
+        };
         atoms(text, &mut |atom| {
             match manner {
                 Manner::Field | Manner::Title => {
@@ -245,8 +254,12 @@ impl<'a> Reading<'a> {
             // A title says how its own record is called, if it is no more than that.
             let called = manner == Manner::Title && (only || atom.form == Form::Pair);
             let part = if led || called { Part::Aside } else { Part::Of(record) };
-            new |= outside.add(atom.key, (first.at(atom.at), marks), part, pointed);
+            met.push((atom.key, atom.at, part));
+            if met.len() == TOGETHER {
+                keep(&mut met);
+            }
         });
+        keep(&mut met);
         if new {
             self.kept.origins.passage(self.origin, (path, record), text);
         }
