@@ -71,18 +71,17 @@ pub(crate) fn seal(
         return Ok(Sealed::default());
     }
     let mut commitments = BTreeMap::new();
-    let mut nonce = [0; NONCE_LEN];
-    entropy.fill(&mut nonce);
+    let mut drawn = Zeroizing::new(vec![0; NONCE_LEN + SALT * body.len()]);
+    entropy.fill(&mut drawn);
+    let (nonce, salts) = drawn.split_first_chunk().ok_or(SealError::Seal)?;
     let aad = identity(subject.map(|s| s.task.as_str()), subject.map_or(0, |s| s.sequence));
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity(body)));
-    bytes.extend_from_slice(&nonce);
-    for (name, text) in body {
-        let mut salt = [0; SALT];
-        entropy.fill(&mut salt);
-        commitments.insert(name.clone(), commitment(&salt, name, text));
+    bytes.extend_from_slice(nonce);
+    for ((name, text), salt) in body.iter().zip(salts.chunks_exact(SALT)) {
+        commitments.insert(name.clone(), commitment(salt, name, text));
         bytes.push(u8::try_from(name.len()).map_err(|_| SealError::Seal)?);
         bytes.extend_from_slice(name.as_bytes());
-        bytes.extend_from_slice(&salt);
+        bytes.extend_from_slice(salt);
         let length = u32::try_from(text.len()).map_err(|_| SealError::Seal)?;
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(text.as_bytes());
@@ -90,7 +89,7 @@ pub(crate) fn seal(
     let plain = bytes.get_mut(NONCE_LEN..).unwrap_or_default();
     let tag = cipher(key)
         .and_then(|cipher| {
-            let nonce = Nonce::assume_unique_for_key(nonce);
+            let nonce = Nonce::assume_unique_for_key(*nonce);
             cipher.seal_in_place_separate_tag(nonce, Aad::from(aad.as_bytes()), plain)
         })
         .map_err(|_| SealError::Seal)?;
