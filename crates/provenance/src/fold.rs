@@ -45,8 +45,8 @@ pub(crate) fn loosely<T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> T {
     let (mut room, mut length) = ([0; 2 * SHORT], 0);
     for byte in text.bytes() {
         let (first, second) = fold(byte);
-        if let Some(slots) = room.get_mut(length..length + 2) {
-            slots.copy_from_slice(&[first, second.unwrap_or_default()]);
+        if let Some(slots) = room.get_mut(length..).and_then(<[u8]>::first_chunk_mut) {
+            *slots = [first, second.unwrap_or_default()];
         }
         length += 1 + usize::from(second.is_some());
     }
