@@ -68,11 +68,15 @@ impl Desk {
         token(&self.stand, &[&fields, more].concat(), None).await
     }
 
-    async fn look(&self, (who, holder): (&str, &Holder), token: &Value) -> Value {
+    /// Shows a token to the endpoint at `path`, as this client.
+    async fn show(&self, path: &str, (who, holder): (&str, &Holder), token: &Value) -> Answer {
         let assertion = holder.assertion((who, &self.issuer), &json!({}));
-        let at = (self.stand.address(), "/oauth/introspect");
         let more = [("token", token.as_str().unwrap())];
-        read(&post(at, (JWT_BEARER, &assertion), None, &more).await)
+        post((self.stand.address(), path), (JWT_BEARER, &assertion), None, &more).await
+    }
+
+    async fn look(&self, client: (&str, &Holder), token: &Value) -> Value {
+        read(&self.show("/oauth/introspect", client, token).await)
     }
 }
 
@@ -94,12 +98,7 @@ async fn a_client_with_a_key_gets_its_grants_looks_at_them_and_gives_them_back()
     let nothing = json!({ "active": false });
     assert_eq!(desk.look(("vault", &desk.vault), token).await, nothing, "the same agent's");
 
-    let revoke = async |(who, holder): (&str, &Holder)| {
-        let assertion = holder.assertion((who, &desk.issuer), &json!({}));
-        let at = (desk.stand.address(), "/oauth/revoke");
-        let more = [("token", token.as_str().unwrap())];
-        post(at, (JWT_BEARER, &assertion), None, &more).await
-    };
+    let revoke = async |client| desk.show("/oauth/revoke", client, token).await;
     assert_eq!(error(&revoke(("vault", &desk.vault)).await), "unauthorized_client");
     let back = revoke(("safe", &desk.safe)).await;
     assert_eq!(back.status, 200, "{}", back.body);
