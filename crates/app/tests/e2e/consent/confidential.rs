@@ -8,7 +8,7 @@ use super::{error, read, stand, tasks};
 use crate::grants::{Holder, JWT_BEARER, now, post};
 use crate::peers::{Changing, Client, Guided};
 use crate::stand::{Plan, Stand};
-use crate::wire::{Answer, get};
+use crate::wire::{Answer, metric};
 
 /// A Remit at which `safe` and `vault`, clients of one agent, have keys, and that agent one, too.
 struct Desk {
@@ -167,8 +167,7 @@ async fn what_a_client_with_a_key_was_allowed_is_for_nobody_who_cannot_sign() {
     let as_agent = post(at, (JWT_BEARER, &desk.assertion()), None, &own).await;
     assert_eq!(error(&as_agent), "invalid_client", "it is no agent: {}", as_agent.body);
     assert_eq!(tasks(&desk.stand).await.len(), 1);
-    let metrics = get(desk.stand.address(), "/metrics").await.body;
-    assert!(metrics.contains("remit_requests_unauthenticated_total 17\n"), "{metrics}");
+    assert_eq!(metric(&desk.stand, "remit_requests_unauthenticated_total").await, 17);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,13 +180,7 @@ async fn a_client_whose_key_left_the_configuration_goes_on_with_nothing() {
         .replace(&old["x"].to_string(), &new["x"].to_string())
         .replace(&old["y"].to_string(), &new["y"].to_string());
     std::fs::write(desk.stand.config(), replaced).unwrap();
-    for _ in 0..100 {
-        if desk.stand.log().contains("are in force") {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    assert!(desk.stand.log().contains("are in force"), "{}", desk.stand.log());
+    desk.stand.logged("are in force").await;
     let more = [("client_assertion_type", JWT_BEARER), ("client_assertion", &desk.assertion())];
     let refused = desk.refresh(&granted, &more).await;
     assert_eq!(error(&refused), "invalid_client", "{}", refused.body);
