@@ -15,15 +15,13 @@ use remit_ledger::files::Disk;
 use remit_ledger::{Config, Doors, FileLedger};
 use remit_model::task::CloseReason;
 use remit_model::{Budget, Confidentiality, Door, Timestamp, ToolId, ToolRule};
-use remit_ports::{Discovery, Issuer, Link, Veil};
+use remit_ports::{Discovery, Issuer};
 use remit_testkit::samples::{self, agent, agent_name, server};
 use remit_testkit::{
     FixedKeys, ManualClock, MemoryKeys, MemoryStore, ScriptedUpstream, SeededEntropy,
 };
 use remit_tlog::SigningKey;
 use remit_token::{GrantKey, GrantKeys, Minter, Realm};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::part::Part;
 
@@ -47,7 +45,7 @@ pub(crate) async fn closing(name: &'static str, issuer: Arc<dyn Issuer>, rounds:
         let task = opened.id();
         let caller = engine.caller(task, Door::McpHttp).unwrap();
         let lent = engine
-            .call(caller, samples::call(&ToolId::new(&server("a"), "b"), "{}"), link())
+            .call(caller, samples::call(&ToolId::new(&server("a"), "b"), "{}"), samples::link())
             .await
             .unwrap();
         let is_out = || engine.leases().iter().any(|lease| lease.task.as_ref() == Some(task));
@@ -137,16 +135,5 @@ fn settings() -> Settings {
         client_keys: BTreeMap::new(),
         elsewhere: Elsewhere::default(),
         canaries: BTreeSet::new(),
-    }
-}
-
-fn link() -> Link {
-    Link {
-        to_client: mpsc::channel(8).0,
-        capabilities: None,
-        progress_token: None,
-        session: false,
-        veil: Veil::default(),
-        cancelled: CancellationToken::new(),
     }
 }

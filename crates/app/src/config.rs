@@ -23,21 +23,20 @@ mod secrets;
 mod server;
 #[path = "config/spiffe.rs"]
 mod spiffe;
+#[path = "config/templates.rs"]
+mod templates;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use remit_engine::{Settings, Template};
-use remit_model::foreseen::MAX_FORESEEN;
-use remit_model::{Agent, AgentName, Budget, Confidentiality, Foreseen, ToolPattern, ToolRule};
+use remit_engine::Settings;
+use remit_model::{Agent, AgentName};
 use remit_policy::Source;
 use remit_tlog::WitnessKey;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer};
 
 pub(crate) use self::agents::Agents;
 use self::clients::ClientTable;
@@ -49,6 +48,7 @@ pub(crate) use self::listen::Listen;
 pub(crate) use self::secrets::{Before, Secrets};
 pub(crate) use self::server::{Believed, Server};
 use self::spiffe::Spiffe;
+use self::templates::TemplateTable;
 use crate::environment;
 use crate::fail::Fail;
 
@@ -145,40 +145,6 @@ impl<'de> Deserialize<'de> for Vkey {
     }
 }
 
-/// What somebody allows in advance.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TemplateTable {
-    pub(crate) name: String,
-    #[serde(default)]
-    pub(crate) may_open: Vec<AgentName>,
-    pub(crate) purpose: Option<String>,
-    #[serde(default)]
-    pub(crate) known: Vec<String>,
-    #[serde(default)]
-    pub(crate) declare: bool,
-    #[serde(default)]
-    pub(crate) foreseen: Vec<Foreseen>,
-    pub(crate) tools: Vec<ToolEntry>,
-    #[serde(default = "internal")]
-    pub(crate) ceiling: Confidentiality,
-    #[serde(default)]
-    pub(crate) budget: Budget,
-    #[serde(default = "hour")]
-    pub(crate) deadline: Period,
-    pub(crate) idle: Option<Period>,
-    #[serde(default)]
-    pub(crate) delegation: u8,
-}
-
-fn internal() -> Confidentiality {
-    Confidentiality::Confidential
-}
-
-fn hour() -> Period {
-    Period(Duration::from_hours(1))
-}
-
 /// A time span such as `90s`, `15m` or `1h 30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Period(pub(crate) Duration);
@@ -191,30 +157,6 @@ impl<'de> Deserialize<'de> for Period {
                 "expected a time span like `15m` or `1h`, got `{text}`: {why}"
             ))
         })
-    }
-}
-
-/// A tool pattern, alone or with constraints on arguments.
-#[derive(Clone, Debug)]
-pub(crate) struct ToolEntry(pub(crate) ToolRule);
-
-impl<'de> Deserialize<'de> for ToolEntry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = ToolEntry;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a tool pattern like `mail/*`, or { tool = …, arguments = { … } }")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ToolEntry, E> {
-                let pattern: ToolPattern = text.parse().map_err(E::custom)?;
-                Ok(ToolEntry(ToolRule::any_arguments(pattern)))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ToolEntry, A::Error> {
-                ToolRule::deserialize(MapAccessDeserializer::new(map)).map(ToolEntry)
-            }
-        }
-        deserializer.deserialize_any(Either)
     }
 }
 
@@ -278,23 +220,7 @@ impl Config {
         self.check_clients()?;
         self.elsewhere()?;
         self.sources()?;
-        for template in &self.templates {
-            if template.foreseen.len() > MAX_FORESEEN {
-                return Err(Fail::new(format!(
-                    "template `{}` foresees more than {MAX_FORESEEN} flows",
-                    template.name
-                )));
-            }
-            for name in &template.may_open {
-                if !self.agents.iter().any(|agent| agent.name == *name) {
-                    return Err(Fail::new(format!(
-                        "template `{}` may be opened by `{name}`, which is not an [[agent]]",
-                        template.name
-                    )));
-                }
-            }
-        }
-        Ok(())
+        self.check_templates()
     }
 
     fn check_witnesses(&self) -> Result<(), Fail> {
@@ -438,25 +364,6 @@ pub(crate) fn sources_in(dir: &Path) -> Result<Vec<Source>, Fail> {
         Ok(Source { path: path.display().to_string(), text })
     };
     paths.into_iter().map(source).collect()
-}
-
-impl TemplateTable {
-    fn template(&self) -> Template {
-        Template {
-            name: self.name.clone(),
-            may_open: self.may_open.clone(),
-            purpose: self.purpose.clone(),
-            known: self.known.clone(),
-            declare: self.declare,
-            foreseen: self.foreseen.clone(),
-            tools: self.tools.iter().map(|entry| entry.0.clone()).collect(),
-            ceiling: self.ceiling,
-            budget: self.budget,
-            lasts: self.deadline.0,
-            idle: self.idle.map(|idle| idle.0),
-            delegation: self.delegation,
-        }
-    }
 }
 
 fn unique<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Fail> {

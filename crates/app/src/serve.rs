@@ -52,7 +52,7 @@ pub(crate) use files::{
 };
 pub(crate) use handed::Handed;
 use minting::Minting;
-use sealing::Sealing;
+pub(crate) use sealing::Sealing;
 pub(crate) use sealing::open as sealed;
 pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
@@ -164,9 +164,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
     let engine = Engine::start(ports, config.settings(), sources, minter).await?;
-    let stop = CancellationToken::new();
-    let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock));
-    cosigning.configure(&config.witnesses);
+    let mut served = Served::default();
+    let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock), &config.witnesses);
     let tokens = Tokens::open(keys.tokens(), config.token.rotate.0, Arc::clone(&engine)).await;
     let svids = opened_svids(&keys, &config, &handed, &engine).await?;
     let trust = Trust { ours: svids.watch(), others: handed.api.roots() };
@@ -174,6 +173,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     federation.configure(config.sources()?, &trust.ours);
     let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
     let clients = documents::clients(&config)?;
+    let sealing = Sealing::new(sealed, Arc::clone(&engine), lending::lent(&config));
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
         cosigning: Arc::clone(&cosigning),
@@ -182,9 +182,10 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         svids,
         federation,
         handed: handed.clone(),
+        sealing: Arc::clone(&sealing),
         lending: watch::lending(&config),
     };
-    watch::start(&engine, followers, config.limits.ask.0, &stop).await;
+    watch::start(&engine, followers, config.limits.ask.0, &served.stop).await;
     handed.answered().await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
     let people = Arc::new(authority(&config, Checker(keys.operator())));
@@ -199,9 +200,8 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         witnesses: cosigning,
         keys: Arc::new(ring),
         connections,
-        secrets: Arc::new(Sealing::new(sealed, Arc::clone(&engine), lending::lent(&config))),
+        secrets: sealing,
     };
-    let mut served = Served { tasks: tokio::task::JoinSet::new(), stop };
     let others = config.serves_other_users(environment::own_uid());
     let verifying = bundle::door(Arc::clone(&engine), trust.clone());
     served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
@@ -447,6 +447,7 @@ fn setup((state, config_file): (&Path, &Path), config: &Config) -> wire::Setup {
 }
 
 /// What listens, until it is told to stop.
+#[derive(Default)]
 struct Served {
     tasks: tokio::task::JoinSet<()>,
     stop: CancellationToken,

@@ -20,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use remit_engine::{Engine, Peer, Trust};
+use remit_fetch::trusting;
 use remit_spiffe::SvidError;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -29,8 +30,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, NoClientAuth, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError,
-    RootCertStore, ServerConfig, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, ServerConfig,
+    SignatureScheme,
 };
 use tokio::net::TcpStream;
 use tokio::sync::watch::Receiver;
@@ -45,19 +46,8 @@ use crate::fail::Fail;
 ///
 /// Errors: the certificates of this machine cannot be read.
 pub(crate) fn connector(url: &str) -> Result<HttpsConnector<HttpConnector>, String> {
-    let builder = HttpsConnectorBuilder::new();
-    let builder = if url.starts_with("https:") {
-        builder
-            .with_provider_and_native_roots(default_provider())
-            .map_err(|why| format!("the certificates of this machine cannot be read: {why}"))?
-    } else {
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|why| why.to_string())?;
-        builder.with_tls_config(
-            config.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
-        )
-    };
+    let trusted = trusting(None, url.starts_with("https:"))?;
+    let builder = HttpsConnectorBuilder::new().with_tls_config(trusted);
     Ok(builder.https_or_http().enable_http1().build())
 }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Server};
 use crate::fail::Fail;
-use crate::serve::{Cosigning, Handed, Svids, Tokens};
+use crate::serve::{Cosigning, Handed, Sealing, Svids, Tokens};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
@@ -49,6 +49,8 @@ pub(crate) struct Followers {
     pub(crate) federation: Arc<Federation>,
     /// What a Workload API elsewhere hands out.
     pub(crate) handed: Handed,
+    /// Where canaries lie.
+    pub(crate) sealing: Arc<Sealing>,
     /// What was to be lent at the start, as [`lending`] says.
     pub(crate) lending: Digest,
 }
@@ -218,6 +220,7 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     }
     engine.reload_policies(sources).await?;
     engine.reload_settings(&settings);
+    followers.sealing.miss_canaries();
     followers.cosigning.configure(&config.witnesses);
     followers.clients.configure(clients);
     followers.tokens.configure(config.token.rotate.0);

@@ -1,4 +1,7 @@
 //! Names taken apart into words.
+//!
+//! Not as `remit_provenance` does it for columns (singulars, without digits) nor `remit_secrets` for what tells
+//! of a secret (`APIKey` is one word there): a change of one of the three rules is none of the others.
 
 /// The lower-case words of a name: split at anything that is no letter or digit and at changes of
 /// case, so `send_email`, `send-email`, `sendEmail` and `SENDEmail` read alike.

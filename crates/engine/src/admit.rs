@@ -1,7 +1,7 @@
 //! How a task comes to be: the policy is asked, the task gets a key, its opening is recorded, and only
 //! then is it there. The same for one that somebody opens and for one that is handed on.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use remit_model::task::CloseReason;
 use remit_model::{Agent, Class, Digest, Door, Lifecycle, Possession, Refusal, Task, TaskId};
@@ -105,19 +105,14 @@ impl Engine {
         let accepted = self.ports.ledger.append(record).map_err(|why| unrecorded(&why))?;
         // Nothing is awaited in between: of a caller who goes away here, the task is on record and
         // must be known, so that it ends. Nobody has a grant for it before it is durable.
-        self.insert(task.clone());
+        self.tasks.insert(task.clone());
         if let Err(why) = accepted.durable().await {
-            self.forget_opened(task.id());
+            self.tasks.remove(task.id());
             return Err(unrecorded(&why));
         }
         self.still_wanted(task)?;
         self.announce(Change::Task(task.id().clone()));
         Ok(())
-    }
-
-    /// Takes back what was not opened after all.
-    fn forget_opened(&self, task: &TaskId) {
-        self.tasks.write().unwrap_or_else(PoisonError::into_inner).remove(task);
     }
 }
 

@@ -3,7 +3,7 @@
 //! A stop acts first and is recorded then (promise R2): the epoch moves and open calls are
 //! cancelled before the ledger is asked, and if it cannot write the task stays stopped.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use remit_model::task::{CloseReason, Event};
 use remit_model::{Task, TaskId};
@@ -228,12 +228,6 @@ impl Engine {
         if ended && let Some(parent) = cell.parent().and_then(|parent| self.cell(parent)) {
             self.take_back(&parent);
         }
-    }
-
-    pub(crate) fn insert(&self, task: Task) {
-        let cell = Arc::new(TaskCell::new(task));
-        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
-        tasks.insert(cell.id().clone(), cell);
     }
 }
 

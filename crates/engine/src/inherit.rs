@@ -79,17 +79,10 @@ impl Engine {
 
     /// The join of the labels of all tasks on which one of `before` worked.
     pub(crate) fn left_by<'a>(&self, before: impl IntoIterator<Item = &'a Digest>) -> Label {
-        let before: BTreeSet<&Digest> = before.into_iter().collect();
-        let mut label = Label::default();
-        if before.is_empty() {
-            return label;
-        }
-        for cell in self.cells() {
-            let task = cell.lock();
-            if task.workers().any(|worker| before.contains(worker)) {
-                label = label.join(task.account().label.clone());
-            }
-        }
-        label
+        let tasks = self.tasks.of(before);
+        tasks
+            .iter()
+            .map(|cell| cell.lock().account().label.clone())
+            .fold(Label::default(), Label::join)
     }
 }

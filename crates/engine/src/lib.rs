@@ -42,11 +42,12 @@ pub mod reload;
 pub mod renew;
 pub mod settings;
 mod stored;
+mod tasks;
 mod walking;
 pub mod world;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use remit_model::{Agent, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp};
@@ -56,6 +57,7 @@ use remit_token::{Assertions, Certificate, Presented, Proofs, Realm, TokenError,
 use tokio::sync::broadcast;
 
 use crate::consent::{Codes, Renewals};
+use crate::tasks::Tasks;
 
 pub use crate::cell::TaskCell;
 pub use crate::counters::Counters;
@@ -146,9 +148,8 @@ pub struct Engine {
     pub(crate) world_writer: tokio::sync::Mutex<()>,
     /// What each server offers. Written by `discover`.
     pub(crate) offers: ArcSwap<BTreeMap<ServerName, Arc<Discovery>>>,
-    /// The tasks that are not closed, and those closed since the start. Written by `open` and
-    /// `recover`; each cell has its own lock.
-    pub(crate) tasks: RwLock<BTreeMap<TaskId, Arc<TaskCell>>>,
+    /// Written by `admit`, `renew` and `recover`.
+    pub(crate) tasks: Tasks,
     /// Held calls and the index of the record that holds them. Written by `call` and `approve`.
     pub(crate) holds: Mutex<BTreeMap<HoldId, Held>>,
     /// Permits on record whose outcome is not. Written by `call`.
@@ -255,12 +256,12 @@ impl Engine {
 
     /// One task.
     pub fn cell(&self, task: &TaskId) -> Option<Arc<TaskCell>> {
-        self.tasks.read().unwrap_or_else(PoisonError::into_inner).get(task).cloned()
+        self.tasks.get(task)
     }
 
     /// All tasks in memory.
     pub fn cells(&self) -> Vec<Arc<TaskCell>> {
-        self.tasks.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.tasks.all()
     }
 
     pub(crate) fn held(&self) -> MutexGuard<'_, BTreeMap<HoldId, Held>> {

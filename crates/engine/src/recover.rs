@@ -8,7 +8,7 @@
 //! its sequence number and skipped when the log is read on from there.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use remit_catalogue::{Catalogue, Change as CatalogueChange};
@@ -231,10 +231,6 @@ impl Engine {
         let settings = Settings { agents, ..settings };
         let catalogue = Arc::new(fold.catalogue);
         let world = World::compile(Arc::new(sources), catalogue, &groups)?;
-        let cells = fold.tasks.into_values().map(|task| {
-            let cell = TaskCell::new(task);
-            (cell.id().clone(), Arc::new(cell))
-        });
         let engine = Arc::new(Self {
             realm: minter.realm().clone(),
             proofs: Proofs::new(ports.entropy.as_ref()),
@@ -248,7 +244,7 @@ impl Engine {
             world: ArcSwap::from_pointee(world),
             world_writer: tokio::sync::Mutex::new(()),
             offers: ArcSwap::default(),
-            tasks: RwLock::new(cells.collect()),
+            tasks: fold.tasks.into_values().collect(),
             holds: Mutex::new(fold.holds),
             open_calls: Mutex::new(fold.open_calls),
             shelves: Shelves::new(fold.stored),

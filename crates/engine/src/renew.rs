@@ -70,10 +70,13 @@ impl Engine {
             let Attestation { method, at, named } = proof;
             let who = serde_json::to_string(&(&named, &workers));
             record.body.insert("who".to_owned(), who.map_err(|why| admit::unrecorded(&why))?);
-            record.clear.event = Some(Event::Attested { method, at, named, workers });
+            record.clear.event =
+                Some(Event::Attested { method, at, named, workers: workers.clone() });
             let ledger = self.ports.ledger.as_ref();
             let committed = cell.commit(&mut guard, ledger, record, self.now());
-            committed.map_err(|why| no("task", why.to_string()))?
+            let accepted = committed.map_err(|why| no("task", why.to_string()))?;
+            self.tasks.worked(task.id(), &workers);
+            accepted
         };
         accepted.durable().await.map_err(|why| admit::unrecorded(&why))?;
         self.announce(Change::Task(task.id().clone()));

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use zeroize::Zeroizing;
 
 use crate::Address;
-use crate::trust::{nobody, trusting};
+use crate::trust::trusting;
 
 /// How long it may take to get what is asked for, in all: somebody waits for it.
 pub const ANSWER: Duration = Duration::from_secs(10);
@@ -44,8 +44,7 @@ impl Way {
     }
 
     fn read(ca_file: Option<&Path>, tls: bool) -> Result<Self, String> {
-        let trusted = if tls || ca_file.is_some() { trusting(ca_file)? } else { nobody()? };
-        let builder = HttpsConnectorBuilder::new().with_tls_config(trusted);
+        let builder = HttpsConnectorBuilder::new().with_tls_config(trusting(ca_file, tls)?);
         let connector = builder.https_or_http().enable_http1().build();
         Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
     }

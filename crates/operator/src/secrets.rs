@@ -34,10 +34,10 @@ pub trait SealedStorage: fmt::Debug + Send + Sync {
     /// How it stands.
     fn status(&self) -> wire::Sealed;
 
-    /// What may be known of each secret.
+    /// What may be known of each secret, and of canaries that are missing.
     ///
     /// Errors: it cannot be read.
-    fn list(&self) -> Result<Vec<wire::KeptSecret>, Failure>;
+    fn list(&self) -> Result<Vec<wire::NamedSecret>, Failure>;
 
     /// Does it because `actor` wants it; it goes on if nobody waits for it.
     ///
@@ -58,7 +58,7 @@ fn name(text: &str) -> Result<SecretName, Failure> {
 pub(crate) async fn list(
     State(door): State<Door>,
     Operator(_): Operator,
-) -> Result<Json<Vec<wire::KeptSecret>>, Failure> {
+) -> Result<Json<Vec<wire::NamedSecret>>, Failure> {
     door.secrets.list().map(Json)
 }
 

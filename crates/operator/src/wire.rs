@@ -220,22 +220,30 @@ pub struct Sealed {
     pub protection: String,
 }
 
-/// A secret in sealed storage; its value is not to be had.
+/// A secret in sealed storage, whose value is not to be had, or a canary that should be there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptSecret {
+pub struct NamedSecret {
     /// Its name.
     pub name: SecretName,
+    /// What is kept under it; nothing of a canary that nobody would find.
+    #[serde(flatten)]
+    pub kept: Option<KeptSecret>,
+    /// The credentials that are nothing but this secret.
+    pub lent_as: Vec<CredentialName>,
+    /// Whether it is a canary.
+    #[serde(default)]
+    pub canary: bool,
+}
+
+/// Since when a secret is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSecret {
     /// When there first was one of that name.
     pub made: Timestamp,
     /// Since when it has been this one.
     pub changed: Timestamp,
     /// Who kept this one; `remit`, if it did so itself.
     pub by: String,
-    /// The credentials that are nothing but this secret.
-    pub lent_as: Vec<CredentialName>,
-    /// Whether it is a canary.
-    #[serde(default)]
-    pub canary: bool,
 }
 
 /// `POST /v1/secrets/{secret}/{add,rotate}`

@@ -169,7 +169,8 @@ const MAX_ID: usize = 128;
 const MAX_WORD: usize = 32;
 
 impl Column {
-    /// The words of `name`.
+    /// The words of `name`, in the singular and without digits: `user_1_names` and `userName` are one. Not
+    /// the rule by which `remit_catalogue` takes apart names of tools.
     pub(crate) fn of(name: &str) -> Self {
         let mut parts = Vec::new();
         let mut part = String::new();

@@ -244,7 +244,9 @@ fn is_wordy(value: &str) -> bool {
     })
 }
 
-/// The words of a name, whether they are told apart by signs or by capitals.
+/// The words of a name, whether they are told apart by signs or by capitals. Capitals in a row are one word
+/// with what follows, as the lists above have it (`APIKey`), other than for the names that `remit_catalogue`
+/// takes apart.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut small = false;

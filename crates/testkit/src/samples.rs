@@ -19,7 +19,9 @@ use remit_model::{
     ServerName, Spent, TaskId, Timestamp, Tool, ToolId, ToolScope, Value,
 };
 use remit_policy::{Permit, Snapshot, Source, Verdict};
-use remit_ports::{Holder, Issued, Issuer, Lent, Wanted};
+use remit_ports::{Holder, Issued, Issuer, Lent, Link, Veil, Wanted};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// When samples are made: 2026-11-23T22:00:00Z, where [`crate::ManualClock`] starts.
 pub const NOW: Timestamp = Timestamp(1_795_471_200_000);
@@ -138,6 +140,18 @@ pub fn call(tool: &ToolId, arguments: &str) -> Call {
         operation: Operation::CallTool { name: tool.name.clone() },
         method: "tools/call".to_owned(),
         params: format!(r#"{{"name":"{}","arguments":{arguments}}}"#, tool.name).into(),
+    }
+}
+
+/// The connection of a call to a client that hears nothing, says nothing and does not give up.
+pub fn link() -> Link {
+    Link {
+        to_client: mpsc::channel(1).0,
+        capabilities: None,
+        progress_token: None,
+        session: false,
+        veil: Veil::default(),
+        cancelled: CancellationToken::new(),
     }
 }
 

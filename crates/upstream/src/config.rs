@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use hyper_rustls::ConfigBuilderExt as _;
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::{ClientConfig, RootCertStore};
+use remit_fetch::trusting;
+use rustls::ClientConfig;
 
 use crate::delivery::Delivery;
 
@@ -187,16 +186,7 @@ impl HttpServer {
         if let Some(config) = &self.believed {
             return Ok(ClientConfig::clone(config));
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().map_err(|e| e.to_string())?;
-        let builder = if self.uri.scheme_str() == Some("https") {
-            builder
-                .with_native_roots()
-                .map_err(|e| format!("the certificates of this machine cannot be read: {e}"))?
-        } else {
-            builder.with_root_certificates(RootCertStore::empty())
-        };
-        Ok(builder.with_no_client_auth())
+        trusting(None, self.uri.scheme_str() == Some("https"))
     }
 }
 

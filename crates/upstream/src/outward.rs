@@ -77,8 +77,7 @@ fn with_token(params: Option<&Raw>, token: u64) -> Option<Raw> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
-    use tokio_util::sync::CancellationToken;
+    use remit_testkit::samples;
 
     use super::*;
 
@@ -87,15 +86,7 @@ mod tests {
     }
 
     fn link(capabilities: &str) -> Link {
-        let (to_client, _) = mpsc::channel(1);
-        Link {
-            to_client,
-            capabilities: Some(capabilities.to_owned()),
-            progress_token: None,
-            session: false,
-            veil: remit_ports::Veil::default(),
-            cancelled: CancellationToken::new(),
-        }
+        Link { capabilities: Some(capabilities.to_owned()), ..samples::link() }
     }
 
     const CALL: &str = r#"{"name":"x", "arguments" : {"n":1.50},"_meta":{"progressToken":"c","io.modelcontextprotocol/protocolVersion":"2026-07-28","traceparent":"00"}}"#;

@@ -122,22 +122,9 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use remit_mcp::Object;
-    use tokio::sync::mpsc;
-    use tokio_util::sync::CancellationToken;
+    use remit_testkit::samples::link;
 
     use super::*;
-
-    fn link() -> Link {
-        let (to_client, _) = mpsc::channel(1);
-        Link {
-            to_client,
-            capabilities: None,
-            progress_token: None,
-            session: false,
-            veil: remit_ports::Veil::default(),
-            cancelled: CancellationToken::new(),
-        }
-    }
 
     fn answer() -> Outcome {
         Outcome::Result(Object::empty())

@@ -10,13 +10,11 @@ use std::time::Duration;
 
 use remit_model::{Clock, Digest, Effect, TaskId, Timestamp};
 use remit_ports::{
-    Armed, Body, Clear, Done, Draft, Drafted, Kind, Lease, Ledger, Link, Material, Outcome, Pins,
-    Reply, Room, Ticket, Upstream, Veil,
+    Armed, Body, Clear, Done, Draft, Drafted, Kind, Lease, Ledger, Material, Outcome, Pins, Reply,
+    Room, Ticket, Upstream, Veil,
 };
 use remit_testkit::{ManualClock, MemoryKeys, MemoryLedger, samples};
 use remit_upstream::{Base, Limits, ServerConfig, Servers, StdioServer, Transport};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 const EPOCH: u64 = 5;
 
@@ -96,22 +94,9 @@ async fn armed(tool: &str, millis: u64) -> (Armed, Arc<AtomicU64>) {
     (drafted.recorded(receipt).unwrap().arm(ticket), epoch)
 }
 
-fn link() -> Link {
-    let (to_client, _) = mpsc::channel(4);
-    let cancelled = CancellationToken::new();
-    Link {
-        to_client,
-        capabilities: None,
-        progress_token: None,
-        session: false,
-        veil: Veil::default(),
-        cancelled,
-    }
-}
-
 async fn send(stand: &Stand, tool: &str, millis: u64) -> Done {
     let (armed, _) = armed(tool, millis).await;
-    stand.servers.send(armed, link()).await
+    stand.servers.send(armed, samples::link()).await
 }
 
 fn arrived(log: &Path, tool: &str) -> usize {
@@ -138,7 +123,7 @@ async fn a_moved_epoch_stops_the_call_before_its_first_byte() {
     let stand = stand("python3");
     let (armed, epoch) = armed("echo", 20_000).await;
     epoch.store(EPOCH + 1, Ordering::Release);
-    let done = stand.servers.send(armed, link()).await;
+    let done = stand.servers.send(armed, samples::link()).await;
     assert_eq!(done.outcome(), &Outcome::Stopped);
     assert_eq!(arrived(&stand.log, "echo"), 0);
 }
@@ -149,7 +134,7 @@ async fn a_call_whose_time_ran_out_while_the_process_stood_still_is_not_sent() {
     send(&stand, "echo", 20_000).await;
     let (armed, _) = armed("echo", 20_000).await;
     stand.clock.stops_after_next.store(true, Ordering::SeqCst);
-    let done = stand.servers.send(armed, link()).await;
+    let done = stand.servers.send(armed, samples::link()).await;
     assert!(matches!(done.outcome(), Outcome::NotSent { .. }), "{done:?}");
     assert_eq!(arrived(&stand.log, "echo"), 1);
 }

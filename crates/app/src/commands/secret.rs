@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use remit_model::SecretName;
-use remit_operator::wire::{Done, KeptSecret, Value};
+use remit_operator::wire::{Done, KeptSecret, NamedSecret, Value};
 use zeroize::Zeroizing;
 
 use super::{Context, moment};
@@ -18,7 +18,7 @@ const MAX_VALUE: u64 = 64 * 1024;
 pub(crate) async fn run(context: &Context, args: cli::Secret, out: &mut Out) -> Result<(), Fail> {
     match args {
         cli::Secret::List => {
-            let secrets: Vec<KeptSecret> = context.operator().await?.get("/v1/secrets").await?;
+            let secrets: Vec<NamedSecret> = context.operator().await?.get("/v1/secrets").await?;
             out.say(&secrets, |secrets| list(secrets))
         }
         cli::Secret::Add(cli::SecretAdd { name, given }) => {
@@ -91,15 +91,19 @@ fn read_value(name: &SecretName) -> Result<Zeroizing<String>, Fail> {
     Ok(Zeroizing::new(value.to_owned()))
 }
 
-fn list(secrets: &[KeptSecret]) -> String {
+fn list(secrets: &[NamedSecret]) -> String {
     if secrets.is_empty() {
         return "no secrets; keep one with `remit secret add NAME`".to_owned();
     }
-    let row = |secret: &KeptSecret| {
-        let KeptSecret { name, made, changed, by, lent_as, canary } = secret;
+    let row = |secret: &NamedSecret| {
+        let NamedSecret { name, kept, lent_as, canary } = secret;
+        let since = kept
+            .as_ref()
+            .map(|KeptSecret { made, changed, by }| [moment(*made), moment(*changed), by.clone()]);
+        let [made, changed, by] = since.unwrap_or(["missing", "", ""].map(str::to_owned));
         let lent_as = lent_as.iter().map(ToString::to_string);
         let lent_as: Vec<_> = lent_as.chain(canary.then(|| "(a canary)".to_owned())).collect();
-        vec![name.to_string(), moment(*made), moment(*changed), by.clone(), lent_as.join(",")]
+        vec![name.to_string(), made, changed, by, lent_as.join(",")]
     };
     let rows: Vec<_> = secrets.iter().map(row).collect();
     table(&["SECRET", "MADE", "CHANGED", "BY", "LENT AS"], &rows)

@@ -119,7 +119,7 @@ fn look_out(engine: &Engine, name: &SecretName, kept: &Secret) {
 
 /// What operators do to sealed storage.
 #[derive(Debug)]
-pub(super) struct Sealing {
+pub(crate) struct Sealing {
     store: Arc<Sealed>,
     engine: Arc<Engine>,
     lent: BTreeMap<SecretName, Vec<CredentialName>>,
@@ -133,20 +133,40 @@ impl Sealing {
         store: Arc<Sealed>,
         engine: Arc<Engine>,
         lent: BTreeMap<SecretName, Vec<CredentialName>>,
-    ) -> Self {
+    ) -> Arc<Self> {
         let sealing = Self { store, engine, lent, one: tokio::sync::Mutex::default() };
         sealing.look_out();
-        sealing
+        sealing.miss_canaries();
+        Arc::new(sealing)
     }
 
     /// Has all that lies here found wherever it turns up.
     fn look_out(&self) {
+        for About { name, .. } in self.all().unwrap_or_default() {
+            self.look_out_for(&name);
+        }
+    }
+
+    /// Says which canaries are missing: somebody put them somewhere, and nobody would notice.
+    pub(crate) fn miss_canaries(&self) {
+        for name in self.all().iter().flat_map(|kept| self.missing(kept)) {
+            tracing::warn!(%name, "a canary is not in sealed storage: add it with `remit secret add`");
+        }
+    }
+
+    /// What lies here, unless it cannot be read.
+    fn all(&self) -> Option<Vec<About>> {
         let all = self.store.list().inspect_err(|why| {
             tracing::warn!(%why, "what lies in sealed storage cannot be looked for");
         });
-        for About { name, .. } in all.unwrap_or_default() {
-            self.look_out_for(&name);
-        }
+        all.ok()
+    }
+
+    /// The canaries that are not among what is `kept`.
+    fn missing(&self, kept: &[About]) -> Vec<SecretName> {
+        let canaries = &self.engine.settings().canaries;
+        let missing = |name: &&SecretName| !kept.iter().any(|it| it.name == **name);
+        canaries.iter().filter(missing).cloned().collect()
     }
 
     fn look_out_for(&self, name: &SecretName) {
@@ -263,14 +283,21 @@ impl SealedStorage for Sealing {
         }
     }
 
-    fn list(&self) -> Result<Vec<wire::KeptSecret>, Failure> {
+    fn list(&self) -> Result<Vec<wire::NamedSecret>, Failure> {
         let settings = self.engine.settings();
-        let told = |About { name, made, changed, by }| {
+        let all = self.store.list().map_err(refused)?;
+        let missing = self.missing(&all).into_iter().map(|name| (name, None));
+        let kept = all.into_iter().map(|About { name, made, changed, by }| {
+            (name, Some(wire::KeptSecret { made, changed, by }))
+        });
+        let told = |(name, kept)| {
             let lent_as = self.lent.get(&name).cloned().unwrap_or_default();
             let canary = settings.canaries.contains(&name);
-            wire::KeptSecret { name, made, changed, by, lent_as, canary }
+            wire::NamedSecret { name, kept, lent_as, canary }
         };
-        Ok(self.store.list().map_err(refused)?.into_iter().map(told).collect())
+        let mut told: Vec<_> = kept.chain(missing).map(told).collect();
+        told.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(told)
     }
 
     fn act(self: Arc<Self>, act: Act, actor: Actor) -> BoxFuture<'static, Result<(), Failure>> {

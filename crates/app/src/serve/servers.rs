@@ -44,7 +44,7 @@ fn transport(
     let http = HttpServer::new(server.url.as_deref().unwrap_or_default(), &server.headers)?;
     let believed = match server.believed()? {
         Believed::Machine => return Ok(Transport::Http(http)),
-        Believed::Authorities(file) => trusting(Some(&file)).map_err(Fail::new)?,
+        Believed::Authorities(file) => trusting(Some(&file), true).map_err(Fail::new)?,
         Believed::Svid(id) => vouching.expecting(id, Arc::clone(clock) as _)?,
     };
     Ok(Transport::Http(http.believed_by(believed)))

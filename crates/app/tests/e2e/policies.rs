@@ -24,7 +24,7 @@ async fn a_broken_policy_file_keeps_the_old_set_and_says_where_it_is_broken() {
     assert!(!check.ok, "a broken file passed: {}", check.said());
     assert!(check.said().contains("mine.cedar"), "{}", check.said());
     assert!(check.said().contains('3'), "no line: {}", check.said());
-    logged(&stand, "mine.cedar").await;
+    stand.logged("mine.cedar").await;
     talk.text("notes__read_list", &json!({})).await;
 
     // A policy that parses and names what does not exist is as broken.
@@ -53,16 +53,6 @@ async fn a_broken_policy_file_keeps_the_old_set_and_says_where_it_is_broken() {
     assert!(refused, "the new policy never took effect: {}", stand.log());
     assert!(!notes.reached().is_empty());
     talk.end().await;
-}
-
-async fn logged(stand: &crate::stand::Stand, words: &str) {
-    for _ in 0..100 {
-        if stand.log().contains(words) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the server never said {words}: {}", stand.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -268,6 +268,17 @@ impl Stand {
         std::fs::read_to_string(self.dir.path().join("serve.log")).unwrap_or_default()
     }
 
+    /// Waits until the server has said this in its log.
+    pub(crate) async fn logged(&self, words: &str) {
+        for _ in 0..100 {
+            if self.log().contains(words) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the server never said {words}: {}", self.log());
+    }
+
     /// Where the server listens, as `host:port`.
     pub(crate) fn address(&self) -> &str {
         &self.serving.as_ref().expect("the server runs").address

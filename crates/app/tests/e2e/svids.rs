@@ -10,6 +10,7 @@ mod selectors;
 use std::path::Path;
 use std::time::Duration;
 
+use data_encoding::BASE64_MIME;
 use serde_json::Value;
 use spiffe::{JwtSource, JwtSvid, SpiffeId, WorkloadApiClient, X509Source};
 use tempfile::TempDir;
@@ -45,6 +46,11 @@ async fn x509_source(stand: &Stand) -> X509Source {
 
 fn worker() -> SpiffeId {
     SpiffeId::new("spiffe://remit.local/agent/worker").unwrap()
+}
+
+/// In the form of RFC 7468.
+pub(crate) fn pem(kind: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {kind}-----\n{}-----END {kind}-----\n", BASE64_MIME.encode(der))
 }
 
 /// The bundle as anybody sees it.

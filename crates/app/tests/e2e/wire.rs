@@ -64,6 +64,13 @@ pub(crate) async fn get(address: &str, path: &str) -> Answer {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n"), "").await
 }
 
+/// How much of `name` the server has counted.
+pub(crate) async fn metric(stand: &Stand, name: &str) -> u64 {
+    let page = get(stand.address(), "/metrics").await.body;
+    let line = page.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().unwrap()
+}
+
 /// A correct stateless request, in parts that a test can spoil.
 pub(crate) struct Request {
     /// Headers, in order.

@@ -11,9 +11,9 @@ use remit_model::task::CloseReason;
 use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId, Workload};
 use remit_policy::Source;
 use remit_ports::{Discovery, Settled, Store};
-use remit_testkit::samples::{agent_name, server};
+use remit_testkit::samples::{agent_name, link, server};
 
-use crate::bench::{self, Bench, call, definition, link, offer, operator};
+use crate::bench::{self, Bench, call, definition, offer, operator};
 
 /// `write_file` with further parameters beside its arguments.
 async fn call_beside(bench: &Bench, caller: &Caller, beside: &str) -> Result<Settled, Refusal> {

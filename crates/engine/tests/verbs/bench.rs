@@ -15,15 +15,13 @@ use remit_model::{
     ToolRule, Workload,
 };
 use remit_policy::Source;
-use remit_ports::{Discovery, Entry, Kind, Link, Outcome, Revoked, Settled};
-use remit_testkit::samples::{agent, agent_name, server};
+use remit_ports::{Discovery, Entry, Kind, Outcome, Revoked, Settled};
+use remit_testkit::samples::{agent, agent_name, link, server};
 use remit_testkit::{
     FixedKeys, ManualClock, MemoryIssuer, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream,
     SeededEntropy,
 };
 use remit_token::{GrantKey, GrantKeys, Minter, Realm};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 /// Reads pass; what has an effect passes with an approval of `operators`.
 pub(crate) const POLICY: &str = r#"
@@ -186,17 +184,6 @@ pub(crate) fn call(tool: &str, arguments: &str) -> Call {
         operation: Operation::CallTool { name: name.into() },
         method: "tools/call".into(),
         params: format!(r#"{{"name":"{name}","arguments":{arguments}}}"#).into(),
-    }
-}
-
-pub(crate) fn link() -> Link {
-    Link {
-        to_client: mpsc::channel(8).0,
-        capabilities: None,
-        progress_token: None,
-        session: false,
-        veil: remit_ports::Veil::default(),
-        cancelled: CancellationToken::new(),
     }
 }
 

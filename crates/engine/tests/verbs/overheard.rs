@@ -3,10 +3,11 @@
 
 use remit_engine::Caller;
 use remit_ports::{Kind, Link, ToClient};
+use remit_testkit::samples::link;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::bench::{Bench, call, link};
+use crate::bench::{Bench, call};
 
 /// Has a form that is looked for, and is nobody's.
 fn token() -> String {

@@ -11,9 +11,9 @@ use remit_model::task::{CloseReason, Event};
 use remit_model::{Ceiling, Digest, Door, Label, TaskId, Workload};
 use remit_policy::Source;
 use remit_ports::{Discovery, Ledger as _};
-use remit_testkit::samples::server;
+use remit_testkit::samples::{link, server};
 
-use crate::bench::{Bench, call, link, operator};
+use crate::bench::{Bench, call, operator};
 
 /// A server of notes under paths, and one of pages that anybody may have written.
 async fn bench() -> Bench {

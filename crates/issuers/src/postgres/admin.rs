@@ -89,7 +89,8 @@ impl Admin {
             client
         } else {
             let ca_file = self.ca_file.clone();
-            let trust = tokio::task::spawn_blocking(move || trusting(ca_file.as_deref())).await;
+            let trust =
+                tokio::task::spawn_blocking(move || trusting(ca_file.as_deref(), true)).await;
             let trust = trust.unwrap_or_else(|why| Err(why.to_string()));
             let trust = Trust(Arc::new(trust.map_err(IssuerError::Refused)?));
             let (client, connection) =

@@ -26,15 +26,7 @@ fn ready() -> Ready {
     let deadline = samples::NOW;
     let ticket = Ticket { epoch: Arc::clone(&epoch), expected: 3, deadline };
     let (to_client, heard) = mpsc::channel(4);
-    let cancelled = CancellationToken::new();
-    let link = Link {
-        to_client,
-        capabilities: None,
-        progress_token: None,
-        session: false,
-        veil: remit_ports::Veil::default(),
-        cancelled,
-    };
+    let link = Link { to_client, ..samples::link() };
     Ready { armed: drafted.recorded(receipt).unwrap().arm(ticket), link, heard, epoch }
 }
 

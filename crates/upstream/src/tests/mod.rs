@@ -14,9 +14,9 @@ use std::time::Duration;
 use remit_mcp::Outcome;
 use remit_model::{Call, Clock, Entropy, Operation, ServerName, TaskId, Timestamp};
 use remit_ports::{Link, ToClient};
+use remit_testkit::samples;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::{Base, Limits, ServerConfig, StdioServer, Transport};
 use crate::gate::Gate;
@@ -120,9 +120,7 @@ fn link(capabilities: &str) -> (Link, mpsc::Receiver<ToClient>) {
         to_client,
         capabilities: Some(capabilities.to_owned()),
         progress_token: Some("\"mine\"".to_owned()),
-        session: false,
-        veil: remit_ports::Veil::default(),
-        cancelled: CancellationToken::new(),
+        ..samples::link()
     };
     (link, messages)
 }

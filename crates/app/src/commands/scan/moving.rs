@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use remit_model::{Digest, SecretName};
-use remit_operator::wire::{Done, FileKept, FileNamed, KeptSecret, Value};
+use remit_operator::wire::{Done, FileKept, FileNamed, NamedSecret, Value};
 use remit_scan::{Found, replaced};
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ pub(super) async fn import(
         return out.say(&Vec::<Moved>::new(), |_| "no secret stands in the clear there".to_owned());
     }
     let client = context.operator().await?;
-    let there: Vec<KeptSecret> = client.get("/v1/secrets").await?;
+    let there: Vec<NamedSecret> = client.get("/v1/secrets").await?;
     let mut taken: BTreeSet<SecretName> = there.into_iter().map(|secret| secret.name).collect();
     let mut moved = Vec::new();
     for file in files {

@@ -66,9 +66,15 @@ impl Trouble {
 }
 
 impl Cosigning {
-    /// Nobody cosigns `ledger` yet.
-    pub(crate) fn new(ledger: Arc<FileLedger>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { ledger, clock, seats: Mutex::default() })
+    /// Has `ledger` cosigned by these.
+    pub(crate) fn new(
+        ledger: Arc<FileLedger>,
+        clock: Arc<dyn Clock>,
+        witnesses: &[config::Witness],
+    ) -> Arc<Self> {
+        let cosigning = Self { ledger, clock, seats: Mutex::default() };
+        cosigning.configure(witnesses);
+        Arc::new(cosigning)
     }
 
     fn seats(&self) -> MutexGuard<'_, BTreeMap<String, Seat>> {

@@ -15,11 +15,9 @@ use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
-use hyper_rustls::ConfigBuilderExt;
 use hyper_util::rt::TokioIo;
 use remit_consent::{Clients, Documents, Fetched, MAX_DOCUMENT, Reach};
-use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs::default_provider;
+use remit_fetch::trusting;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
@@ -69,22 +67,12 @@ async fn brought(url: &str, reach: Reach) -> Result<Vec<u8>, String> {
     let unreachable = |_| "its host is not reached".to_owned();
     let stream = TcpStream::connect(found.as_slice()).await.map_err(unreachable)?;
     let name = ServerName::try_from(host.to_owned()).map_err(|why| why.to_string())?;
-    let tls = TlsConnector::from(trusting().await?);
+    // It reads the certificates of this machine.
+    let trusted = tokio::task::spawn_blocking(|| trusting(None, true)).await;
+    let trusted = trusted.unwrap_or_else(|why| Err(why.to_string()))?;
+    let tls = TlsConnector::from(Arc::new(trusted));
     let stream = tls.connect(name, stream).await.map_err(|why| format!("TLS failed: {why}"))?;
     get(stream, &uri).await
-}
-
-/// TLS that believes the certificates of this machine.
-async fn trusting() -> Result<Arc<ClientConfig>, String> {
-    let read = tokio::task::spawn_blocking(|| {
-        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|why| why.to_string())?;
-        let unreadable = |why| format!("the certificates of this machine cannot be read: {why}");
-        let builder = builder.with_native_roots().map_err(unreadable)?;
-        Ok(Arc::new(builder.with_no_client_auth()))
-    });
-    read.await.unwrap_or_else(|why| Err(why.to_string()))
 }
 
 async fn get(

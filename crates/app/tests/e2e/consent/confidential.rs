@@ -8,7 +8,7 @@ use super::{error, read, stand, tasks};
 use crate::grants::{Holder, JWT_BEARER, now, post};
 use crate::peers::{Changing, Client, Guided};
 use crate::stand::{Plan, Stand};
-use crate::wire::{Answer, get};
+use crate::wire::{Answer, metric};
 
 /// A Remit at which `safe` and `vault`, clients of one agent, have keys, and that agent one, too.
 struct Desk {
@@ -68,11 +68,15 @@ impl Desk {
         token(&self.stand, &[&fields, more].concat(), None).await
     }
 
-    async fn look(&self, (who, holder): (&str, &Holder), token: &Value) -> Value {
+    /// Shows a token to the endpoint at `path`, as this client.
+    async fn show(&self, path: &str, (who, holder): (&str, &Holder), token: &Value) -> Answer {
         let assertion = holder.assertion((who, &self.issuer), &json!({}));
-        let at = (self.stand.address(), "/oauth/introspect");
         let more = [("token", token.as_str().unwrap())];
-        read(&post(at, (JWT_BEARER, &assertion), None, &more).await)
+        post((self.stand.address(), path), (JWT_BEARER, &assertion), None, &more).await
+    }
+
+    async fn look(&self, client: (&str, &Holder), token: &Value) -> Value {
+        read(&self.show("/oauth/introspect", client, token).await)
     }
 }
 
@@ -94,12 +98,7 @@ async fn a_client_with_a_key_gets_its_grants_looks_at_them_and_gives_them_back()
     let nothing = json!({ "active": false });
     assert_eq!(desk.look(("vault", &desk.vault), token).await, nothing, "the same agent's");
 
-    let revoke = async |(who, holder): (&str, &Holder)| {
-        let assertion = holder.assertion((who, &desk.issuer), &json!({}));
-        let at = (desk.stand.address(), "/oauth/revoke");
-        let more = [("token", token.as_str().unwrap())];
-        post(at, (JWT_BEARER, &assertion), None, &more).await
-    };
+    let revoke = async |client| desk.show("/oauth/revoke", client, token).await;
     assert_eq!(error(&revoke(("vault", &desk.vault)).await), "unauthorized_client");
     let back = revoke(("safe", &desk.safe)).await;
     assert_eq!(back.status, 200, "{}", back.body);
@@ -168,8 +167,7 @@ async fn what_a_client_with_a_key_was_allowed_is_for_nobody_who_cannot_sign() {
     let as_agent = post(at, (JWT_BEARER, &desk.assertion()), None, &own).await;
     assert_eq!(error(&as_agent), "invalid_client", "it is no agent: {}", as_agent.body);
     assert_eq!(tasks(&desk.stand).await.len(), 1);
-    let metrics = get(desk.stand.address(), "/metrics").await.body;
-    assert!(metrics.contains("remit_requests_unauthenticated_total 17\n"), "{metrics}");
+    assert_eq!(metric(&desk.stand, "remit_requests_unauthenticated_total").await, 17);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,13 +180,7 @@ async fn a_client_whose_key_left_the_configuration_goes_on_with_nothing() {
         .replace(&old["x"].to_string(), &new["x"].to_string())
         .replace(&old["y"].to_string(), &new["y"].to_string());
     std::fs::write(desk.stand.config(), replaced).unwrap();
-    for _ in 0..100 {
-        if desk.stand.log().contains("are in force") {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    assert!(desk.stand.log().contains("are in force"), "{}", desk.stand.log());
+    desk.stand.logged("are in force").await;
     let more = [("client_assertion_type", JWT_BEARER), ("client_assertion", &desk.assertion())];
     let refused = desk.refresh(&granted, &more).await;
     assert_eq!(error(&refused), "invalid_client", "{}", refused.body);

@@ -173,12 +173,7 @@ async fn nothing_is_reached_that_everybody_could_not_reach() {
     ];
     let table = |id: &String| format!("[[client]]\nid = \"{id}\"\nagent = \"worker\"\n");
     elsewhere.stand.configure(&private.iter().map(table).collect::<String>());
-    for _ in 0..100 {
-        if elsewhere.stand.log().contains("are in force") {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    elsewhere.stand.logged("are in force").await;
     for id in &private {
         let (status, page) = elsewhere.said(id).await;
         assert_eq!(status, 400, "{id}");

@@ -100,12 +100,7 @@ async fn what_the_policy_forbids_is_told_to_the_person() {
     let forbid = "@id(\"no-consent\")\n@reason(\"no task from a browser\")\nforbid (principal, \
         action == Remit::Action::\"openTask\", resource) when { context.attestation.method == \"consent\" };\n";
     std::fs::write(stand.state().join("policies/consent.cedar"), forbid).unwrap();
-    for _ in 0..100 {
-        if stand.log().contains("are in force") {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    stand.logged("are in force").await;
     let mut browser = Browser::sign_in(&stand, &ask(&[])).await;
     let refused = browser.review(&[]).await;
     assert_eq!(refused.status, 422);

@@ -6,7 +6,7 @@ use super::browser::{Browser, ask, code, nonce, redeem, sent_to, token};
 use super::{error, read, stand, tasks};
 use crate::grants::{Holder, call};
 use crate::stand::{Plan, Stand};
-use crate::wire::{Answer, Request, get};
+use crate::wire::{Answer, Request, metric};
 
 async fn use_bearer(stand: &Stand, granted: &Value) -> Answer {
     let token = granted["access_token"].as_str().unwrap();
@@ -118,8 +118,7 @@ async fn a_code_that_is_shown_again_closes_its_task() {
     assert!(!refused.body.contains("a note"), "{}", refused.body);
     assert_eq!(error(&refresh(&stand, &granted, &[]).await), "invalid_grant");
     assert!(notes.reached().is_empty());
-    let metrics = get(stand.address(), "/metrics").await.body;
-    assert!(metrics.contains("remit_grants_replayed_total 1\n"), "{metrics}");
+    assert_eq!(metric(&stand, "remit_grants_replayed_total").await, 1);
     crate::proof::log_is_good(&stand).await;
 }
 

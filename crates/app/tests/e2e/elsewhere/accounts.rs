@@ -9,7 +9,7 @@ use super::people::Office;
 use crate::lend::assert_nowhere;
 use crate::peers::{Listening, listening, peer, started};
 use crate::stand::{Plan, Stand};
-use crate::wire::{Answer, Request, exchange, get};
+use crate::wire::{Answer, Request, exchange, get, metric};
 
 const LEND: &str =
     "lend = [{ credential = \"whose\", header = { Authorization = \"Bearer {token}\" } }]";
@@ -148,15 +148,11 @@ async fn a_refresh_token_is_looked_for_as_soon_as_it_is_kept() {
     let tokens: Vec<String> = serde_json::from_str(&tokens).unwrap();
     let refresh = tokens.last().unwrap();
     let other: String = refresh.chars().rev().collect();
-    let seen = async || {
-        let metrics = get(bureau.stand().address(), "/metrics").await.body;
-        let line = metrics.lines().find(|line| line.starts_with("remit_secrets_in_calls_total "));
-        line.unwrap().split(' ').nth(1).unwrap().to_owned()
-    };
+    let seen = async || metric(bureau.stand(), "remit_secrets_in_calls_total").await;
     bureau.call_with(&grant, json!({ "note": other })).await;
-    assert_eq!(seen().await, "0", "no other text of this form is taken for one");
+    assert_eq!(seen().await, 0, "no other text of this form is taken for one");
     bureau.call_with(&grant, json!({ "note": format!("use {refresh} there") })).await;
-    assert_eq!(seen().await, "1");
+    assert_eq!(seen().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

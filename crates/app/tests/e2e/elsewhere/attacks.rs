@@ -9,7 +9,7 @@ use super::issuer::Issuer;
 use super::{Desk, TYPE};
 use crate::grants::{Holder, now};
 use crate::stand::Plan;
-use crate::wire::get;
+use crate::wire::metric;
 
 #[derive(Deserialize)]
 struct File {
@@ -81,9 +81,8 @@ async fn what_the_issuer_did_not_say_to_us_proves_nobody() {
         let token = desk.forge(&filled(&row.header, &names), &filled(&row.claims, &names));
         refused(&desk, &row.about, &token, &row.why).await;
     }
-    let metrics = get(desk.stand.address(), "/metrics").await.body;
-    let counted = format!("remit_requests_unauthenticated_total {}\n", rows.len());
-    assert!(metrics.contains(&counted), "{metrics}");
+    let counted = metric(&desk.stand, "remit_requests_unauthenticated_total").await;
+    assert_eq!(counted, rows.len() as u64);
     assert_eq!(desk.stand.ask(&["task", "list"]).await, json!([]), "nothing was opened");
     assert_eq!(desk.issuer.asked().await, 1, "whatever they named");
 }

@@ -6,7 +6,7 @@ use super::holder::{Holder, hash};
 use crate::drift::read_note;
 use crate::peers::{Changing, Client};
 use crate::stand::{Grant, Plan, Stand};
-use crate::wire::{Answer, Request};
+use crate::wire::{Answer, Request, metric};
 
 /// A server with one tool, and a template that may use it.
 pub(crate) async fn stand(plan: Plan) -> (Stand, Changing) {
@@ -86,8 +86,7 @@ async fn a_bound_grant_is_worth_nothing_without_its_key() {
     assert!(elsewhere.body.contains("`htu` is not this URL"), "{}", elsewhere.body);
     assert_eq!(notes.reached().len(), 1);
     assert_eq!(possession(&stand).await, "dpop");
-    let metrics = crate::wire::get(stand.address(), "/metrics").await.body;
-    assert!(metrics.contains("remit_proofs_remembered 1\n"), "{metrics}");
+    assert_eq!(metric(&stand, "remit_proofs_remembered").await, 1);
     crate::proof::log_is_good(&stand).await;
 }
 

@@ -18,6 +18,7 @@ use super::stand;
 use crate::peers::Changing;
 use crate::peers::certificate;
 use crate::stand::{PATIENCE, Plan, Stand};
+use crate::svids::pem;
 
 pub(super) const WORKER: &str = "spiffe://remit.local/agent/worker";
 /// SVIDs come and go within seconds; a loaded machine still gets something done with one.
@@ -307,10 +308,6 @@ async fn a_python_client_gets_in_by_openssl() {
 async fn curl_gets_in_with_an_svid_in_files() {
     let desk = Desk::open(Plan::new().bound_only()).await;
     let svid = desk.svid("agent/worker").await;
-    let pem = |kind: &str, der: &[u8]| {
-        let text = data_encoding::BASE64_MIME.encode(der);
-        format!("-----BEGIN {kind}-----\n{text}-----END {kind}-----\n")
-    };
     let (chain, key) = (svid.leaf().as_bytes(), svid.private_key().as_bytes());
     std::fs::write(desk.files.path().join("svid.pem"), pem("CERTIFICATE", chain)).unwrap();
     std::fs::write(desk.files.path().join("svid.key"), pem("PRIVATE KEY", key)).unwrap();

@@ -7,8 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use data_encoding::{BASE64, BASE64URL_NOPAD};
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
+
+use crate::svids::pem;
 
 /// The holder of a P-256 key.
 pub(crate) struct Holder {
@@ -25,9 +27,7 @@ impl Holder {
 
     /// The private key as PEM, for other programs.
     pub(crate) fn pem(&self) -> String {
-        let der = self.key.to_pkcs8v1().unwrap();
-        let text = BASE64.encode(der.as_ref());
-        format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
+        pem("PRIVATE KEY", self.key.to_pkcs8v1().unwrap().as_ref())
     }
 
     /// An assertion that names itself `client` (RFC 7523); `beside` are claims that take the place of

@@ -13,7 +13,7 @@ use super::stand;
 use super::{JWT_BEARER, call, post};
 use crate::peers::Changing;
 use crate::stand::{PATIENCE, Plan, Stand};
-use crate::wire::{Answer, Request, get};
+use crate::wire::{Answer, Request, get, metric};
 
 const JWT_SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 const GRANT_TYPE: (&str, &str) = ("grant_type", "client_credentials");
@@ -198,8 +198,7 @@ async fn what_is_no_svid_of_an_agent_for_this_issuer_proves_no_client() {
     let tasks = desk.stand.ask(&["task", "list"]).await;
     assert_eq!(tasks.as_array().unwrap().len(), 1, "nothing was opened: {tasks}");
     assert_eq!(tasks[0]["state"], "open", "nor ended: {tasks}");
-    let metrics = get(desk.stand.address(), "/metrics").await.body;
-    assert!(metrics.contains("remit_requests_unauthenticated_total 36\n"), "{metrics}");
+    assert_eq!(metric(&desk.stand, "remit_requests_unauthenticated_total").await, 36);
 }
 
 /// Two rotations of keys: what is fetched now is believed now, and what a key signed that has ended is not.

@@ -21,6 +21,7 @@ use remit_ports::CUT;
 use serde_json::Value;
 
 use crate::stand::Stand;
+use crate::wire::get;
 
 /// A canary: stands nowhere but where it was put.
 const CANARY: &str = "c4nary-9f2e7d61b8a0-of-the-upstream";
@@ -38,7 +39,7 @@ pub(crate) async fn assert_nowhere(stand: &Stand, canary: &str, but: &Path) {
     assert!(bodies.ok && bodies.stdout.contains("lending"), "{}", bodies.said());
     assert!(!bodies.stdout.contains(canary), "in a body of the ledger");
     for (page, has) in [("metrics", "remit_credential_seconds"), ("", "Remit")] {
-        let page = fetched(&format!("http://{}/{page}", stand.address())).await;
+        let page = get(stand.address(), &format!("/{page}")).await.body;
         assert!(page.contains(has), "{page}");
         assert!(!page.contains(canary), "{page}");
     }
@@ -71,17 +72,6 @@ fn holds(file: &Path, canary: &str) -> bool {
         Err(why) if why.kind() == ErrorKind::NotFound => false,
         Err(why) => panic!("{}: {why}", file.display()),
     }
-}
-
-async fn fetched(url: &str) -> String {
-    let address = url.trim_start_matches("http://");
-    let (host, path) = address.split_once('/').unwrap();
-    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
-    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
-    answer
 }
 
 /// What became of each lease of `task`, as the log says.

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use data_encoding::BASE64_MIME;
 use serde_json::{Value, json};
 use spiffe::{SpiffeId, TrustDomain};
 
 use super::{assert_nowhere, leases, told};
 use crate::peers::{Client, Conversation, Listening, certificate, peer, started};
 use crate::stand::{Grant, Plan, Stand};
-use crate::svids::client;
+use crate::svids::{client, pem};
 
 const LEDGER: &str = "spiffe_id = \"spiffe://remit.local/agent/ledger\"\n";
 const OWN: &str = "spiffe://remit.local/remit";
@@ -87,11 +86,6 @@ impl Mutual {
         }
         panic!("{who} is still connected: {:?}", self.open(who));
     }
-}
-
-/// In the form of RFC 7468.
-fn pem(kind: &str, der: &[u8]) -> String {
-    format!("-----BEGIN {kind}-----\n{}-----END {kind}-----\n", BASE64_MIME.encode(der))
 }
 
 /// A Remit whose tasks are known to `server` by their SVIDs; `believed` says by what it is known itself.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::peers::{Client, node, npm_server};
 use crate::secrets::{CANARY, kept};
 use crate::stand::{Plan, Stand};
-use crate::wire::get;
+use crate::wire::metric;
 
 /// Has a form that is looked for, and is nobody's; put together here, so that no file holds one.
 fn token() -> String {
@@ -37,6 +37,10 @@ async fn a_secret_in_a_file_reaches_neither_client_nor_record_and_goes_nowhere()
     let state = folder.path().join("state");
     let stand = Stand::up(&plan, folder, state).await;
     kept(&stand, &["secret", "add", "key"], &format!("{CANARY}\n")).await;
+    assert!(stand.log().contains("a canary is not in sealed storage"), "{}", stand.log());
+    let listed = stand.with_passphrase(&["secret", "list", "--json"]).await.json();
+    let missing = json!({ "name": "bait", "lent_as": [], "canary": true });
+    assert_eq!((&listed[0], &listed[1]["name"]), (&missing, &json!("key")));
     kept(&stand, &["secret", "add", "bait"], &format!("{BAIT}\n")).await;
 
     let grant = stand.open("reading").await;
@@ -74,12 +78,15 @@ async fn a_secret_in_a_file_reaches_neither_client_nor_record_and_goes_nowhere()
     assert!(results.iter().all(none));
     let signals = bodies.stdout.lines().filter(|line| line.contains(r#""kind":"signal""#));
     assert_eq!(signals.filter(|line| line.contains("canary")).count(), 1, "{}", bodies.said());
-    let metrics = get(stand.address(), "/metrics").await.body;
-    for counted in [
-        "remit_secrets_cut_total ",
-        "remit_secrets_in_calls_total 2\n",
-        "remit_canaries_seen_total 2\n",
-    ] {
-        assert!(metrics.contains(counted), "{metrics}");
-    }
+    assert!(metric(&stand, "remit_secrets_cut_total").await > 0);
+    assert_eq!(metric(&stand, "remit_secrets_in_calls_total").await, 2);
+    assert_eq!(metric(&stand, "remit_canaries_seen_total").await, 2);
+
+    let config = fs::read_to_string(stand.config()).unwrap();
+    let another = config.replace("canaries = [\"bait\"]", "canaries = [\"bait\", \"lure\"]");
+    fs::write(stand.config(), another).unwrap();
+    stand.logged("`remit secret add` name=lure").await;
+    let listed = stand.with_passphrase(&["secret", "list"]).await.stdout;
+    let lure = listed.lines().find(|line| line.starts_with("lure")).unwrap();
+    assert!(lure.contains("missing") && lure.contains("(a canary)"), "{listed}");
 }

@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 use super::{client, open_to_all, stand, worker};
 use crate::stand::Stand;
 use crate::svids::selectors::{Program, run_as};
+use crate::wire::metric;
 
 /// The status of a call with this metadata, and what it says. Each message is framed as empty.
 async fn status(stand: &Stand, path: &str, metadata: Option<&str>) -> (String, String) {
@@ -162,10 +163,4 @@ async fn an_agent_that_is_taken_out_of_the_configuration_loses_its_stream() {
     std::fs::write(stand.config(), worker_elsewhere).unwrap();
     let ended = next().await;
     assert!(matches!(ended, Err(WorkloadApiError::NoIdentityIssued)), "{ended:?}");
-}
-
-async fn metric(stand: &Stand, name: &str) -> u64 {
-    let page = crate::wire::get(stand.address(), "/metrics").await.body;
-    let line = page.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
-    line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().unwrap()
 }

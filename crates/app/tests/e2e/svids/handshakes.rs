@@ -3,7 +3,6 @@
 use std::process::Stdio;
 use std::sync::Arc;
 
-use data_encoding::BASE64_MIME;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, crypto::aws_lc_rs};
@@ -15,7 +14,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{FAST, client, stand, worker, x509_source};
+use super::{FAST, client, pem, stand, worker, x509_source};
 use crate::stand::PATIENCE;
 
 /// That rustls, as a server that knows nothing of SPIFFE, takes `svid` for a client of the bundle.
@@ -108,9 +107,6 @@ async fn openssl_believes_both_ends() {
     let bundles = context.bundle_set();
     let bundle = bundles.get(&TrustDomain::new("remit.local").unwrap()).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let pem = |kind: &str, der: &[u8]| {
-        format!("-----BEGIN {kind}-----\n{}-----END {kind}-----\n", BASE64_MIME.encode(der))
-    };
     let write = |name: &str, text: String| std::fs::write(dir.path().join(name), text).unwrap();
     write("svid.pem", pem("CERTIFICATE", svid.leaf().as_bytes()));
     write("svid.key", pem("PRIVATE KEY", svid.private_key().as_bytes()));

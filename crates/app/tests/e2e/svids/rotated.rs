@@ -4,7 +4,7 @@ use serde_json::Value;
 use spiffe::{JwtSvid, TrustDomain, X509Svid};
 use tokio::time::timeout;
 
-use super::{client, handshakes, published, stand, worker, x509_source};
+use super::{client, handshakes, pem, published, stand, worker, x509_source};
 use crate::stand::{PATIENCE, Stand};
 
 const ROTATE: [&str; 3] = ["keys", "rotate", "svid"];
@@ -19,10 +19,8 @@ async fn names(stand: &Stand, what: &str) -> Vec<String> {
 
 /// What `remit svid verify` says of a certificate.
 async fn believed(stand: &Stand, svid: &X509Svid) -> bool {
-    let text = data_encoding::BASE64_MIME.encode(svid.leaf().as_bytes());
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n");
     let file = stand.state().join("presented.pem");
-    std::fs::write(&file, pem).unwrap();
+    std::fs::write(&file, pem("CERTIFICATE", svid.leaf().as_bytes())).unwrap();
     stand.remit(&["svid", "verify", file.to_str().unwrap()]).await.ok
 }
 
