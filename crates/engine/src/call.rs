@@ -4,7 +4,7 @@
 //! [`Walking`]). A call that was recorded and then stopped by a moved epoch is asked again from the
 //! start, because nothing of it was sent; every other end is final.
 
-use std::sync::{Arc, MutexGuard, OnceLock};
+use std::sync::{Arc, MutexGuard};
 
 use remit_model::task::{Event, Permitted};
 use remit_model::{
@@ -54,13 +54,6 @@ enum Undecided {
     Refused(Refused),
     /// There is no room for its record right now; the call and its input, to be asked again.
     NoRoom(Call, Value),
-}
-
-/// What a call was counted for: asked again, it is the same call.
-#[derive(Default)]
-struct Counted {
-    secrets: OnceLock<()>,
-    canary: OnceLock<()>,
 }
 
 impl<T: Into<Refused>> From<T> for Undecided {
@@ -115,11 +108,10 @@ impl Engine {
     ) -> Result<Settled, Refusal> {
         let cell = self.cell(&caller.task).ok_or_else(unknown_task)?;
         let input = input(&call)?;
-        let counted = Counted::default();
         let mut asked = Some((call, input));
         for _ in 0..ATTEMPTS {
-            let Some(again) = asked.take() else { break };
-            let pending = match self.permitted(&cell, caller, again, &counted).await {
+            let Some((call, input)) = asked.take() else { break };
+            let pending = match self.permitted(&cell, caller, call, input).await {
                 Ok(pending) => pending,
                 Err(refused) => return Err(self.told(refused).await),
             };
@@ -145,12 +137,13 @@ impl Engine {
         &self,
         cell: &TaskCell,
         caller: &Caller,
-        mut asked: (Call, Value),
-        counted: &Counted,
+        call: Call,
+        input: Value,
     ) -> Result<Pending, Refused> {
+        let mut asked = (call, input);
         let mut ends = None;
         loop {
-            asked = match self.decided(cell, caller, asked, counted) {
+            asked = match self.decided(cell, caller, asked.0, asked.1) {
                 Ok(pending) => return Ok(pending),
                 Err(Undecided::Refused(refused)) => return Err(refused),
                 Err(Undecided::NoRoom(call, input)) => (call, input),
@@ -174,12 +167,12 @@ impl Engine {
         &self,
         cell: &TaskCell,
         caller: &Caller,
-        (call, input): (Call, Value),
-        counted: &Counted,
+        call: Call,
+        input: Value,
     ) -> Result<Pending, Undecided> {
         let secrets = lookout::seen(&self.lookout.load(), &input);
         if !secrets.is_empty() {
-            counted.secrets.get_or_init(|| self.counters.secrets_in_calls.add());
+            self.counters.secrets_in_calls.add();
         }
         let task = cell.lock();
         // Only now: a change that is in force before the lock is held is seen here, and one that
@@ -189,7 +182,6 @@ impl Engine {
         let now = self.now();
         let mut desk = Desk { cell, task, pins: world.pins };
         if secrets.iter().any(|secret| secret.rule == CANARY) {
-            counted.canary.get_or_init(|| self.counters.canaries_seen.add());
             let alarmed = self.alarm((cell, &mut desk.task), Some((&call, None)));
             alarmed.map_err(|why| self.unrecorded(&why))?;
         }
@@ -323,7 +315,6 @@ impl Engine {
         }
         let mut task = cell.lock();
         if secrets.iter().any(Finding::is_canary) {
-            self.counters.canaries_seen.add();
             let call = done.question().call().map(|call| (call, Some(done.decision())));
             // Its outcome carries the mark, too.
             drop(self.alarm((cell, &mut task), call));

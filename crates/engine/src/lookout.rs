@@ -37,6 +37,7 @@ impl Engine {
         (cell, task): (&TaskCell, &mut MutexGuard<'_, Task>),
         call: Option<(&Call, Option<u64>)>,
     ) -> Result<(), CommitError> {
+        self.counters.canaries_seen.add();
         if task.account().label.has_canary() {
             return Ok(());
         }

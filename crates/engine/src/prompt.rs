@@ -45,7 +45,6 @@ impl Engine {
         let committed = {
             let mut guard = cell.lock();
             if cut.iter().flat_map(|cut| &cut.found).any(Finding::is_canary) {
-                self.counters.canaries_seen.add();
                 self.alarm((&cell, &mut guard), None).map_err(ContainError::from)?;
             }
             let committed = cell.commit(&mut guard, self.ports.ledger.as_ref(), record, self.now());

@@ -1,7 +1,5 @@
 //! Other people's secrets (promise R12): not in what comes back, not in what is kept, and told of in what goes out.
 
-use std::time::Duration;
-
 use remit_engine::{Caller, Settings};
 use remit_model::{Confidentiality, Secret, SecretName};
 use remit_policy::Source;
@@ -175,26 +173,6 @@ async fn a_canary_that_cannot_be_told_of_goes_nowhere() {
     let arguments = format!(r#"{{"path":"{CANARY}"}}"#);
     bench.call_with(&caller, "files/read_file", &arguments).await.unwrap_err();
     assert!(bench.upstream.sent().is_empty());
-}
-
-#[tokio::test]
-async fn a_call_that_has_to_wait_for_room_is_counted_once() {
-    let bench = Bench::new().await;
-    watch(&bench);
-    let caller = bench.task().await;
-    answers(&bench, "fine");
-    let arguments = format!(r#"{{"path":"{CANARY}"}}"#);
-    // The task is marked by the first, which is on record at once or not at all.
-    bench.call_with(&caller, "files/read_file", &arguments).await.unwrap();
-    bench.ledger.set_busy(true);
-    let room = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        bench.ledger.set_busy(false);
-    };
-    let waits = bench.call_with(&caller, "files/read_file", &arguments);
-    tokio::join!(waits, room).0.unwrap();
-    let counters = &bench.engine.counters;
-    assert_eq!((counters.secrets_in_calls.get(), counters.canaries_seen.get()), (2, 2));
 }
 
 #[tokio::test]
