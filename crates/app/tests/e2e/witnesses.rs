@@ -151,7 +151,10 @@ async fn a_log_that_was_rolled_back_and_goes_on_differently_is_found() {
     let mut talk = reading(&stand).await;
     read(&mut talk, 20, "another story").await;
     talk.end().await;
-    let forked = |status: &Value| trouble(status, "witness.example/two").contains("forked");
+    let forks = |status: &Value, name| trouble(status, name).contains("forked");
+    let forked = |status: &Value| {
+        ["witness.example/one", "witness.example/two"].iter().all(|name| forks(status, name))
+    };
     stand.until("the witnesses call it a fork", &["status"], forked).await;
     for watcher in [&one, &two] {
         assert_eq!(watcher.kept_size(), seen, "a fork was cosigned");
