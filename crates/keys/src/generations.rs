@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use remit_model::Entropy;
-use zeroize::Zeroizing;
+use remit_signer::{Algorithm, Signer};
 
 use crate::signing::SigningFiles;
 use crate::{KeysError, file};
@@ -124,8 +125,8 @@ impl Generations {
     }
 
     /// The key in the file of `kind` of generation `number`.
-    pub(crate) fn secret(&self, number: u64, kind: &str) -> Result<Zeroizing<Vec<u8>>, KeysError> {
-        self.files.read(&self.name(number, kind))
+    pub(crate) fn signer(&self, number: u64, kind: &str) -> Result<Arc<dyn Signer>, KeysError> {
+        self.files.signer(&self.name(number, kind), Algorithm::Es256)
     }
 
     /// The file by which generation `number` counts.

@@ -46,6 +46,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_model::{Clock, Entropy};
+use remit_signer::Algorithm;
 use remit_tlog::SigningKey;
 
 pub use error::KeysError;
@@ -124,8 +125,8 @@ impl Keys {
     ///
     /// Errors: the file cannot be read, or `origin` cannot be a key's name.
     pub fn log_key(&self, origin: &str) -> Result<SigningKey, KeysError> {
-        let secret = self.sealed.signing().read(LOG)?;
-        let key = SigningKey::from_pkcs8(origin, &secret);
+        let signer = self.sealed.signing().signer(LOG, Algorithm::Ed25519)?;
+        let key = SigningKey::new(origin, signer);
         key.map_err(|why| KeysError::damaged(&self.log_file(), &why))
     }
 

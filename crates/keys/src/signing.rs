@@ -4,11 +4,15 @@
 //! KEK: what opens that at the start opens these, and whatever replaces the KEK wraps it anew in the same
 //! transaction ([`crate::kek`]), without touching a file. The name of a file is bound into what is in it.
 //! It says what the key signs, and of which generation it is, so that none can stand in for another.
+//!
+//! Keys in hardware would be opened here: whoever signs has a [`Signer`] and knows nothing of files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use remit_model::Entropy;
 use remit_ports::BodyKey;
+use remit_signer::{Algorithm, Held, Signer};
 use zeroize::Zeroizing;
 
 use crate::wrap::{open, seal};
@@ -53,9 +57,21 @@ impl SigningFiles {
         file::create(&self.path(name), &sealed)
     }
 
+    /// The key in the file `name`.
+    ///
+    /// Errors: it is not there, open to others, not what was sealed here under that name, or no key.
+    pub(crate) fn signer(
+        &self,
+        name: &str,
+        algorithm: Algorithm,
+    ) -> Result<Arc<dyn Signer>, KeysError> {
+        let held = Held::from_pkcs8(algorithm, &self.read(name)?);
+        Ok(Arc::new(held.map_err(|why| KeysError::damaged(&self.path(name), &why))?))
+    }
+
     /// The secret in the file `name`.
     ///
-    /// Errors: it is not there, open to others, or not what was sealed here under that name.
+    /// Errors: as [`Self::signer`].
     pub(crate) fn read(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, KeysError> {
         let path = self.path(name);
         let sealed = file::read(&path)?;

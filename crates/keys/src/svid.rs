@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_model::{Entropy, Timestamp};
-use remit_spiffe::{Authority, Generation, Kept, TrustDomain};
+use remit_spiffe::{Authority, Generation, TrustDomain};
 
 use crate::generations::{Form, Generations};
 use crate::signing::SigningFiles;
@@ -38,12 +38,8 @@ impl SvidKeys {
     fn read(&self) -> Result<Vec<Arc<Generation>>, KeysError> {
         let open = |number: u64| {
             let path = self.0.mark(number);
-            let kept = Kept {
-                signer: self.0.secret(number, SIGNER)?,
-                jwt: self.0.secret(number, JWT)?,
-                certificate: file::read(&path)?.to_vec(),
-            };
-            let opened = Generation::open(number, &kept);
+            let signers = (self.0.signer(number, SIGNER)?, self.0.signer(number, JWT)?);
+            let opened = Generation::new(number, signers, file::read(&path)?.to_vec());
             opened.map(Arc::new).map_err(|why| KeysError::damaged(&path, &why))
         };
         self.0.counting()?.into_iter().map(open).collect()

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use remit_jose::draw_es256;
+use remit_jose::{SigningKey, draw_es256};
 use remit_model::{Entropy, Timestamp};
 use remit_token::{GrantKey, GrantKeys};
 
@@ -35,13 +35,14 @@ impl TokenKeys {
     /// All that are on disk.
     fn read(&self) -> Result<GrantKeys, KeysError> {
         let open = |number: u64| {
-            let (mark, path) = (self.0.mark(number), self.file(number));
+            let mark = self.0.mark(number);
             let made = file::read(&mark)?;
             let made = std::str::from_utf8(&made).ok().and_then(|text| text.trim().parse().ok());
             let expected = "expected when its key was made, in milliseconds since 1970";
             let made = made.ok_or_else(|| KeysError::damaged(&mark, &expected))?;
-            let opened = GrantKey::open(number, Timestamp(made), &self.0.secret(number, KEY)?);
-            opened.map_err(|why| KeysError::damaged(&path, &why))
+            let key = SigningKey::new(self.0.signer(number, KEY)?);
+            let key = key.map_err(|why| KeysError::damaged(&self.file(number), &why))?;
+            Ok(GrantKey::new(number, Timestamp(made), key))
         };
         self.0.counting()?.into_iter().map(open).collect()
     }
