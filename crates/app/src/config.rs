@@ -267,6 +267,7 @@ impl Config {
             pick_ups: self.pick_ups(),
             canaries: self.secrets.canaries.clone(),
             approval_lifetime: self.limits.approval.0,
+            renewed_within: self.limits.attestation.0,
             call_timeout: self.limits.call.0,
             grant_lifetime: self.limits.grant.0,
             svid_lifetime: self.svid.lifetime.0,

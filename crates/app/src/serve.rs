@@ -26,7 +26,7 @@ use std::sync::Arc;
 use remit_engine::{Engine, Ports, Trust};
 use remit_federation::Federation;
 use remit_gateway::Gateway;
-use remit_keys::{Keyring, Keys, Operator, Sealed, StateLock};
+use remit_keys::{Keyring, Keys, Operator, StateLock};
 use remit_model::{Clock, Timestamp};
 use remit_operator::{Authority, Passphrases, wire};
 use remit_spiffe::trust_domain;
@@ -52,8 +52,7 @@ pub(crate) use files::{
 };
 pub(crate) use handed::Handed;
 use minting::Minting;
-pub(crate) use sealing::Sealing;
-pub(crate) use sealing::open as sealed;
+pub(crate) use sealing::{Sealing, guards};
 pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
 use turning::{off_the_loop, turning, unavailable};
@@ -154,11 +153,11 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
     let endpoint = endpoint(&config, address);
-    let keys = Keys::open(state, Arc::new(SystemEntropy))?;
-    let parts = Parts::open(state, (&config, &endpoint), &keys)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let keys = opened_keys(state, &config, Arc::clone(&clock))?;
+    let parts = Parts::open(state, (&config, &endpoint), (&keys, Arc::clone(&clock)))?;
     let (ledger, connections) = (Arc::clone(&parts.ledger), Arc::clone(&parts.lending.connections));
-    let clock: Arc<dyn Clock> = Arc::<SystemClock>::clone(&parts.clock);
-    let (sealed, later) = (Arc::clone(&parts.sealed), parts.later.clone());
+    let later = parts.later.clone();
     let minter = minter(&keys, &config, &endpoint, clock.now())?;
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
@@ -173,7 +172,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     federation.configure(config.sources()?, &trust.ours);
     let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
     let clients = documents::clients(&config)?;
-    let sealing = Sealing::new(sealed, Arc::clone(&engine), lending::lent(&config));
+    let sealing = Sealing::new(keys.sealed(), Arc::clone(&engine), lending::lent(&config));
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
         cosigning: Arc::clone(&cosigning),
@@ -220,6 +219,11 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
 /// This server's address without a path, as it calls itself.
 fn own(endpoint: &str) -> &str {
     endpoint.strip_suffix(PATH).unwrap_or(endpoint)
+}
+
+/// The keys of `state`, closed as `config` says.
+fn opened_keys(state: &Path, config: &Config, clock: Arc<dyn Clock>) -> Result<Keys, Fail> {
+    Ok(Keys::open(state, guards(&config.secrets)?, (clock, Arc::new(SystemEntropy)))?)
 }
 
 /// The keys of SVIDs, if this Remit issues any.
@@ -290,8 +294,7 @@ struct Parts {
     keys: Arc<Keyring>,
     lending: lending::Lending,
     later: Later,
-    sealed: Arc<Sealed>,
-    clock: Arc<SystemClock>,
+    clock: Arc<dyn Clock>,
 }
 
 /// What is opened before what it needs: those who lend take part in the start of the engine, which puts what
@@ -313,10 +316,13 @@ impl Later {
 }
 
 impl Parts {
-    fn open(state: &Path, (config, endpoint): (&Config, &str), keys: &Keys) -> Result<Self, Fail> {
-        let clock = Arc::new(SystemClock::new());
+    fn open(
+        state: &Path,
+        (config, endpoint): (&Config, &str),
+        (keys, clock): (&Keys, Arc<dyn Clock>),
+    ) -> Result<Self, Fail> {
         let doors = remit_ledger::Doors {
-            clock: Arc::clone(&clock) as _,
+            clock: Arc::clone(&clock),
             entropy: Arc::new(SystemEntropy),
             keys: keys.bodies(),
             files: Arc::new(remit_ledger::files::Disk),
@@ -329,16 +335,15 @@ impl Parts {
         let base = servers::base(config, lending::folder(state)?);
         let vouching = tls::Vouching::default();
         let servers = servers::configured(config, (&vouching, &clock))?;
-        let upstream = Servers::new(servers, base, Arc::clone(&clock) as _);
+        let upstream = Servers::new(servers, base, Arc::clone(&clock));
         let store = RedbStore::new(state);
-        let sealed = sealing::open(state, config, Arc::clone(&clock) as _)?;
-        let watched = Arc::new(sealing::Watched::new(Arc::clone(&sealed)));
-        let minting = Minting::new(config, own(endpoint), Arc::clone(&clock) as _)?;
+        let watched = Arc::new(sealing::Watched::new(keys.sealed()));
+        let minting = Minting::new(config, own(endpoint), Arc::clone(&clock))?;
         let minting = Arc::new(minting);
         let doors = remit_issuers::Doors {
             secrets: Arc::<sealing::Watched>::clone(&watched),
             entropy: Arc::new(SystemEntropy),
-            clock: Arc::clone(&clock) as _,
+            clock: Arc::clone(&clock),
             variable: environment::variable,
             mint: config.source()?.is_none().then(|| minting.mint()),
         };
@@ -349,7 +354,6 @@ impl Parts {
             keys: keys.bodies(),
             lending: lending::Lending::open(config, own(endpoint), &doors)?,
             later: Later { minting, vouching, watched },
-            sealed,
             clock,
         })
     }

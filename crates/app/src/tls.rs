@@ -23,6 +23,7 @@ use remit_engine::{Engine, Peer, Trust};
 use remit_fetch::trusting;
 use remit_spiffe::SvidError;
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -37,6 +38,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch::Receiver;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use zeroize::Zeroizing;
 
 pub(crate) use self::expected::Vouching;
 use crate::fail::Fail;
@@ -90,10 +92,14 @@ impl Tls {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
             .and_then(Iterator::collect)
             .map_err(|why| said(certificate, &why))?;
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|why| said(key, &why))?;
-        let provider = Arc::new(default_provider());
-        let own = CertifiedKey::from_der(chain, key, &provider);
+        let read = PrivateKeyDer::from_pem_file(key).map(Zeroizing::new);
+        let key = read.map_err(|why| said(key, &why))?;
+        let own = any_supported_type(&key).and_then(|key| {
+            let own = CertifiedKey::new(chain, key);
+            own.keys_match().map(|()| own)
+        });
         let own = own.map_err(|why| said(certificate, &why))?;
+        let provider = Arc::new(default_provider());
         Self::with(Arc::new(SingleCertAndKey::from(own)), provider, clients)
     }
 

@@ -73,6 +73,8 @@ pub struct Counters {
     pub secrets_in_calls: Counter,
     /// Calls in whose arguments or answers a canary was seen, and prompts.
     pub canaries_seen: Counter,
+    /// Proofs of agents that were not renewed in time.
+    pub proofs_lapsed: Counter,
     /// Stops that could not be recorded.
     pub unrecorded_stops: Counter,
 }

@@ -76,6 +76,7 @@ impl Scene<'_> {
             asked,
             agent: self.caller.agent.as_ref().clone(),
             attestation: self.task.attestation().clone(),
+            lapsed: self.task.has_lapsed(),
             task: facts(self.task),
             tool: tool.map(tool_facts),
             input,

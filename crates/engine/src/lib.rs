@@ -41,6 +41,7 @@ mod relay;
 pub mod reload;
 pub mod renew;
 pub mod settings;
+mod signal;
 mod stored;
 mod tasks;
 mod walking;

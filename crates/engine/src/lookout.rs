@@ -5,11 +5,11 @@ use std::sync::MutexGuard;
 
 use remit_model::task::Event;
 use remit_model::{Call, Label, LeafFlow, Role, Secret, SecretName, SecretSeen, Task, Value};
-use remit_ports::{Done, Kind, Reply};
+use remit_ports::{Done, Reply};
 use remit_secrets::{CANARY, Cut, Finding, Lookout};
 
 use crate::cell::{CommitError, TaskCell};
-use crate::{Change, Engine, Settings, draft};
+use crate::{Engine, Settings, draft};
 
 impl Engine {
     /// From now on `secret` is found whatever it looks like: it lies in sealed storage as `name`. No more
@@ -43,14 +43,7 @@ impl Engine {
         }
         let tool = call.map(|(call, _)| draft::clear_name(call));
         tracing::error!(task = %cell.id(), agent = %cell.agent(), tool, "a canary was seen");
-        let mut record = draft::note(Kind::Signal, self.world().pins, "canary");
-        record.clear.agent = Some(cell.agent().to_string());
-        record.clear.tool = tool;
-        record.clear.event = Some(Event::CanarySeen);
-        record.parents = call.and_then(|(_, decision)| decision).into_iter().collect();
-        cell.commit(task, self.ports.ledger.as_ref(), record, self.now())?;
-        self.announce(Change::Task(cell.id().clone()));
-        Ok(())
+        self.signal((cell, task), ("canary", Event::CanarySeen), call)
     }
 
     /// JSON for an agent with a placeholder for each secret in it; `None` if there is none.

@@ -2,8 +2,10 @@
 //!
 //! What policies are told of that agent is its newest proof, so that one which did not renew it can be
 //! seen to have lapsed; and whoever goes on with a task works on it, so that what enters it is
-//! remembered of them (promise R6). Both are on record before the grant is made.
+//! remembered of them (promise R6). Both are on record before the grant is made. A proof that lapses is a
+//! signal, raised with the first call that comes too late for it.
 
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use remit_model::agent::AttestationMethod;
@@ -11,6 +13,7 @@ use remit_model::task::Event;
 use remit_model::{Attestation, Refusal, Task, Workload};
 use remit_ports::Kind;
 
+use crate::cell::{CommitError, TaskCell};
 use crate::client::Client;
 use crate::inherit::{Known, Workers, clients};
 use crate::open::{Holding, Opener, no};
@@ -58,7 +61,8 @@ impl Engine {
             let proof = self.proof_of(successor).unwrap_or_else(|| before.clone());
             let known: Workers = guard.workers().copied().collect();
             let stands = before.says_as(&proof) && proof.at.since(before.at) < STANDS;
-            if stands && workers.is_subset(&known) {
+            let due = guard.has_lapsed() && proof.at > before.at;
+            if stands && !due && workers.is_subset(&known) {
                 return Ok(());
             }
             self.count_opening()?;
@@ -80,6 +84,25 @@ impl Engine {
         };
         accepted.durable().await.map_err(|why| admit::unrecorded(&why))?;
         self.announce(Change::Task(task.id().clone()));
+        Ok(())
+    }
+
+    /// Says, once of each proof, that the task's agent did not renew it in time.
+    ///
+    /// Errors: that is not on record, and the task does not know.
+    pub(crate) fn lapse(
+        &self,
+        (cell, task): (&TaskCell, &mut MutexGuard<'_, Task>),
+        within: Duration,
+    ) -> Result<(), CommitError> {
+        let proof = task.attestation();
+        if task.has_lapsed() || !task.is_open() || self.now().since(proof.at) <= within {
+            return Ok(());
+        }
+        let (method, at) = (proof.method, proof.at);
+        tracing::warn!(task = %cell.id(), agent = %cell.agent(), %method, %at, "a proof has lapsed");
+        self.signal((cell, task), ("lapsed", Event::Lapsed { at }), None)?;
+        self.counters.proofs_lapsed.add();
         Ok(())
     }
 

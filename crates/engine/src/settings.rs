@@ -78,6 +78,8 @@ pub struct Settings {
     pub pick_ups: BTreeMap<CredentialName, Duration>,
     /// How long an approval waits for its call.
     pub approval_lifetime: Duration,
+    /// How old the proof of a task's agent may get before it has lapsed.
+    pub renewed_within: Duration,
     /// The longest a call may take.
     pub call_timeout: Duration,
     /// How long a grant lives.

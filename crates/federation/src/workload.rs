@@ -21,7 +21,7 @@ use remit_fetch::{ANSWER, chain, in_time};
 use remit_jose::KeySet;
 use remit_model::{Clock, Timestamp, Value};
 use remit_spiffe::{ForeignRoots, TrustDomain};
-use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use spiffe::transport::Endpoint;
@@ -248,8 +248,11 @@ fn check_listener(uid: u32, trusted: &BTreeSet<u32>) -> Result<(), String> {
 fn certified(svid: &X509Svid) -> Result<CertifiedKey, rustls::Error> {
     let chain = svid.cert_chain().iter();
     let chain = chain.map(|it| CertificateDer::from(it.as_bytes().to_vec())).collect();
-    let key = PrivatePkcs8KeyDer::from(svid.private_key().as_bytes().to_vec());
-    CertifiedKey::from_der(chain, key.into(), &default_provider())
+    // Borrowed: a copy would be left behind unwiped.
+    let key = PrivatePkcs8KeyDer::from(svid.private_key().as_bytes());
+    let certified = CertifiedKey::new(chain, any_supported_type(&key.into())?);
+    certified.keys_match()?;
+    Ok(certified)
 }
 
 fn key_set(bundle: &JwtBundle) -> Result<KeySet, String> {

@@ -96,12 +96,12 @@ pub enum KeysError {
     /// What the wrapping key is to be closed with will not do.
     #[error("{0}")]
     Guard(String),
-    /// A key is there that was replaced before.
+    /// What should be a sealed key is none of ours.
     #[error(
-        "`{}` is a key of grants of before they were replaced, probably out of a backup: remove it, \
-         nothing that it signed is believed", path.display()
+        "`{}` does not open: expected a key that was sealed here under that name, and it is damaged, in \
+         the clear, or from elsewhere; restore all of `keys/` from one backup", path.display()
     )]
-    Replaced {
+    Unsealed {
         /// Its file.
         path: PathBuf,
     },

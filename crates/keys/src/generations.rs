@@ -7,8 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use remit_model::Entropy;
+use remit_signer::{Algorithm, Signer};
+
+use crate::signing::SigningFiles;
 use crate::{KeysError, file};
 
 /// What the files of one sort of keys are called: `<stem>-<number>.<kind>`.
@@ -16,7 +21,7 @@ use crate::{KeysError, file};
 pub(crate) struct Form {
     /// What all of them begin with.
     pub(crate) stem: &'static str,
-    /// The kinds of files that hold the keys.
+    /// The kinds of files that hold the keys, sealed.
     pub(crate) secrets: &'static [&'static str],
     /// The kind of file by which a generation counts. It holds nothing secret.
     pub(crate) mark: &'static str,
@@ -27,13 +32,13 @@ pub(crate) struct Form {
 /// The generations of one sort of keys in a folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Generations {
-    dir: PathBuf,
+    files: SigningFiles,
     form: &'static Form,
 }
 
 impl Generations {
-    pub(crate) fn new(dir: &Path, form: &'static Form) -> Self {
-        Self { dir: dir.to_owned(), form }
+    pub(crate) fn new(files: SigningFiles, form: &'static Form) -> Self {
+        Self { files, form }
     }
 
     /// The number of the next generation.
@@ -46,15 +51,16 @@ impl Generations {
     pub(crate) fn draft(
         &self,
         number: u64,
-        secrets: &[&[u8]],
-        mark: &[u8],
+        (secrets, mark): (&[&[u8]], &[u8]),
+        entropy: &dyn Entropy,
     ) -> Result<(), KeysError> {
         let known = self.known()?;
-        let kinds = self.form.secrets.iter().chain([&self.form.draft]);
-        let mut parts = kinds.zip(secrets.iter().chain([&mark]));
-        let written =
-            parts.try_for_each(|(kind, part)| file::create(&self.path(number, kind), part));
-        if let Err(why) = written {
+        let mut parts = self.form.secrets.iter().zip(secrets);
+        let sealed = parts.try_for_each(|(kind, secret)| {
+            self.files.create(&self.name(number, kind), secret, entropy)
+        });
+        let draft = self.path(number, self.form.draft);
+        if let Err(why) = sealed.and_then(|()| file::create(&draft, mark)) {
             // Best effort: what is left of it is the next draft's to remove.
             drop(self.remove(number));
             return Err(why);
@@ -95,14 +101,15 @@ impl Generations {
 
     /// The numbers of all generations of which there is a file, and whether each counts.
     pub(crate) fn known(&self) -> Result<BTreeMap<u64, bool>, KeysError> {
-        let failed = |why| KeysError::io("read the folder", &self.dir, &why);
+        let dir = self.files.dir();
+        let failed = |why| KeysError::io("read the folder", dir, &why);
         let of_these = |name: &str| {
             let numbered = name.strip_prefix(self.form.stem)?.strip_prefix('-')?;
             let (number, kind) = numbered.split_once('.')?;
             Some((number.parse().ok()?, kind == self.form.mark))
         };
         let mut known = BTreeMap::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+        for entry in fs::read_dir(dir).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             if let Some((number, counts)) = name.to_str().and_then(of_these) {
                 *known.entry(number).or_default() |= counts;
@@ -117,12 +124,21 @@ impl Generations {
         Ok(known.filter_map(|(number, counts)| counts.then_some(number)).collect())
     }
 
+    /// The key in the file of `kind` of generation `number`.
+    pub(crate) fn signer(&self, number: u64, kind: &str) -> Result<Arc<dyn Signer>, KeysError> {
+        self.files.signer(&self.name(number, kind), Algorithm::Es256)
+    }
+
     /// The file by which generation `number` counts.
     pub(crate) fn mark(&self, number: u64) -> PathBuf {
         self.path(number, self.form.mark)
     }
 
     pub(crate) fn path(&self, number: u64, kind: &str) -> PathBuf {
-        self.dir.join(format!("{}-{number}.{kind}", self.form.stem))
+        self.files.path(&self.name(number, kind))
+    }
+
+    fn name(&self, number: u64, kind: &str) -> String {
+        format!("{}-{number}.{kind}", self.form.stem)
     }
 }

@@ -2,17 +2,18 @@
 //!
 //! | File | What | Used for |
 //! |---|---|---|
-//! | `log.key` | Ed25519, PKCS#8 DER | signing checkpoints |
+//! | `log.key` | Ed25519, PKCS#8 DER, sealed | signing checkpoints |
 //! | `kek` | 32 random bytes | wrapping the body keys |
 //! | `bodies.redb` | wrapped AES-256 keys, one a task | encrypting record bodies |
 //! | `operator.phc` | Argon2id verifier | knowing the operator |
-//! | `token-N.key` | ES256 (P-256), PKCS#8 DER | signing grants, generation N |
+//! | `token-N.key` | ES256 (P-256), PKCS#8 DER, sealed | signing grants, generation N |
 //! | `token-N.made` | a time; nothing secret | when that was made; `.made.new` until it is on record |
-//! | `svid-N.signer`, `svid-N.jwt` | ES256 (P-256), PKCS#8 DER | signing SVIDs, generation N |
-//! | `secrets.kek`, `secrets.redb` | sealed storage ([`Sealed`]) | secrets of others |
+//! | `svid-N.signer`, `svid-N.jwt` | ES256 (P-256), PKCS#8 DER, sealed | signing SVIDs, generation N |
+//! | `secrets.kek`, `secrets.redb` | sealed storage ([`Sealed`]) | secrets of others; opening what is sealed |
 //! | `svid-N.crt` | X.509, DER; nothing secret | what others verify them with; `.crt.new` until they are on record |
 //!
-//! A witness has a state directory of its own with nothing but `keys/witness.key` ([`WitnessKeys`]).
+//! A witness has a state directory of its own with nothing but `keys/witness.key` ([`WitnessKeys`]), in the
+//! clear: it has no sealed storage, and starts with nobody there.
 //!
 //! The folder belongs to the user Remit runs as and is closed to everybody else; a file that is
 //! not is refused rather than repaired, because whoever could read it may have. Key files are
@@ -34,6 +35,7 @@ mod operator;
 mod pair;
 mod reopened;
 mod sealed;
+mod signing;
 mod svid;
 mod token;
 mod vault;
@@ -43,7 +45,8 @@ mod wrap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use remit_model::Entropy;
+use remit_model::{Clock, Entropy};
+use remit_signer::Algorithm;
 use remit_tlog::SigningKey;
 
 pub use error::KeysError;
@@ -60,10 +63,16 @@ use crate::vault::Vault;
 
 const LOG: &str = "log.key";
 
+/// What closes sealed storage from now on, and what may have closed it until now; nothing may always have.
+pub type Guards = (Guard, Option<Guard>);
+
+/// Where time and randomness come from.
+pub type Doors = (Arc<dyn Clock>, Arc<dyn Entropy>);
+
 /// The keys of one state directory.
 #[derive(Debug)]
 pub struct Keys {
-    dir: PathBuf,
+    sealed: Arc<Sealed>,
     bodies: Arc<Keyring>,
 }
 
@@ -73,7 +82,7 @@ impl Keys {
     /// another name and renamed once it is on disk.
     ///
     /// Errors: there are keys already ([`KeysError::Exists`]), or the disk refuses.
-    pub fn create(state: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
+    pub fn create(state: &Path, guards: Guards, doors: Doors) -> Result<Self, KeysError> {
         let (dir, draft) = (state.join("keys"), state.join("keys.new"));
         if dir.try_exists().map_err(|why| KeysError::io("look at", &dir, &why))? {
             return Err(KeysError::Exists { dir });
@@ -82,37 +91,48 @@ impl Keys {
         // A draft that a crash left behind was never used.
         file::remove_dir(&draft)?;
         file::make_dir(&draft)?;
-        file::create(&draft.join(LOG), &pair::draw_ed25519(entropy.as_ref()))?;
-        Vault::create(&draft, entropy.as_ref())?;
+        let entropy = doors.1.as_ref();
+        Vault::create(&draft, entropy)?;
+        let sealed = Sealed::open_in(draft.clone(), guards.clone(), doors.clone())?;
+        sealed.signing().create(LOG, &pair::draw_ed25519(entropy), entropy)?;
+        drop(sealed);
         file::rename_dir(&draft, &dir)?;
-        Self::open(state, entropy)
+        Self::open(state, guards, doors)
     }
 
-    /// Opens the keys under `<state>/keys/`, finishing an erasure that a crash interrupted.
+    /// Opens the keys under `<state>/keys/`, sealed storage first, finishing an erasure that a crash
+    /// interrupted.
     ///
     /// Errors: there are none ([`KeysError::Missing`]), somebody else can read them
-    /// ([`KeysError::Exposed`]), or they are damaged; the text names the file.
-    pub fn open(state: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
+    /// ([`KeysError::Exposed`]), `guards` do not open them ([`KeysError::Closed`]), or they are damaged;
+    /// the text names the file.
+    pub fn open(state: &Path, guards: Guards, doors: Doors) -> Result<Self, KeysError> {
         let dir = state.join("keys");
-        file::check_dir(&dir)?;
+        let entropy = Arc::clone(&doors.1);
+        let sealed = Sealed::open_in(dir.clone(), guards, doors)?;
         // Read now what is needed later, so that a start fails and not a call.
-        file::read(&dir.join(LOG))?;
+        sealed.signing().read(LOG)?;
         let bodies = Arc::new(Keyring::open(&dir, entropy)?);
-        Ok(Self { dir, bodies })
+        Ok(Self { sealed: Arc::new(sealed), bodies })
+    }
+
+    /// Sealed storage.
+    pub fn sealed(&self) -> Arc<Sealed> {
+        Arc::clone(&self.sealed)
     }
 
     /// The key that signs checkpoints of the log `origin`.
     ///
     /// Errors: the file cannot be read, or `origin` cannot be a key's name.
     pub fn log_key(&self, origin: &str) -> Result<SigningKey, KeysError> {
-        let path = self.dir.join(LOG);
-        let secret = file::read(&path)?;
-        SigningKey::from_pkcs8(origin, &secret).map_err(|why| KeysError::damaged(&path, &why))
+        let signer = self.sealed.signing().signer(LOG, Algorithm::Ed25519)?;
+        let key = SigningKey::new(origin, signer);
+        key.map_err(|why| KeysError::damaged(&self.log_file(), &why))
     }
 
     /// The file of that key.
     pub fn log_file(&self) -> PathBuf {
-        self.dir.join(LOG)
+        self.sealed.signing().path(LOG)
     }
 
     /// The keys of record bodies.
@@ -122,17 +142,17 @@ impl Keys {
 
     /// The keys that sign grants.
     pub fn tokens(&self) -> TokenKeys {
-        TokenKeys::new(&self.dir)
+        TokenKeys::new(self.sealed.signing().clone())
     }
 
     /// The keys that sign SVIDs.
     pub fn svids(&self) -> SvidKeys {
-        SvidKeys::new(&self.dir)
+        SvidKeys::new(self.sealed.signing().clone())
     }
 
     /// What knows the operator.
     pub fn operator(&self) -> Operator {
-        Operator::new(&self.dir)
+        Operator::new(self.sealed.signing().dir())
     }
 }
 

@@ -4,7 +4,7 @@
 //! | Where | What |
 //! |---|---|
 //! | `secrets.kek` | the KEK as the guard leaves it; `secrets.kek.next` while another takes its place |
-//! | `secrets.redb` | keys of secrets, wrapped; secrets, sealed under them; when each was kept and by whom |
+//! | `secrets.redb` | keys of secrets, wrapped; secrets, sealed under them; when each was kept and by whom; the key of [`crate::signing`], wrapped |
 //!
 //! A name is bound into both seals, and what is said about a secret into the second one, so nothing can
 //! be moved to another name. What is replaced or removed goes with the KEK ([`crate::kek`]): a copy of
@@ -15,7 +15,7 @@
 mod chest;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_model::{Clock, Digest, Entropy, Secret, SecretName, Timestamp};
@@ -25,7 +25,8 @@ use zeroize::Zeroizing;
 use self::chest::{Change, Chest, Place};
 use crate::guard::Guard;
 use crate::reopened::Reopened;
-use crate::{KeysError, file};
+use crate::signing::SigningFiles;
+use crate::{Doors, Guards, KeysError, file};
 
 /// The largest secret (R13): a private key with its chain has less.
 const MAX_SECRET: usize = 16 * 1024;
@@ -81,31 +82,42 @@ pub enum SealedError {
 /// Sealed storage of one state directory.
 pub struct Sealed {
     place: Place,
+    signing: SigningFiles,
     chest: Reopened<Chest>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Sealed {
-    /// Opens sealed storage in `<state>/keys/`, made if it is not there, and closes it with `guard` from
-    /// now on. `before` is what it may have been closed with until now; nothing may always have been.
+    /// Opens sealed storage in `<state>/keys/`, made if it is not there, and closes it as `guards` say from
+    /// now on.
     ///
-    /// Errors: neither opens it, or its files are exposed, damaged or do not belong together.
-    pub fn open(
-        state: &Path,
-        (guard, before): (Guard, Option<Guard>),
-        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    /// Errors: they do not open it, or its files are exposed, damaged or do not belong together.
+    pub fn open(state: &Path, guards: Guards, doors: Doors) -> Result<Self, KeysError> {
+        Self::open_in(state.join("keys"), guards, doors)
+    }
+
+    /// The same in `dir`.
+    pub(crate) fn open_in(
+        dir: PathBuf,
+        (guard, before): Guards,
+        (clock, entropy): Doors,
     ) -> Result<Self, KeysError> {
-        let dir = state.join("keys");
         file::check_dir(&dir)?;
         let place = Place { dir, guard, before };
-        let chest = Reopened::new(Chest::open(&place, entropy.as_ref())?);
-        Ok(Self { place, chest, clock, entropy })
+        let chest = Chest::open(&place, entropy.as_ref())?;
+        let signing = SigningFiles::new(&place.dir, chest.signing_key()?);
+        Ok(Self { place, signing, chest: Reopened::new(chest), clock, entropy })
     }
 
     /// What closes it.
     pub fn guard(&self) -> &Guard {
         &self.place.guard
+    }
+
+    /// The files of signing keys beside it.
+    pub(crate) fn signing(&self) -> &SigningFiles {
+        &self.signing
     }
 
     /// Whether `secret` could be kept as `name`, where there should be one already, or none.

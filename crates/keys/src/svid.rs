@@ -1,13 +1,14 @@
 //! The keys that sign SVIDs: one generation after the other, three files each.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use remit_model::{Entropy, Timestamp};
-use remit_spiffe::{Authority, Generation, Kept, TrustDomain};
+use remit_spiffe::{Authority, Generation, TrustDomain};
 
 use crate::generations::{Form, Generations};
+use crate::signing::SigningFiles;
 use crate::{KeysError, file};
 
 const SIGNER: &str = "signer";
@@ -21,14 +22,14 @@ static FORM: Form = Form { stem: "svid", secrets: &[SIGNER, JWT], mark: "crt", d
 pub struct SvidKeys(Generations);
 
 impl SvidKeys {
-    pub(crate) fn new(dir: &Path) -> Self {
-        Self(Generations::new(dir, &FORM))
+    pub(crate) fn new(files: SigningFiles) -> Self {
+        Self(Generations::new(files, &FORM))
     }
 
     /// The authority of `domain` as it is on disk; empty before the first generation, and of the
     /// generations of another trust domain, which the configuration named before.
     ///
-    /// Errors: a file cannot be read, or somebody else can read it; the text names it.
+    /// Errors: a file cannot be read or does not open, or somebody else can read it; the text names it.
     pub fn load(&self, domain: &TrustDomain) -> Result<Authority, KeysError> {
         Ok(Authority::new(domain.clone(), self.read()?))
     }
@@ -37,12 +38,8 @@ impl SvidKeys {
     fn read(&self) -> Result<Vec<Arc<Generation>>, KeysError> {
         let open = |number: u64| {
             let path = self.0.mark(number);
-            let kept = Kept {
-                signer: file::read(&self.signer(number))?,
-                jwt: file::read(&self.jwt(number))?,
-                certificate: file::read(&path)?.to_vec(),
-            };
-            let opened = Generation::open(number, &kept);
+            let signers = (self.0.signer(number, SIGNER)?, self.0.signer(number, JWT)?);
+            let opened = Generation::new(number, signers, file::read(&path)?.to_vec());
             opened.map(Arc::new).map_err(|why| KeysError::damaged(&path, &why))
         };
         self.0.counting()?.into_iter().map(open).collect()
@@ -61,7 +58,8 @@ impl SvidKeys {
     ) -> Result<Generation, KeysError> {
         let number = self.0.next()?;
         let kept = Generation::draw(number, domain, rotation, now, entropy)?;
-        self.0.draft(number, &[&kept.signer, &kept.jwt], &kept.certificate)?;
+        let parts: (&[&[u8]], &[u8]) = (&[&kept.signer, &kept.jwt], &kept.certificate);
+        self.0.draft(number, parts, entropy)?;
         let opened = Generation::open(number, &kept);
         opened.map_err(|why| KeysError::damaged(&self.signer(number), &why))
     }
@@ -110,6 +108,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::wrap::draw_body_key;
 
     const DAY: Duration = Duration::from_hours(24);
     const NOW: Timestamp = Timestamp(1_795_471_200_000);
@@ -123,8 +122,9 @@ mod tests {
     impl Place {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let keys = SvidKeys::new(dir.path());
-            Self { dir, keys, entropy: SeededEntropy::new(1) }
+            let entropy = SeededEntropy::new(1);
+            let files = SigningFiles::new(dir.path(), draw_body_key(&entropy));
+            Self { dir, keys: SvidKeys::new(files), entropy }
         }
 
         fn load(&self) -> Authority {

@@ -3,27 +3,42 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use remit_model::Timestamp;
 use remit_ports::BodyKeys as _;
-use remit_testkit::{SeededEntropy, samples};
+use remit_spiffe::trust_domain;
+use remit_testkit::{ManualClock, SeededEntropy, samples};
+use zeroize::Zeroizing;
 
 use super::*;
 
-fn entropy(seed: u64) -> Arc<SeededEntropy> {
-    Arc::new(SeededEntropy::new(seed))
+fn doors(seed: u64) -> Doors {
+    (Arc::new(ManualClock::default()), Arc::new(SeededEntropy::new(seed)))
+}
+
+fn nothing() -> Guards {
+    (Guard::nothing(), None)
+}
+
+fn create(state: &Path, seed: u64) -> Result<Keys, KeysError> {
+    Keys::create(state, nothing(), doors(seed))
+}
+
+fn open(state: &Path, seed: u64) -> Result<Keys, KeysError> {
+    Keys::open(state, nothing(), doors(seed))
 }
 
 #[test]
 fn what_was_created_opens_again_and_is_ours_alone() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
-    let keys = Keys::create(&state, entropy(1)).unwrap();
+    let keys = create(&state, 1).unwrap();
     let log = keys.log_key("log.test").unwrap().verifier().clone();
     keys.bodies().create(&samples::task_id(1)).unwrap();
     let body = *keys.bodies().key(Some(&samples::task_id(1))).unwrap().as_bytes();
     drop(keys);
-    let keys = Keys::open(&state, entropy(2)).unwrap();
+    let keys = open(&state, 2).unwrap();
     assert_eq!(keys.log_key("log.test").unwrap().verifier(), &log);
     assert_eq!(*keys.bodies().key(Some(&samples::task_id(1))).unwrap().as_bytes(), body);
     keys.operator().set_passphrase("correct horse battery", &SeededEntropy::new(3)).unwrap();
@@ -35,7 +50,10 @@ fn what_was_created_opens_again_and_is_ours_alone() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["bodies.redb", "kek", "log.key", "operator.phc"]);
+    assert_eq!(
+        names,
+        ["bodies.redb", "kek", "log.key", "operator.phc", "secrets.kek", "secrets.redb"]
+    );
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&state.join("keys")), mode(&state)), (0o700, 0o700));
 }
@@ -43,10 +61,10 @@ fn what_was_created_opens_again_and_is_ours_alone() {
 #[test]
 fn keys_are_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
-    let log = Keys::create(dir.path(), entropy(1)).unwrap().log_key("a").unwrap();
-    let error = Keys::create(dir.path(), entropy(2)).unwrap_err();
+    let log = create(dir.path(), 1).unwrap().log_key("a").unwrap();
+    let error = create(dir.path(), 2).unwrap_err();
     assert!(matches!(error, KeysError::Exists { .. }), "{error}");
-    let again = Keys::open(dir.path(), entropy(3)).unwrap().log_key("a").unwrap();
+    let again = open(dir.path(), 3).unwrap().log_key("a").unwrap();
     assert_eq!(again.verifier(), log.verifier());
 }
 
@@ -56,44 +74,151 @@ fn a_creation_that_was_interrupted_starts_over() {
     let draft = dir.path().join("keys.new");
     fs::create_dir(&draft).unwrap();
     fs::write(draft.join("log.key"), "half").unwrap();
-    let error = Keys::open(dir.path(), entropy(1)).unwrap_err();
+    let error = open(dir.path(), 1).unwrap_err();
     assert!(error.to_string().contains("run `remit init` first"), "{error}");
-    Keys::create(dir.path(), entropy(1)).unwrap().log_key("a").unwrap();
+    create(dir.path(), 1).unwrap().log_key("a").unwrap();
     assert!(!draft.exists());
 }
 
 #[test]
 fn each_file_that_is_missing_damaged_or_exposed_is_named() {
-    for name in ["log.key", "kek", "bodies.redb"] {
+    for name in ["log.key", "kek", "bodies.redb", "secrets.kek", "secrets.redb"] {
         let dir = tempfile::tempdir().unwrap();
-        drop(Keys::create(dir.path(), entropy(1)).unwrap());
+        drop(create(dir.path(), 1).unwrap());
         let path = dir.path().join("keys").join(name);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let error = Keys::open(dir.path(), entropy(1)).unwrap_err().to_string();
+        let error = open(dir.path(), 1).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains("mode 644"), "{error}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        drop(Keys::open(dir.path(), entropy(1)).unwrap());
+        drop(open(dir.path(), 1).unwrap());
         fs::remove_file(&path).unwrap();
-        assert!(Keys::open(dir.path(), entropy(1)).is_err(), "{name}");
+        assert!(open(dir.path(), 1).is_err(), "{name}");
     }
     let dir = tempfile::tempdir().unwrap();
-    let keys = Keys::create(dir.path(), entropy(1)).unwrap();
+    let keys = create(dir.path(), 1).unwrap();
     file::replace(&keys.log_file(), b"nonsense").unwrap();
     let error = keys.log_key("a").map(drop).unwrap_err().to_string();
-    assert!(error.contains("log.key") && error.contains("Ed25519"), "{error}");
+    assert!(error.contains("log.key") && error.contains("does not open"), "{error}");
     assert!(!error.contains("nonsense"), "{error}");
+}
+
+const SIGNING: [&str; 4] = ["log.key", "token-1.key", "svid-1.signer", "svid-1.jwt"];
+
+fn passphrase(text: &str) -> Guards {
+    (Guard::passphrase(Zeroizing::new(text.to_owned())).unwrap(), None)
+}
+
+/// A state directory with a key of each sort, which `guards` close, and what is secret in those.
+fn signing(state: &Path, guards: Guards) -> [Zeroizing<Vec<u8>>; 4] {
+    let keys = Keys::create(state, guards, doors(1)).unwrap();
+    let (domain, entropy) = (trust_domain("remit.test").unwrap(), SeededEntropy::new(5));
+    let made = keys.tokens().draft(Timestamp(0), &entropy).unwrap();
+    keys.tokens().keep(made.number()).unwrap();
+    let day = Duration::from_hours(24);
+    let made = keys.svids().draft(&domain, day, Timestamp(0), &entropy).unwrap();
+    keys.svids().keep(made.number()).unwrap();
+    SIGNING.map(|name| keys.sealed.signing().read(name).unwrap())
+}
+
+fn copy(from: &Path, to: &Path) {
+    file::make_dir(&to.join("keys")).unwrap();
+    for entry in fs::read_dir(from.join("keys")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join("keys").join(entry.file_name())).unwrap();
+    }
+}
+
+/// Opens every key there is.
+fn open_all(state: &Path, guards: Guards) -> Result<(), KeysError> {
+    let keys = Keys::open(state, guards, doors(3))?;
+    keys.log_key("log.test")?;
+    keys.tokens().load(Timestamp(0))?;
+    keys.svids().load(&trust_domain("remit.test").unwrap()).map(drop)
+}
+
+#[test]
+fn a_copy_of_the_folder_signs_nothing_where_what_closes_it_is_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, stolen) = (dir.path().join("state"), dir.path().join("stolen"));
+    let secrets = signing(&state, passphrase("a long passphrase"));
+    copy(&state, &stolen);
+    for entry in fs::read_dir(stolen.join("keys")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        for (name, secret) in SIGNING.iter().zip(&secrets) {
+            // The private part of either form stands within the 48 bytes after its first 16.
+            let within = |window: &[u8]| secret[16..48].windows(16).any(|part| part == window);
+            assert!(!bytes.windows(16).any(within), "{name} stands in {}", path.display());
+        }
+    }
+    for wrong in [nothing(), passphrase("another passphrase")] {
+        let error = open_all(&stolen, wrong).unwrap_err();
+        assert!(matches!(error, KeysError::Closed { .. }), "{error}");
+    }
+    open_all(&stolen, passphrase("a long passphrase")).unwrap();
+}
+
+#[test]
+fn no_key_stands_in_for_another_or_for_that_of_another_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (dir.path().join("ours"), dir.path().join("theirs"));
+    signing(&ours, nothing());
+    drop(create(&theirs, 7).unwrap());
+    for name in SIGNING {
+        for (from, what) in
+            SIGNING.iter().map(|other| (&ours, *other)).chain([(&theirs, "log.key")])
+        {
+            let mixed = dir.path().join("mixed");
+            file::remove_dir(&mixed).unwrap();
+            copy(&ours, &mixed);
+            fs::copy(from.join("keys").join(what), mixed.join("keys").join(name)).unwrap();
+            let opened = open_all(&mixed, nothing());
+            let same = from == &ours && what == name;
+            assert_eq!(opened.is_ok(), same, "{what} as {name}: {opened:?}");
+            let named =
+                matches!(&opened, Err(KeysError::Unsealed { path }) if path.ends_with(name));
+            assert!(same || named, "{what} as {name}: {opened:?}");
+        }
+    }
+    // All of sealed storage of another folder, with its KEK.
+    for name in ["secrets.kek", "secrets.redb"] {
+        fs::copy(theirs.join("keys").join(name), ours.join("keys").join(name)).unwrap();
+    }
+    let error = open_all(&ours, nothing()).unwrap_err();
+    assert!(matches!(error, KeysError::Unsealed { .. }), "{error}");
+}
+
+#[test]
+fn keys_open_after_their_kek_and_what_closes_it_were_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let secrets = signing(dir.path(), nothing());
+    let same = |keys: &Keys| {
+        for (name, secret) in SIGNING.iter().zip(&secrets) {
+            assert_eq!(keys.sealed.signing().read(name).unwrap(), *secret, "{name}");
+        }
+    };
+    let keys = open(dir.path(), 2).unwrap();
+    keys.sealed().turn().unwrap();
+    same(&keys);
+    drop(keys);
+    same(&open(dir.path(), 3).unwrap());
+    let closed = passphrase("a long passphrase");
+    same(&Keys::open(dir.path(), closed.clone(), doors(4)).unwrap());
+    assert!(open(dir.path(), 5).is_err(), "what lay open before is closed");
+    same(&Keys::open(dir.path(), closed, doors(6)).unwrap());
 }
 
 #[test]
 fn nothing_secret_prints() {
     let dir = tempfile::tempdir().unwrap();
-    let keys = Keys::create(dir.path(), entropy(1)).unwrap();
-    let made = keys.tokens().draft(Timestamp(0), &SeededEntropy::new(1)).unwrap();
+    let secrets = signing(dir.path(), nothing());
+    let keys = open(dir.path(), 1).unwrap();
+    let made = keys.tokens().load(Timestamp(0)).unwrap();
     let text = format!("{keys:?}{:?}{made:?}", keys.log_key("a"));
-    for name in ["log.key", "token-1.key", "kek"] {
-        let secret = fs::read(dir.path().join("keys").join(name)).unwrap();
+    let kek = |name| Zeroizing::new(fs::read(dir.path().join("keys").join(name)).unwrap());
+    for secret in secrets.into_iter().chain(["kek", "secrets.kek"].map(kek)) {
         let end = &secret[secret.len() - 8..];
-        assert!(!text.contains(&format!("{end:?}").replace(['[', ']'], "")), "{name}: {text}");
-        assert!(!text.contains(&data_encoding::HEXLOWER.encode(end)), "{name}: {text}");
+        assert!(!text.contains(&format!("{end:?}").replace(['[', ']'], "")), "{text}");
+        assert!(!text.contains(&data_encoding::HEXLOWER.encode(end)), "{text}");
     }
 }

@@ -1,12 +1,13 @@
 //! The keys that sign grants: one after the other, two files each.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use remit_jose::draw_es256;
+use remit_jose::{SigningKey, draw_es256};
 use remit_model::{Entropy, Timestamp};
 use remit_token::{GrantKey, GrantKeys};
 
 use crate::generations::{Form, Generations};
+use crate::signing::SigningFiles;
 use crate::{KeysError, file};
 
 const KEY: &str = "key";
@@ -15,60 +16,35 @@ const MADE: &str = "made";
 /// The mark says when the key was made, in milliseconds since 1970.
 static FORM: Form = Form { stem: "token", secrets: &[KEY], mark: MADE, draft: "made.new" };
 
-/// The only key there was before keys of grants could be replaced.
-const FIRST: &str = "token.key";
-
 /// Where the keys of grants are kept.
 #[derive(Clone, Debug)]
-pub struct TokenKeys {
-    dir: PathBuf,
-    files: Generations,
-}
+pub struct TokenKeys(Generations);
 
 impl TokenKeys {
-    pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), files: Generations::new(dir, &FORM) }
+    pub(crate) fn new(files: SigningFiles) -> Self {
+        Self(Generations::new(files, &FORM))
     }
 
-    /// The keys that count at `now`. The one of a Remit that could not replace it becomes the first,
-    /// as if it had been made now.
+    /// The keys that count at `now`.
     ///
-    /// Errors: a file cannot be read, or somebody else can read it; the text names it.
+    /// Errors: a file cannot be read or does not open, or somebody else can read it; the text names it.
     pub fn load(&self, now: Timestamp) -> Result<GrantKeys, KeysError> {
-        self.adopt(now)?;
         Ok(self.read()?.at(now))
-    }
-
-    /// Takes `token.key` over. A crash in between leaves it to the next start.
-    fn adopt(&self, now: Timestamp) -> Result<(), KeysError> {
-        let (old, first) = (self.dir.join(FIRST), self.file(1));
-        if file::read_if_there(&old)?.is_none() {
-            return Ok(());
-        }
-        let known = self.files.known()?;
-        let replaced =
-            known.keys().any(|number| *number > 1) || file::read_if_there(&first)?.is_some();
-        if replaced {
-            return Err(KeysError::Replaced { path: old });
-        }
-        if !known.contains_key(&1) {
-            file::create(&self.files.mark(1), now.0.to_string().as_bytes())?;
-        }
-        file::replace_by(&first, &old)
     }
 
     /// All that are on disk.
     fn read(&self) -> Result<GrantKeys, KeysError> {
         let open = |number: u64| {
-            let (mark, path) = (self.files.mark(number), self.file(number));
+            let mark = self.0.mark(number);
             let made = file::read(&mark)?;
             let made = std::str::from_utf8(&made).ok().and_then(|text| text.trim().parse().ok());
             let expected = "expected when its key was made, in milliseconds since 1970";
             let made = made.ok_or_else(|| KeysError::damaged(&mark, &expected))?;
-            let opened = GrantKey::open(number, Timestamp(made), &file::read(&path)?);
-            opened.map_err(|why| KeysError::damaged(&path, &why))
+            let key = SigningKey::new(self.0.signer(number, KEY)?);
+            let key = key.map_err(|why| KeysError::damaged(&self.file(number), &why))?;
+            Ok(GrantKey::new(number, Timestamp(made), key))
         };
-        self.files.counting()?.into_iter().map(open).collect()
+        self.0.counting()?.into_iter().map(open).collect()
     }
 
     /// Makes the next key and writes it down as a draft in place of earlier ones. It counts once it is
@@ -76,8 +52,9 @@ impl TokenKeys {
     ///
     /// Errors: the disk refuses.
     pub fn draft(&self, now: Timestamp, entropy: &dyn Entropy) -> Result<GrantKey, KeysError> {
-        let (number, secret) = (self.files.next()?, draw_es256(entropy)?);
-        self.files.draft(number, &[&secret], now.0.to_string().as_bytes())?;
+        let (number, secret) = (self.0.next()?, draw_es256(entropy)?);
+        let made = now.0.to_string();
+        self.0.draft(number, (&[&secret], made.as_bytes()), entropy)?;
         let opened = GrantKey::open(number, now, &secret);
         opened.map_err(|why| KeysError::damaged(&self.file(number), &why))
     }
@@ -86,7 +63,7 @@ impl TokenKeys {
     ///
     /// Errors: the disk refuses, or there is no such draft.
     pub fn keep(&self, number: u64) -> Result<(), KeysError> {
-        self.files.keep(number)
+        self.0.keep(number)
     }
 
     /// Wipes the keys that no longer count at `now`.
@@ -95,7 +72,7 @@ impl TokenKeys {
     pub fn sweep(&self, now: Timestamp) -> Result<(), KeysError> {
         let keys = self.read()?;
         let over = keys.iter().filter(|(_, ends)| ends.is_some_and(|ends| now >= ends));
-        over.map(|(key, _)| key.number()).try_for_each(|number| self.files.remove(number))
+        over.map(|(key, _)| key.number()).try_for_each(|number| self.0.remove(number))
     }
 
     /// Takes back every key there is. None of them counts again, also after a crash. It needs no room
@@ -103,12 +80,12 @@ impl TokenKeys {
     ///
     /// Errors: the disk refuses; the text names the file to remove by hand.
     pub fn withdraw(&self) -> Result<(), KeysError> {
-        self.files.withdraw()
+        self.0.withdraw()
     }
 
     /// The file of key `number`.
     pub fn file(&self, number: u64) -> PathBuf {
-        self.files.path(number, KEY)
+        self.0.path(number, KEY)
     }
 }
 
@@ -122,6 +99,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::wrap::draw_body_key;
 
     const DAY: Duration = Duration::from_hours(24);
     const NOW: Timestamp = Timestamp(1_795_471_200_000);
@@ -135,8 +113,9 @@ mod tests {
     impl Place {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let keys = TokenKeys::new(dir.path());
-            Self { dir, keys, entropy: SeededEntropy::new(1) }
+            let entropy = SeededEntropy::new(1);
+            let files = SigningFiles::new(dir.path(), draw_body_key(&entropy));
+            Self { dir, keys: TokenKeys::new(files), entropy }
         }
 
         fn make(&self, now: Timestamp) -> GrantKey {
@@ -148,10 +127,6 @@ mod tests {
         fn numbers(&self, now: Timestamp) -> Vec<u64> {
             let keys = self.keys.load(now).unwrap();
             keys.iter().map(|(key, _)| key.number()).collect()
-        }
-
-        fn write(&self, name: &str, content: &[u8]) {
-            file::create(&self.dir.path().join(name), content).unwrap();
         }
 
         fn names(&self) -> Vec<String> {
@@ -205,40 +180,6 @@ mod tests {
         }
         assert_eq!(place.make(NOW).number(), 3);
         assert_eq!(place.names(), ["token-3.key", "token-3.made"]);
-    }
-
-    #[test]
-    fn the_key_of_before_becomes_the_first_also_after_a_crash_in_between() {
-        let secret = draw_es256(&SeededEntropy::new(7)).unwrap();
-        let kid = GrantKey::open(1, NOW, &secret).unwrap().kid().to_owned();
-        for crashed in [false, true] {
-            let place = Place::new();
-            place.write(FIRST, &secret);
-            if crashed {
-                place.write("token-1.made", NOW.0.to_string().as_bytes());
-            }
-            let keys = place.keys.load(NOW.after(DAY)).unwrap();
-            let made = if crashed { NOW } else { NOW.after(DAY) };
-            let newest = keys.newest().unwrap();
-            assert_eq!((newest.number(), newest.kid(), newest.made()), (1, kid.as_str(), made));
-            assert_eq!(place.names(), ["token-1.key", "token-1.made"]);
-            assert_eq!(place.numbers(NOW.after(DAY)), [1]);
-        }
-    }
-
-    #[test]
-    fn the_key_of_before_does_not_come_back_out_of_a_backup() {
-        let secret = draw_es256(&SeededEntropy::new(7)).unwrap();
-        for taken_back in [false, true] {
-            let place = Place::new();
-            place.make(NOW);
-            if taken_back {
-                place.keys.withdraw().unwrap();
-            }
-            place.write(FIRST, &secret);
-            let error = place.keys.load(NOW).unwrap_err().to_string();
-            assert!(error.contains("token.key") && error.contains("remove it"), "{error}");
-        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The key of a witness: one Ed25519 key, apart from everything that a log's own process holds.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use remit_model::Entropy;
+use remit_signer::{Algorithm, Held};
 use remit_tlog::CosigningKey;
 
 use crate::{KeysError, file, pair};
@@ -41,8 +44,10 @@ impl WitnessKeys {
     ///
     /// Errors: the file cannot be read, or `name` cannot be a key's name.
     pub fn cosigner(&self, name: &str) -> Result<CosigningKey, KeysError> {
-        let secret = file::read(&self.path)?;
-        CosigningKey::from_pkcs8(name, &secret).map_err(|why| KeysError::damaged(&self.path, &why))
+        let damaged = |why: &dyn fmt::Display| KeysError::damaged(&self.path, why);
+        let held = Held::from_pkcs8(Algorithm::Ed25519, &file::read(&self.path)?);
+        let signer = Arc::new(held.map_err(|why| damaged(&why))?);
+        CosigningKey::new(name, signer).map_err(|why| damaged(&why))
     }
 }
 

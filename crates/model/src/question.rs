@@ -304,6 +304,9 @@ pub struct Question {
     pub agent: Agent,
     /// How the asker proved to be that agent.
     pub attestation: Attestation,
+    /// Whether it should have done so again by now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lapsed: bool,
     /// Within which task.
     pub task: TaskFacts,
     /// The tool, where one is known; a call of an unknown tool has none and is denied.

@@ -50,6 +50,9 @@ pub struct Account {
     /// How its agent proved to be it last, if it did after it was opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attested: Option<Attestation>,
+    /// When that proof was made that got too old last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapsed: Option<Timestamp>,
     /// By what it is known who has worked on it since, besides those of its charter.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub workers: BTreeSet<Digest>,
@@ -193,6 +196,12 @@ impl Account {
         self.suspicions = self.suspicions.saturating_add(1);
     }
 
+    /// What was permitted on the word of a fresh proof is asked again.
+    fn lapse(&mut self, proof: Timestamp) {
+        self.epoch += 1;
+        self.lapsed = Some(proof);
+    }
+
     /// Whether `call` may already have happened.
     pub fn is_unsettled(&self, call: Digest) -> bool {
         self.unsettled.contains(&call) || self.unsettled.len() >= MAX_UNSETTLED
@@ -333,6 +342,10 @@ impl State {
                 state.account_mut().suspect();
                 Ok(state)
             }
+            (mut state, Event::Lapsed { at }) => {
+                state.account_mut().lapse(*at);
+                Ok(state)
+            }
             (mut state, Event::CanarySeen) => {
                 state.account_mut().raise(&Label::of_canary());
                 Ok(state)
@@ -397,6 +410,11 @@ impl Task {
     /// How its agent proved to be it, the last time that it did.
     pub fn attestation(&self) -> &Attestation {
         self.account().attested.as_ref().unwrap_or(&self.charter.attestation)
+    }
+
+    /// Whether that has got too old.
+    pub fn has_lapsed(&self) -> bool {
+        self.account().lapsed == Some(self.attestation().at)
     }
 
     /// By what it is known who has worked on it.

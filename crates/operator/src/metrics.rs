@@ -75,7 +75,7 @@ fn registry(door: &Door) -> Registry {
 }
 
 /// What the engine counts: name, words for people, counter.
-fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 23] {
+fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 24] {
     [
         ("calls_permitted", "Calls permitted and recorded", &counters.permitted),
         ("calls_held", "Calls held for a person", &counters.held),
@@ -115,6 +115,7 @@ fn counted(counters: &Counters) -> [(&'static str, &'static str, &Counter); 23] 
             &counters.secrets_in_calls,
         ),
         ("canaries_seen", "Calls and prompts with a canary", &counters.canaries_seen),
+        ("proofs_lapsed", "Proofs of agents not renewed in time", &counters.proofs_lapsed),
         ("stops_unrecorded", "Stops that could not be recorded", &counters.unrecorded_stops),
     ]
 }

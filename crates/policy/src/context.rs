@@ -93,6 +93,7 @@ fn attestation(names: &Names, question: &Question) -> Value {
     let facts = [
         ("method", text(&attestation.method.to_string())),
         ("at", names.moments.at(attestation.at)),
+        ("lapsed", Value::from(question.lapsed)),
     ];
     let as_whom = attestation.named.as_ref().map(|whom| ("named", named(whom)));
     record(facts.into_iter().chain(as_whom))

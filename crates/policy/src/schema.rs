@@ -141,6 +141,7 @@ fn common_types() -> Value {
         "AttestationFact": record(&[
             ("method", text()),
             ("at", datetime()),
+            ("lapsed", flag()),
             ("named", optional(common("Named"))),
         ]),
         "Named": record(&[("issuer", text()), ("subject", text())]),

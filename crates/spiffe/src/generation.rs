@@ -6,15 +6,17 @@
 //! their lives, which is why an SVID may live a quarter of that at most.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use remit_jose::{SigningKey, draw_es256};
+use remit_jose::{SigningError, SigningKey, draw_es256};
 use remit_model::{Digest, Entropy, Timestamp};
+use remit_signer::Signer;
 use rustls_pki_types::CertificateDer;
 use spiffe::TrustDomain;
 use zeroize::Zeroizing;
 
-use crate::secret::Signer;
+use crate::secret::Certifier;
 use crate::{SvidError, chain, x509};
 
 /// How much earlier than now certificates begin, for peers whose clock is a little behind.
@@ -40,7 +42,7 @@ impl fmt::Debug for Kept {
 pub struct Generation {
     pub(crate) number: u64,
     pub(crate) domain: TrustDomain,
-    pub(crate) signer: Signer,
+    pub(crate) signer: Certifier,
     pub(crate) certificate: CertificateDer<'static>,
     /// The key of JWT-SVIDs.
     pub(crate) jwt: SigningKey,
@@ -58,6 +60,10 @@ impl fmt::Debug for Generation {
     }
 }
 
+fn unusable(_: SigningError) -> SvidError {
+    SvidError::Kept("expected an ES256 private key in PKCS#8")
+}
+
 impl Generation {
     /// Draws generation `number` of `domain`, of which the next is made after `rotation`.
     ///
@@ -71,7 +77,7 @@ impl Generation {
     ) -> Result<Kept, SvidError> {
         let (signer, jwt) = (draw_es256(entropy)?, draw_es256(entropy)?);
         let ends = now.after(rotation.saturating_mul(2));
-        let key = Signer::open(&signer)?;
+        let key = Certifier::open(&signer)?;
         let certificate = x509::sign_authority((number, domain), &key, (now, ends), entropy)?;
         Ok(Kept { signer, jwt, certificate })
     }
@@ -80,13 +86,30 @@ impl Generation {
     ///
     /// Errors: they are not what [`Self::draw`] made, or do not belong together.
     pub fn open(number: u64, kept: &Kept) -> Result<Self, SvidError> {
-        let signer = Signer::open(&kept.signer)?;
-        let chain::Authorised { domain, from, ends } =
-            chain::read_authority(&kept.certificate, signer.point())?;
-        let certificate = CertificateDer::from(kept.certificate.clone());
-        let made = from.after(BACKDATE);
-        let unusable = |_| SvidError::Kept("expected an ES256 private key in PKCS#8");
         let jwt = SigningKey::from_pkcs8(&kept.jwt).map_err(unusable)?;
+        Self::of(number, (Certifier::open(&kept.signer)?, jwt), kept.certificate.clone())
+    }
+
+    /// Generation `number` by the keys that sign its certificates and its tokens, and its certificate.
+    ///
+    /// Errors: they do not sign by ES256, or do not belong together.
+    pub fn new(
+        number: u64,
+        (signer, jwt): (Arc<dyn Signer>, Arc<dyn Signer>),
+        certificate: Vec<u8>,
+    ) -> Result<Self, SvidError> {
+        let jwt = SigningKey::new(jwt).map_err(unusable)?;
+        Self::of(number, (Certifier::new(signer)?, jwt), certificate)
+    }
+
+    fn of(
+        number: u64,
+        (signer, jwt): (Certifier, SigningKey),
+        certificate: Vec<u8>,
+    ) -> Result<Self, SvidError> {
+        let chain::Authorised { domain, from, ends } =
+            chain::read_authority(&certificate, signer.point())?;
+        let (certificate, made) = (CertificateDer::from(certificate), from.after(BACKDATE));
         Ok(Self { number, domain, signer, certificate, jwt, made, ends })
     }
 

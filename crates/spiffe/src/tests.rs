@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::*;
-use crate::secret::Signer;
+use crate::secret::Certifier;
 
 const DAY: Duration = Duration::from_hours(24);
 const LIFE: Duration = Duration::from_mins(10);
@@ -178,7 +178,7 @@ fn the_sequence_grows_with_each_change_of_the_bundle() {
 /// A certificate signed by the true key that is not what an authority signs.
 fn forged(bend: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
     let generation = generation(1, &domain(), NOW);
-    let key = Signer::open(&draw_es256(&SeededEntropy::new(5)).unwrap()).unwrap();
+    let key = Certifier::open(&draw_es256(&SeededEntropy::new(5)).unwrap()).unwrap();
     let mut params = CertificateParams::default();
     params.not_before = OffsetDateTime::from_unix_timestamp(1_795_471_000).unwrap();
     params.not_after = OffsetDateTime::from_unix_timestamp(1_795_472_000).unwrap();

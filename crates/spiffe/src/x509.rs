@@ -13,7 +13,7 @@ use spiffe::{SpiffeId, TrustDomain};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::secret::Signer;
+use crate::secret::Certifier;
 use crate::{BACKDATE, Generation, SvidError};
 
 /// An X.509-SVID.
@@ -50,7 +50,7 @@ pub(crate) fn authority_params(number: u64) -> CertificateParams {
 /// The signing certificate of generation `number` of `domain`, signed by itself.
 pub(crate) fn sign_authority(
     (number, domain): (u64, &TrustDomain),
-    key: &Signer,
+    key: &Certifier,
     times: (Timestamp, Timestamp),
     entropy: &dyn Entropy,
 ) -> Result<Vec<u8>, SvidError> {
@@ -86,7 +86,7 @@ pub(crate) fn sign_leaf(
     let key = draw_es256(entropy)?;
     let issuer = Issuer::new(authority_params(generation.number), &generation.signer);
     let signed = params
-        .signed_by(&Signer::open(&key)?, &issuer)
+        .signed_by(&Certifier::open(&key)?, &issuer)
         .map_err(|_| SvidError::Crypto("signing a certificate"))?;
     Ok(X509Svid { id: id.clone(), certificate: signed.der().to_vec(), key, expires })
 }

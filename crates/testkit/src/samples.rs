@@ -162,6 +162,7 @@ pub fn question(tool: &Tool, arguments: &str) -> Question {
         asked: Asked::Call(call(&tool.id, arguments)),
         agent: agent(),
         attestation: attestation(),
+        lapsed: false,
         task: TaskFacts {
             id: charter.id,
             template: charter.template,

@@ -1,6 +1,8 @@
 //! Cosignatures (C2SP tlog-cosignature, version 1 with Ed25519): a witness's statement that, as of
 //! a time, this is the largest consistent tree of that log it has seen.
 
+use remit_signer::SignerError;
+
 use crate::key::{CosigningKey, WitnessKey};
 use crate::{Note, NoteError, Signature};
 
@@ -9,6 +11,17 @@ const HEADER: &str = "cosignature/v1";
 
 /// The largest time that a cosignature may carry.
 const MAX_TIME: u64 = i64::MAX as u64;
+
+/// Why nothing was cosigned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CosignError {
+    /// No cosignature can carry that time.
+    #[error("a cosignature cannot say that it is {0} seconds since 1970: set the clock")]
+    Time(u64),
+    /// The key did not sign.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+}
 
 /// What a witness signs: the time in front of the whole body of the checkpoint.
 fn message(time: u64, body: &str) -> Vec<u8> {
@@ -19,13 +32,17 @@ impl CosigningKey {
     /// Cosigns the checkpoint in `note` as of `time`, in seconds since the Unix epoch. The caller
     /// must never cosign two that contradict each other.
     ///
-    /// `None` where `time` is zero, which means *no time*, or beyond what the format can say.
-    pub fn cosign(&self, note: &Note, time: u64) -> Option<Signature> {
-        let stated = (1..=MAX_TIME).contains(&time);
-        stated.then(|| Signature {
+    /// Errors: `time` is zero, which means *no time*, or beyond what the format can say; or the key does
+    /// not sign.
+    pub fn cosign(&self, note: &Note, time: u64) -> Result<Signature, CosignError> {
+        if !(1..=MAX_TIME).contains(&time) {
+            return Err(CosignError::Time(time));
+        }
+        let signed = self.sign(&message(time, note.text()))?;
+        Ok(Signature {
             name: self.witness().name().to_owned(),
             id: self.witness().id(),
-            bytes: [&time.to_be_bytes()[..], &self.sign(&message(time, note.text()))].concat(),
+            bytes: [&time.to_be_bytes()[..], &signed].concat(),
         })
     }
 }
@@ -105,9 +122,9 @@ mod tests {
     #[test]
     fn a_cosignature_without_a_time_is_none() {
         for time in [0, MAX_TIME + 1, u64::MAX] {
-            assert_eq!(witness(2).cosign(&note(), time), None, "{time}");
+            assert_eq!(witness(2).cosign(&note(), time), Err(CosignError::Time(time)));
         }
-        assert!(witness(2).cosign(&note(), MAX_TIME).is_some());
+        assert!(witness(2).cosign(&note(), MAX_TIME).is_ok());
     }
 
     #[test]

@@ -6,10 +6,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use aws_lc_rs::error::KeyRejected;
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use data_encoding::HEXLOWER;
+use remit_signer::{Algorithm, Held, Signer, SignerError};
 
 use crate::base64;
 use crate::hash::sha256;
@@ -55,9 +56,9 @@ pub enum KeyError {
         /// What belongs here, in words.
         expected: &'static str,
     },
-    /// The secret key is not one.
-    #[error("expected an Ed25519 secret key (a seed of 32 bytes, or PKCS#8): {0}")]
-    Secret(String),
+    /// The secret key is of no use here.
+    #[error(transparent)]
+    Secret(#[from] SignerError),
 }
 
 /// The rules of C2SP signed-note for a key name.
@@ -243,10 +244,9 @@ impl FromStr for WitnessKey {
     }
 }
 
-/// An Ed25519 secret key with its name. Never printed; the memory that holds it belongs to AWS-LC,
-/// which overwrites what it frees, so it is wiped when this is dropped.
+/// An Ed25519 secret key with its name. Never printed.
 pub struct SigningKey {
-    pair: Ed25519KeyPair,
+    signer: Arc<dyn Signer>,
     verifier: VerifierKey,
 }
 
@@ -256,19 +256,15 @@ impl SigningKey {
     ///
     /// Errors: the name breaks the rules.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
-        Self::new(name, Ed25519KeyPair::from_seed_unchecked(seed))
+        Self::new(name, Arc::new(Held::from_seed(seed)?))
     }
 
-    /// The key from PKCS#8 (RFC 5958, version 1 or 2).
+    /// The key that `signer` is.
     ///
-    /// Errors: the name breaks the rules, or this is not such a key.
-    pub fn from_pkcs8(name: &str, der: &[u8]) -> Result<Self, KeyError> {
-        Self::new(name, Ed25519KeyPair::from_pkcs8_maybe_unchecked(der))
-    }
-
-    fn new(name: &str, pair: Result<Ed25519KeyPair, KeyRejected>) -> Result<Self, KeyError> {
-        let (pair, public) = checked(pair)?;
-        Ok(Self { verifier: VerifierKey::new(name, public)?, pair })
+    /// Errors: the name breaks the rules, or it does not sign by Ed25519.
+    pub fn new(name: &str, signer: Arc<dyn Signer>) -> Result<Self, KeyError> {
+        let verifier = VerifierKey::new(name, public(signer.as_ref())?)?;
+        Ok(Self { signer, verifier })
     }
 
     /// The key that verifies what this one signs.
@@ -277,8 +273,8 @@ impl SigningKey {
     }
 
     /// The signature over `text`.
-    pub(crate) fn sign(&self, text: &str) -> Vec<u8> {
-        self.pair.sign(text.as_bytes()).as_ref().to_vec()
+    pub(crate) fn sign(&self, text: &str) -> Result<Vec<u8>, SignerError> {
+        self.signer.sign(text.as_bytes())
     }
 }
 
@@ -288,20 +284,16 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The pair and its public key.
-fn checked(
-    pair: Result<Ed25519KeyPair, KeyRejected>,
-) -> Result<(Ed25519KeyPair, [u8; 32]), KeyError> {
-    let pair = pair.map_err(|why| KeyError::Secret(why.to_string()))?;
-    let public = pair.public_key().as_ref().try_into();
-    let public =
-        public.map_err(|_| KeyError::Secret("its public key has not 32 bytes".to_owned()))?;
-    Ok((pair, public))
+/// Its public key.
+fn public(signer: &dyn Signer) -> Result<[u8; 32], KeyError> {
+    remit_signer::check(signer, Algorithm::Ed25519)?;
+    let public = signer.public_key().try_into();
+    public.map_err(|_| KeyError::Secret(SignerError::Failed))
 }
 
-/// The secret key of a witness. Never printed, and wiped when dropped, as [`SigningKey`] is.
+/// The secret key of a witness. Never printed.
 pub struct CosigningKey {
-    pair: Ed25519KeyPair,
+    signer: Arc<dyn Signer>,
     witness: WitnessKey,
 }
 
@@ -310,20 +302,16 @@ impl CosigningKey {
     ///
     /// Errors: the name breaks the rules.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
-        Self::new(name, Ed25519KeyPair::from_seed_unchecked(seed))
+        Self::new(name, Arc::new(Held::from_seed(seed)?))
     }
 
-    /// The key from PKCS#8, as [`SigningKey::from_pkcs8`].
+    /// The key that `signer` is.
     ///
-    /// Errors: the name breaks the rules, or this is not such a key.
-    pub fn from_pkcs8(name: &str, der: &[u8]) -> Result<Self, KeyError> {
-        Self::new(name, Ed25519KeyPair::from_pkcs8_maybe_unchecked(der))
-    }
-
-    fn new(name: &str, pair: Result<Ed25519KeyPair, KeyRejected>) -> Result<Self, KeyError> {
-        let (pair, public) = checked(pair)?;
+    /// Errors: the name breaks the rules, or it does not sign by Ed25519.
+    pub fn new(name: &str, signer: Arc<dyn Signer>) -> Result<Self, KeyError> {
+        let public = public(signer.as_ref())?;
         let witness = WitnessKey(Named::new(Kind::Cosignature, name, public)?);
-        Ok(Self { pair, witness })
+        Ok(Self { signer, witness })
     }
 
     /// The key that verifies what this one cosigns.
@@ -332,8 +320,8 @@ impl CosigningKey {
     }
 
     /// The signature over `message`.
-    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.pair.sign(message).as_ref().to_vec()
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        self.signer.sign(message)
     }
 }
 
@@ -389,18 +377,6 @@ mod tests {
         assert!(format!("{key:?}").starts_with("SigningKey(… of log.example+"));
         let witness = CosigningKey::from_seed("w.example", &[7; 32]).unwrap();
         assert!(format!("{witness:?}").starts_with("CosigningKey(… of w.example+"));
-        assert!(CosigningKey::from_pkcs8("a", b"nonsense").is_err());
         assert!(SigningKey::from_seed("a b", &[7; 32]).is_err());
-        assert!(SigningKey::from_pkcs8("a", b"nonsense").is_err());
-    }
-
-    #[test]
-    fn pkcs8_and_seed_make_the_same_key() {
-        // RFC 8410 section 10.3: the seed after the fixed prefix of a version 1 document.
-        let mut der = HEXLOWER.decode(b"302e020100300506032b657004220420").unwrap();
-        der.extend_from_slice(&[7; 32]);
-        let one = SigningKey::from_pkcs8("log.example", &der).unwrap();
-        let two = SigningKey::from_seed("log.example", &[7; 32]).unwrap();
-        assert_eq!(one.verifier(), two.verifier());
     }
 }

@@ -31,6 +31,7 @@ pub mod witness;
 
 pub use bundle::{BundleError, MAX_ENTRY};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use cosignature::CosignError;
 pub use hash::{Hash, HashError};
 pub use key::{CosigningKey, KeyError, SigningKey, VerifierKey, WitnessKey};
 pub use note::{Note, NoteError, Signature};

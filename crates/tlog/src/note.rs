@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use remit_signer::SignerError;
+
 use crate::base64;
 use crate::key::{SigningKey, VerifierKey, is_name};
 
@@ -30,6 +32,9 @@ pub enum NoteError {
         /// The key's name.
         name: String,
     },
+    /// Our own key did not sign.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// No known key signed.
     #[error("none of the known keys ({known}) signed this note, only: {found}")]
     Unsigned {
@@ -69,18 +74,18 @@ pub struct Note {
 impl Note {
     /// Signs `text`, which must end in a line break, with `keys`.
     ///
-    /// Errors: `text` cannot stand in a note, or no key was given.
+    /// Errors: `text` cannot stand in a note, no key was given, or one does not sign.
     pub fn sign(text: &str, keys: &[&SigningKey]) -> Result<Self, NoteError> {
         check_text(text)?;
         if keys.is_empty() || keys.len() > MAX_SIGNATURES {
             return Err(NoteError::Malformed("it needs between 1 and 100 signatures"));
         }
-        let signatures = keys.iter().map(|key| Signature {
-            name: key.verifier().name().to_owned(),
-            id: key.verifier().id(),
-            bytes: key.sign(text),
+        let signatures = keys.iter().map(|key| {
+            let (name, id) = (key.verifier().name().to_owned(), key.verifier().id());
+            Ok(Signature { name, id, bytes: key.sign(text)? })
         });
-        Ok(Self { text: text.to_owned(), signatures: signatures.collect() })
+        let signatures = signatures.collect::<Result<_, NoteError>>()?;
+        Ok(Self { text: text.to_owned(), signatures })
     }
 
     /// Reads a note. Nothing is verified.

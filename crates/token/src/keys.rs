@@ -47,7 +47,12 @@ impl GrantKey {
     ///
     /// Errors: [`TokenError::Secret`].
     pub fn open(number: u64, made: Timestamp, pkcs8: &[u8]) -> Result<Self, TokenError> {
-        Ok(Self { number, made, key: SigningKey::from_pkcs8(pkcs8)? })
+        Ok(Self::new(number, made, SigningKey::from_pkcs8(pkcs8)?))
+    }
+
+    /// Key `number`, made at `made`, which is `key`.
+    pub fn new(number: u64, made: Timestamp, key: SigningKey) -> Self {
+        Self { number, made, key }
     }
 
     /// Its number: the next one has a greater one.

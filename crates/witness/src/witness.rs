@@ -102,8 +102,10 @@ impl Witness {
         let latest = newest.as_ref().map(|(checkpoint, _)| checkpoint);
         let judged = judge::judge(&submission, &known.keys, latest);
         let (checkpoint, note) = judged.inspect_err(|why| turn.tell(why, &submission))?;
-        let line = self.key.cosign(&note, self.clock.now().as_secs()).ok_or_else(|| {
-            Refused::Failed("the clock of this witness does not say what time it is".to_owned())
+        let line = self.key.cosign(&note, self.clock.now().as_secs());
+        let line = line.map_err(|why| {
+            tracing::error!(%why, %origin, "nothing is cosigned");
+            Refused::Failed("this witness cannot cosign at the moment".to_owned())
         })?;
         let note = note.with(line.clone()).map_err(|why| Refused::Malformed(why.to_string()))?;
         if newest.is_none_or(|(_, kept)| kept != note) {

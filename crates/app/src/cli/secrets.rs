@@ -11,7 +11,7 @@ pub(crate) enum Secret {
     Add(SecretAdd),
     /// List their names, since when they are there, and who kept them
     List,
-    /// Replace a secret by another one, or with `--key` the key that all are wrapped under
+    /// Replace a secret by another one, or with `--key` the one that all are wrapped under, signing keys too
     Rotate(SecretRotate),
     /// Remove a secret for good
     Remove {
@@ -34,7 +34,7 @@ pub(crate) struct SecretRotate {
     /// Its name
     #[arg(required_unless_present = "key")]
     pub(crate) name: Option<SecretName>,
-    /// The key that all are wrapped under, instead
+    /// The key that all are wrapped under, signing keys too, instead
     #[arg(long, conflicts_with = "name")]
     pub(crate) key: bool,
     /// See [`SecretAdd`]

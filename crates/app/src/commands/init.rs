@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use remit_keys::StateLock;
+use remit_keys::{Doors, Guards, Keys, KeysError, Sealed, StateLock};
 use remit_model::SecretName;
 use remit_scan::Found;
 use serde_json::json;
@@ -15,7 +15,7 @@ use super::import::Taken;
 use super::lent::lend;
 use super::{Context, import, scan};
 use crate::client::read_passphrase;
-use crate::config::{COMMENTED, Config};
+use crate::config::{COMMENTED, Config, Secrets};
 use crate::environment::{self, SystemClock, SystemEntropy};
 use crate::fail::Fail;
 use crate::out::Out;
@@ -28,7 +28,8 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
         import::read((file, &text_of(file)?), &Taken::default())?;
     }
     let made = make(context, args.origin.as_deref())?;
-    let imported = args.import.as_deref().map(|file| import(context, file)).transpose()?;
+    let sealed = made.as_ref().map(|made| &made.sealed);
+    let imported = args.import.as_deref().map(|file| import(context, file, sealed)).transpose()?;
     let (names, sealed) = imported
         .as_ref()
         .map(|(imported, sealed)| (imported.names.clone(), sealed.clone()))
@@ -78,6 +79,7 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
 pub(crate) struct Made {
     /// The passphrase, if it was generated here; shown this once.
     shown: Option<Zeroizing<String>>,
+    sealed: Arc<Sealed>,
 }
 
 fn created(context: &Context, made: &Made) -> String {
@@ -112,10 +114,10 @@ pub(crate) fn make(context: &Context, origin: Option<&str>) -> Result<Option<Mad
         };
     }
     private_dir(state)?;
-    let keys = match remit_keys::Keys::open(state, Arc::new(SystemEntropy)) {
-        Err(remit_keys::KeysError::Missing { .. }) => {
-            remit_keys::Keys::create(state, Arc::new(SystemEntropy))?
-        }
+    let config = context.config();
+    let guards = guards(&config)?;
+    let keys = match Keys::open(state, guards.clone(), doors()) {
+        Err(KeysError::Missing { .. }) => Keys::create(state, guards, doors())?,
         // A run that was interrupted goes on from here.
         opened => opened?,
     };
@@ -126,7 +128,6 @@ pub(crate) fn make(context: &Context, origin: Option<&str>) -> Result<Option<Mad
         (generated.clone(), Some(generated))
     };
     keys.operator().set_passphrase(&passphrase, &SystemEntropy)?;
-    let config = context.config();
     if !config.exists() {
         write_private(&config, COMMENTED)?;
     }
@@ -134,7 +135,17 @@ pub(crate) fn make(context: &Context, origin: Option<&str>) -> Result<Option<Mad
     // Last: its presence says that everything before it is there.
     let default = || format!("{}/remit", environment::host_name());
     serve::write_origin(state, &origin.map_or_else(default, str::to_owned), &keys)?;
-    Ok(Some(Made { shown }))
+    Ok(Some(Made { shown, sealed: keys.sealed() }))
+}
+
+/// What the configuration `file` has sealed storage closed with, if there is one already.
+fn guards(file: &Path) -> Result<Guards, Fail> {
+    let secrets = if file.exists() { Config::read(file)?.secrets } else { Secrets::default() };
+    serve::guards(&secrets)
+}
+
+fn doors() -> Doors {
+    (Arc::new(SystemClock::new()), Arc::new(SystemEntropy))
 }
 
 fn private_dir(dir: &Path) -> Result<(), Fail> {
@@ -173,8 +184,13 @@ fn text_of(file: &Path) -> Result<String, Fail> {
         .map_err(|why| Fail::new(format!("cannot read {}: {why}", file.display())))
 }
 
-/// Takes over the servers of `file`, and their secrets into sealed storage.
-fn import(context: &Context, file: &Path) -> Result<(import::Imported, Vec<SecretName>), Fail> {
+/// Takes over the servers of `file`, and their secrets into sealed storage, which is `open` after a first
+/// run.
+fn import(
+    context: &Context,
+    file: &Path,
+    open: Option<&Arc<Sealed>>,
+) -> Result<(import::Imported, Vec<SecretName>), Fail> {
     let path = context.config();
     let config = Config::read(&path)?;
     let taken = Taken {
@@ -184,7 +200,7 @@ fn import(context: &Context, file: &Path) -> Result<(import::Imported, Vec<Secre
     let text = text_of(file)?;
     // First what can be refused without having changed anything.
     import::read((file, &text), &taken)?;
-    let (text, sealed) = seal(context, (&config, &taken), (file, text))?;
+    let (text, sealed) = seal((context, open), (&config, &taken), (file, text))?;
     let imported = import::read((file, &text), &taken)?;
     let mut text = std::fs::read_to_string(&path)?;
     text.push_str(&imported.toml);
@@ -200,7 +216,7 @@ fn import(context: &Context, file: &Path) -> Result<(import::Imported, Vec<Secre
 ///
 /// Errors: there are some, and a running Remit has sealed storage open.
 fn seal(
-    context: &Context,
+    (context, open): (&Context, Option<&Arc<Sealed>>),
     (config, taken): (&Config, &Taken),
     (file, text): (&Path, String),
 ) -> Result<(String, Vec<SecretName>), Fail> {
@@ -226,7 +242,10 @@ fn seal(
             file.display()
         ))
     })?;
-    let store = serve::sealed(&context.state, config, Arc::new(SystemClock::new()))?;
+    let store = match open {
+        Some(open) => Arc::clone(open),
+        None => Arc::new(Sealed::open(&context.state, serve::guards(&config.secrets)?, doors())?),
+    };
     let mut names = store.list()?.into_iter().map(|about| about.name).collect();
     let named = scan::named(&found, &mut names)?;
     for (found, name) in &named {

@@ -35,7 +35,11 @@ pub(crate) async fn run(context: &Context, args: cli::Secret, out: &mut Out) -> 
         cli::Secret::Rotate(_) => {
             let client = context.operator().await?;
             let _: Done = client.post("/v1/secrets-key/rotate", &()).await?;
-            say(out, "all secrets are wrapped under a new key; the old one is gone".to_owned())
+            say(
+                out,
+                "all secrets and signing keys are wrapped under a new key; the old one is gone"
+                    .to_owned(),
+            )
         }
         cli::Secret::Remove { name } => {
             let client = context.operator().await?;

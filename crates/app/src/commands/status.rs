@@ -32,8 +32,8 @@ pub(super) fn sealed(sealed: &Sealed) -> (String, bool) {
     if sealed.protection == "protected" {
         return (format!("{count}, closed by {}", sealed.guard), sealed.count.is_some());
     }
-    let why = "the key lies beside them, so a copy of the state directory opens them; set `key_file` \
-               or a passphrase in [secrets]";
+    let why = "the key lies beside them, so a copy of the state directory opens them and signs as this \
+               Remit; set `key_file` or a passphrase in [secrets]";
     (format!("{count}, UNPROTECTED: {why}"), false)
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Limits {
     pub(crate) grant: Period,
     /// How long an approval waits for its call.
     pub(crate) approval: Period,
+    /// How old the proof of a task's agent may get before it has lapsed.
+    pub(crate) attestation: Period,
     /// How often a server that announces no change is asked all the same what it offers.
     pub(crate) ask: Period,
     /// The largest request, in bytes.
@@ -30,6 +32,7 @@ impl Default for Limits {
             call: Period(Duration::from_mins(2)),
             grant: Period(Duration::from_mins(15)),
             approval: Period(Duration::from_mins(15)),
+            attestation: Period(Duration::from_hours(24)),
             ask: Period(Duration::from_mins(5)),
             request_bytes: 4 * 1024 * 1024,
             result_bytes: 16 * 1024 * 1024,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use remit_engine::approve::Actor;
 use remit_engine::{Engine, Ports};
-use remit_keys::Keys;
+use remit_keys::{Guard, Keys};
 use remit_model::Clock as _;
 use remit_ports::Kind;
 use remit_testkit::{
@@ -26,8 +26,9 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Keys::create(dir.path(), Arc::new(SeededEntropy::new(1))).unwrap();
         let clock = Arc::new(ManualClock::default());
+        let doors = (Arc::clone(&clock) as _, Arc::new(SeededEntropy::new(1)) as _);
+        Keys::create(dir.path(), (Guard::nothing(), None), doors).unwrap();
         let keys = Arc::new(MemoryKeys::new());
         let ledger = Arc::new(MemoryLedger::new(Arc::clone(&clock) as _, keys));
         Self { dir, clock, ledger }
@@ -36,7 +37,8 @@ impl Place {
     /// What a start finds: the keys on the disk, and an engine that uses them.
     pub(super) async fn start(&self) -> (Keys, Arc<Engine>) {
         self.ledger.restart();
-        let keys = Keys::open(self.dir.path(), Arc::new(SeededEntropy::new(1))).unwrap();
+        let doors = (Arc::clone(&self.clock) as _, Arc::new(SeededEntropy::new(1)) as _);
+        let keys = Keys::open(self.dir.path(), (Guard::nothing(), None), doors).unwrap();
         let realm = Realm::new("http://remit.test", "http://remit.test/mcp", "remit.test").unwrap();
         let ports = Ports {
             clock: Arc::clone(&self.clock) as _,

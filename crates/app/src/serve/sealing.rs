@@ -1,8 +1,7 @@
-//! Sealed storage of this process: opened as the configuration says, changed by operators, on record.
+//! Sealed storage of this process: closed as the configuration says, changed by operators, on record.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
-use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
 
 use axum::http::StatusCode;
@@ -10,15 +9,14 @@ use remit_engine::Engine;
 use remit_engine::approve::Actor;
 use remit_engine::key::Sealing as Noted;
 use remit_issuers::oauth::refresh_token;
-use remit_keys::{About, Guard, KeysError, Sealed, SealedError};
-use remit_model::{Clock, CredentialName, Digest, Secret, SecretName};
+use remit_keys::{About, Guard, Guards, KeysError, Sealed, SealedError};
+use remit_model::{CredentialName, Digest, Secret, SecretName};
 use remit_operator::{Act, Failure, SealedStorage, wire};
 use remit_ports::{BoxFuture, SecretError, Secrets as _};
 use zeroize::Zeroizing;
 
 use super::unavailable;
-use crate::config::{Before, Config, Secrets};
-use crate::environment::SystemEntropy;
+use crate::config::{Before, Secrets};
 use crate::fail::Fail;
 
 /// The most that is read where a passphrase is expected (R13).
@@ -27,16 +25,11 @@ const MAX_LINE: u64 = 4096;
 /// How often one file can be imported anew without undoing it (R13).
 const MAX_KEPT: usize = 8;
 
-/// Opens sealed storage of `state`, closed as `config` says.
+/// What closes sealed storage, and may have closed it until now, as `secrets` say.
 ///
-/// Errors: it does not open, or what closes it is not to be had.
-pub(crate) fn open(
-    state: &Path,
-    config: &Config,
-    clock: Arc<dyn Clock>,
-) -> Result<Arc<Sealed>, Fail> {
-    let guards = (guard(&config.secrets)?, config.secrets.before.as_ref().map(before).transpose()?);
-    Ok(Arc::new(Sealed::open(state, guards, (clock, Arc::new(SystemEntropy)))?))
+/// Errors: it is not to be had.
+pub(crate) fn guards(secrets: &Secrets) -> Result<Guards, Fail> {
+    Ok((guard(secrets)?, secrets.before.as_ref().map(before).transpose()?))
 }
 
 fn guard(secrets: &Secrets) -> Result<Guard, Fail> {

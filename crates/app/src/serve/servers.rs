@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use remit_fetch::trusting;
-use remit_model::ServerName;
+use remit_model::{Clock, ServerName};
 use remit_upstream::{Base, HttpServer, Limits, ServerConfig, StdioServer, Transport};
 
 use crate::config::{Believed, Config, Server};
-use crate::environment::{self, SystemClock};
+use crate::environment;
 use crate::fail::Fail;
 use crate::tls::Vouching;
 
@@ -18,7 +18,7 @@ use crate::tls::Vouching;
 /// Errors: one has an address, headers or certificates that cannot be used; the text names it.
 pub(super) fn configured(
     config: &Config,
-    (vouching, clock): (&Vouching, &Arc<SystemClock>),
+    (vouching, clock): (&Vouching, &Arc<dyn Clock>),
 ) -> Result<BTreeMap<ServerName, ServerConfig>, Fail> {
     let server = |server: &Server| {
         let transport = transport(server, (vouching, clock))
@@ -31,7 +31,7 @@ pub(super) fn configured(
 
 fn transport(
     server: &Server,
-    (vouching, clock): (&Vouching, &Arc<SystemClock>),
+    (vouching, clock): (&Vouching, &Arc<dyn Clock>),
 ) -> Result<Transport, Fail> {
     if let Some((program, args)) = server.command.split_first() {
         return Ok(Transport::Stdio(StdioServer {
@@ -45,7 +45,7 @@ fn transport(
     let believed = match server.believed()? {
         Believed::Machine => return Ok(Transport::Http(http)),
         Believed::Authorities(file) => trusting(Some(&file), true).map_err(Fail::new)?,
-        Believed::Svid(id) => vouching.expecting(id, Arc::clone(clock) as _)?,
+        Believed::Svid(id) => vouching.expecting(id, Arc::clone(clock))?,
     };
     Ok(Transport::Http(http.believed_by(believed)))
 }

@@ -36,6 +36,7 @@ mod stand;
 mod stored;
 mod streams;
 mod svids;
+mod thief;
 mod watcher;
 mod wire;
 mod witnesses;

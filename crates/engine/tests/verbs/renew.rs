@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use remit_engine::Caller;
 use remit_engine::client::Client;
 use remit_engine::open::{Holding, OPENINGS_PER_WINDOW, Opener, Proposal, Vouched};
 use remit_engine::renew::{MAX_WORKERS, STANDS, Successor};
+use remit_engine::{Caller, Settings};
 use remit_model::agent::AttestationMethod;
 use remit_model::{Descent, Digest, Door, Named, Refusal, Task, Workload};
 use remit_policy::Source;
+use remit_ports::Kind;
 use remit_testkit::samples::agent_name;
 use remit_token::Binding;
 
@@ -78,6 +79,85 @@ async fn a_proof_that_was_not_renewed_lapses_and_a_newer_one_counts_from_its_own
     bench.clock.advance(Duration::from_mins(2));
     assert!(bench.call(&caller, "files/read_file").await.is_err());
     bench.assert_recorded_then_done();
+}
+
+/// Whose proof has lapsed may call nothing.
+const RENEWED: &str = r#"@id("renewed") forbid (principal, action in Remit::Action::"tools", resource)
+when { context.attestation.lapsed };"#;
+
+/// A proof lapses after four minutes.
+fn lapse(bench: &Bench) {
+    let settings = Settings {
+        renewed_within: Duration::from_mins(4),
+        ..Settings::clone(&bench.engine.settings())
+    };
+    bench.engine.reload_settings(&settings);
+}
+
+/// What signals say of which agent.
+fn signals(bench: &Bench, task: &Task) -> Vec<String> {
+    let records = bench.records(task.id()).into_iter().map(|(_, entry)| entry);
+    let signals = records.filter(|entry| entry.kind == Kind::Signal).map(|entry| entry.clear);
+    signals.map(|clear| format!("{} {}", clear.what, clear.agent.unwrap_or_default())).collect()
+}
+
+#[tokio::test]
+async fn a_proof_that_lapses_is_a_signal_once_until_it_is_renewed() {
+    let mut bench = Bench::new().await;
+    let (task, caller) = opened(&bench, RENEWED).await;
+    lapse(&bench);
+    bench.clock.advance(Duration::from_mins(4));
+    bench.call(&caller, "files/read_file").await.unwrap();
+    assert!(signals(&bench, &task).is_empty(), "it may be as old as that");
+    bench.clock.advance(Duration::from_millis(1));
+    for _ in 0..2 {
+        let refused = bench.call(&caller, "files/read_file").await.unwrap_err();
+        assert_eq!(refused.reasons[0].policy, "renewed", "the very call that comes too late knows");
+    }
+    assert_eq!(signals(&bench, &task), ["lapsed bot"]);
+    bench.restart().await;
+    lapse(&bench);
+    let rule = || Source { path: "rule.cedar".into(), text: RENEWED.into() };
+    bench.engine.reload_policies(vec![policy(), rule()]).await.unwrap();
+    let caller = bench.engine.caller(task.id(), Door::McpHttp).unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap_err();
+    assert_eq!(signals(&bench, &task), ["lapsed bot"], "also after a restart");
+    bench.engine.grant_anew(&task, Successor::Anyone, &Holding::default()).await.unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap_err();
+    assert_eq!(signals(&bench, &task), ["lapsed bot"], "an operator's grant proves nothing");
+    go_on(&bench, &task, &again()).await.unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap();
+    bench.clock.advance(Duration::from_mins(5));
+    bench.call(&caller, "files/read_file").await.unwrap_err();
+    assert_eq!(signals(&bench, &task), ["lapsed bot", "lapsed bot"], "each lapse is one");
+    assert_eq!(bench.engine.counters.proofs_lapsed.get(), 1, "of this process");
+    bench.assert_recorded_then_done();
+}
+
+#[tokio::test]
+async fn a_call_of_a_lapsed_proof_that_cannot_be_told_of_goes_nowhere() {
+    let bench = Bench::new().await;
+    let (task, caller) = opened(&bench, "").await;
+    lapse(&bench);
+    bench.clock.advance(Duration::from_mins(5));
+    bench.ledger.set_full(true);
+    bench.call(&caller, "files/read_file").await.unwrap_err();
+    assert!(bench.upstream.sent().is_empty() && signals(&bench, &task).is_empty());
+    bench.ledger.set_full(false);
+    bench.call(&caller, "files/read_file").await.unwrap();
+    assert_eq!(signals(&bench, &task).len(), 1);
+    bench.assert_recorded_then_done();
+}
+
+#[tokio::test]
+async fn a_task_that_was_stopped_says_nothing_of_its_proof() {
+    let bench = Bench::new().await;
+    let (task, caller) = opened(&bench, "").await;
+    lapse(&bench);
+    bench.clock.advance(Duration::from_mins(5));
+    bench.engine.freeze(task.id(), "olga").unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap_err();
+    assert!(signals(&bench, &task).is_empty());
 }
 
 #[tokio::test]

@@ -276,6 +276,7 @@ fn settings() -> Settings {
         pick_ups: BTreeMap::new(),
         canaries: std::collections::BTreeSet::new(),
         approval_lifetime: Duration::from_mins(5),
+        renewed_within: Duration::from_hours(24),
         call_timeout: Duration::from_mins(1),
         grant_lifetime: Duration::from_mins(30),
         svid_lifetime: Duration::from_mins(10),

@@ -102,8 +102,8 @@ impl Client {
         key: &Secret,
     ) -> Result<Zeroizing<String>, String> {
         let expected = "expected a P-256 private key in PKCS#8, PEM";
-        let key =
-            PrivatePkcs8KeyDer::from_pem_slice(key.reveal().as_bytes()).map_err(|_| expected)?;
+        let key = PrivatePkcs8KeyDer::from_pem_slice(key.reveal().as_bytes());
+        let key = key.map(Zeroizing::new).map_err(|_| expected)?;
         let key = SigningKey::from_pkcs8(key.secret_pkcs8_der()).map_err(|_| expected)?;
         let now = doors.clock.now();
         let claims = json!({

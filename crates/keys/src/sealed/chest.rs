@@ -24,6 +24,8 @@ const ABOUT: TableDefinition<'_, &str, (u64, u64, &str)> = TableDefinition::new(
 
 /// What the names of originals begin with; names of secrets have no colon.
 const ORIGINAL: &str = "original:";
+/// The key that seals the files of signing keys ([`crate::signing`]).
+const SIGNING: &str = "signing:keys";
 
 /// Where it is, and what closes it.
 pub(super) struct Place {
@@ -100,13 +102,24 @@ impl Chest {
         let empty = FileBackend::new(file::create_empty(&draft)?).map_err(database_error)?;
         let database = builder().create_with_backend(empty).map_err(database_error)?;
         let write = database.begin_write().map_err(database_error)?;
-        write.open_table(KEYS).map_err(database_error)?;
+        put_key(&write, SIGNING, &kek, entropy)?;
         write.open_table(SEALED).map_err(database_error)?;
         write.open_table(ABOUT).map_err(database_error)?;
         name_kek(&write, &kek)?;
         write.commit().map_err(database_error)?;
         file::replace_by(&path, &draft)?;
         Ok((Self { file, database, kek }, stale))
+    }
+
+    /// The key of signing keys.
+    ///
+    /// Errors: it does not open.
+    pub(super) fn signing_key(&self) -> Result<BodyKey, KeysError> {
+        let read = self.database.begin_read().map_err(database_error)?;
+        let keys = read.open_table(KEYS).map_err(database_error)?;
+        let wrapped = keys.get(SIGNING).map_err(database_error)?;
+        let key = wrapped.and_then(|wrapped| self.kek.unwrap(SIGNING, wrapped.value()));
+        key.ok_or_else(|| unopened(SIGNING))
     }
 
     /// What is known of the secret `name`.
@@ -149,9 +162,9 @@ impl Chest {
     /// How many originals there are.
     pub(super) fn originals(&self) -> Result<usize, KeysError> {
         let read = self.database.begin_read().map_err(database_error)?;
-        let keys = read.open_table(KEYS).map_err(database_error)?;
+        let sealed = read.open_table(SEALED).map_err(database_error)?;
         let about = read.open_table(ABOUT).map_err(database_error)?;
-        let (all, secrets) = (keys.len(), about.len());
+        let (all, secrets) = (sealed.len(), about.len());
         let originals = all.map_err(database_error)? - secrets.map_err(database_error)?;
         Ok(usize::try_from(originals).unwrap_or(usize::MAX))
     }
@@ -224,7 +237,8 @@ fn apply(
         Change::Keep { about, secret } => {
             let (name, by) = (about.name.as_str(), about.by.as_str());
             let key = put_key(write, name, kek, entropy)?;
-            let sealed = seal(&key, told(about).as_bytes(), secret.reveal().as_bytes(), entropy)?;
+            let sealed =
+                seal(key.as_bytes(), told(about).as_bytes(), secret.reveal().as_bytes(), entropy)?;
             put_sealed(write, name, &sealed)?;
             let mut table = write.open_table(ABOUT).map_err(database_error)?;
             let row = (about.made.0, about.changed.0, by);
@@ -233,7 +247,7 @@ fn apply(
         Change::KeepOriginal { path, original } => {
             let name = original_name(path);
             let key = put_key(write, &name, kek, entropy)?;
-            put_sealed(write, &name, &seal(&key, name.as_bytes(), original, entropy)?)
+            put_sealed(write, &name, &seal(key.as_bytes(), name.as_bytes(), original, entropy)?)
         }
         Change::Remove(name) => {
             let mut table = write.open_table(ABOUT).map_err(database_error)?;
@@ -250,12 +264,12 @@ fn put_key(
     name: &str,
     kek: &Kek,
     entropy: &dyn Entropy,
-) -> Result<Zeroizing<[u8; 32]>, KeysError> {
-    let key: BodyKey = draw_body_key(entropy);
+) -> Result<BodyKey, KeysError> {
+    let key = draw_body_key(entropy);
     let wrapped = kek.wrap(name, &key, entropy)?;
     let mut keys = write.open_table(KEYS).map_err(database_error)?;
     keys.insert(name, wrapped.as_slice()).map_err(database_error)?;
-    Ok(Zeroizing::new(*key.as_bytes()))
+    Ok(key)
 }
 
 fn put_sealed(write: &WriteTransaction, name: &str, bytes: &[u8]) -> Result<(), KeysError> {

@@ -61,6 +61,11 @@ pub enum Event {
     Suspected,
     /// A canary was seen: a secret that lies somewhere for nothing but to be found.
     CanarySeen,
+    /// Its agent did not prove anew in time to be it.
+    Lapsed {
+        /// When it had done so last.
+        at: Timestamp,
+    },
     /// The agent said which tools it needs.
     Declared {
         /// Those.

@@ -150,6 +150,7 @@ impl Scene {
             asked,
             agent: self.agent.clone().map_or_else(agent, Ok)?,
             attestation: Attestation::own(AttestationMethod::UnixPeer, now),
+            lapsed: false,
             flow: self.flow(tool, &input, &task),
             secrets: self.secrets(),
             wanted: self.wanted.unwrap_or(Wanted::Named),

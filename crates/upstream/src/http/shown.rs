@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use remit_model::LeaseId;
 use remit_ports::{Lease, Material};
-use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use zeroize::Zeroizing;
 
 use super::Pool;
 use crate::config::HttpServer;
@@ -67,8 +68,10 @@ fn certificate(material: &Material) -> Result<CertifiedKey, String> {
     let bad = |what: &str| format!("what was issued has a `{what}` that no TLS connection takes");
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate?).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| bad("certificate"))?;
-    let key = PrivateKeyDer::from_pem_slice(key?).map_err(|_| bad("key"))?;
-    CertifiedKey::from_der(chain, key, &default_provider()).map_err(|_| bad("key"))
+    let key = PrivateKeyDer::from_pem_slice(key?).map(Zeroizing::new).map_err(|_| bad("key"))?;
+    let shown = CertifiedKey::new(chain, any_supported_type(&key).map_err(|_| bad("key"))?);
+    shown.keys_match().map_err(|_| bad("key"))?;
+    Ok(shown)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod bound;
 mod certified;
 mod exchange;
 mod holder;
+mod lapsed;
 mod line;
 mod rotated;
 mod spire;

@@ -61,7 +61,7 @@ impl Forged {
         match self.key {
             Key::None => format!("{message}."),
             Key::Ours => {
-                let pkcs8 = std::fs::read(state.join("keys/token-1.key")).unwrap();
+                let pkcs8 = crate::thief::signing_key(state, "token-1.key").unwrap();
                 let signing = &ECDSA_P256_SHA256_FIXED_SIGNING;
                 sign(&EcdsaKeyPair::from_pkcs8(signing, &pkcs8).unwrap())
             }

@@ -1,4 +1,5 @@
-//! Whoever has a copy of the state directory, where the key lies elsewhere or nowhere.
+//! Whoever has a copy of the state directory, where the key lies elsewhere or nowhere: they open no secret and
+//! sign nothing.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -7,6 +8,10 @@ use remit_keys::Guard;
 
 use super::{CANARY, kept, lent, stand, value};
 use crate::stand::{Plan, Stand};
+use crate::thief::signing_key;
+
+/// A signing key of each sort.
+const SIGNING: [&str; 4] = ["log.key", "token-1.key", "svid-1.signer", "svid-1.jwt"];
 
 /// The state directory as it is, in a place of its own; nobody may serve it.
 fn copied(stand: &Stand) -> Stand {
@@ -23,6 +28,9 @@ async fn a_copy_of_the_state_directory_opens_nothing_without_the_key_file() {
     kept(&stand, &["secret", "add", "key"], CANARY).await;
     let status = stand.remit(&["status"]).await.stdout;
     assert!(status.contains("1 kept, UNPROTECTED"), "{status}");
+    for name in SIGNING {
+        assert!(signing_key(stand.state(), name).is_some(), "{name}: a copy is enough so far");
+    }
     let elsewhere = tempfile::tempdir().unwrap();
     let key = elsewhere.path().join("remit.key");
     stand.kill().await;
@@ -48,6 +56,9 @@ async fn a_copy_of_the_state_directory_opens_nothing_without_the_key_file() {
     stand.kill().await;
 
     let copy = copied(&stand);
+    for name in SIGNING {
+        assert!(signing_key(copy.state(), name).is_none(), "{name} is in the copy");
+    }
     fs::remove_file(&key).unwrap();
     let why = copy.fails_to_start().await;
     assert!(why.contains("there is no"), "{why}");
@@ -59,6 +70,28 @@ async fn a_copy_of_the_state_directory_opens_nothing_without_the_key_file() {
     fs::write(copy.config(), bare.split("[secrets]").next().unwrap()).unwrap();
     let why = copy.fails_to_start().await;
     assert!(why.contains("[secrets] has no `key_file`"), "{why}");
+    crate::proof::log_is_good(&copy).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_configuration_closes_from_the_first_moment_never_lay_open() {
+    let place = tempfile::tempdir().unwrap();
+    let (state, key) = (place.path().join("state"), place.path().join("remit.key"));
+    fs::write(&key, [7; 32]).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o400)).unwrap();
+    fs::create_dir(&state).unwrap();
+    let mut stand = Stand::left_behind(place, state);
+    let config = format!(
+        "[listen]\naddress = \"127.0.0.1:0\"\n[secrets]\nkey_file = \"{}\"\n",
+        key.display()
+    );
+    fs::write(stand.config(), config).unwrap();
+    fs::write(stand.passphrase_file(), "an operator's passphrase").unwrap();
+    let init = stand.with_passphrase(&["init"]).await;
+    assert!(init.ok, "{}", init.said());
+    assert!(signing_key(stand.state(), "log.key").is_none());
+    stand.start().await;
+    crate::proof::log_is_good(&stand).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! A disk that fails under sealed storage, at every single operation, and a process that ends between
-//! any two steps: a secret that was told to be kept is there, no other is lost, and the old or the new
-//! value is what is read, never anything else.
+//! any two steps: a secret that was told to be kept is there, no other is lost, the old or the new
+//! value is what is read, never anything else, and signing keys open.
 
 use remit_testkit::{DiskFault, DiskPlan};
 
@@ -47,6 +47,8 @@ fn each_change_happens_whole_or_not_at_all_and_costs_no_other_secret() {
         let there = Stand::new();
         there.open().add(&name("a"), &secret("one"), "ann").unwrap();
         there.open().add(&name("b"), &secret("other"), "ann").unwrap();
+        let signing = there.open().signing().clone();
+        signing.create("log.key", b"signs", there.entropy.as_ref()).unwrap();
         every(|(fault, left, ends)| {
             let stand = there.copy();
             let plan = DiskPlan::new(fault, u64::MAX, ends);
@@ -66,6 +68,7 @@ fn each_change_happens_whole_or_not_at_all_and_costs_no_other_secret() {
             let what = format!("{act}: {fault:?} after {left}, ends {ends}, told {told:?}");
             let sealed = stand.open();
             assert_eq!(read(&sealed, "b").as_deref(), Some("other"), "{what}");
+            assert_eq!(**sealed.signing().read("log.key").unwrap(), *b"signs", "{what}");
             let now = (read(&sealed, "a"), read(&sealed, "c"));
             let (before, after) = match act {
                 "add" => ((Some("one"), None), (Some("one"), Some("two"))),
@@ -75,7 +78,7 @@ fn each_change_happens_whole_or_not_at_all_and_costs_no_other_secret() {
             };
             let now = (now.0.as_deref(), now.1.as_deref());
             assert!(now == after || (now == before && told.is_err()), "{what}: {now:?}");
-            assert_eq!(stand.names(), ["secrets.kek", "secrets.redb"], "{what}");
+            assert_eq!(stand.names(), ["log.key", "secrets.kek", "secrets.redb"], "{what}");
             plan.has_struck()
         });
     }

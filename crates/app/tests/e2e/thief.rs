@@ -1,0 +1,35 @@
+//! Whoever has a copy of a state directory, and a program of their own: it knows what is written where, and
+//! nothing that is not in the copy.
+
+use std::fs;
+use std::path::Path;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+
+/// Bytes of a wrapped key: version, nonce, key, tag.
+const WRAPPED: usize = 1 + 12 + 32 + 16;
+
+/// The key in the file `name`, if the copy is enough to open it: the one that lies open for all, else the
+/// one that the KEK which lies open beside it opens.
+pub(crate) fn signing_key(state: &Path, name: &str) -> Option<Vec<u8>> {
+    let read = |name: &str| fs::read(state.join("keys").join(name)).unwrap();
+    let there = read(name);
+    if aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(&there).is_ok() {
+        return Some(there);
+    }
+    let kek = read("secrets.kek");
+    let database = read("secrets.redb");
+    let key = database.windows(WRAPPED).find_map(|row| open(&kek, "signing:keys", row))?;
+    open(&key, &format!("remit/signing/v1/{name}"), &there)
+}
+
+fn open(key: &[u8], name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    let (&[1], rest) = sealed.split_first_chunk()? else { return None };
+    let (nonce, rest) = rest.split_first_chunk()?;
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?);
+    let mut opened = rest.to_vec();
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    let length = key.open_in_place(nonce, Aad::from(name), &mut opened).ok()?.len();
+    opened.truncate(length);
+    Some(opened)
+}
