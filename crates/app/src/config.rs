@@ -31,8 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_engine::{Settings, Template};
-use remit_model::foreseen::MAX_FORESEEN;
-use remit_model::{Agent, AgentName, Budget, Confidentiality, Foreseen, ToolPattern, ToolRule};
+use remit_model::{Agent, AgentName, Budget, Confidentiality, Foreseeable, ToolPattern, ToolRule};
 use remit_policy::Source;
 use remit_tlog::WitnessKey;
 use serde::Deserialize;
@@ -158,7 +157,7 @@ pub(crate) struct TemplateTable {
     #[serde(default)]
     pub(crate) declare: bool,
     #[serde(default)]
-    pub(crate) foreseen: Vec<Foreseen>,
+    pub(crate) foreseen: Foreseeable,
     pub(crate) tools: Vec<ToolEntry>,
     #[serde(default = "internal")]
     pub(crate) ceiling: Confidentiality,
@@ -279,12 +278,6 @@ impl Config {
         self.elsewhere()?;
         self.sources()?;
         for template in &self.templates {
-            if template.foreseen.len() > MAX_FORESEEN {
-                return Err(Fail::new(format!(
-                    "template `{}` foresees more than {MAX_FORESEEN} flows",
-                    template.name
-                )));
-            }
             for name in &template.may_open {
                 if !self.agents.iter().any(|agent| agent.name == *name) {
                     return Err(Fail::new(format!(
