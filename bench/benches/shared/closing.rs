@@ -14,7 +14,7 @@ use remit_engine::{Elsewhere, Engine, Ports, Settings, Template};
 use remit_ledger::files::Disk;
 use remit_ledger::{Config, Doors, FileLedger};
 use remit_model::task::CloseReason;
-use remit_model::{Budget, Confidentiality, Door, Timestamp, ToolId, ToolRule};
+use remit_model::{Budget, Confidentiality, Door, Foreseeable, Timestamp, ToolId, ToolRule};
 use remit_ports::{Discovery, Issuer};
 use remit_testkit::samples::{self, agent, agent_name, server};
 use remit_testkit::{
@@ -104,7 +104,7 @@ fn settings() -> Settings {
         purpose: None,
         known: Vec::new(),
         declare: false,
-        foreseen: Vec::new(),
+        foreseen: Foreseeable::default(),
         tools: vec![ToolRule::any_arguments("a/*".parse().unwrap())],
         ceiling: Confidentiality::Restricted,
         budget: Budget::default(),

@@ -3,11 +3,12 @@
 mod secrets;
 mod stored;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use remit_jose::Thumbprint;
-use remit_model::{AgentName, CredentialName, HoldId as Id, LeaseId, ServerName, TaskId};
+use remit_model::{AgentName, CredentialName, HoldId as Id, LeaseId, ServerName, TaskId, Tick};
 
 pub(crate) use self::secrets::{Scan, Secret, SecretAdd, SecretRotate};
 pub(crate) use self::stored::{Lower, Stored};
@@ -168,6 +169,18 @@ pub(crate) struct Mcp {
     /// Only this server, with its tools' own names
     #[arg(long)]
     pub(crate) server: Option<String>,
+    /// Nobody can say these here, where no person proves to be one
+    #[arg(long, hide = true, value_parser = for_people)]
+    pub(crate) foresee: Option<Infallible>,
+    #[arg(long, hide = true, value_parser = for_people)]
+    pub(crate) known: Option<Infallible>,
+}
+
+fn for_people(_: &str) -> Result<Infallible, &'static str> {
+    Err(
+        "only a person may say this of a task: let an operator open it (`remit task open`), or allow it on \
+         the consent page",
+    )
 }
 
 #[derive(Debug, Args)]
@@ -237,6 +250,10 @@ pub(crate) struct TaskOpen {
     /// given; may be given more than once
     #[arg(long = "known", value_name = "FACT")]
     pub(crate) known: Vec<String>,
+    /// Switch on a flow that the template offers, as far as it does or less, e.g. `pay-bills` or
+    /// `pay-bills:amount<=200,times=1`; may be given more than once
+    #[arg(long, value_name = "FLOW")]
+    pub(crate) foresee: Vec<Tick>,
     /// Only these tools, e.g. `mail/read_*`; may be given more than once
     #[arg(long = "tool", value_name = "PATTERN")]
     pub(crate) tools: Vec<String>,

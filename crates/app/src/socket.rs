@@ -61,8 +61,9 @@ pub(crate) fn router(door: remit_operator::Door, gateway: Arc<Gateway>, more: Ro
         .layer(axum::middleware::map_response(remit_operator::in_words))
 }
 
-/// What `remit mcp` asks for.
+/// What `remit mcp` asks for. What only a person may say is no part of it, so it is refused.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     template: String,
     purpose: Option<String>,

@@ -6,6 +6,7 @@ use remit_engine::Template;
 use remit_engine::open::{MAX_PURPOSE, Proposal};
 use remit_model::{Budget, Confidentiality, Limit, Remit, ToolPattern, ToolRule};
 
+use crate::flows::Flows;
 use crate::form::Form;
 use crate::offer::Offer;
 
@@ -18,6 +19,7 @@ pub(crate) struct Choice {
     pub(crate) calls: String,
     pub(crate) effects: String,
     pub(crate) minutes: String,
+    pub(crate) flows: Flows,
 }
 
 /// What is not filled in as it must be, by field.
@@ -28,6 +30,7 @@ pub(crate) enum Field {
     Calls,
     Effects,
     Minutes,
+    Flows,
 }
 
 /// What is wrong with the fields.
@@ -53,6 +56,7 @@ impl Choice {
             calls: text(budget.calls),
             effects: text(budget.effects),
             minutes: minutes.to_string(),
+            flows: Flows::offered(template),
         }
     }
 
@@ -68,6 +72,7 @@ impl Choice {
             calls: text("calls"),
             effects: text("effects"),
             minutes: text("minutes"),
+            flows: Flows::read(form, template),
         }
     }
 
@@ -107,6 +112,10 @@ impl Choice {
         if minutes.is_none() {
             wrong(Field::Minutes, "Expected a whole number of minutes.".to_owned());
         }
+        let foresee = self.flows.ticks();
+        if foresee.is_none() {
+            wrong(Field::Flows, "Expected whole numbers, or nothing.".to_owned());
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -117,6 +126,7 @@ impl Choice {
             budget: Some(Budget { calls, effects, ..Budget::default() }),
             seconds: minutes.map(|minutes| minutes.saturating_mul(60)),
             within: Some(Remit { ceiling: self.ceiling, ..Remit::default() }),
+            foresee: foresee.unwrap_or_default(),
             ..Proposal::default()
         })
     }

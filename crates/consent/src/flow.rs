@@ -197,7 +197,8 @@ fn by(person: &str, ask: &Ask) -> Consented {
 
 /// What was shown and no more, whatever the template says by the time that it is opened.
 fn within(proposal: Proposal, shown: &Task) -> Proposal {
-    Proposal { within: Some(shown.charter.remit.clone()), ..proposal }
+    let (within, flows) = (shown.charter.remit.clone(), shown.charter.foreseen.clone());
+    Proposal { within: Some(within), shown: Some(flows), ..proposal }
 }
 
 /// Gives the client a code for what was shown. Nothing of the form but its ticket counts here.

@@ -18,6 +18,7 @@ mod choice;
 mod client;
 mod connect;
 mod flow;
+mod flows;
 mod form;
 mod offer;
 mod origin;

@@ -39,6 +39,7 @@ pub(crate) fn forget(task: &mut Task) {
     let charter = Arc::make_mut(&mut task.charter);
     charter.purpose.clear();
     charter.known.clear();
+    charter.foreseen.clear();
     charter.remit.tools = ToolScope::any_of([]);
     charter.plan = ToolScope::any_of([]);
 }

@@ -117,7 +117,7 @@ impl Engine {
             declares: charter.declares,
             plan: ToolScope::default(),
             known: charter.known.clone(),
-            // A template allowed it to the task that it opened, as often as it says.
+            // A template or a person allowed it to the task that was opened, as often as they say.
             foreseen: Vec::new(),
             remit: narrowing.of(remit, now)?,
             attestation: Attestation { method: to.method, at: now, named: to.named.clone() },

@@ -8,8 +8,8 @@ use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::{Charter, Consented};
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Descent, Lifecycle, Named, Possession, Refusal,
-    Remit, ServerName, Task, TaskId, Timestamp, ToolRule, ToolScope, Workload,
+    Agent, AgentName, Attestation, Budget, Class, Descent, Foreseen, Lifecycle, Named, Possession,
+    Refusal, Remit, ServerName, Task, TaskId, Tick, Timestamp, ToolRule, ToolScope, Workload,
 };
 use remit_token::{Binding, Terms};
 use serde::Deserialize;
@@ -69,6 +69,8 @@ pub struct Proposal {
     pub purpose: Option<String>,
     /// Facts about the person for whom it is done, which count as given; only a person may state them.
     pub known: Vec<String>,
+    /// Flows that the template offers, which are to be in force; only a person may switch them on.
+    pub foresee: Vec<Tick>,
     /// Only these tools.
     pub tools: Option<Vec<ToolRule>>,
     /// The tools that the agent says it needs, where the template provides for that.
@@ -84,6 +86,9 @@ pub struct Proposal {
     /// Within this, whatever the template says by now: what a person was shown and allowed.
     #[serde(skip)]
     pub within: Option<Remit>,
+    /// With these flows in force, else not at all: those that a person was shown and allowed.
+    #[serde(skip)]
+    pub shown: Option<Vec<Foreseen>>,
 }
 
 /// What narrows what there is to begin with.
@@ -336,6 +341,7 @@ impl Engine {
         proposal: Proposal,
     ) -> Result<Charter, Refusal> {
         let now = self.now();
+        let foreseen = foreseen(opener, template, &proposal)?;
         let Proposal { purpose, known, tools, budget, seconds, within, .. } = proposal;
         let within = within.unwrap_or_default();
         let remit = template.remit(now).meet(within);
@@ -367,7 +373,7 @@ impl Engine {
             declares: template.declare,
             plan: ToolScope::default(),
             known,
-            foreseen: template.foreseen.clone(),
+            foreseen,
             remit,
             attestation: Attestation { method, at: now, named },
             uid,
@@ -409,6 +415,32 @@ fn facts(
         return Err(no("known", text));
     }
     Ok(known)
+}
+
+/// The flows that are in force: what the template foresees, and what of its offers a person ticked.
+fn foreseen(
+    opener: &Opener,
+    template: &Template,
+    proposal: &Proposal,
+) -> Result<Vec<Foreseen>, Refusal> {
+    if !proposal.foresee.is_empty() && opener.person().is_none() {
+        return Err(Refusal::one(
+            Class::Structural,
+            "foresee",
+            "only a person may switch on a flow that the template offers",
+            "let an operator open the task (`remit task open --foresee`, with the passphrase), or a \
+             person tick it on the consent page",
+        ));
+    }
+    let flows = template.foreseen.with(&proposal.foresee);
+    let flows = flows.map_err(|why| no("foresee", why.to_string()))?;
+    if proposal.shown.as_ref().is_some_and(|shown| *shown != flows) {
+        let name = &template.name;
+        let text = format!("the flows of template `{name}` are not those that a person was shown");
+        let remedy = "send the person to authorize again";
+        return Err(Refusal::one(Class::Structural, "foresee", text, remedy));
+    }
+    Ok(flows)
 }
 
 /// A purpose, if it is not too long.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use remit_catalogue::Overrides;
 use remit_jose::KeySet;
 use remit_model::{
-    AgentName, Budget, Confidentiality, CredentialName, Foreseen, Limit, Remit, SecretName,
+    AgentName, Budget, Confidentiality, CredentialName, Foreseeable, Limit, Remit, SecretName,
     ServerName, Timestamp, ToolRule, ToolScope,
 };
 
@@ -28,8 +28,8 @@ pub struct Template {
     pub known: Vec<String>,
     /// Whether their agents are offered to say first which tools they need.
     pub declare: bool,
-    /// Which flows from text from outside it allows.
-    pub foreseen: Vec<Foreseen>,
+    /// Which flows from text from outside it allows, or offers to people.
+    pub foreseen: Foreseeable,
     /// Which tools, with which arguments.
     pub tools: Vec<ToolRule>,
     /// The most sensitive data that may be read.

@@ -40,7 +40,7 @@ pub use descent::{Descent, MAX_DESCENT};
 pub use digest::Digest;
 pub use elsewhere::{IssuerName, Named, Voucher};
 pub use flow::{Evidence, LeafFlow, Provenance, SecretSeen, Wanted};
-pub use foreseen::Foreseen;
+pub use foreseen::{FlowName, Foreseeable, Foreseen, Tick};
 pub use id::{HoldId, LeaseId, TaskId};
 pub use label::{Ceiling, Confidentiality, Integrity, Label, Sources};
 pub use lifecycle::{Lifecycle, LifecycleError, Standing};

@@ -21,6 +21,9 @@ fn id(text: &str) -> Result<TaskId, Failure> {
 fn view(cell: &TaskCell) -> wire::Task {
     let task = cell.lock();
     let (charter, account) = (&task.charter, task.account());
+    let used = |number: usize| account.foreseen.get(&number).copied().unwrap_or_default();
+    let flows = charter.foreseen.iter().cloned().enumerate();
+    let foreseen = flows.map(|(number, flow)| wire::Flow { flow, used: used(number) });
     wire::Task {
         task: charter.id.clone(),
         state: task.state.name().to_owned(),
@@ -36,6 +39,7 @@ fn view(cell: &TaskCell) -> wire::Task {
         label: account.label.clone(),
         sealed: account.sealed,
         consent: charter.consent.clone(),
+        foreseen: foreseen.collect(),
         opened: charter.opened,
         ends: charter.remit.ends_at(account.last_used),
         in_flight: cell.in_flight(),

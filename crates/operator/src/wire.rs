@@ -1,14 +1,15 @@
 //! The JSON of the operator API, for both ends of the socket.
 
 mod stored;
+mod task;
 
 pub use self::stored::{Labelled, Left, Lower, Place};
+pub use self::task::{Flow, Task};
 
 use remit_jose::Thumbprint;
-use remit_model::task::Consented;
 use remit_model::{
-    AgentName, CredentialName, HoldId, Label, LeafFlow, LeaseId, Lifecycle, Named, Refusal,
-    SecretName, ServerName, Spent, TaskId, Timestamp, Tool,
+    AgentName, CredentialName, HoldId, LeafFlow, LeaseId, Lifecycle, Named, Refusal, SecretName,
+    ServerName, TaskId, Timestamp, Tool,
 };
 use remit_ports::Entry;
 use serde::{Deserialize, Serialize};
@@ -324,50 +325,6 @@ pub struct Server {
     pub last_error: Option<String>,
     /// Its last lines on standard error.
     pub stderr: Vec<String>,
-}
-
-/// A task.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Task {
-    /// Which.
-    pub task: TaskId,
-    /// `open`, `frozen`, `closing` or `closed`.
-    pub state: String,
-    /// Why it ended.
-    pub reason: Option<remit_model::task::CloseReason>,
-    /// The agent.
-    pub agent: String,
-    /// As whom, where somebody else vouched for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub named: Option<Named>,
-    /// The person on whose behalf it acts, as an issuer elsewhere names them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_behalf: Option<Named>,
-    /// The template.
-    pub template: String,
-    /// What it is for.
-    pub purpose: String,
-    /// What it may use, in words.
-    pub tools: Vec<String>,
-    /// Its remit.
-    pub remit: remit_model::Remit,
-    /// What it has used.
-    pub spent: Spent,
-    /// What has entered it.
-    pub label: Label,
-    /// Whether its remit is sealed.
-    pub sealed: bool,
-    /// The person who allowed it in a browser, and for which client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consent: Option<Consented>,
-    /// When it was opened.
-    pub opened: Timestamp,
-    /// When it ends by itself.
-    pub ends: Timestamp,
-    /// Calls under way.
-    pub in_flight: usize,
-    /// Its calls that wait for a person.
-    pub holds: Vec<HoldId>,
 }
 
 /// `POST /v1/tasks/{task}/grant`, for which a body may be left out.

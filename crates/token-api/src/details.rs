@@ -12,6 +12,9 @@ use crate::failure::Failure;
 /// The type's name.
 pub(crate) const TYPE: &str = "remit";
 
+/// What only a person may say of a task, and a client is not: whoever leads the agent would say it, too.
+const FOR_PEOPLE: [&str; 3] = ["foresee", "foreseen", "known"];
+
 /// What a client asks for.
 #[derive(Debug)]
 pub(crate) enum Wanted {
@@ -122,9 +125,16 @@ impl Detail {
 fn parse(text: &str) -> Result<Detail, Failure> {
     // Refuses duplicate names, which two readers could read differently.
     let value = Value::parse(text).map_err(refuse)?;
-    match &value {
-        Value::List(elements) if elements.len() == 1 => {}
+    let element = match &value {
+        Value::List(elements) if elements.len() == 1 => elements.first(),
         _ => return Err(refuse("expected a list of one element: a grant is for one task")),
+    };
+    let said = |name: &&str| element.is_some_and(|element| element.member(name).is_some());
+    if let Some(name) = FOR_PEOPLE.into_iter().find(said) {
+        return Err(refuse(format!(
+            "expected no `{name}`, which only a person may say: let an operator open the task (`remit \
+             task open`), or a person say it on the consent page"
+        )));
     }
     let [detail]: [Detail; 1] = serde_json::from_str(text).map_err(refuse)?;
     if detail.kind != TYPE {
@@ -175,8 +185,11 @@ pub(crate) fn granted(task: &Task) -> serde_json::Value {
         "purpose": charter.purpose,
         "remit": task.remit(),
     });
-    if let Some(members) = granted.as_object_mut().filter(|_| !plan.is_all()) {
-        members.insert("plan".to_owned(), json!(plan));
+    let plan = (!plan.is_all()).then(|| ("plan".to_owned(), json!(plan)));
+    let foreseen = (!charter.foreseen.is_empty()).then(|| json!(charter.foreseen));
+    if let Some(members) = granted.as_object_mut() {
+        members.extend(plan);
+        members.extend(foreseen.map(|flows| ("foreseen".to_owned(), flows)));
     }
     json!([granted])
 }
@@ -199,6 +212,21 @@ mod tests {
         let full = parse(&examples[0].to_string()).unwrap();
         assert!(full.plan.is_some_and(|plan| plan.len() == 2));
         assert!(full.template.is_some() && full.tools.is_some_and(|tools| tools.len() == 2));
+    }
+
+    /// An agent is no person, whichever way it asks.
+    #[test]
+    fn no_client_says_what_only_a_person_may_say() {
+        for said in
+            [r#""foresee":[{"name":"pay-bills"}]"#, r#""foresee":null"#, r#""known":["DE02"]"#]
+        {
+            let text = format!(r#"[{{"type":"remit","template":"bills",{said}}}]"#);
+            for why in
+                [wish(Some(&text)).unwrap_err(), narrowing(Some(&text)).unwrap_err().to_string()]
+            {
+                assert!(why.contains("which only a person may say"), "{why}");
+            }
+        }
     }
 
     #[test]

@@ -58,6 +58,9 @@ async fn open(context: &Context, args: cli::TaskOpen, out: &mut Out) -> Result<(
     if !args.known.is_empty() {
         put("known", json!(args.known));
     }
+    if !args.foresee.is_empty() {
+        put("foresee", json!(args.foresee));
+    }
     if let Some(agent) = args.agent {
         put("agent", json!(agent));
     }
@@ -156,6 +159,11 @@ fn show(task: &wire::Task) -> String {
     }
     if let Some(consent) = &task.consent {
         lines.push(format!("allowed   by {} for the client {}", consent.by, consent.client));
+    }
+    for wire::Flow { flow, used } in &task.foreseen {
+        let title = flow.offered.as_ref();
+        let title = title.map(|it| format!("{} ({}): ", it.title, it.name)).unwrap_or_default();
+        lines.push(format!("foreseen  {title}{flow}; used in {used}"));
     }
     if !task.holds.is_empty() {
         let holds: Vec<_> = task.holds.iter().map(ToString::to_string).collect();

@@ -4,8 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use remit_engine::Template;
-use remit_model::foreseen::MAX_FORESEEN;
-use remit_model::{AgentName, Budget, Confidentiality, Foreseen, ToolPattern, ToolRule};
+use remit_model::{AgentName, Budget, Confidentiality, Foreseeable, ToolPattern, ToolRule};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -26,7 +25,7 @@ pub(crate) struct TemplateTable {
     #[serde(default)]
     declare: bool,
     #[serde(default)]
-    foreseen: Vec<Foreseen>,
+    foreseen: Foreseeable,
     tools: Vec<ToolEntry>,
     #[serde(default = "internal")]
     ceiling: Confidentiality,
@@ -94,12 +93,6 @@ impl TemplateTable {
 impl Config {
     pub(super) fn check_templates(&self) -> Result<(), Fail> {
         for template in &self.templates {
-            if template.foreseen.len() > MAX_FORESEEN {
-                return Err(Fail::new(format!(
-                    "template `{}` foresees more than {MAX_FORESEEN} flows",
-                    template.name
-                )));
-            }
             for name in &template.may_open {
                 if !self.agents.iter().any(|agent| agent.name == *name) {
                     return Err(Fail::new(format!(

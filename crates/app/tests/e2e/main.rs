@@ -16,6 +16,7 @@ mod doors;
 mod drift;
 mod elsewhere;
 mod eras;
+mod foreseen;
 mod grants;
 mod input;
 mod kills;

@@ -7,6 +7,7 @@ use remit_engine::Template;
 use remit_model::{Confidentiality, Limit, Reach, ServerName};
 
 use super::facts::{facts, name};
+use super::flows::flows;
 use super::{Leads, respond};
 use crate::ask::Ask;
 use crate::choice::{Choice, Field, Problems, minutes};
@@ -45,6 +46,9 @@ pub(crate) fn edit(
             input type="hidden" name="template" value=(edit.template.name);
             (purpose(edit, problems))
             (tools(edit, problems))
+            @if edit.template.foreseen.offered().next().is_some() {
+                (flows(edit.template, &edit.choice.flows, &problem(problems, Field::Flows)))
+            }
             (limits(edit, problems))
             div class="actions" {
                 button type="submit" name="do" value="review" class="primary" { "Review" }

@@ -3,6 +3,7 @@
 mod connect;
 mod edit;
 mod facts;
+mod flows;
 mod review;
 mod sign_in;
 

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use remit_model::Task;
 
 use super::facts::{facts, name};
+use super::flows::in_force;
 use super::{Leads, respond};
 use crate::ask::Ask;
 use crate::offer::Offer;
@@ -34,6 +35,10 @@ pub(crate) fn review(review: &Review<'_>, ticket: &str) -> Response {
             blockquote { bdi { (charter.purpose) } }
             h2 { (name(review.ask)) " may" }
             (deeds(review))
+            @if !charter.foreseen.is_empty() {
+                h2 { "Without asking anybody" }
+                (in_force(&charter.foreseen))
+            }
             h2 { "Within" }
             ul class="plain" {
                 li { (words::until(remit, now)) }

@@ -11,8 +11,8 @@ use remit_engine::open::{Opener, Proposal, Vouched};
 use remit_engine::{Caller, Elsewhere, Engine, Ports, Registry, Settings, Template};
 use remit_model::agent::AttestationMethod;
 use remit_model::{
-    Agent, Budget, Call, Confidentiality, Door, Limit, Operation, Refusal, Task, TaskId, Timestamp,
-    ToolRule, Workload,
+    Agent, Budget, Call, Confidentiality, Door, Foreseeable, Limit, Operation, Refusal, Task,
+    TaskId, Timestamp, ToolRule, Workload,
 };
 use remit_policy::Source;
 use remit_ports::{Discovery, Entry, Kind, Outcome, Revoked, Settled};
@@ -240,7 +240,7 @@ fn settings(budget: Budget) -> Settings {
         purpose: Some("test".into()),
         known: Vec::new(),
         declare: false,
-        foreseen: Vec::new(),
+        foreseen: Foreseeable::default(),
         tools: ["files/*", "notes/*"]
             .map(|tools| ToolRule::any_arguments(tools.parse().unwrap()))
             .into(),
@@ -256,6 +256,7 @@ fn settings(budget: Budget) -> Settings {
         ..template.clone()
     };
     let planning = Template { name: "planning".into(), declare: true, ..template.clone() };
+    let bills = Template { name: "bills".into(), foreseen: foreseeable(), ..template.clone() };
     let alone = Template {
         name: "alone".into(),
         may_open: vec![agent_name("loner")],
@@ -277,6 +278,7 @@ fn settings(budget: Budget) -> Settings {
             ("lent".into(), Arc::new(lent)),
             ("alone".into(), Arc::new(alone)),
             ("planning".into(), Arc::new(planning)),
+            ("bills".into(), Arc::new(bills)),
         ]),
         groups: BTreeMap::from([
             ("operators".into(), vec![]),
@@ -300,6 +302,16 @@ fn settings(budget: Budget) -> Settings {
         client_keys: BTreeMap::new(),
         elsewhere: Elsewhere::default(),
     }
+}
+
+/// One flow that is in force in every task, and one that is offered.
+fn foreseeable() -> Foreseeable {
+    serde_json::from_str(
+        r#"[{"tool":"files/write_file","argument":"path","from":"notes/*"},
+            {"tool":"files/write_file","argument":"path","from":"files/read_page","times":2,
+             "arguments":{"size":{"at_most":500}},"offered":{"name":"file-page","title":"File a page"}}]"#,
+    )
+    .unwrap()
 }
 
 /// At most this many calls.

@@ -26,7 +26,7 @@ fn by() -> Consented {
     Consented { by: "olga".into(), client: "desk".into() }
 }
 
-fn consent(proposal: Proposal) -> Consent {
+pub(crate) fn consent(proposal: Proposal) -> Consent {
     let bound = Bound {
         redirect_uri: "https://desk.example/cb".into(),
         challenge: Challenge::s256(CHALLENGE).unwrap(),
@@ -45,7 +45,7 @@ fn work() -> Proposal {
     Proposal { template: "work".into(), purpose: Some("look".into()), ..Proposal::default() }
 }
 
-fn shown(code: &str) -> Redemption {
+pub(crate) fn shown(code: &str) -> Redemption {
     Redemption {
         code: code.to_owned(),
         client: desk(),

@@ -8,6 +8,7 @@ mod consent;
 mod containment;
 mod declare;
 mod durability;
+mod foreseen;
 mod handoff;
 mod identity;
 mod inherit;

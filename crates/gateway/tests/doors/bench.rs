@@ -15,7 +15,8 @@ use remit_engine::{Caller, Elsewhere, Engine, Ports, Settings, Template};
 use remit_gateway::{Config, Gateway, router};
 use remit_mcp::sse::Events;
 use remit_model::{
-    Budget, Confidentiality, Digest, Door, ServerName, TaskId, Timestamp, ToolRule, Workload,
+    Budget, Confidentiality, Digest, Door, Foreseeable, ServerName, TaskId, Timestamp, ToolRule,
+    Workload,
 };
 use remit_policy::Source;
 use remit_ports::{
@@ -255,7 +256,7 @@ fn settings() -> Settings {
         purpose: Some("test".into()),
         known: Vec::new(),
         declare: false,
-        foreseen: Vec::new(),
+        foreseen: Foreseeable::default(),
         tools: rules.map(|rule| ToolRule::any_arguments(rule.parse().unwrap())).to_vec(),
         ceiling: Confidentiality::Confidential,
         budget: Budget::default(),

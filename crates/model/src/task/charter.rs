@@ -52,7 +52,7 @@ pub struct Charter {
     /// said so, so they are given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<String>,
-    /// Flows from text from outside into its calls that its template allows.
+    /// Flows from text from outside into its calls that its template foresees, or a person switched on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreseen: Vec<Foreseen>,
     /// Its authority.

@@ -6,6 +6,7 @@ mod browser;
 mod clients;
 mod confidential;
 mod documents;
+mod flows;
 mod page;
 mod tokens;
 

@@ -17,6 +17,7 @@ use serde_json::json;
 pub(crate) use self::bound::stand;
 use self::holder::hash;
 pub(crate) use self::holder::{Holder, now};
+pub(crate) use self::tokens::fits_the_schema;
 use crate::wire::{Answer, Request, exchange, get};
 
 /// The assertion is signed with a registered key.

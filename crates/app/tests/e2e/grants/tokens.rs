@@ -84,7 +84,7 @@ fn read(answer: &Answer) -> Value {
 }
 
 /// Whether `details` are as the published schema says, by somebody else's validator.
-async fn fits_the_schema(details: &Value) -> bool {
+pub(crate) async fn fits_the_schema(details: &Value) -> bool {
     let schema =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/authorization-details.schema.json");
     let program = "import json, sys, jsonschema\n\
