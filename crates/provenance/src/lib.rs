@@ -111,6 +111,7 @@ impl Index {
                 reading.alone(text);
             }
         }
+        self.kept.origins.end(origin);
     }
 
     fn trust(&mut self, source: &Source, seen: Seen<'_>) {

@@ -82,6 +82,14 @@ impl Origins {
         Origin(origin)
     }
 
+    /// The result was read. Nothing stays of one in which nothing was new, as of most that are read again.
+    pub(crate) fn end(&mut self, origin: Origin) {
+        let kept = self.passages.last().is_some_and(|passage| passage.origin == origin.0);
+        if let Some(result) = self.results.pop_if(|_| !kept) {
+            self.bytes = self.bytes.saturating_sub(result.tool.len());
+        }
+    }
+
     /// Takes in a text of a result; `None` where there is no room for it.
     pub(crate) fn passage(
         &mut self,
@@ -224,15 +232,33 @@ mod tests {
         assert_eq!(excerpt("short", 99), "short");
     }
 
-    #[test]
-    fn labels_beyond_the_last_are_joined() {
-        let mut origins = Origins::default();
-        let source = |tag: usize| Source {
+    fn source(tag: usize) -> Source {
+        Source {
             tool: remit_model::ToolId::new(&"s".parse().unwrap(), "t"),
             decision: 0,
             pointed: false,
             label: Label { tags: [tag.to_string()].into(), ..Label::default() },
+        }
+    }
+
+    #[test]
+    fn a_result_in_which_nothing_is_new_leaves_nothing_behind() {
+        let mut origins = Origins::default();
+        let mut see = |new: bool| {
+            let origin = origins.result(&source(0));
+            let place = new.then(|| origins.passage(origin, ("", RecordId::default()), "a text"));
+            origins.end(origin);
+            (place, origins.results.len(), origins.bytes)
         };
+        let (place, one, bytes) = see(true);
+        assert_eq!([see(false), see(false)], [(None, one, bytes); 2]);
+        assert_eq!(see(true).1, one + 1);
+        assert_eq!(origins.evidence(place.flatten().unwrap()).unwrap().excerpt, "a text");
+    }
+
+    #[test]
+    fn labels_beyond_the_last_are_joined() {
+        let mut origins = Origins::default();
         let marks: Vec<_> = (0..40)
             .map(|tag| {
                 let origin = origins.result(&source(tag));
