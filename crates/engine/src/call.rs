@@ -185,7 +185,7 @@ impl Engine {
             let alarmed = self.alarm((cell, &mut desk.task), Some((&call, None)));
             alarmed.map_err(|why| self.unrecorded(&why))?;
         }
-        let lapsed = self.lapse((cell, &mut desk.task), settings.renewed_within);
+        let lapsed = self.lapse((cell, &mut desk.task), (now, settings.renewed_within));
         lapsed.map_err(|why| self.unrecorded(&why))?;
         let scene = Scene { world: &world, settings: &settings, caller, task: &desk.task, now };
         let question = scene.call((call, input), secrets, cell.memory());

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use remit_model::agent::AttestationMethod;
 use remit_model::task::Event;
-use remit_model::{Attestation, Refusal, Task, Workload};
+use remit_model::{Attestation, Refusal, Task, Timestamp, Workload};
 use remit_ports::Kind;
 
 use crate::cell::{CommitError, TaskCell};
@@ -87,16 +87,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Says, once of each proof, that the task's agent did not renew it in time.
+    /// Says, once of each proof, that by `now` the task's agent has not renewed it in time.
     ///
     /// Errors: that is not on record, and the task does not know.
     pub(crate) fn lapse(
         &self,
         (cell, task): (&TaskCell, &mut MutexGuard<'_, Task>),
-        within: Duration,
+        (now, within): (Timestamp, Duration),
     ) -> Result<(), CommitError> {
         let proof = task.attestation();
-        if task.has_lapsed() || !task.is_open() || self.now().since(proof.at) <= within {
+        if task.has_lapsed() || !task.is_open() || now.since(proof.at) <= within {
             return Ok(());
         }
         let (method, at) = (proof.method, proof.at);
