@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use remit_catalogue::Overrides;
 use remit_engine::approve::Actor;
+use remit_engine::client::Client;
 use remit_engine::lend::Needed;
 use remit_engine::open::{Opener, Proposal, Vouched};
 use remit_engine::{Caller, Elsewhere, Engine, Ports, Registry, Settings, Template};
@@ -21,7 +22,7 @@ use remit_testkit::{
     FixedKeys, ManualClock, MemoryIssuer, MemoryKeys, MemoryLedger, MemoryStore, ScriptedUpstream,
     SeededEntropy,
 };
-use remit_token::{GrantKey, GrantKeys, Minter, Realm};
+use remit_token::{Binding, GrantKey, GrantKeys, Minter, Realm};
 
 /// Reads pass; what has an effect passes with an approval of `operators`.
 pub(crate) const POLICY: &str = r#"
@@ -65,6 +66,19 @@ pub(crate) struct Bench {
 pub(crate) fn client(agent: &str, method: AttestationMethod) -> Opener {
     let agent = agent_name(agent);
     Opener::Client(Box::new(Vouched { agent, method, named: None, on_behalf: None, process: None }))
+}
+
+/// The agent `bot`, which proves itself there by its key.
+pub(crate) fn bot() -> Client {
+    Client {
+        agent: agent_name("bot"),
+        id: "bot".into(),
+        method: AttestationMethod::PrivateKeyJwt,
+        named: None,
+        process: None,
+        binding: Binding::Nothing,
+        nonce: None,
+    }
 }
 
 impl Bench {

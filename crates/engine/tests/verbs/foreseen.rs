@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use remit_engine::client::Client;
 use remit_engine::hand_off::HandOff;
 use remit_engine::open::{Holding, Narrowing, Opener, Proposal};
 use remit_engine::{Settings, Template};
@@ -12,9 +11,8 @@ use remit_model::scope::Constraint;
 use remit_model::task::{CloseReason, Consented};
 use remit_model::{Foreseeable, Refusal, Task, Workload};
 use remit_testkit::samples::agent_name;
-use remit_token::Binding;
 
-use crate::bench::{Bench, client, operator};
+use crate::bench::{Bench, bot, client, operator};
 use crate::consent::{consent, shown};
 
 fn bills(ticks: &[&str]) -> Proposal {
@@ -93,15 +91,7 @@ async fn what_was_ticked_is_on_record_and_goes_with_the_task_alone() {
     }
     let holding = Holding::default();
     let token = bench.engine.grant(&task, &holding).unwrap();
-    let to = Client {
-        agent: agent_name("bot"),
-        id: "bot".into(),
-        method: AttestationMethod::PrivateKeyJwt,
-        named: None,
-        process: None,
-        binding: Binding::Nothing,
-        nonce: None,
-    };
+    let to = bot();
     for template in [None, Some("bills".to_owned())] {
         let subject = bench.engine.shown(&token).unwrap();
         let narrowing = Narrowing::default();

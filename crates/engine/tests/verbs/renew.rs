@@ -11,9 +11,8 @@ use remit_model::{Descent, Digest, Door, Named, Refusal, Task, Workload};
 use remit_policy::Source;
 use remit_ports::Kind;
 use remit_testkit::samples::agent_name;
-use remit_token::Binding;
 
-use super::bench::{self, Bench, policy};
+use super::bench::{self, Bench, bot, policy};
 
 /// A proof that is older than four minutes is none.
 const FRESH: &str = r#"@id("fresh") @reason("the agent has not proved itself lately")
@@ -35,21 +34,9 @@ async fn opened(bench: &Bench, rule: &str) -> (Task, Caller) {
     (task, caller)
 }
 
-fn again() -> Client {
-    Client {
-        agent: agent_name("bot"),
-        id: "bot".into(),
-        method: AttestationMethod::PrivateKeyJwt,
-        named: None,
-        process: None,
-        binding: Binding::Nothing,
-        nonce: None,
-    }
-}
-
 fn job(subject: &str) -> Client {
     let named = Some(Named { issuer: "https://ci.example".into(), subject: subject.into() });
-    Client { method: AttestationMethod::Oidc, named, ..again() }
+    Client { method: AttestationMethod::Oidc, named, ..bot() }
 }
 
 async fn go_on(bench: &Bench, task: &Task, client: &Client) -> Result<String, Refusal> {
@@ -67,7 +54,7 @@ async fn a_proof_that_was_not_renewed_lapses_and_a_newer_one_counts_from_its_own
     let mut bench = bench;
     for after in [0, 3, 3] {
         bench.clock.advance(Duration::from_mins(after));
-        go_on(&bench, &task, &again()).await.unwrap();
+        go_on(&bench, &task, &bot()).await.unwrap();
         bench.call(&caller, "files/read_file").await.unwrap();
     }
     bench.clock.advance(Duration::from_mins(3));
@@ -125,7 +112,7 @@ async fn a_proof_that_lapses_is_a_signal_once_until_it_is_renewed() {
     bench.engine.grant_anew(&task, Successor::Anyone, &Holding::default()).await.unwrap();
     bench.call(&caller, "files/read_file").await.unwrap_err();
     assert_eq!(signals(&bench, &task), ["lapsed bot"], "an operator's grant proves nothing");
-    go_on(&bench, &task, &again()).await.unwrap();
+    go_on(&bench, &task, &bot()).await.unwrap();
     bench.call(&caller, "files/read_file").await.unwrap();
     bench.clock.advance(Duration::from_mins(5));
     bench.call(&caller, "files/read_file").await.unwrap_err();
@@ -134,12 +121,18 @@ async fn a_proof_that_lapses_is_a_signal_once_until_it_is_renewed() {
     bench.assert_recorded_then_done();
 }
 
-#[tokio::test]
-async fn a_call_of_a_lapsed_proof_that_cannot_be_told_of_goes_nowhere() {
+/// A task whose agent has not proved itself in time, of which nobody has been told yet.
+async fn lapsed() -> (Bench, Task, Caller) {
     let bench = Bench::new().await;
     let (task, caller) = opened(&bench, "").await;
     lapse(&bench);
     bench.clock.advance(Duration::from_mins(5));
+    (bench, task, caller)
+}
+
+#[tokio::test]
+async fn a_call_of_a_lapsed_proof_that_cannot_be_told_of_goes_nowhere() {
+    let (bench, task, caller) = lapsed().await;
     bench.ledger.set_full(true);
     bench.call(&caller, "files/read_file").await.unwrap_err();
     assert!(bench.upstream.sent().is_empty() && signals(&bench, &task).is_empty());
@@ -151,10 +144,7 @@ async fn a_call_of_a_lapsed_proof_that_cannot_be_told_of_goes_nowhere() {
 
 #[tokio::test]
 async fn a_task_that_was_stopped_says_nothing_of_its_proof() {
-    let bench = Bench::new().await;
-    let (task, caller) = opened(&bench, "").await;
-    lapse(&bench);
-    bench.clock.advance(Duration::from_mins(5));
+    let (bench, task, caller) = lapsed().await;
     bench.engine.freeze(task.id(), "olga").unwrap();
     bench.call(&caller, "files/read_file").await.unwrap_err();
     assert!(signals(&bench, &task).is_empty());
@@ -192,15 +182,15 @@ async fn proofs_leave_few_records_however_many_there_are() {
     let (task, _) = opened(&bench, FRESH).await;
     let before = bench.records(task.id()).len();
     for _ in 0..50 {
-        go_on(&bench, &task, &again()).await.unwrap();
+        go_on(&bench, &task, &bot()).await.unwrap();
     }
     assert_eq!(bench.records(task.id()).len(), before, "it says what was said just now");
     bench.clock.advance(STANDS);
-    go_on(&bench, &task, &again()).await.unwrap();
+    go_on(&bench, &task, &bot()).await.unwrap();
     assert_eq!(bench.records(task.id()).len(), before + 1);
     let mut refused = 0;
     for turn in 0..2 * OPENINGS_PER_WINDOW {
-        let client = if turn % 2 == 0 { job("job") } else { again() };
+        let client = if turn % 2 == 0 { job("job") } else { bot() };
         refused += u32::from(go_on(&bench, &task, &client).await.is_err());
     }
     assert!(refused > 0);
@@ -252,10 +242,10 @@ async fn whoever_gets_a_further_grant_works_on_the_task_too() {
     for (successor, restarts) in successors.flat_map(|it| [(it, false), (it, true)]) {
         let mut bench = Bench::new().await;
         let task = opened_by(&bench, Some(process("first"))).await;
-        let second = Client { process: Some(process("second")), ..again() };
+        let second = Client { process: Some(process("second")), ..bot() };
         let workload =
             Workload { processes: vec![Digest::of(b"second")], kin: 1, ..Workload::of_user(7) };
-        let unknown = again();
+        let unknown = bot();
         let successor = match successor {
             "client" => Successor::Client(&second),
             "unknown" => Successor::Client(&unknown),
@@ -276,12 +266,12 @@ async fn no_more_work_on_a_task_than_are_remembered() {
     let bench = Bench::new().await;
     let task = opened_by(&bench, Some(process("first"))).await;
     for number in 0..MAX_WORKERS {
-        let client = Client { process: Some(process(&number.to_string())), ..again() };
+        let client = Client { process: Some(process(&number.to_string())), ..bot() };
         go_on(&bench, &task, &client).await.unwrap();
     }
-    let more = Client { process: Some(process("more")), ..again() };
+    let more = Client { process: Some(process("more")), ..bot() };
     let refused = go_on(&bench, &task, &more).await.unwrap_err();
     assert!(refused.to_string().contains("have worked on the task"), "{refused}");
-    let known = Client { process: Some(process("7")), ..again() };
+    let known = Client { process: Some(process("7")), ..bot() };
     go_on(&bench, &task, &known).await.unwrap();
 }
