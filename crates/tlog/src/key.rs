@@ -287,8 +287,11 @@ impl fmt::Debug for SigningKey {
 /// Its public key.
 fn public(signer: &dyn Signer) -> Result<[u8; 32], KeyError> {
     remit_signer::check(signer, Algorithm::Ed25519)?;
-    let public = signer.public_key().try_into();
-    public.map_err(|_| KeyError::Secret(SignerError::Failed))
+    let unexpected = |_| {
+        let why = "its public key has not 32 bytes".to_owned();
+        KeyError::Secret(SignerError::Key { expected: Algorithm::Ed25519, why })
+    };
+    signer.public_key().try_into().map_err(unexpected)
 }
 
 /// The secret key of a witness. Never printed.
