@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use cedar_policy::{AuthorizationError, Authorizer, Context, Decision, Entities, Request};
 use remit_model::{ApprovalFact, Class, Question, Refusal};
 
 use crate::context;
-use crate::entities::{self, Corner};
+use crate::entities::{Corner, Corners};
+use crate::index::Slice;
 use crate::native::{self, Pair, Value};
 use crate::shape::Mismatch;
+use crate::sight::{ALL, Seen, Sight};
 use crate::snapshot::Snapshot;
 
 /// Cedar's answer over all resources; policies by id.
@@ -31,39 +34,47 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     snapshot: &'a Snapshot,
-    principal: Corner,
-    action: Corner,
-    resources: Vec<Corner>,
+    corners: Corners,
+    /// The policies that can apply to each resource.
+    slices: Vec<Arc<Slice>>,
     entities: Entities,
     pairs: Vec<Pair<'static>>,
 }
 
 impl<'a> Ask<'a> {
-    /// Frames `question`.
+    /// Frames `question`, as far as the policies that can apply look at it.
     ///
     /// Errors: the tool is not in the schema the policies were validated against, an argument is
     /// not of its type, or the question cannot be expressed; as the refusal to give.
     pub(crate) fn new(snapshot: &'a Snapshot, question: &Question) -> Result<Self, Refusal> {
         let names = &snapshot.names;
-        let (principal, agent) = entities::principal(names, question);
-        let (action, made) = entities::action(names, question);
-        let (resources, mut all) = entities::resources(names, question);
-        all.extend([agent, made]);
-        let entities = native::entities(all).map_err(|why| unreadable(&why))?;
-        let mut pairs = context::pairs(names, question);
-        pairs.extend(input(snapshot, question)?.map(|input| ("input", input)));
-        Ok(Self { snapshot, principal, action, resources, entities, pairs })
+        let corners = Corners::of(names, question);
+        let slices = corners.resources.iter().map(|touched| {
+            snapshot.index.slice(&corners.principal, &corners.action, &touched.corner)
+        });
+        let slices = slices.collect::<Result<Vec<_>, _>>().map_err(|why| unreadable(&why))?;
+        let sight = Sight::of_any(slices.iter().map(|slice| &slice.sight));
+        let entities = native::entities(corners.entities(names, question, &sight))
+            .map_err(|why| unreadable(&why))?;
+        let mut seen = Seen::new(&sight);
+        context::fill(&mut seen, names, question);
+        let input = input(snapshot, question)?;
+        seen.add_some("input", input, |input| input);
+        Ok(Self { snapshot, pairs: seen.into_pairs(), corners, slices, entities })
     }
 
     /// Asks, with `approval` as the approval given.
     pub(crate) fn put(&self, approval: Option<&ApprovalFact>) -> Answer {
-        let given = approval.map(|given| context::approval(&self.snapshot.names, given));
-        let context = native::context(self.pairs.iter().cloned().chain(given));
+        let mut given = Seen::new(&ALL);
+        if let Some(approval) = approval {
+            context::approval(&mut given, &self.snapshot.names, approval);
+        }
+        let context = native::context(self.pairs.iter().cloned().chain(given.into_pairs()));
         let (mut permits, mut forbids) = (BTreeSet::new(), BTreeSet::new());
         let mut unpermitted = None;
         let mut denied = false;
-        for (at, resource) in self.resources.iter().enumerate() {
-            match self.one(resource, context.clone()) {
+        for (at, (touched, slice)) in self.corners.resources.iter().zip(&self.slices).enumerate() {
+            match self.one(&touched.corner, slice, context.clone()) {
                 Ok((Decision::Allow, by)) => permits.extend(by),
                 Ok((Decision::Deny, by)) => {
                     denied = true;
@@ -75,23 +86,24 @@ impl<'a> Ask<'a> {
                 Err(failure) => return failure,
             }
         }
-        if denied || self.resources.is_empty() {
+        if denied || self.slices.is_empty() {
             Answer::Denied { forbids, unpermitted }
         } else {
             Answer::Permitted(permits)
         }
     }
 
-    fn one(&self, resource: &Corner, context: Context) -> Result<(Decision, Vec<String>), Answer> {
-        let slice = self
-            .snapshot
-            .index
-            .slice(&self.principal, &self.action, resource)
-            .map_err(|why| failed(&why))?;
-        let uids = (self.principal.uid.clone(), self.action.uid.clone(), resource.uid.clone());
+    fn one(
+        &self,
+        resource: &Corner,
+        slice: &Slice,
+        context: Context,
+    ) -> Result<(Decision, Vec<String>), Answer> {
+        let Corners { principal, action, .. } = &self.corners;
+        let uids = (principal.uid.clone(), action.uid.clone(), resource.uid.clone());
         let request =
             Request::new(uids.0, uids.1, uids.2, context, None).map_err(|why| failed(&why))?;
-        let response = Authorizer::new().is_authorized(&request, &slice, &self.entities);
+        let response = Authorizer::new().is_authorized(&request, &slice.policies, &self.entities);
         let mut errors: Vec<(String, String)> = response
             .diagnostics()
             .errors()

@@ -1,4 +1,5 @@
-//! The context of a request, built from the question without a detour through JSON.
+//! The context of a request, built from the question without a detour through JSON, as far as
+//! policies look at it.
 
 use remit_model::question::{Asked, ToolFacts};
 use remit_model::tool::{Origin, Trust};
@@ -9,122 +10,128 @@ use remit_model::{
 
 use crate::flow;
 use crate::names::{Names, uid};
-use crate::native::{Pair, Value, record, reference, set, text};
+use crate::native::{Value, reference, set, text};
+use crate::sight::Seen;
 
 /// What every request has, and what a call has beside it, except for the input and the approval.
-pub(crate) fn pairs(names: &Names, question: &Question) -> Vec<Pair<'static>> {
-    let door = match question.door {
+pub(crate) fn fill(seen: &mut Seen<'_>, names: &Names, question: &Question) {
+    seen.add_record("task", |seen| task(seen, names, question));
+    seen.add_record("attestation", |seen| attestation(seen, names, question));
+    seen.add("door", || text(door(question.door)));
+    seen.add("possession", || text(&question.possession.to_string()));
+    seen.add("now", || names.moments.at(question.now));
+    let of_tool = |seen: &mut Seen<'_>, id: &ToolId| {
+        if let Some(facts) = &question.tool {
+            seen.add_record("tool", |seen| tool(seen, names, (id, facts)));
+        }
+    };
+    match &question.asked {
+        Asked::Call(call) => {
+            seen.add_record("flow", |seen| flow::fill(seen, question));
+            seen.add("wanted", || text(question.wanted.name()));
+            seen.add("server", || text(call.server.as_str()));
+            match &call.operation {
+                Operation::CallTool { .. } => {}
+                Operation::ReadResource { uri } => seen.add("uri", || text(uri)),
+                Operation::GetPrompt { name } => seen.add("name", || text(name)),
+                Operation::Complete { reference, .. } => seen.add("reference", || text(reference)),
+            }
+            let id = call.tool().unwrap_or_else(|| ToolId::new(&call.server, ""));
+            of_tool(seen, &id);
+        }
+        Asked::ListTool(id) => of_tool(seen, id),
+        Asked::OpenTask | Asked::ContinueTask => {}
+        Asked::Lend(loan) | Asked::KeepLent(loan) => {
+            seen.add("kind", || text(&loan.kind));
+            seen.add("lifetime", || count(loan.seconds));
+            seen.add("server", || text(loan.server.as_str()));
+        }
+    }
+}
+
+/// A person's approval.
+pub(crate) fn approval(seen: &mut Seen<'_>, names: &Names, given: &ApprovalFact) {
+    seen.add_record("approval", |seen| {
+        seen.add("group", || reference(&uid(&names.group, &given.group)));
+        seen.add("by", || text(&given.by));
+        seen.add("at", || names.moments.at(given.at));
+    });
+}
+
+fn task(seen: &mut Seen<'_>, names: &Names, question: &Question) {
+    let task = &question.task;
+    let confidentiality = task.label.confidentiality;
+    seen.add("id", || text(task.id.as_str()));
+    seen.add("template", || text(&task.template));
+    seen.add("sealed", || Value::from(task.sealed));
+    seen.add("integrity", || text(integrity(&task.label)));
+    seen.add("confidentiality", || rank(confidentiality));
+    seen.add("confidentiality_name", || text(confidentiality.name()));
+    seen.add("sources", || set(sources(&task.label)));
+    seen.add("tags", || set(task.label.tags.iter().map(|tag| text(tag))));
+    seen.add("opened", || names.moments.at(task.opened));
+    seen.add("deadline", || names.moments.at(task.remit.deadline));
+    seen.add("calls", || count(task.spent.calls));
+    seen.add("effects", || count(task.spent.effects));
+    seen.add("bytes", || count(task.spent.bytes));
+    seen.add("ceiling", || rank(task.remit.ceiling));
+    seen.add("delegation", || count(u64::from(task.remit.delegation)));
+    seen.add("lineage", || set(task.lineage.iter().map(|agent| text(agent.as_str()))));
+    seen.add("suspicions", || count(task.suspicions));
+    seen.add("destroyed", || count(task.destroyed));
+    if let Some(person) = &task.on_behalf {
+        named(seen, "on_behalf", person);
+    }
+}
+
+fn attestation(seen: &mut Seen<'_>, names: &Names, question: &Question) {
+    let attestation = &question.attestation;
+    seen.add("method", || text(&attestation.method.to_string()));
+    seen.add("at", || names.moments.at(attestation.at));
+    seen.add("lapsed", || Value::from(question.lapsed));
+    if let Some(whom) = &attestation.named {
+        named(seen, "named", whom);
+    }
+}
+
+/// Somebody as somebody else names it.
+fn named(seen: &mut Seen<'_>, name: &'static str, whom: &Named) {
+    seen.add_record(name, |seen| {
+        seen.add("issuer", || text(&whom.issuer));
+        seen.add("subject", || text(&whom.subject));
+    });
+}
+
+fn tool(seen: &mut Seen<'_>, names: &Names, (id, facts): (&ToolId, &ToolFacts)) {
+    let profile = &facts.profile;
+    let sensitivity = profile.sensitivity.value;
+    seen.add("name", || text(&id.name));
+    seen.add("server", || text(id.server.as_str()));
+    seen.add("owner", || reference(&uid(&names.group, &facts.owner)));
+    seen.add("effect", || text(effect(profile.effect.value)));
+    seen.add("known", || Value::from(profile.effect.origin != Origin::Assumed));
+    seen.add("reach", || text(reach(profile.reach.value)));
+    seen.add("sensitivity", || rank(sensitivity));
+    seen.add("sensitivity_name", || text(sensitivity.name()));
+    seen.add("returns", || text(returns(profile.returns.value)));
+    seen.add("admission", || text(&facts.admission));
+    seen.add("idempotent", || Value::from(profile.idempotent.value));
+}
+
+fn door(door: Door) -> &'static str {
+    match door {
         Door::McpHttp => "mcp-http",
         Door::McpStdio => "mcp-stdio",
         Door::PickUp => "pick-up",
         Door::Internal => "internal",
-    };
-    let mut pairs = vec![
-        ("task", task(names, question)),
-        ("attestation", attestation(names, question)),
-        ("door", text(door)),
-        ("possession", text(&question.possession.to_string())),
-        ("now", names.moments.at(question.now)),
-    ];
-    let tool = |id: &ToolId| question.tool.as_ref().map(|facts| tool(names, id, facts));
-    match &question.asked {
-        Asked::Call(call) => {
-            pairs.push(("flow", flow::of(question)));
-            pairs.push(("wanted", text(question.wanted.name())));
-            pairs.push(("server", text(call.server.as_str())));
-            let extra = match &call.operation {
-                Operation::CallTool { .. } => None,
-                Operation::ReadResource { uri } => Some(("uri", uri)),
-                Operation::GetPrompt { name } => Some(("name", name)),
-                Operation::Complete { reference, .. } => Some(("reference", reference)),
-            };
-            pairs.extend(extra.map(|(name, value)| (name, text(value))));
-            let id = call.tool().unwrap_or_else(|| ToolId::new(&call.server, ""));
-            pairs.extend(tool(&id).map(|facts| ("tool", facts)));
-        }
-        Asked::ListTool(id) => pairs.extend(tool(id).map(|facts| ("tool", facts))),
-        Asked::OpenTask | Asked::ContinueTask => {}
-        Asked::Lend(loan) | Asked::KeepLent(loan) => {
-            pairs.push(("kind", text(&loan.kind)));
-            pairs.push(("lifetime", count(loan.seconds)));
-            pairs.push(("server", text(loan.server.as_str())));
-        }
     }
-    pairs
 }
 
-/// A person's approval.
-pub(crate) fn approval(names: &Names, given: &ApprovalFact) -> Pair<'static> {
-    let group = reference(&uid(&names.group, &given.group));
-    let facts = [("group", group), ("by", text(&given.by)), ("at", names.moments.at(given.at))];
-    ("approval", record(facts))
-}
-
-fn task(names: &Names, question: &Question) -> Value {
-    let task = &question.task;
-    let confidentiality = task.label.confidentiality;
-    let tags = task.label.tags.iter().map(|tag| text(tag));
-    let facts = [
-        ("id", text(task.id.as_str())),
-        ("template", text(&task.template)),
-        ("sealed", Value::from(task.sealed)),
-        ("integrity", text(integrity(&task.label))),
-        ("confidentiality", rank(confidentiality)),
-        ("confidentiality_name", text(confidentiality.name())),
-        ("sources", set(sources(&task.label))),
-        ("tags", set(tags)),
-        ("opened", names.moments.at(task.opened)),
-        ("deadline", names.moments.at(task.remit.deadline)),
-        ("calls", count(task.spent.calls)),
-        ("effects", count(task.spent.effects)),
-        ("bytes", count(task.spent.bytes)),
-        ("ceiling", rank(task.remit.ceiling)),
-        ("delegation", count(u64::from(task.remit.delegation))),
-        ("lineage", set(task.lineage.iter().map(|agent| text(agent.as_str())))),
-        ("suspicions", count(task.suspicions)),
-        ("destroyed", count(task.destroyed)),
-    ];
-    let on_behalf = task.on_behalf.as_ref().map(|person| ("on_behalf", named(person)));
-    record(facts.into_iter().chain(on_behalf))
-}
-
-fn attestation(names: &Names, question: &Question) -> Value {
-    let attestation = &question.attestation;
-    let facts = [
-        ("method", text(&attestation.method.to_string())),
-        ("at", names.moments.at(attestation.at)),
-        ("lapsed", Value::from(question.lapsed)),
-    ];
-    let as_whom = attestation.named.as_ref().map(|whom| ("named", named(whom)));
-    record(facts.into_iter().chain(as_whom))
-}
-
-/// Somebody as somebody else names it.
-fn named(whom: &Named) -> Value {
-    record([("issuer", text(&whom.issuer)), ("subject", text(&whom.subject))])
-}
-
-fn tool(names: &Names, id: &ToolId, facts: &ToolFacts) -> Value {
-    let profile = &facts.profile;
-    let owner = uid(&names.group, &facts.owner);
-    let returns = match profile.returns.value {
+fn returns(returns: Trust) -> &'static str {
+    match returns {
         Trust::Trusted => "trusted",
         Trust::Untrusted => "untrusted",
-    };
-    let sensitivity = profile.sensitivity.value;
-    record([
-        ("name", text(&id.name)),
-        ("server", text(id.server.as_str())),
-        ("owner", reference(&owner)),
-        ("effect", text(effect(profile.effect.value))),
-        ("known", Value::from(profile.effect.origin != Origin::Assumed)),
-        ("reach", text(reach(profile.reach.value))),
-        ("sensitivity", rank(sensitivity)),
-        ("sensitivity_name", text(sensitivity.name())),
-        ("returns", text(returns)),
-        ("admission", text(&facts.admission)),
-        ("idempotent", Value::from(profile.idempotent.value)),
-    ])
+    }
 }
 
 fn sources(label: &Label) -> Vec<Value> {

@@ -5,11 +5,12 @@
 
 use cedar_policy::EntityUid;
 use remit_model::question::{Asked, Call};
-use remit_model::{Digest, Operation, Question, Resource, ResourceKind};
+use remit_model::{Digest, Operation, Question, ResourceKind, ServerName};
 
 use crate::names::{Names, TOOLS, uid};
-use crate::native::{self, Entity, Pair, Value, reference, text};
+use crate::native::{self, Entity, Value, reference, text};
 use crate::schema::{effect_group, reach_group, server_group};
+use crate::sight::{Seen, Sight};
 
 /// One corner of a request: an entity and everything it is in.
 #[derive(Clone, Debug)]
@@ -23,39 +24,111 @@ impl Corner {
         Self { uid, ancestors }
     }
 
-    fn entity<'a>(&self, attributes: impl IntoIterator<Item = Pair<'a>>) -> Entity {
-        native::entity(&self.uid, attributes, &self.ancestors)
+    fn entity(&self, sight: &Sight, fill: impl FnOnce(&mut Seen<'_>)) -> Entity {
+        let mut seen = Seen::new(sight);
+        fill(&mut seen);
+        native::entity(&self.uid, seen.into_pairs(), &self.ancestors)
     }
 }
 
-/// The agent that asks.
-pub(crate) fn principal(names: &Names, question: &Question) -> (Corner, Entity) {
+/// What a request touches.
+#[derive(Clone, Debug)]
+pub(crate) struct Touched {
+    pub(crate) corner: Corner,
+    /// What kind of thing it is; `None` for the task itself.
+    kind: Option<ResourceKind>,
+}
+
+/// Who asks for what, and of what.
+#[derive(Debug)]
+pub(crate) struct Corners {
+    pub(crate) principal: Corner,
+    pub(crate) action: Corner,
+    /// Everything that is touched; for questions about the task itself, the task.
+    pub(crate) resources: Vec<Touched>,
+    /// The server that all of it is of.
+    server: Option<Touched>,
+}
+
+impl Corners {
+    /// Those of `question`.
+    pub(crate) fn of(names: &Names, question: &Question) -> Self {
+        let of_kind = |kind, id: &str, within: Option<&Touched>| {
+            let within = within.filter(|_| kind != ResourceKind::Server);
+            let within = within.map(|server| server.corner.uid.clone());
+            let corner = Corner::new(uid(names.kind(kind), id), within.into_iter().collect());
+            Touched { corner, kind: Some(kind) }
+        };
+        let server = |name: &ServerName| of_kind(ResourceKind::Server, name.as_str(), None);
+        let (server, resources) = match &question.asked {
+            Asked::OpenTask | Asked::ContinueTask => {
+                let corner = Corner::new(uid(&names.task, question.task.id.as_str()), Vec::new());
+                (None, vec![Touched { corner, kind: None }])
+            }
+            Asked::ListTool(tool) => (None, vec![server(&tool.server)]),
+            Asked::Lend(loan) | Asked::KeepLent(loan) => {
+                let (server, id) = (server(&loan.server), loan.credential.as_str());
+                let secret = of_kind(ResourceKind::Secret, id, Some(&server));
+                (Some(server), vec![secret])
+            }
+            Asked::Call(call) => {
+                let server = server(&call.server);
+                let touched = question.resources.iter();
+                let touched = touched.map(|it| of_kind(it.kind, &it.id, Some(&server))).collect();
+                (Some(server), touched)
+            }
+        };
+        let (principal, action) = (principal(names, question), action(names, question));
+        Self { principal, action, resources, server }
+    }
+
+    /// Their entities, each once, as far as `sight` goes.
+    pub(crate) fn entities(
+        &self,
+        names: &Names,
+        question: &Question,
+        sight: &Sight,
+    ) -> Vec<Entity> {
+        let mut all = vec![
+            self.principal.entity(sight, |seen| agent(seen, names, question)),
+            self.action.entity(sight, |_| {}),
+        ];
+        let mut made: Vec<&EntityUid> = Vec::new();
+        for touched in self.server.iter().chain(&self.resources) {
+            if !made.contains(&&touched.corner.uid) {
+                made.push(&touched.corner.uid);
+                all.push(touched.corner.entity(sight, |seen| thing(seen, touched, question)));
+            }
+        }
+        all
+    }
+}
+
+/// The agent that asks, in its team and zone.
+fn principal(names: &Names, question: &Question) -> Corner {
     let agent = &question.agent;
-    let team = uid(&names.team, &agent.owner);
     let zone = agent.zone.as_ref().map(|zone| uid(&names.zone, zone));
-    let corner = Corner::new(
-        uid(&names.agent, agent.name.as_str()),
-        std::iter::once(team).chain(zone.clone()).collect(),
-    );
-    let mut attributes = vec![
-        ("name", text(agent.name.as_str())),
-        ("owner", text(&agent.owner)),
-        ("autonomy", text(&agent.autonomy.to_string())),
-    ];
-    attributes.extend(zone.map(|zone| ("zone", reference(&zone))));
+    let around = std::iter::once(uid(&names.team, &agent.owner)).chain(zone);
+    Corner::new(uid(&names.agent, agent.name.as_str()), around.collect())
+}
+
+fn agent(seen: &mut Seen<'_>, names: &Names, question: &Question) {
+    let agent = &question.agent;
+    seen.add("name", || text(agent.name.as_str()));
+    seen.add("owner", || text(&agent.owner));
+    seen.add("autonomy", || text(&agent.autonomy.to_string()));
+    seen.add_some("zone", agent.zone.as_ref(), |zone| reference(&uid(&names.zone, zone)));
     let made_of = &agent.composition;
     let digest = |digest: &Digest| text(&digest.to_string());
-    attributes.extend(made_of.model.as_ref().map(|model| ("model", text(model))));
-    attributes.extend(made_of.prompt.as_ref().map(|prompt| ("prompt", digest(prompt))));
-    attributes.extend(made_of.toolset.as_ref().map(|tools| ("toolset", digest(tools))));
-    let made = corner.entity(attributes);
-    (corner, made)
+    seen.add_some("model", made_of.model.as_deref(), text);
+    seen.add_some("prompt", made_of.prompt.as_ref(), digest);
+    seen.add_some("toolset", made_of.toolset.as_ref(), digest);
 }
 
 /// What is asked for, in the groups of the tool's effect, reach and server.
-pub(crate) fn action(names: &Names, question: &Question) -> (Corner, Entity) {
+fn action(names: &Names, question: &Question) -> Corner {
     let action = |id: &str| uid(&names.action, id);
-    let corner = match &question.asked {
+    match &question.asked {
         Asked::Call(Call { operation: Operation::CallTool { name }, server, .. }) => {
             let mut groups = vec![action(TOOLS), action(&server_group(server.as_str()))];
             if let Some(tool) = &question.tool {
@@ -70,73 +143,28 @@ pub(crate) fn action(names: &Names, question: &Question) -> (Corner, Entity) {
         Asked::ContinueTask => Corner::new(action("continueTask"), Vec::new()),
         Asked::Lend(_) => Corner::new(action("lend"), Vec::new()),
         Asked::KeepLent(_) => Corner::new(action("keepLent"), Vec::new()),
-    };
-    let made = corner.entity([]);
-    (corner, made)
-}
-
-/// Everything that is touched; for questions about the task itself, the task.
-pub(crate) fn resources(names: &Names, question: &Question) -> (Vec<Corner>, Vec<Entity>) {
-    let server_of = |name: &str| {
-        let corner = Corner::new(uid(names.kind(ResourceKind::Server), name), Vec::new());
-        let made = corner.entity([("name", text(name))]);
-        (corner, made)
-    };
-    match &question.asked {
-        Asked::OpenTask | Asked::ContinueTask => {
-            let task = &question.task;
-            let corner = Corner::new(uid(&names.task, task.id.as_str()), Vec::new());
-            let made = corner.entity([("template", text(&task.template))]);
-            (vec![corner], vec![made])
-        }
-        Asked::ListTool(tool) => {
-            let (corner, made) = server_of(tool.server.as_str());
-            (vec![corner], vec![made])
-        }
-        Asked::Lend(loan) | Asked::KeepLent(loan) => {
-            let (server, made) = server_of(loan.server.as_str());
-            let secret =
-                Resource { kind: ResourceKind::Secret, id: loan.credential.as_str().to_owned() };
-            let (corner, secret) = touched(names, &secret, &server);
-            (vec![corner], vec![made, secret])
-        }
-        Asked::Call(call) => {
-            let (server, made) = server_of(call.server.as_str());
-            let (mut corners, mut all) = (Vec::new(), vec![made]);
-            for resource in &question.resources {
-                let (corner, made) = touched(names, resource, &server);
-                if corner.uid != server.uid && !corners.iter().any(|c: &Corner| c.uid == corner.uid)
-                {
-                    all.push(made);
-                }
-                corners.push(corner);
-            }
-            (corners, all)
-        }
     }
 }
 
-fn touched(names: &Names, resource: &Resource, server: &Corner) -> (Corner, Entity) {
-    let id = resource.id.as_str();
-    let this = uid(names.kind(resource.kind), id);
-    if resource.kind == ResourceKind::Server {
-        let corner = Corner::new(this, Vec::new());
-        let made = corner.entity([("name", text(id))]);
-        return (corner, made);
+fn thing(seen: &mut Seen<'_>, touched: &Touched, question: &Question) {
+    let id: &str = touched.corner.uid.id().as_ref();
+    let Some(kind) = touched.kind else {
+        return seen.add("template", || text(&question.task.template));
+    };
+    if kind == ResourceKind::Server {
+        return seen.add("name", || text(id));
     }
-    let corner = Corner::new(this, vec![server.uid.clone()]);
-    let mut attributes = vec![("value", text(id)), ("server", reference(&server.uid))];
-    match resource.kind {
-        ResourceKind::Mailbox => {
+    seen.add("value", || text(id));
+    seen.add_some("server", touched.corner.ancestors.first(), reference);
+    match kind {
+        ResourceKind::Mailbox => seen.add("domain", || {
             let domain = id.rsplit_once('@').map_or("", |(_, domain)| domain);
-            attributes.push(("domain", text(&domain.to_ascii_lowercase())));
-        }
-        ResourceKind::Host => attributes.push(("name", text(without_port(id)))),
-        ResourceKind::File => attributes.push(("traverses", Value::from(traverses(id)))),
+            text(&domain.to_ascii_lowercase())
+        }),
+        ResourceKind::Host => seen.add("name", || text(without_port(id))),
+        ResourceKind::File => seen.add("traverses", || Value::from(traverses(id))),
         _ => {}
     }
-    let made = corner.entity(attributes);
-    (corner, made)
 }
 
 /// The action of a call that is not of a tool.

@@ -10,6 +10,7 @@ use remit_model::{Confidentiality, LeafFlow, Provenance, Question, Role, SecretS
 
 use crate::context::rank;
 use crate::native::{Value, record, set, text};
+use crate::sight::{ALL, Seen};
 
 /// The roles that policies can speak of, by their names in `context.flow`.
 pub(crate) const ROLES: [(&str, Role); 6] = [
@@ -21,34 +22,36 @@ pub(crate) const ROLES: [(&str, Role); 6] = [
     ("link", Role::Link),
 ];
 
-/// `context.flow`.
-pub(crate) fn of(question: &Question) -> Value {
-    record(ROLES.map(|(name, role)| (name, one(question, role))))
+/// What `context.flow` holds.
+pub(crate) fn fill(flow: &mut Seen<'_>, question: &Question) {
+    for (name, role) in ROLES {
+        let leaves = || question.flow.iter().filter(move |leaf| leaf.role == role);
+        if leaves().next().is_none() {
+            flow.add(name, || NOTHING.clone());
+        } else {
+            let (leaves, sealed) = (leaves().collect::<Vec<_>>(), question.task.sealed);
+            flow.add_record(name, |seen| worst_of(seen, (&leaves, &question.secrets), sealed));
+        }
+    }
 }
 
 /// What is seen of a role that no argument has, which most are.
-static NOTHING: LazyLock<Value> = LazyLock::new(|| worst_of(&[], &[], false));
+static NOTHING: LazyLock<Value> = LazyLock::new(|| {
+    let mut nothing = Seen::new(&ALL);
+    worst_of(&mut nothing, (&[], &[]), false);
+    record(nothing.into_pairs())
+});
 
-fn one(question: &Question, role: Role) -> Value {
-    let leaves: Vec<_> = question.flow.iter().filter(|leaf| leaf.role == role).collect();
-    if leaves.is_empty() {
-        return NOTHING.clone();
-    }
-    worst_of(&leaves, &question.secrets, question.task.sealed)
-}
-
-fn worst_of(leaves: &[&LeafFlow], secrets: &[SecretSeen], sealed: bool) -> Value {
+fn worst_of(seen: &mut Seen<'_>, (leaves, secrets): (&[&LeafFlow], &[SecretSeen]), sealed: bool) {
     let worst = leaves.iter().map(|leaf| leaf.provenance).max();
     let untrusted = worst.is_some_and(|worst| worst.is_untrusted(sealed));
     let secrets = secrets.iter().filter(|it| leaves.iter().any(|leaf| leaf.path == it.path));
     let confidentiality = leaves.iter().map(|leaf| leaf.label.confidentiality).max();
-    record([
-        ("provenance", text(worst.map_or("none", Provenance::name))),
-        ("pointed", Value::from(leaves.iter().all(|leaf| pointed(leaf)))),
-        ("integrity", text(if untrusted { "untrusted" } else { "trusted" })),
-        ("confidentiality", rank(confidentiality.unwrap_or(Confidentiality::Public))),
-        ("secrets", set(secrets.map(|it| text(&it.rule)))),
-    ])
+    seen.add("provenance", || text(worst.map_or("none", Provenance::name)));
+    seen.add("pointed", || Value::from(leaves.iter().all(|leaf| pointed(leaf))));
+    seen.add("integrity", || text(if untrusted { "untrusted" } else { "trusted" }));
+    seen.add("confidentiality", || rank(confidentiality.unwrap_or(Confidentiality::Public)));
+    seen.add("secrets", || set(secrets.map(|it| text(&it.rule))));
 }
 
 /// Whether a person's words led to where a value stands, or nobody can tell where it does; nobody need

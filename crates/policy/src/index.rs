@@ -15,6 +15,7 @@ use cedar_policy::{
 };
 
 use crate::entities::Corner;
+use crate::sight::Sight;
 
 /// How many slices are kept ready (R13).
 const MAX_SLICES: usize = 1024;
@@ -71,6 +72,13 @@ impl Scopes {
 
 type Bucket = (u32, u32, u32);
 
+/// The policies that can apply to a request, and what they look at.
+#[derive(Debug)]
+pub(crate) struct Slice {
+    pub(crate) policies: PolicySet,
+    pub(crate) sight: Sight,
+}
+
 /// The policies of a set by scope, with the slices built so far.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
@@ -78,16 +86,16 @@ pub(crate) struct Index {
     actions: Scopes,
     resources: Scopes,
     buckets: BTreeMap<Bucket, Vec<usize>>,
-    policies: Vec<Policy>,
+    policies: Vec<(Policy, Sight)>,
     /// Owner: this index. A cache only: what is in it never changes an answer.
-    slices: RwLock<BTreeMap<Vec<Bucket>, Arc<PolicySet>>>,
+    slices: RwLock<BTreeMap<Vec<Bucket>, Arc<Slice>>>,
 }
 
 impl Index {
-    /// The index of `policies`.
-    pub(crate) fn new(policies: Vec<Policy>) -> Self {
+    /// The index of `policies`, each with what it looks at.
+    pub(crate) fn new(policies: Vec<(Policy, Sight)>) -> Self {
         let mut index = Self::default();
-        for (at, policy) in policies.iter().enumerate() {
+        for (at, (policy, _)) in policies.iter().enumerate() {
             let principal = index.principals.number(match policy.principal_constraint() {
                 PrincipalConstraint::Any => Scope::Any,
                 PrincipalConstraint::Is(kind) => Scope::Is(kind),
@@ -123,7 +131,7 @@ impl Index {
         principal: &Corner,
         action: &Corner,
         resource: &Corner,
-    ) -> Result<Arc<PolicySet>, String> {
+    ) -> Result<Arc<Slice>, String> {
         let buckets = self.fitting(principal, action, resource);
         let ready = self.slices.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(slice) = ready.get(&buckets) {
@@ -154,11 +162,13 @@ impl Index {
         found
     }
 
-    fn build(&self, buckets: &[Bucket]) -> Result<PolicySet, String> {
+    fn build(&self, buckets: &[Bucket]) -> Result<Slice, String> {
         let chosen: BTreeSet<usize> =
             buckets.iter().filter_map(|key| self.buckets.get(key)).flatten().copied().collect();
-        PolicySet::from_policies(chosen.iter().filter_map(|at| self.policies.get(*at)).cloned())
-            .map_err(|why| why.to_string())
+        let chosen = || chosen.iter().filter_map(|at| self.policies.get(*at));
+        let sight = Sight::of_any(chosen().map(|(_, sight)| sight)).into_owned();
+        let policies = PolicySet::from_policies(chosen().map(|(policy, _)| policy.clone()));
+        Ok(Slice { policies: policies.map_err(|why| why.to_string())?, sight })
     }
 }
 
@@ -168,6 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sight::ALL;
 
     const AGENTS: [&str; 3] = ["A::\"0\"", "A::\"1\"", "B::\"0\""];
     const ABOVE_AGENTS: [&str; 2] = ["Zone::\"0\"", "Team::\"0\""];
@@ -268,10 +279,10 @@ mod tests {
                 })
                 .collect();
             let whole = PolicySet::from_policies(policies.clone()).unwrap();
-            let index = Index::new(policies);
+            let index = Index::new(policies.into_iter().map(|policy| (policy, ALL.clone())).collect());
             let slice = index.slice(&principal, &action, &resource).unwrap();
             let corners = [&principal, &action, &resource];
-            let (whole, part) = (ask(&whole, &corners, flag), ask(&slice, &corners, flag));
+            let (whole, part) = (ask(&whole, &corners, flag), ask(&slice.policies, &corners, flag));
             prop_assert_eq!(whole.decision(), part.decision());
             let reasons = |response: &Response| -> BTreeSet<String> {
                 response.diagnostics().reason().map(ToString::to_string).collect()
@@ -288,14 +299,15 @@ mod tests {
     fn the_cache_of_slices_is_bounded() {
         let policies = (0..2000).map(|n| {
             let text = format!("permit (principal, action, resource == File::\"{n}\");");
-            Policy::parse(Some(cedar_policy::PolicyId::new(format!("p{n}"))), text).unwrap()
+            let id = cedar_policy::PolicyId::new(format!("p{n}"));
+            (Policy::parse(Some(id), text).unwrap(), ALL.clone())
         });
         let index = Index::new(policies.collect());
         let alone = |uid: String| Corner { uid: uid.parse().unwrap(), ancestors: Vec::new() };
         let (agent, action) = (alone("A::\"0\"".into()), alone("Action::\"s/0\"".into()));
         for n in 0..2000 {
             let slice = index.slice(&agent, &action, &alone(format!("File::\"{n}\""))).unwrap();
-            assert_eq!(slice.policies().count(), 1);
+            assert_eq!(slice.policies.policies().count(), 1);
         }
         assert!(index.slices.read().unwrap().len() <= MAX_SLICES);
     }

@@ -25,6 +25,7 @@ mod origin;
 mod parse;
 mod schema;
 mod shape;
+mod sight;
 mod snapshot;
 mod split;
 mod structural;

@@ -8,6 +8,7 @@ use cedar_policy::{Effect, Policy, PolicyId};
 
 use crate::load::{Issue, Source};
 use crate::origin::Looks;
+use crate::sight::Sight;
 use crate::split::{Statement, position, statements};
 
 /// How many policies a set may have (R13).
@@ -67,6 +68,7 @@ pub struct PolicyInfo {
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) policy: Policy,
+    pub(crate) sight: Sight,
     pub(crate) info: PolicyInfo,
     source: usize,
     start: usize,
@@ -118,7 +120,8 @@ pub(crate) fn parse(sources: &[Source]) -> Result<Vec<Parsed>, Vec<Issue>> {
             }
             let info = describe(&policy, &id, source, &statement);
             let policy = policy.new_id(PolicyId::new(&id));
-            found.insert(id, Parsed { policy, info, source: number, start: statement.start });
+            let (sight, start) = (Sight::of(statement.text), statement.start);
+            found.insert(id, Parsed { policy, sight, info, source: number, start });
         }
     }
     if found.len() > MAX_POLICIES {

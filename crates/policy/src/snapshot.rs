@@ -74,7 +74,9 @@ impl Snapshot {
             names,
             policy_digest: digest(&parsed, &groups),
             schema_digest: Digest::of(compiled.text.as_bytes()),
-            index: Index::new(parsed.iter().map(|parsed| parsed.policy.clone()).collect()),
+            index: Index::new(
+                parsed.iter().map(|one| (one.policy.clone(), one.sight.clone())).collect(),
+            ),
             inputs: compiled.inputs,
             groups,
             policies: parsed.into_iter().map(|one| (one.info.id.clone(), one.info)).collect(),
