@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use cedar_policy::{AuthorizationError, Authorizer, Context, Decision, Entities, Request};
+use cedar_policy_core::authorizer::{AuthorizationError, Decision, Response};
 use remit_model::{ApprovalFact, Class, Question, Refusal};
 
 use crate::context;
 use crate::entities::{Corner, Corners};
 use crate::index::Slice;
-use crate::native::{self, Pair, Value};
+use crate::native::{self, Context, Entities, Pair, Value};
 use crate::shape::Mismatch;
 use crate::sight::{ALL, Seen, Sight};
 use crate::snapshot::Snapshot;
@@ -100,23 +100,17 @@ impl<'a> Ask<'a> {
         context: Context,
     ) -> Result<(Decision, Vec<String>), Answer> {
         let Corners { principal, action, .. } = &self.corners;
-        let uids = (principal.uid.clone(), action.uid.clone(), resource.uid.clone());
-        let request =
-            Request::new(uids.0, uids.1, uids.2, context, None).map_err(|why| failed(&why))?;
-        let response = Authorizer::new().is_authorized(&request, &slice.policies, &self.entities);
-        let mut errors: Vec<(String, String)> = response
-            .diagnostics()
-            .errors()
-            .map(|AuthorizationError::PolicyEvaluationError(error)| {
-                (error.policy_id().to_string(), error.inner().to_string())
-            })
-            .collect();
-        errors.sort_unstable();
-        if let Some((policy, why)) = errors.into_iter().next() {
+        let uids = (&principal.uid, &action.uid, &resource.uid);
+        let Response { decision, diagnostics } =
+            native::ask(&slice.policies, uids, context, &self.entities);
+        let failed = diagnostics.errors.into_iter().map(|error| {
+            let AuthorizationError::PolicyEvaluationError { id, error } = error;
+            (id.to_string(), error.to_string())
+        });
+        if let Some((policy, why)) = failed.min() {
             return Err(Answer::Failed { policy, why });
         }
-        let by = response.diagnostics().reason().map(ToString::to_string).collect();
-        Ok((response.decision(), by))
+        Ok((decision, diagnostics.reason.iter().map(ToString::to_string).collect()))
     }
 }
 
@@ -153,8 +147,4 @@ fn unreadable(why: &dyn Display) -> Refusal {
         format!("the question cannot be put to the policies: {why}"),
         "report this to the operator with the arguments of the call",
     )
-}
-
-fn failed(why: &dyn Display) -> Answer {
-    Answer::Failed { policy: "remit".to_owned(), why: why.to_string() }
 }

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cedar_policy::{
-    ActionConstraint, EntityTypeName, EntityUid, Policy, PolicySet, PrincipalConstraint,
-    ResourceConstraint,
+    ActionConstraint, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
 };
 
 use crate::entities::Corner;
+use crate::native::{self, PolicySet};
 use crate::sight::Sight;
 
 /// How many slices are kept ready (R13).
@@ -72,7 +72,24 @@ impl Scopes {
 
 type Bucket = (u32, u32, u32);
 
-/// The policies that can apply to a request, and what they look at.
+/// What a policy says where its scope fits.
+#[derive(Clone, Debug)]
+pub(crate) struct Conditions {
+    policy: native::Policy,
+    sight: Sight,
+}
+
+impl Conditions {
+    /// Those of the policy `id` of this Cedar `text`.
+    ///
+    /// Errors: it does not parse, in words.
+    pub(crate) fn of(id: &str, text: &str) -> Result<Self, String> {
+        let policy = native::conditions(id, text)?;
+        Ok(Self { sight: Sight::of(&policy), policy })
+    }
+}
+
+/// The policies whose scopes fit a request, and what they look at.
 #[derive(Debug)]
 pub(crate) struct Slice {
     pub(crate) policies: PolicySet,
@@ -86,14 +103,14 @@ pub(crate) struct Index {
     actions: Scopes,
     resources: Scopes,
     buckets: BTreeMap<Bucket, Vec<usize>>,
-    policies: Vec<(Policy, Sight)>,
+    policies: Vec<Conditions>,
     /// Owner: this index. A cache only: what is in it never changes an answer.
     slices: RwLock<BTreeMap<Vec<Bucket>, Arc<Slice>>>,
 }
 
 impl Index {
-    /// The index of `policies`, each with what it looks at.
-    pub(crate) fn new(policies: Vec<(Policy, Sight)>) -> Self {
+    /// The index of `policies`.
+    pub(crate) fn new(policies: Vec<(Policy, Conditions)>) -> Self {
         let mut index = Self::default();
         for (at, (policy, _)) in policies.iter().enumerate() {
             let principal = index.principals.number(match policy.principal_constraint() {
@@ -120,7 +137,7 @@ impl Index {
                 index.buckets.entry((principal, action, resource)).or_default().push(at);
             }
         }
-        Self { policies, ..index }
+        Self { policies: policies.into_iter().map(|(_, conditions)| conditions).collect(), ..index }
     }
 
     /// The policies that can apply.
@@ -166,19 +183,21 @@ impl Index {
         let chosen: BTreeSet<usize> =
             buckets.iter().filter_map(|key| self.buckets.get(key)).flatten().copied().collect();
         let chosen = || chosen.iter().filter_map(|at| self.policies.get(*at));
-        let sight = Sight::of_any(chosen().map(|(_, sight)| sight)).into_owned();
-        let policies = PolicySet::from_policies(chosen().map(|(policy, _)| policy.clone()));
+        let sight = Sight::of_any(chosen().map(|one| &one.sight)).into_owned();
+        let policies = PolicySet::try_from_iter(chosen().map(|one| one.policy.clone()));
         Ok(Slice { policies: policies.map_err(|why| why.to_string())?, sight })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use cedar_policy::{Authorizer, Context, Entities, Entity, Request, Response};
+    use cedar_policy::{
+        AuthorizationError, Authorizer, Context, Decision, Entities, Entity, Request,
+    };
+    use cedar_policy_core::authorizer::AuthorizationError as Failed;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sight::ALL;
 
     const AGENTS: [&str; 3] = ["A::\"0\"", "A::\"1\"", "B::\"0\""];
     const ABOVE_AGENTS: [&str; 2] = ["Zone::\"0\"", "Team::\"0\""];
@@ -187,8 +206,13 @@ mod tests {
         ["Action::\"tools\"", "Action::\"effect:read\"", "Action::\"server:s\""];
     const THINGS: [&str; 3] = ["File::\"0\"", "File::\"1\"", "Server::\"s\""];
     const ABOVE_THINGS: [&str; 2] = ["Server::\"s\"", "Server::\"t\""];
-    const CONDITIONS: [&str; 4] =
-        ["", "when { context.flag }", "unless { context.flag }", "when { context.missing }"];
+    const CONDITIONS: [&str; 5] = [
+        "",
+        "when { context.flag }",
+        "unless { context.flag }",
+        "when { context.missing }",
+        "when { action in Action::\"tools\" || principal in Zone::\"0\" }",
+    ];
 
     fn scope(
         variable: &'static str,
@@ -242,7 +266,12 @@ mod tests {
         )
     }
 
-    fn ask(set: &PolicySet, corners: &[&Corner; 3], flag: bool) -> Response {
+    /// A decision, the policies that it is of, and those that failed.
+    type Told = (Decision, BTreeSet<String>, BTreeSet<String>);
+
+    /// What Cedar says by its public interface of all policies.
+    fn whole(policies: &[(Policy, Conditions)], corners: &[&Corner; 3], flag: bool) -> Told {
+        let set = cedar_policy::PolicySet::from_policies(policies.iter().map(|one| one.0.clone()));
         let mut entities: BTreeMap<EntityUid, Entity> = BTreeMap::new();
         for corner in corners {
             let above = corner.ancestors.iter().filter(|uid| **uid != corner.uid).cloned();
@@ -250,14 +279,47 @@ mod tests {
             entities.insert(corner.uid.clone(), entity);
         }
         let entities = Entities::from_entities(entities.into_values(), None).unwrap();
-        let context = Context::from_pairs([(
-            "flag".to_owned(),
-            cedar_policy::RestrictedExpression::new_bool(flag),
-        )])
-        .unwrap();
+        let flag = cedar_policy::RestrictedExpression::new_bool(flag);
+        let context = Context::from_pairs([("flag".to_owned(), flag)]).unwrap();
         let [principal, action, resource] = corners.map(|corner| corner.uid.clone());
         let request = Request::new(principal, action, resource, context, None).unwrap();
-        Authorizer::new().is_authorized(&request, set, &entities)
+        let said = Authorizer::new().is_authorized(&request, &set.unwrap(), &entities);
+        let failed = said
+            .diagnostics()
+            .errors()
+            .map(|AuthorizationError::PolicyEvaluationError(it)| it.policy_id().to_string());
+        let reasons = said.diagnostics().reason().map(ToString::to_string).collect();
+        (said.decision(), reasons, failed.collect())
+    }
+
+    /// What the slice says of the same.
+    fn part(slice: &Slice, corners: &[&Corner; 3], flag: bool) -> Told {
+        let mut entities: BTreeMap<&EntityUid, native::Entity> = BTreeMap::new();
+        for corner in corners {
+            let above: Vec<_> = corner.ancestors.iter().filter(|uid| **uid != corner.uid).collect();
+            let above: Vec<_> = above.into_iter().cloned().collect();
+            entities.insert(&corner.uid, native::entity(&corner.uid, [], &above));
+        }
+        let entities = native::entities(entities.into_values().collect()).unwrap();
+        let context = native::context([("flag", native::Value::from(flag))]);
+        let uids = (&corners[0].uid, &corners[1].uid, &corners[2].uid);
+        let said = native::ask(&slice.policies, uids, context, &entities);
+        let failed = said.diagnostics.errors.iter().map(|error| {
+            let Failed::PolicyEvaluationError { id, .. } = error;
+            id.to_string()
+        });
+        let failed = failed.collect();
+        let reasons = said.diagnostics.reason.iter().map(ToString::to_string).collect();
+        (said.decision, reasons, failed)
+    }
+
+    fn numbered(texts: impl IntoIterator<Item = String>) -> Vec<(Policy, Conditions)> {
+        let numbered = texts.into_iter().enumerate().map(|(n, text)| {
+            let id = format!("p{n}");
+            let policy = Policy::parse(Some(cedar_policy::PolicyId::new(&id)), &text).unwrap();
+            (policy, Conditions::of(&id, &text).unwrap())
+        });
+        numbered.collect()
     }
 
     proptest! {
@@ -270,39 +332,18 @@ mod tests {
             resource in corner(THINGS, &ABOVE_THINGS),
             flag in any::<bool>(),
         ) {
-            let policies: Vec<Policy> = texts
-                .iter()
-                .enumerate()
-                .map(|(n, text)| {
-                    let id = cedar_policy::PolicyId::new(format!("p{n}"));
-                    Policy::parse(Some(id), text).unwrap()
-                })
-                .collect();
-            let whole = PolicySet::from_policies(policies.clone()).unwrap();
-            let index = Index::new(policies.into_iter().map(|policy| (policy, ALL.clone())).collect());
-            let slice = index.slice(&principal, &action, &resource).unwrap();
+            let policies = numbered(texts);
             let corners = [&principal, &action, &resource];
-            let (whole, part) = (ask(&whole, &corners, flag), ask(&slice.policies, &corners, flag));
-            prop_assert_eq!(whole.decision(), part.decision());
-            let reasons = |response: &Response| -> BTreeSet<String> {
-                response.diagnostics().reason().map(ToString::to_string).collect()
-            };
-            let errors = |response: &Response| -> BTreeSet<String> {
-                response.diagnostics().errors().map(ToString::to_string).collect()
-            };
-            prop_assert_eq!(reasons(&whole), reasons(&part));
-            prop_assert_eq!(errors(&whole), errors(&part));
+            let expected = whole(&policies, &corners, flag);
+            let slice = Index::new(policies).slice(&principal, &action, &resource).unwrap();
+            prop_assert_eq!(part(&slice, &corners, flag), expected);
         }
     }
 
     #[test]
     fn the_cache_of_slices_is_bounded() {
-        let policies = (0..2000).map(|n| {
-            let text = format!("permit (principal, action, resource == File::\"{n}\");");
-            let id = cedar_policy::PolicyId::new(format!("p{n}"));
-            (Policy::parse(Some(id), text).unwrap(), ALL.clone())
-        });
-        let index = Index::new(policies.collect());
+        let text = |n| format!("permit (principal, action, resource == File::\"{n}\");");
+        let index = Index::new(numbered((0..2000).map(text)));
         let alone = |uid: String| Corner { uid: uid.parse().unwrap(), ancestors: Vec::new() };
         let (agent, action) = (alone("A::\"0\"".into()), alone("Action::\"s/0\"".into()));
         for n in 0..2000 {

@@ -5,17 +5,26 @@
 //! itself costs. Here values are values from the start, and entities name all that they are in, so
 //! there is nothing to reduce and nothing to close; only what an extension function alone can make
 //! goes through the evaluator ([`called`]).
+//!
+//! Policies are asked for their conditions alone ([`conditions`]): that their scopes fit is how they were
+//! found.
 
 use std::sync::{Arc, LazyLock};
 
-use cedar_policy::{Context, Entities, EntityUid};
-use cedar_policy_core::ast::{self, Name, PartialValue, RestrictedExpr, ValueKind};
+use cedar_policy::EntityUid;
+use cedar_policy_core::ast::{
+    self, EntityUIDEntry, Expr, Name, PartialValue, PolicyID, Request, RestrictedExpr, ValueKind,
+};
+use cedar_policy_core::authorizer::{Authorizer, Response};
 use cedar_policy_core::entities::{NoEntitiesSchema, TCComputation};
 use cedar_policy_core::evaluator::RestrictedEvaluator;
 use cedar_policy_core::extensions::Extensions;
+use cedar_policy_core::parser::parse_policy;
 
-/// A value of Cedar's language, and an entity.
-pub(crate) use cedar_policy_core::ast::{Entity, Value};
+/// A value of Cedar's language, an entity, a context, a policy, and several.
+pub(crate) use cedar_policy_core::ast::{Context, Entity, Policy, PolicySet, Value};
+/// All entities of a request.
+pub(crate) use cedar_policy_core::entities::Entities;
 
 /// A name and its value.
 pub(crate) type Pair<'a> = (&'a str, Value);
@@ -68,7 +77,7 @@ pub(crate) fn context<'a>(pairs: impl IntoIterator<Item = Pair<'a>>) -> Context 
         ValueKind::Record(pairs) => pairs,
         _ => Arc::default(),
     };
-    ast::Context::Value(pairs).into()
+    Context::Value(pairs)
 }
 
 /// An entity with what is known of it and everything it is in, nearest or not.
@@ -93,12 +102,29 @@ pub(crate) fn entity<'a>(
 pub(crate) fn entities(all: Vec<Entity>) -> Result<Entities, String> {
     let computed = TCComputation::AssumeAlreadyComputed;
     let extensions = Extensions::all_available();
-    cedar_policy_core::entities::Entities::from_entities(
-        all,
-        None::<&NoEntitiesSchema>,
-        computed,
-        extensions,
-    )
-    .map(Into::into)
-    .map_err(|why| why.to_string())
+    Entities::from_entities(all, None::<&NoEntitiesSchema>, computed, extensions)
+        .map_err(|why| why.to_string())
+}
+
+/// The policy `id` of this Cedar `text`, without its scope.
+///
+/// Errors: it does not parse, in words.
+pub(crate) fn conditions(id: &str, text: &str) -> Result<Policy, String> {
+    let id = PolicyID::from_string(id);
+    let policy = parse_policy(Some(id.clone()), text).map_err(|why| why.to_string())?;
+    let when = policy.non_scope_constraints().cloned().unwrap_or_else(|| Expr::val(true));
+    Ok(Policy::from_when_clause(policy.effect(), when, id, None))
+}
+
+/// What `policies` say.
+pub(crate) fn ask(
+    policies: &PolicySet,
+    (principal, action, resource): (&EntityUid, &EntityUid, &EntityUid),
+    context: Context,
+    entities: &Entities,
+) -> Response {
+    let [principal, action, resource] = [principal, action, resource]
+        .map(|uid| EntityUIDEntry::known(ast::EntityUID::clone(uid.as_ref()), None));
+    let request = Request::new_unchecked(principal, action, resource, Some(context));
+    Authorizer::new().is_authorized(request, policies, entities)
 }

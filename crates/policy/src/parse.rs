@@ -6,9 +6,9 @@ use std::fmt;
 use cedar_policy::ffi::DetailedError;
 use cedar_policy::{Effect, Policy, PolicyId};
 
+use crate::index::Conditions;
 use crate::load::{Issue, Source};
 use crate::origin::Looks;
-use crate::sight::Sight;
 use crate::split::{Statement, position, statements};
 
 /// How many policies a set may have (R13).
@@ -68,7 +68,7 @@ pub struct PolicyInfo {
 #[derive(Debug)]
 pub(crate) struct Parsed {
     pub(crate) policy: Policy,
-    pub(crate) sight: Sight,
+    pub(crate) conditions: Conditions,
     pub(crate) info: PolicyInfo,
     source: usize,
     start: usize,
@@ -120,8 +120,13 @@ pub(crate) fn parse(sources: &[Source]) -> Result<Vec<Parsed>, Vec<Issue>> {
             }
             let info = describe(&policy, &id, source, &statement);
             let policy = policy.new_id(PolicyId::new(&id));
-            let (sight, start) = (Sight::of(statement.text), statement.start);
-            found.insert(id, Parsed { policy, sight, info, source: number, start });
+            match Conditions::of(&id, statement.text) {
+                Ok(conditions) => {
+                    let (source, start) = (number, statement.start);
+                    found.insert(id, Parsed { policy, conditions, info, source, start });
+                }
+                Err(why) => issues.push(whole(format!("policy `{id}` cannot be read: {why}"))),
+            }
         }
     }
     if found.len() > MAX_POLICIES {

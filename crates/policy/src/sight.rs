@@ -10,9 +10,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use cedar_policy_core::ast::{Expr, ExprKind, Var};
-use cedar_policy_core::parser::parse_policy;
 
-use crate::native::{Pair, Value, record};
+use crate::native::{Pair, Policy, Value, record};
 
 /// The names that policies reach for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,10 +26,8 @@ pub(crate) struct Sight {
 pub(crate) static ALL: Sight = Sight { all: true, names: BTreeMap::new() };
 
 impl Sight {
-    /// What the Cedar `text` of a policy looks at; everything, if that cannot be told. Recurses as deep as
-    /// the policy nests.
-    pub(crate) fn of(text: &str) -> Self {
-        let Ok(policy) = parse_policy(None, text) else { return ALL.clone() };
+    /// What `policy` looks at. Recurses as deep as it nests.
+    pub(crate) fn of(policy: &Policy) -> Self {
         let mut sight = Self::default();
         sight.value(&policy.condition());
         sight
@@ -179,14 +176,18 @@ impl<'a> Seen<'a> {
 
 #[cfg(test)]
 mod tests {
-    use cedar_policy::{Authorizer, Entities, Policy, PolicySet, Request};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::native;
+    use crate::native::{self, PolicySet};
+
+    fn policy(conditions: &str) -> Policy {
+        let text = format!("permit (principal, action, resource) {conditions};");
+        native::conditions("p", &text).unwrap()
+    }
 
     fn names(condition: &str) -> String {
-        let sight = Sight::of(&format!("permit (principal, action, resource) {condition};"));
+        let sight = Sight::of(&policy(condition));
         if sight.all {
             return "everything".to_owned();
         }
@@ -222,9 +223,7 @@ mod tests {
 
     #[test]
     fn of_several_everything_counts_that_one_of_them_sees() {
-        let see = |text: &str| {
-            Sight::of(&format!("permit (principal, action, resource) when {{ {text} }};"))
-        };
+        let see = |text: &str| Sight::of(&policy(&format!("when {{ {text} }}")));
         let (a, b) = (see("context.a.x"), see("context.a == 1 && context.b"));
         let both = Sight::of_any([&a, &b]);
         assert_eq!(both.names.iter().filter(|(_, whole)| **whole).count(), 3);
@@ -263,7 +262,7 @@ mod tests {
     }
 
     /// What a policy says of a context and an agent that are made as far as `sight` goes.
-    fn answer(text: &str, sight: &Sight, there: [bool; 6]) -> String {
+    fn answer(policy: &Policy, sight: &Sight, there: [bool; 6]) -> String {
         let [one, other, flag, x, y, name] = there;
         let members = |seen: &mut Seen<'_>| {
             seen.add_some("x", x.then_some(1_i64), Value::from);
@@ -282,14 +281,12 @@ mod tests {
         let mut agent = Seen::new(sight);
         agent.add_some("name", name.then_some("ann"), native::text);
         let agent = native::entity(&uids[0], agent.into_pairs(), &[]);
-        let entities: Entities = native::entities(vec![agent]).unwrap();
-        let [principal, action, resource] = uids;
+        let entities = native::entities(vec![agent]).unwrap();
+        let [principal, action, resource] = &uids;
+        let set = PolicySet::try_from_iter([policy.clone()]).unwrap();
         let context = native::context(context.into_pairs());
-        let request = Request::new(principal, action, resource, context, None).unwrap();
-        let set = PolicySet::from_policies([Policy::parse(None, text).unwrap()]).unwrap();
-        let response = Authorizer::new().is_authorized(&request, &set, &entities);
-        let failed = response.diagnostics().errors().next().is_some();
-        format!("{:?}, failed: {failed}", response.decision())
+        let response = native::ask(&set, (principal, action, resource), context, &entities);
+        format!("{:?}, failed: {}", response.decision, !response.diagnostics.errors.is_empty())
     }
 
     proptest! {
@@ -299,9 +296,9 @@ mod tests {
             condition in condition(),
             there in any::<[bool; 6]>(),
         ) {
-            let text = format!("permit (principal, action, resource) when {{ {condition} }};");
-            let (seen, all) = (answer(&text, &Sight::of(&text), there), answer(&text, &ALL, there));
-            prop_assert_eq!(seen, all, "{}", text);
+            let policy = policy(&format!("when {{ {condition} }}"));
+            let pruned = answer(&policy, &Sight::of(&policy), there);
+            prop_assert_eq!(pruned, answer(&policy, &ALL, there), "{}", condition);
         }
     }
 }

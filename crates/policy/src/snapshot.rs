@@ -75,7 +75,7 @@ impl Snapshot {
             policy_digest: digest(&parsed, &groups),
             schema_digest: Digest::of(compiled.text.as_bytes()),
             index: Index::new(
-                parsed.iter().map(|one| (one.policy.clone(), one.sight.clone())).collect(),
+                parsed.iter().map(|one| (one.policy.clone(), one.conditions.clone())).collect(),
             ),
             inputs: compiled.inputs,
             groups,
