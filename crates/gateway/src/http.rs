@@ -18,7 +18,7 @@ use axum::extract::{Path, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
-use http::{Method, Request, StatusCode};
+use http::{HeaderName, Method, Request, StatusCode};
 use remit_engine::{Caller, Peer};
 use remit_mcp::headers;
 use remit_mcp::revision::{Era, Revision};
@@ -71,7 +71,8 @@ struct Visit {
     caller: Caller,
     server: Option<ServerName>,
     accepts: Accepts,
-    headers: Vec<(String, String)>,
+    /// Those that MCP gives a meaning.
+    headers: Vec<(HeaderName, String)>,
 }
 
 async fn serve(gateway: Arc<Gateway>, named: Option<String>, request: Request<Body>) -> Response {
@@ -112,8 +113,9 @@ fn visit(
         })?),
     };
     let accepts = Accepts::of(request.headers());
-    let headers = request.headers().iter().map(|(name, value)| {
-        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    let of_mcp = |(name, _): &(&HeaderName, _)| name.as_str().starts_with(headers::PREFIX);
+    let headers = request.headers().iter().filter(of_mcp).map(|(name, value)| {
+        (name.clone(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     let headers = headers.collect();
     Ok((Visit { gateway, caller, server, accepts, headers }, nonce))
@@ -134,7 +136,7 @@ impl Visit {
     /// The value of a header; of one that stands twice, both as HTTP joins them (RFC 9110 section
     /// 5.3), which is a value that nobody gave out.
     fn header(&self, name: &str) -> Option<String> {
-        let found = self.headers.iter().filter(|(other, _)| other == name);
+        let found = self.headers.iter().filter(|(other, _)| other.as_str() == name);
         let values: Vec<&str> = found.map(|(_, value)| value.trim()).collect();
         (!values.is_empty()).then(|| values.join(", "))
     }

@@ -13,6 +13,8 @@ use crate::param_headers::ParamHeaders;
 use crate::raw::Raw;
 use crate::revision::Revision;
 
+/// Prefix of all that MCP gives a meaning.
+pub const PREFIX: &str = "mcp-";
 /// The revision.
 pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 /// The method.
@@ -29,7 +31,7 @@ const SENTINEL_END: &str = "?=";
 
 /// Checks the headers of a request of the stateless era against its body.
 ///
-/// In: all headers as name and value, the request, the revision from its `_meta`, and for a
+/// In: the headers of MCP ([`PREFIX`]) as name and value, the request, the revision from its `_meta`, and for a
 /// `tools/call` of a known tool what that tool mirrors.
 ///
 /// Errors: −32020 with a text that names the header.
