@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use memchr::memchr2;
+
 use super::{MAX_DEPTH, Value, ValueError};
 
 /// Reads the one value in `text`, which `serde_json` accepted.
@@ -68,19 +70,21 @@ impl<'a> Reader<'a> {
     /// The string that begins here, unescaped.
     fn string(&mut self) -> Result<String, ValueError> {
         let rest = self.rest();
-        let mut escaped = false;
-        let mut bytes = rest.bytes().enumerate().skip(1);
-        let end = loop {
-            match bytes.next() {
-                Some((_, b'\\')) => {
-                    escaped = true;
-                    bytes.next();
-                }
-                Some((at, b'"')) => break at + 1,
-                Some(_) => {}
-                None => break rest.len(),
+        let (mut end, mut escaped) = (1, false);
+        loop {
+            let left = rest.as_bytes().get(end..).unwrap_or_default();
+            let Some(found) = memchr2(b'"', b'\\', left) else {
+                end = rest.len();
+                break;
+            };
+            end += found + 1;
+            if left.get(found) == Some(&b'"') {
+                break;
             }
-        };
+            // Whatever it escapes.
+            escaped = true;
+            end = rest.len().min(end + 1);
+        }
         self.at += end;
         let literal = rest.get(..end).unwrap_or_default();
         if escaped {
