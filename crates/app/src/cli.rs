@@ -70,6 +70,11 @@ pub(crate) enum Command {
     /// Open, look at, stop and end tasks
     #[command(subcommand)]
     Task(Task),
+    /// Be the prompt hook of a coding agent: what its person types is given from then on (operator)
+    ///
+    /// Reads the hook's JSON from standard input and prints nothing. If the prompt cannot be recorded it
+    /// ends with code 1, by which such a client tells its person and goes on.
+    Hook(Hook),
     /// Look at tools; admit or withdraw them
     #[command(subcommand)]
     Tool(Tool),
@@ -233,6 +238,16 @@ pub(crate) enum Task {
         /// What they say
         text: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Hook {
+    /// The agent, of which one task is open
+    #[arg(long, required_unless_present = "task")]
+    pub(crate) agent: Option<AgentName>,
+    /// The task
+    #[arg(long, conflicts_with = "agent")]
+    pub(crate) task: Option<TaskId>,
 }
 
 #[derive(Debug, Args)]

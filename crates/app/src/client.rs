@@ -7,6 +7,7 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use remit_model::TaskId;
 use remit_operator::wire;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +58,11 @@ impl Client {
     /// views that show an operator more.
     pub(crate) async fn log_in_if_given(&mut self) -> Result<(), Fail> {
         if self.passphrase_file.is_some() { self.log_in().await } else { Ok(()) }
+    }
+
+    /// Records what a person says to the agent of `task`.
+    pub(crate) async fn prompt(&self, task: &TaskId, text: String) -> Result<wire::Recorded, Fail> {
+        self.post(&format!("/v1/tasks/{task}/prompt"), &wire::Prompt { text }).await
     }
 
     /// `GET`, as JSON.

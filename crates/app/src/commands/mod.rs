@@ -7,6 +7,7 @@ mod credential;
 mod demo_server;
 mod doctor;
 mod hold;
+mod hook;
 mod import;
 mod init;
 mod keys;
@@ -85,6 +86,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<ExitCode, Fail> {
         Command::Doctor => return doctor::run(&context, out).await,
         Command::Agent(args) => agent::run(&context, args, out).await?,
         Command::Task(args) => task::run(&context, args, out).await?,
+        Command::Hook(args) => hook::run(&context, args).await?,
         Command::Tool(args) => tool::run(&context, args, out).await?,
         Command::Hold(args) => hold::run(&context, args, out).await?,
         Command::Approve(id) => hold::answer(&context, &id.hold, "approve", out).await?,

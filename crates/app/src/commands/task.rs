@@ -35,9 +35,7 @@ pub(crate) async fn run(context: &Context, args: cli::Task, out: &mut Out) -> Re
             out.say(&stopped, |stopped| format!("{} is {}", stopped.task, stopped.state))
         }
         cli::Task::Prompt { task, text } => {
-            let client = context.operator().await?;
-            let path = format!("/v1/tasks/{task}/prompt");
-            let recorded: wire::Recorded = client.post(&path, &wire::Prompt { text }).await?;
+            let recorded = context.operator().await?.prompt(&task, text).await?;
             out.say(&recorded, |recorded| format!("recorded as entry {}", recorded.index))
         }
     }

@@ -8,7 +8,7 @@ use crate::peers::{Changing, Client, Conversation, node, npm_server, refusal_of}
 use crate::stand::{Grant, Plan, Stand};
 
 /// Whom the bills are from.
-const IBAN: &str = "DE89 3704 0044 0532 0130 00";
+pub(crate) const IBAN: &str = "DE89 3704 0044 0532 0130 00";
 
 /// The flow that the template offers.
 const OFFERED: &str = r#"
@@ -65,7 +65,7 @@ impl Office {
     }
 
     /// A task that a person opens, and its agent, which has read a bill.
-    async fn agent(&self, more: &[&str], bill: &str) -> (Grant, Conversation) {
+    pub(crate) async fn agent(&self, more: &[&str], bill: &str) -> (Grant, Conversation) {
         let purpose = format!("Pay the bill in {}/{bill}", self.files);
         let open = ["task", "open", "--template", "bills", "--purpose", &purpose, "--json"];
         let opened = self.stand.with_passphrase(&[&open[..], more].concat()).await.json();

@@ -26,6 +26,7 @@ mod operators;
 mod passage;
 mod peers;
 mod policies;
+mod prompts;
 mod proof;
 mod reconcile;
 mod refusals;

@@ -413,12 +413,17 @@ impl Stand {
 
     /// Runs it as the person who knows the passphrase, with `input` on its standard input.
     pub(crate) async fn with_input(&self, args: &[&str], input: &str) -> Ran {
+        let passphrase = self.passphrase_file();
+        let passphrase = ["--passphrase-file", passphrase.to_str().unwrap()];
+        self.fed(&[args, &passphrase].concat(), input).await
+    }
+
+    /// Runs it as anybody, with `input` on its standard input.
+    pub(crate) async fn fed(&self, args: &[&str], input: &str) -> Ran {
         let mut child = Command::new(REMIT)
             .args(args)
             .arg("--state")
             .arg(&self.state)
-            .arg("--passphrase-file")
-            .arg(self.passphrase_file())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
