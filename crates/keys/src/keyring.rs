@@ -9,6 +9,7 @@ use remit_model::{Entropy, TaskId};
 use remit_ports::{BodyKey, BodyKeys, KeyError};
 
 use crate::KeysError;
+use crate::guard::Guard;
 use crate::reopened::Reopened;
 use crate::vault::{NODE, Vault};
 
@@ -23,6 +24,7 @@ const CACHE_BOUND: usize = 4096;
 /// they let go); and a disk that keeps what was overwritten.
 pub struct Keyring {
     dir: PathBuf,
+    guard: Guard,
     entropy: Arc<dyn Entropy>,
     vault: Reopened<Vault>,
     /// Unwrapped keys by name. Written only while `vault` is locked, so that no reader puts a key
@@ -37,13 +39,16 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Opens `bodies.redb` and `kek` in `dir`.
+    /// Opens `bodies.redb` and `kek`, which `guard` closes, in `dir`.
     ///
     /// Errors: they are missing, exposed, damaged or do not belong together.
-    pub(crate) fn open(dir: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
-        let vault = Reopened::new(Vault::open(dir)?);
-        let cache = Mutex::default();
-        Ok(Self { dir: dir.to_owned(), entropy, vault, cache })
+    pub(crate) fn open(
+        dir: &Path,
+        guard: Guard,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, KeysError> {
+        let vault = Reopened::new(Vault::open(dir, &guard)?);
+        Ok(Self { dir: dir.to_owned(), guard, entropy, vault, cache: Mutex::default() })
     }
 
     fn cache(&self) -> MutexGuard<'_, BTreeMap<String, BodyKey>> {
@@ -64,7 +69,7 @@ impl Keyring {
         &self,
         act: impl FnOnce(Vault) -> (Option<Vault>, Result<T, KeysError>),
     ) -> Result<T, KeyError> {
-        self.vault.with(|| Vault::open(&self.dir), act).map_err(failed)
+        self.vault.with(|| Vault::open(&self.dir, &self.guard), act).map_err(failed)
     }
 
     fn name(task: Option<&TaskId>) -> &str {
@@ -128,12 +133,17 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::wrap::draw_body_key;
+
+    fn guard() -> Guard {
+        Guard::stored(&draw_body_key(&SeededEntropy::new(7)))
+    }
 
     fn keyring() -> (TempDir, Keyring) {
         let dir = tempfile::tempdir().unwrap();
         let entropy = Arc::new(SeededEntropy::new(1));
-        Vault::create(dir.path(), entropy.as_ref()).unwrap();
-        let keyring = Keyring::open(dir.path(), entropy).unwrap();
+        Vault::create(dir.path(), &guard(), entropy.as_ref()).unwrap();
+        let keyring = Keyring::open(dir.path(), guard(), entropy).unwrap();
         (dir, keyring)
     }
 
@@ -162,7 +172,7 @@ mod tests {
         keyring.create(&task).unwrap();
         let key = *keyring.key(Some(&task)).unwrap().as_bytes();
         drop(keyring);
-        let again = Keyring::open(dir.path(), Arc::new(SeededEntropy::new(2))).unwrap();
+        let again = Keyring::open(dir.path(), guard(), Arc::new(SeededEntropy::new(2))).unwrap();
         assert_eq!(again.cache().len(), 0);
         assert_eq!(*again.key(Some(&task)).unwrap().as_bytes(), key);
         assert_eq!(again.cache().len(), 1);

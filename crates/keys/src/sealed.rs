@@ -4,7 +4,7 @@
 //! | Where | What |
 //! |---|---|
 //! | `secrets.kek` | the KEK as the guard leaves it; `secrets.kek.next` while another takes its place |
-//! | `secrets.redb` | keys of secrets, wrapped; secrets, sealed under them; when each was kept and by whom; the key of [`crate::signing`], wrapped |
+//! | `secrets.redb` | keys of secrets, wrapped; secrets, sealed under them; when each was kept and by whom; the keys of [`crate::signing`] and of [`crate::vault`], wrapped |
 //!
 //! A name is bound into both seals, and what is said about a secret into the second one, so nothing can
 //! be moved to another name. What is replaced or removed goes with the KEK ([`crate::kek`]): a copy of
@@ -22,7 +22,7 @@ use remit_model::{Clock, Digest, Entropy, Secret, SecretName, Timestamp};
 use remit_ports::{SecretError, Secrets};
 use zeroize::Zeroizing;
 
-use self::chest::{Change, Chest, Place};
+use self::chest::{BODIES, Change, Chest, Place, SIGNING};
 use crate::guard::Guard;
 use crate::reopened::Reopened;
 use crate::signing::SigningFiles;
@@ -83,6 +83,7 @@ pub enum SealedError {
 pub struct Sealed {
     place: Place,
     signing: SigningFiles,
+    bodies: Guard,
     chest: Reopened<Chest>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -106,8 +107,9 @@ impl Sealed {
         file::check_dir(&dir)?;
         let place = Place { dir, guard, before };
         let chest = Chest::open(&place, entropy.as_ref())?;
-        let signing = SigningFiles::new(&place.dir, chest.signing_key()?);
-        Ok(Self { place, signing, chest: Reopened::new(chest), clock, entropy })
+        let signing = SigningFiles::new(&place.dir, chest.key(SIGNING)?);
+        let bodies = Guard::stored(&chest.key(BODIES)?);
+        Ok(Self { place, signing, bodies, chest: Reopened::new(chest), clock, entropy })
     }
 
     /// What closes it.
@@ -118,6 +120,11 @@ impl Sealed {
     /// The files of signing keys beside it.
     pub(crate) fn signing(&self) -> &SigningFiles {
         &self.signing
+    }
+
+    /// What closes the KEK of record bodies beside it.
+    pub(crate) fn bodies(&self) -> &Guard {
+        &self.bodies
     }
 
     /// Whether `secret` could be kept as `name`, where there should be one already, or none.

@@ -1,5 +1,9 @@
 //! Wrapped body keys on disk, and how one is erased: it goes with the KEK, which is replaced as
 //! [`crate::kek`] says. A key that was erased has no second life.
+//!
+//! The KEK is closed by a key that lies in sealed storage: what opens that at the start opens this, and no
+//! KEK is taken that is in the clear, or that another state directory closed. What closes it stays when
+//! the KEK is replaced, so an old KEK opens with it; but it opens nothing of what is there now.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +12,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition}
 use remit_model::Entropy;
 use remit_ports::BodyKey;
 
+use crate::guard::Guard;
 use crate::kek::{KEYS, KekFile, builder, database_error, name_kek, named_kek, rewrap, unopened};
 use crate::wrap::{Kek, draw_body_key};
 use crate::{KeysError, file};
@@ -25,8 +30,8 @@ pub(crate) struct Vault {
     kek: Kek,
 }
 
-fn kek_file(dir: &Path) -> KekFile {
-    KekFile::bare(dir.join("kek"))
+fn kek_file(dir: &Path, guard: &Guard) -> KekFile {
+    KekFile::new(dir.join("kek"), guard.clone(), Vec::new())
 }
 
 fn database_path(dir: &Path) -> PathBuf {
@@ -34,10 +39,14 @@ fn database_path(dir: &Path) -> PathBuf {
 }
 
 impl Vault {
-    /// Makes KEK, database and the node's own key in `dir`. Not atomic: the caller fills a folder
-    /// that is not in use yet.
-    pub(crate) fn create(dir: &Path, entropy: &dyn Entropy) -> Result<(), KeysError> {
-        let kek = kek_file(dir).create(entropy)?;
+    /// Makes KEK, closed by `guard`, database and the node's own key in `dir`. Not atomic: the caller
+    /// fills a folder that is not in use yet.
+    pub(crate) fn create(
+        dir: &Path,
+        guard: &Guard,
+        entropy: &dyn Entropy,
+    ) -> Result<(), KeysError> {
+        let kek = kek_file(dir, guard).create(entropy)?;
         let empty = FileBackend::new(file::create_empty(&database_path(dir))?);
         let database = builder()
             .create_with_backend(empty.map_err(database_error)?)
@@ -54,12 +63,17 @@ impl Vault {
         file::sync_dir(dir)
     }
 
-    /// Opens what is in `dir`, and finishes or forgets an erasure that was interrupted.
-    pub(crate) fn open(dir: &Path) -> Result<Self, KeysError> {
+    /// Opens what is in `dir` and `guard` closed, and finishes or forgets an erasure that was interrupted.
+    ///
+    /// Errors: files are missing, exposed, damaged, not of this state directory or not of one time.
+    pub(crate) fn open(dir: &Path, guard: &Guard) -> Result<Self, KeysError> {
         file::check_file(&database_path(dir))?;
         let database = builder().open(database_path(dir)).map_err(database_error)?;
-        let file = kek_file(dir);
-        let (kek, _) = file.settle(named_kek(&database)?)?;
+        let file = kek_file(dir, guard);
+        let (kek, _) = file.settle(named_kek(&database)?).map_err(|why| match why {
+            KeysError::Closed { path, .. } => KeysError::Unsealed { path },
+            other => other,
+        })?;
         Ok(Self { file, database, kek })
     }
 

@@ -25,7 +25,9 @@ const ABOUT: TableDefinition<'_, &str, (u64, u64, &str)> = TableDefinition::new(
 /// What the names of originals begin with; names of secrets have no colon.
 const ORIGINAL: &str = "original:";
 /// The key that seals the files of signing keys ([`crate::signing`]).
-const SIGNING: &str = "signing:keys";
+pub(super) const SIGNING: &str = "signing:keys";
+/// The key that closes the KEK of record bodies ([`crate::vault`]).
+pub(super) const BODIES: &str = "bodies:kek";
 
 /// Where it is, and what closes it.
 pub(super) struct Place {
@@ -37,7 +39,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn kek(&self) -> KekFile {
         let before = self.before.iter().cloned().chain([Guard::nothing()]).collect();
-        KekFile::guarded(self.dir.join("secrets.kek"), self.guard.clone(), before)
+        KekFile::new(self.dir.join("secrets.kek"), self.guard.clone(), before)
     }
 
     fn database(&self) -> PathBuf {
@@ -102,7 +104,9 @@ impl Chest {
         let empty = FileBackend::new(file::create_empty(&draft)?).map_err(database_error)?;
         let database = builder().create_with_backend(empty).map_err(database_error)?;
         let write = database.begin_write().map_err(database_error)?;
-        put_key(&write, SIGNING, &kek, entropy)?;
+        for name in [SIGNING, BODIES] {
+            put_key(&write, name, &kek, entropy)?;
+        }
         write.open_table(SEALED).map_err(database_error)?;
         write.open_table(ABOUT).map_err(database_error)?;
         name_kek(&write, &kek)?;
@@ -111,15 +115,15 @@ impl Chest {
         Ok((Self { file, database, kek }, stale))
     }
 
-    /// The key of signing keys.
+    /// The key `name`, one of those that were made with the database.
     ///
     /// Errors: it does not open.
-    pub(super) fn signing_key(&self) -> Result<BodyKey, KeysError> {
+    pub(super) fn key(&self, name: &str) -> Result<BodyKey, KeysError> {
         let read = self.database.begin_read().map_err(database_error)?;
         let keys = read.open_table(KEYS).map_err(database_error)?;
-        let wrapped = keys.get(SIGNING).map_err(database_error)?;
-        let key = wrapped.and_then(|wrapped| self.kek.unwrap(SIGNING, wrapped.value()));
-        key.ok_or_else(|| unopened(SIGNING))
+        let wrapped = keys.get(name).map_err(database_error)?;
+        let key = wrapped.and_then(|wrapped| self.kek.unwrap(name, wrapped.value()));
+        key.ok_or_else(|| unopened(name))
     }
 
     /// What is known of the secret `name`.

@@ -1,4 +1,4 @@
-//! Erasure: crash at each step, and copies of old files afterwards.
+//! Erasure: crash at each step, and copies of old files afterwards. And whoever changes the files.
 
 mod disk;
 
@@ -13,14 +13,21 @@ const FILES: [&str; 2] = ["kek", "bodies.redb"];
 
 struct Stand {
     dir: TempDir,
+    guard: Guard,
     entropy: SeededEntropy,
 }
 
 impl Stand {
     /// A vault with the keys `a`, `b` and `c`.
     fn new() -> Self {
-        let stand = Self { dir: tempfile::tempdir().unwrap(), entropy: SeededEntropy::new(1) };
-        Vault::create(stand.dir.path(), &stand.entropy).unwrap();
+        Self::seeded(1)
+    }
+
+    fn seeded(seed: u64) -> Self {
+        let entropy = SeededEntropy::new(seed);
+        let guard = Guard::stored(&draw_body_key(&entropy));
+        let stand = Self { dir: tempfile::tempdir().unwrap(), guard, entropy };
+        Vault::create(stand.dir.path(), &stand.guard, &stand.entropy).unwrap();
         let vault = stand.open();
         for name in ["a", "b", "c"] {
             vault.add(name, &stand.entropy).unwrap();
@@ -29,7 +36,16 @@ impl Stand {
     }
 
     fn open(&self) -> Vault {
-        Vault::open(self.dir.path()).unwrap()
+        self.try_open(self.dir.path()).unwrap()
+    }
+
+    fn try_open(&self, dir: &Path) -> Result<Vault, KeysError> {
+        Vault::open(dir, &self.guard)
+    }
+
+    /// The KEK in `dir`, closed as it is here.
+    fn kek(&self, dir: &TempDir) -> Kek {
+        kek_file(dir.path(), &self.guard).read().unwrap().unwrap().0
     }
 
     /// Closes the vault and opens it again.
@@ -127,7 +143,7 @@ fn a_crash_after_the_commit_is_finished_at_the_next_start() {
     assert_eq!(stand.names(), ["bodies.redb", "kek"]);
     assert_eq!(all(&stand.open()), expected);
     // The rename itself may have happened and the old file be gone: nothing is left to do.
-    assert!(fs::read(stand.dir.path().join("kek")).unwrap() == next.as_bytes());
+    assert_eq!(stand.kek(&stand.dir).id(), next.id());
 }
 
 #[test]
@@ -141,12 +157,12 @@ fn no_mix_of_old_and_new_files_opens_the_erased_key() {
         fs::copy(kek.path().join("kek"), mixed.path().join("kek")).unwrap();
         let there = mixed.path().join("bodies.redb");
         fs::copy(database.path().join("bodies.redb"), there).unwrap();
-        let error = Vault::open(mixed.path()).map(drop).unwrap_err();
+        let error = stand.try_open(mixed.path()).map(drop).unwrap_err();
         assert!(matches!(error, KeysError::Mismatch { .. }), "{error}");
     }
     // Nor by hand, past our own checks: the old row under the new KEK, or any row of the new
     // database under the old one.
-    let kek = |dir: &TempDir| kek_file(dir.path()).read().unwrap().unwrap().0;
+    let kek = |dir| stand.kek(dir);
     assert!(row(&old, "b").is_some_and(|row| kek(&old).unwrap("b", &row).is_some()));
     assert!(row(&old, "b").is_some_and(|row| kek(&new).unwrap("b", &row).is_none()));
     assert_eq!(row(&new, "b"), None);
@@ -182,9 +198,40 @@ fn missing_and_damaged_files_are_named() {
     let stand = Stand::new();
     let kek = stand.dir.path().join("kek");
     file::replace(&kek, b"short").unwrap();
-    let error = Vault::open(stand.dir.path()).map(drop).unwrap_err().to_string();
+    let error = stand.try_open(stand.dir.path()).map(drop).unwrap_err().to_string();
     assert!(error.contains("kek") && error.contains("damaged"), "{error}");
     file::remove(&kek).unwrap();
-    let error = Vault::open(stand.dir.path()).map(drop).unwrap_err();
+    let error = stand.try_open(stand.dir.path()).map(drop).unwrap_err();
     assert!(matches!(error, KeysError::Kekless { .. }), "{error}");
+}
+
+#[test]
+fn a_kek_opens_as_it_was_closed_and_in_no_other_way() {
+    let stand = Stand::new();
+    let (path, kek) = (stand.dir.path().join("kek"), stand.kek(&stand.dir));
+    let good = fs::read(&path).unwrap();
+    assert!(!good.windows(8).any(|part| kek.as_bytes().windows(8).any(|of| of == part)));
+    let refused = |bytes: &[u8], what: &str| {
+        fs::write(&path, bytes).unwrap();
+        let error = stand.try_open(stand.dir.path()).map(drop).unwrap_err();
+        let named = matches!(&error, KeysError::Unsealed { path } if path.ends_with("kek"));
+        assert!(named, "{what}: {error}");
+    };
+    refused(kek.as_bytes(), "in the clear");
+    for at in 0..good.len() {
+        refused(&good[..at], &format!("cut at {at}"));
+        let mut bent = good.clone();
+        bent[at] ^= 1;
+        refused(&bent, &format!("changed at {at}"));
+    }
+    let other = Guard::stored(&draw_body_key(&stand.entropy));
+    refused(&other.close(&kek, &stand.entropy).unwrap(), "closed by another key");
+    // The KEK of somebody's choice, with a database that it fits, and nothing else of theirs.
+    let theirs = Stand::seeded(2);
+    for name in FILES {
+        fs::copy(theirs.dir.path().join(name), stand.dir.path().join(name)).unwrap();
+    }
+    let closed = fs::read(&path).unwrap();
+    refused(&closed, "all of another folder");
+    refused(theirs.kek(&theirs.dir).as_bytes(), "the same in the clear");
 }
