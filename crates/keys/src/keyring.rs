@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use remit_model::{Entropy, TaskId};
 use remit_ports::{BodyKey, BodyKeys, KeyError};
 
-use crate::KeysError;
-use crate::guard::Guard;
 use crate::reopened::Reopened;
 use crate::vault::{NODE, Vault};
+use crate::{Guards, KeysError};
 
 /// How many unwrapped keys stay in memory (R13). A key beyond that is unwrapped when needed.
 const CACHE_BOUND: usize = 4096;
@@ -24,7 +23,7 @@ const CACHE_BOUND: usize = 4096;
 /// they let go); and a disk that keeps what was overwritten.
 pub struct Keyring {
     dir: PathBuf,
-    guard: Guard,
+    guards: Guards,
     entropy: Arc<dyn Entropy>,
     vault: Reopened<Vault>,
     /// Unwrapped keys by name. Written only while `vault` is locked, so that no reader puts a key
@@ -39,16 +38,16 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Opens `bodies.redb` and `kek`, which `guard` closes, in `dir`.
+    /// Opens `bodies.redb` and `kek`, which `guards` close, in `dir`.
     ///
     /// Errors: they are missing, exposed, damaged or do not belong together.
     pub(crate) fn open(
         dir: &Path,
-        guard: Guard,
+        guards: Guards,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, KeysError> {
-        let vault = Reopened::new(Vault::open(dir, &guard)?);
-        Ok(Self { dir: dir.to_owned(), guard, entropy, vault, cache: Mutex::default() })
+        let vault = Reopened::new(Vault::open(dir, &guards, entropy.as_ref())?);
+        Ok(Self { dir: dir.to_owned(), guards, entropy, vault, cache: Mutex::default() })
     }
 
     fn cache(&self) -> MutexGuard<'_, BTreeMap<String, BodyKey>> {
@@ -69,7 +68,8 @@ impl Keyring {
         &self,
         act: impl FnOnce(Vault) -> (Option<Vault>, Result<T, KeysError>),
     ) -> Result<T, KeyError> {
-        self.vault.with(|| Vault::open(&self.dir, &self.guard), act).map_err(failed)
+        let open = || Vault::open(&self.dir, &self.guards, self.entropy.as_ref());
+        self.vault.with(open, act).map_err(failed)
     }
 
     fn name(task: Option<&TaskId>) -> &str {
@@ -133,17 +133,18 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::guard::Guard;
     use crate::wrap::draw_body_key;
 
-    fn guard() -> Guard {
-        Guard::stored(&draw_body_key(&SeededEntropy::new(7)))
+    fn guards() -> Guards {
+        (Guard::stored(&draw_body_key(&SeededEntropy::new(7))), None)
     }
 
     fn keyring() -> (TempDir, Keyring) {
         let dir = tempfile::tempdir().unwrap();
         let entropy = Arc::new(SeededEntropy::new(1));
-        Vault::create(dir.path(), &guard(), entropy.as_ref()).unwrap();
-        let keyring = Keyring::open(dir.path(), guard(), entropy).unwrap();
+        Vault::create(dir.path(), &guards(), entropy.as_ref()).unwrap();
+        let keyring = Keyring::open(dir.path(), guards(), entropy).unwrap();
         (dir, keyring)
     }
 
@@ -172,7 +173,7 @@ mod tests {
         keyring.create(&task).unwrap();
         let key = *keyring.key(Some(&task)).unwrap().as_bytes();
         drop(keyring);
-        let again = Keyring::open(dir.path(), guard(), Arc::new(SeededEntropy::new(2))).unwrap();
+        let again = Keyring::open(dir.path(), guards(), Arc::new(SeededEntropy::new(2))).unwrap();
         assert_eq!(again.cache().len(), 0);
         assert_eq!(*again.key(Some(&task)).unwrap().as_bytes(), key);
         assert_eq!(again.cache().len(), 1);

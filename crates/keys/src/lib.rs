@@ -113,6 +113,7 @@ impl Keys {
         // Read now what is needed later, so that a start fails and not a call.
         sealed.signing().read(LOG)?;
         let bodies = Keyring::open(&dir, sealed.bodies().clone(), entropy)?;
+        sealed.forget_before()?;
         Ok(Self { sealed: Arc::new(sealed), bodies: Arc::new(bodies) })
     }
 

@@ -22,7 +22,7 @@ use remit_model::{Clock, Digest, Entropy, Secret, SecretName, Timestamp};
 use remit_ports::{SecretError, Secrets};
 use zeroize::Zeroizing;
 
-use self::chest::{BODIES, Change, Chest, Place, SIGNING};
+use self::chest::{BODIES, BODIES_BEFORE, Change, Chest, Place, SIGNING};
 use crate::guard::Guard;
 use crate::reopened::Reopened;
 use crate::signing::SigningFiles;
@@ -83,7 +83,7 @@ pub enum SealedError {
 pub struct Sealed {
     place: Place,
     signing: SigningFiles,
-    bodies: Guard,
+    bodies: Guards,
     chest: Reopened<Chest>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -107,8 +107,9 @@ impl Sealed {
         file::check_dir(&dir)?;
         let place = Place { dir, guard, before };
         let chest = Chest::open(&place, entropy.as_ref())?;
-        let signing = SigningFiles::new(&place.dir, chest.key(SIGNING)?);
-        let bodies = Guard::stored(&chest.key(BODIES)?);
+        let signing = SigningFiles::new(&place.dir, chest.own_key(SIGNING)?);
+        let before = chest.key(BODIES_BEFORE)?;
+        let bodies = (Guard::stored(&chest.own_key(BODIES)?), before.as_ref().map(Guard::stored));
         Ok(Self { place, signing, bodies, chest: Reopened::new(chest), clock, entropy })
     }
 
@@ -122,9 +123,23 @@ impl Sealed {
         &self.signing
     }
 
-    /// What closes the KEK of record bodies beside it.
-    pub(crate) fn bodies(&self) -> &Guard {
+    /// What closes the KEK of record bodies beside it from now on, and what may have until now.
+    pub(crate) fn bodies(&self) -> &Guards {
         &self.bodies
+    }
+
+    /// Forgets what may have: the KEK of record bodies is closed anew.
+    ///
+    /// Errors: the disk refuses.
+    pub(crate) fn forget_before(&self) -> Result<(), KeysError> {
+        if self.bodies.1.is_none() {
+            return Ok(());
+        }
+        let open = || Chest::open(&self.place, self.entropy.as_ref());
+        self.chest.with(open, |mut chest| {
+            let forgotten = chest.put(&Change::ForgetBefore, self.entropy.as_ref());
+            (forgotten.is_ok().then_some(chest), forgotten)
+        })
     }
 
     /// Whether `secret` could be kept as `name`, where there should be one already, or none.

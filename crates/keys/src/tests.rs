@@ -127,7 +127,7 @@ fn signing(state: &Path, guards: Guards) -> [Zeroizing<Vec<u8>>; 4] {
 
 /// The KEK of record bodies.
 fn kek(state: &Path, guards: Guards) -> Zeroizing<[u8; 32]> {
-    let guard = Sealed::open(state, guards, doors(4)).unwrap().bodies().clone();
+    let guard = Sealed::open(state, guards, doors(4)).unwrap().bodies().0.clone();
     let file = KekFile::new(state.join("keys/kek"), guard, Vec::new());
     Zeroizing::new(*file.read().unwrap().unwrap().0.as_bytes())
 }
@@ -248,5 +248,42 @@ fn nothing_secret_prints() {
         let end = &secret[secret.len() - 8..];
         assert!(!text.contains(&format!("{end:?}").replace(['[', ']'], "")), "{text}");
         assert!(!text.contains(&data_encoding::HEXLOWER.encode(end)), "{text}");
+    }
+}
+
+#[test]
+fn whoever_copied_the_folder_while_it_lay_open_reads_nothing_of_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, stolen) = (dir.path().join("state"), dir.path().join("stolen"));
+    signing(&state, nothing());
+    copy(&state, &stolen);
+    let known = Sealed::open(&stolen, nothing(), doors(5)).unwrap().bodies().0.clone();
+    let closed = passphrase("a long passphrase");
+    drop(Keys::open(&state, closed.clone(), doors(6)).unwrap());
+    let file = KekFile::new(state.join("keys/kek"), known, Vec::new());
+    assert!(matches!(file.read(), Err(KeysError::Closed { .. })), "by what was in the copy");
+    fs::copy(state.join("keys/bodies.redb"), stolen.join("keys/bodies.redb")).unwrap();
+    let error = open(&stolen, 7).unwrap_err();
+    assert!(matches!(error, KeysError::Mismatch { .. }), "with the KEK of the copy: {error}");
+    let sealed = Sealed::open(&state, closed.clone(), doors(8)).unwrap();
+    assert!(sealed.bodies().1.is_none(), "what closed it before is forgotten");
+    drop(sealed);
+    open_all(&state, closed).unwrap();
+}
+
+#[test]
+fn guards_that_follow_each_other_in_haste_lose_no_key() {
+    let dir = tempfile::tempdir().unwrap();
+    signing(dir.path(), nothing());
+    let (first, second) = ("a long passphrase", "another passphrase");
+    // Each start ends before it comes to the keys of record bodies.
+    drop(Sealed::open(dir.path(), passphrase(first), doors(2)).unwrap());
+    let guards = (passphrase(second).0, Some(passphrase(first).0));
+    let sealed = Sealed::open(dir.path(), guards, doors(3)).unwrap();
+    // And this one before it says that they are closed anew.
+    drop(Vault::open(&dir.path().join("keys"), sealed.bodies(), &SeededEntropy::new(4)).unwrap());
+    drop(sealed);
+    for _ in 0..2 {
+        open_all(dir.path(), passphrase(second)).unwrap();
     }
 }

@@ -28,6 +28,8 @@ const ORIGINAL: &str = "original:";
 pub(super) const SIGNING: &str = "signing:keys";
 /// The key that closes the KEK of record bodies ([`crate::vault`]).
 pub(super) const BODIES: &str = "bodies:kek";
+/// The one that did until another guard took over, until that KEK is closed anew.
+pub(super) const BODIES_BEFORE: &str = "bodies:before";
 
 /// Where it is, and what closes it.
 pub(super) struct Place {
@@ -64,6 +66,11 @@ pub(super) enum Change<'a> {
     KeepOriginal { path: &'a Digest, original: &'a [u8] },
     /// An original is forgotten.
     ForgetOriginal(&'a Digest),
+    /// Another guard takes over: who may have opened this before is not to know what closes record bodies
+    /// from now on.
+    TakeOver,
+    /// What closed record bodies before is needed no more.
+    ForgetBefore,
     /// The KEK alone is replaced.
     Nothing,
 }
@@ -77,7 +84,7 @@ impl Chest {
         let (mut chest, stale) =
             if there { Self::find(place)? } else { Self::create(place, entropy)? };
         if stale {
-            chest.turn(&Change::Nothing, entropy)?;
+            chest.turn(&Change::TakeOver, entropy)?;
         }
         Ok(chest)
     }
@@ -115,15 +122,22 @@ impl Chest {
         Ok((Self { file, database, kek }, stale))
     }
 
-    /// The key `name`, one of those that were made with the database.
+    /// The key `name`; `None` if there is none.
     ///
     /// Errors: it does not open.
-    pub(super) fn key(&self, name: &str) -> Result<BodyKey, KeysError> {
+    pub(super) fn key(&self, name: &str) -> Result<Option<BodyKey>, KeysError> {
         let read = self.database.begin_read().map_err(database_error)?;
         let keys = read.open_table(KEYS).map_err(database_error)?;
-        let wrapped = keys.get(name).map_err(database_error)?;
-        let key = wrapped.and_then(|wrapped| self.kek.unwrap(name, wrapped.value()));
-        key.ok_or_else(|| unopened(name))
+        let Some(wrapped) = keys.get(name).map_err(database_error)? else { return Ok(None) };
+        let key = self.kek.unwrap(name, wrapped.value());
+        key.map(Some).ok_or_else(|| unopened(name))
+    }
+
+    /// The key `name`, which was made with the database.
+    ///
+    /// Errors: it is not there, or does not open.
+    pub(super) fn own_key(&self, name: &str) -> Result<BodyKey, KeysError> {
+        self.key(name)?.ok_or_else(|| unopened(name))
     }
 
     /// What is known of the secret `name`.
@@ -189,7 +203,7 @@ impl Chest {
         opened.map(Some).ok_or_else(|| unopened(name))
     }
 
-    /// Makes a change that adds something, durably; nothing has to be gone for it.
+    /// Makes a change, durably, for which nothing has to be gone.
     pub(super) fn put(
         &mut self,
         change: &Change<'_>,
@@ -259,7 +273,26 @@ fn apply(
             drop_row(write, name.as_str())
         }
         Change::ForgetOriginal(path) => drop_row(write, &original_name(path)),
+        Change::TakeOver => take_over(write, kek, entropy),
+        Change::ForgetBefore => drop_row(write, BODIES_BEFORE),
     }
+}
+
+/// Draws another key in the place of the one that closes the KEK of record bodies, which is kept until that
+/// KEK is closed anew. While one is kept both stay as they are, since either may be the one that opens it.
+fn take_over(write: &WriteTransaction, kek: &Kek, entropy: &dyn Entropy) -> Result<(), KeysError> {
+    {
+        let mut keys = write.open_table(KEYS).map_err(database_error)?;
+        if keys.get(BODIES_BEFORE).map_err(database_error)?.is_some() {
+            return Ok(());
+        }
+        let wrapped = keys.get(BODIES).map_err(database_error)?;
+        let key = wrapped.and_then(|wrapped| kek.unwrap(BODIES, wrapped.value()));
+        let key = key.ok_or_else(|| unopened(BODIES))?;
+        let before = kek.wrap(BODIES_BEFORE, &key, entropy)?;
+        keys.insert(BODIES_BEFORE, before.as_slice()).map_err(database_error)?;
+    }
+    put_key(write, BODIES, kek, entropy).map(drop)
 }
 
 /// A new key for what is kept as `name`, which nothing was ever sealed under.

@@ -8,12 +8,18 @@ use remit_testkit::SeededEntropy;
 use tempfile::TempDir;
 
 use super::*;
+use crate::guard::Guard;
 
 const FILES: [&str; 2] = ["kek", "bodies.redb"];
 
+/// A guard that nobody else has.
+fn stored(entropy: &SeededEntropy) -> Guard {
+    Guard::stored(&draw_body_key(entropy))
+}
+
 struct Stand {
     dir: TempDir,
-    guard: Guard,
+    guards: Guards,
     entropy: SeededEntropy,
 }
 
@@ -25,9 +31,9 @@ impl Stand {
 
     fn seeded(seed: u64) -> Self {
         let entropy = SeededEntropy::new(seed);
-        let guard = Guard::stored(&draw_body_key(&entropy));
-        let stand = Self { dir: tempfile::tempdir().unwrap(), guard, entropy };
-        Vault::create(stand.dir.path(), &stand.guard, &stand.entropy).unwrap();
+        let guards = (stored(&entropy), None);
+        let stand = Self { dir: tempfile::tempdir().unwrap(), guards, entropy };
+        Vault::create(stand.dir.path(), &stand.guards, &stand.entropy).unwrap();
         let vault = stand.open();
         for name in ["a", "b", "c"] {
             vault.add(name, &stand.entropy).unwrap();
@@ -40,12 +46,12 @@ impl Stand {
     }
 
     fn try_open(&self, dir: &Path) -> Result<Vault, KeysError> {
-        Vault::open(dir, &self.guard)
+        Vault::open(dir, &self.guards, &self.entropy)
     }
 
     /// The KEK in `dir`, closed as it is here.
     fn kek(&self, dir: &TempDir) -> Kek {
-        kek_file(dir.path(), &self.guard).read().unwrap().unwrap().0
+        kek_file(dir.path(), &self.guards).read().unwrap().unwrap().0
     }
 
     /// Closes the vault and opens it again.
@@ -56,11 +62,7 @@ impl Stand {
 
     /// The files as they are now, in another folder; nothing may have them open.
     fn copy(&self) -> TempDir {
-        let copy = tempfile::tempdir().unwrap();
-        for name in FILES {
-            fs::copy(self.dir.path().join(name), copy.path().join(name)).unwrap();
-        }
-        copy
+        copied(&self.dir)
     }
 
     fn names(&self) -> Vec<String> {
@@ -71,6 +73,14 @@ impl Stand {
         names.sort();
         names
     }
+}
+
+fn copied(dir: &TempDir) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for name in FILES {
+        fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    copy
 }
 
 fn bytes(vault: &Vault, name: &str) -> Option<[u8; 32]> {
@@ -136,7 +146,7 @@ fn a_crash_after_the_commit_is_finished_at_the_next_start() {
     expected[1] = None;
     let vault = stand.open();
     let next = vault.file.stage(&stand.entropy).unwrap();
-    vault.drop_and_rewrap("a", &next, &stand.entropy).unwrap();
+    vault.drop_and_rewrap(Some("a"), &next, &stand.entropy).unwrap();
     drop(vault);
     assert_eq!(stand.names(), ["bodies.redb", "kek", "kek.next"]);
     assert_eq!(all(&stand.open()), expected);
@@ -224,7 +234,7 @@ fn a_kek_opens_as_it_was_closed_and_in_no_other_way() {
         bent[at] ^= 1;
         refused(&bent, &format!("changed at {at}"));
     }
-    let other = Guard::stored(&draw_body_key(&stand.entropy));
+    let other = stored(&stand.entropy);
     refused(&other.close(&kek, &stand.entropy).unwrap(), "closed by another key");
     // The KEK of somebody's choice, with a database that it fits, and nothing else of theirs.
     let theirs = Stand::seeded(2);
@@ -234,4 +244,33 @@ fn a_kek_opens_as_it_was_closed_and_in_no_other_way() {
     let closed = fs::read(&path).unwrap();
     refused(&closed, "all of another folder");
     refused(theirs.kek(&theirs.dir).as_bytes(), "the same in the clear");
+}
+
+#[test]
+fn a_kek_that_the_guard_of_before_closed_gives_way_to_another() {
+    let mut stand = Stand::new();
+    let (keys, old, kek) = (all(&stand.open()), stand.copy(), stand.kek(&stand.dir));
+    let before = stand.guards.0.clone();
+    stand.guards = (stored(&stand.entropy), Some(before.clone()));
+    assert_eq!(all(&stand.open()), keys);
+    assert_ne!(stand.kek(&stand.dir).id(), kek.id());
+    // What was before opens nothing that is there now.
+    assert!(Vault::open(stand.dir.path(), &(before.clone(), None), &stand.entropy).is_err());
+    assert!(row(&stand.dir, "a").is_some_and(|row| kek.unwrap("a", &row).is_none()));
+    // Nor is anything lost where it crashed after the first step, or the second.
+    for committed in [false, true] {
+        let crashed = Stand { dir: copied(&old), guards: stand.guards.clone(), ..Stand::seeded(3) };
+        let mut vault =
+            Vault::open(crashed.dir.path(), &(before.clone(), None), &crashed.entropy).unwrap();
+        vault.file = kek_file(crashed.dir.path(), &crashed.guards);
+        let next = vault.file.stage(&crashed.entropy).unwrap();
+        if committed {
+            vault.drop_and_rewrap(None, &next, &crashed.entropy).unwrap();
+        }
+        drop(vault);
+        assert_eq!(all(&crashed.open()), keys, "committed {committed}");
+        assert_eq!(crashed.names(), ["bodies.redb", "kek"], "committed {committed}");
+    }
+    stand.guards.1 = None;
+    assert_eq!(all(&stand.open()), keys);
 }
