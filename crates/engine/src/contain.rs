@@ -108,8 +108,8 @@ impl Engine {
         Ok(InForce(Ok(accepted)))
     }
 
-    /// Closes every task whose deadline or idle limit has passed, and records the stops that could
-    /// not be recorded when they were made.
+    /// Closes every task whose deadline or idle limit has passed, records the stops that could not be
+    /// recorded when they were made, and says whose proof has lapsed.
     pub fn expire(&self) {
         self.follow_standing();
         self.follow_parents();
@@ -134,6 +134,7 @@ impl Engine {
                 tracing::debug!(task = %cell.id(), %why, "a task ended while it was being closed");
             }
         }
+        self.look_at_proofs();
     }
 
     /// Stops what was handed on from a task that is stopped: a crash, or somebody who went away, may have

@@ -3,7 +3,8 @@
 //! What policies are told of that agent is its newest proof, so that one which did not renew it can be
 //! seen to have lapsed; and whoever goes on with a task works on it, so that what enters it is
 //! remembered of them (promise R6). Both are on record before the grant is made. A proof that lapses is a
-//! signal, raised with the first call that comes too late for it.
+//! signal when it does, whether anybody calls in the task or not; a call that comes sooner than the next look
+//! at all tasks raises it itself, so that what is decided of it knows.
 
 use std::sync::MutexGuard;
 use std::time::Duration;
@@ -23,6 +24,9 @@ use crate::{Change, Engine, admit, draft};
 pub const STANDS: Duration = Duration::from_secs(10);
 /// How many are known one by one to have worked on a task since it was opened (R13).
 pub const MAX_WORKERS: usize = 64;
+/// Of how many tasks one look says that a proof has lapsed (R13): many may have while nobody looked, and calls
+/// need the ledger, too.
+pub const LAPSES_AT_ONCE: usize = 256;
 
 /// Who goes on with a task.
 #[derive(Clone, Copy, Debug)]
@@ -87,23 +91,36 @@ impl Engine {
         Ok(())
     }
 
-    /// Says, once of each proof, that by `now` the task's agent has not renewed it in time.
+    /// Looks at the proofs of all tasks. What is too much for one look, or is not taken by the ledger, is said
+    /// at a later one.
+    pub(crate) fn look_at_proofs(&self) {
+        let at = (self.now(), self.settings.load().renewed_within);
+        let cells = self.cells();
+        let told = cells.iter().map(|cell| self.lapse((cell, &mut cell.lock()), at));
+        let due = told.filter(|told| !matches!(told, Ok(false)));
+        for why in due.take(LAPSES_AT_ONCE).filter_map(Result::err) {
+            tracing::debug!(%why, "that a proof has lapsed is not on record yet");
+        }
+    }
+
+    /// Says, once of each proof, that by `now` the task's agent has not renewed it in time. The value tells
+    /// whether there was that to say.
     ///
     /// Errors: that is not on record, and the task does not know.
     pub(crate) fn lapse(
         &self,
         (cell, task): (&TaskCell, &mut MutexGuard<'_, Task>),
         (now, within): (Timestamp, Duration),
-    ) -> Result<(), CommitError> {
+    ) -> Result<bool, CommitError> {
         let proof = task.attestation();
         if task.has_lapsed() || !task.is_open() || now.since(proof.at) <= within {
-            return Ok(());
+            return Ok(false);
         }
         let (method, at) = (proof.method, proof.at);
-        tracing::warn!(task = %cell.id(), agent = %cell.agent(), %method, %at, "a proof has lapsed");
         self.signal((cell, task), ("lapsed", Event::Lapsed { at }), None)?;
+        tracing::warn!(task = %cell.id(), agent = %cell.agent(), %method, %at, "a proof has lapsed");
         self.counters.proofs_lapsed.add();
-        Ok(())
+        Ok(true)
     }
 
     fn workers_of(&self, task: &Task, successor: Successor<'_>) -> Workers {

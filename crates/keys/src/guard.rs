@@ -1,13 +1,14 @@
-//! What the KEK of sealed storage is closed with in its file, so that a copy of the state directory
-//! alone opens nothing: a key that lies elsewhere, or a passphrase.
+//! What a KEK is closed with in its file. That of sealed storage by a key that lies elsewhere or a
+//! passphrase, so that a copy of the state directory alone opens nothing; that of record bodies by a key
+//! that lies in sealed storage.
 //!
 //! The KEK itself is drawn here and replaced at will; the guard only closes it. So what lies elsewhere
 //! may be read-only, and a passphrase need not be typed again when the KEK is replaced.
 //!
 //! | Guard | The file |
 //! |---|---|
-//! | nothing | the KEK, 32 bytes |
-//! | a key | `K`, the KEK sealed under HKDF-SHA256 of the key |
+//! | nothing | the KEK, 32 bytes; of sealed storage alone |
+//! | a key | `K`, the KEK sealed under HKDF-SHA256 of a key from elsewhere, or under one of sealed storage |
 //! | a passphrase | `P`, salt (16), the KEK sealed under Argon2id of passphrase and salt |
 
 use std::fmt;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use remit_model::Entropy;
+use remit_ports::BodyKey;
 use zeroize::Zeroizing;
 
 use crate::wrap::{Kek, open, seal};
@@ -34,7 +36,7 @@ const PASSES: u32 = 3;
 const LANES: u32 = 4;
 
 /// What everything is closed under: it opens as nothing else.
-const NAME: &[u8] = b"remit/secrets.kek/v1";
+const NAME: &[u8] = b"remit/kek/v1";
 
 type Bytes = Zeroizing<[u8; 32]>;
 
@@ -67,6 +69,11 @@ impl Guard {
     /// Nothing: whoever reads the file has the KEK.
     pub fn nothing() -> Self {
         Self(Kind::Nothing)
+    }
+
+    /// A key that lies in sealed storage.
+    pub(crate) fn stored(key: &BodyKey) -> Self {
+        Self(Kind::Key(Zeroizing::new(*key.as_bytes())))
     }
 
     /// The key in the file `path`, of any content from 32 bytes to 1 KiB. It belongs to us or to root

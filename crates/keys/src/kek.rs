@@ -60,13 +60,8 @@ pub(crate) struct KekFile {
 }
 
 impl KekFile {
-    /// The KEK as it is in `path`.
-    pub(crate) fn bare(path: PathBuf) -> Self {
-        Self { path, guard: Guard::nothing(), before: Vec::new() }
-    }
-
     /// The KEK in `path`, closed with `guard` from now on.
-    pub(crate) fn guarded(path: PathBuf, guard: Guard, before: Vec<Guard>) -> Self {
+    pub(crate) fn new(path: PathBuf, guard: Guard, before: Vec<Guard>) -> Self {
         Self { path, guard, before }
     }
 

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use remit_model::{Entropy, TaskId};
 use remit_ports::{BodyKey, BodyKeys, KeyError};
 
-use crate::KeysError;
 use crate::reopened::Reopened;
 use crate::vault::{NODE, Vault};
+use crate::{Guards, KeysError};
 
 /// How many unwrapped keys stay in memory (R13). A key beyond that is unwrapped when needed.
 const CACHE_BOUND: usize = 4096;
@@ -23,6 +23,7 @@ const CACHE_BOUND: usize = 4096;
 /// they let go); and a disk that keeps what was overwritten.
 pub struct Keyring {
     dir: PathBuf,
+    guards: Guards,
     entropy: Arc<dyn Entropy>,
     vault: Reopened<Vault>,
     /// Unwrapped keys by name. Written only while `vault` is locked, so that no reader puts a key
@@ -37,13 +38,16 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Opens `bodies.redb` and `kek` in `dir`.
+    /// Opens `bodies.redb` and `kek`, which `guards` close, in `dir`.
     ///
     /// Errors: they are missing, exposed, damaged or do not belong together.
-    pub(crate) fn open(dir: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeysError> {
-        let vault = Reopened::new(Vault::open(dir)?);
-        let cache = Mutex::default();
-        Ok(Self { dir: dir.to_owned(), entropy, vault, cache })
+    pub(crate) fn open(
+        dir: &Path,
+        guards: Guards,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, KeysError> {
+        let vault = Reopened::new(Vault::open(dir, &guards, entropy.as_ref())?);
+        Ok(Self { dir: dir.to_owned(), guards, entropy, vault, cache: Mutex::default() })
     }
 
     fn cache(&self) -> MutexGuard<'_, BTreeMap<String, BodyKey>> {
@@ -64,7 +68,8 @@ impl Keyring {
         &self,
         act: impl FnOnce(Vault) -> (Option<Vault>, Result<T, KeysError>),
     ) -> Result<T, KeyError> {
-        self.vault.with(|| Vault::open(&self.dir), act).map_err(failed)
+        let open = || Vault::open(&self.dir, &self.guards, self.entropy.as_ref());
+        self.vault.with(open, act).map_err(failed)
     }
 
     fn name(task: Option<&TaskId>) -> &str {
@@ -128,12 +133,18 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::guard::Guard;
+    use crate::wrap::draw_body_key;
+
+    fn guards() -> Guards {
+        (Guard::stored(&draw_body_key(&SeededEntropy::new(7))), None)
+    }
 
     fn keyring() -> (TempDir, Keyring) {
         let dir = tempfile::tempdir().unwrap();
         let entropy = Arc::new(SeededEntropy::new(1));
-        Vault::create(dir.path(), entropy.as_ref()).unwrap();
-        let keyring = Keyring::open(dir.path(), entropy).unwrap();
+        Vault::create(dir.path(), &guards(), entropy.as_ref()).unwrap();
+        let keyring = Keyring::open(dir.path(), guards(), entropy).unwrap();
         (dir, keyring)
     }
 
@@ -162,7 +173,7 @@ mod tests {
         keyring.create(&task).unwrap();
         let key = *keyring.key(Some(&task)).unwrap().as_bytes();
         drop(keyring);
-        let again = Keyring::open(dir.path(), Arc::new(SeededEntropy::new(2))).unwrap();
+        let again = Keyring::open(dir.path(), guards(), Arc::new(SeededEntropy::new(2))).unwrap();
         assert_eq!(again.cache().len(), 0);
         assert_eq!(*again.key(Some(&task)).unwrap().as_bytes(), key);
         assert_eq!(again.cache().len(), 1);

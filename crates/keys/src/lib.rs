@@ -3,13 +3,13 @@
 //! | File | What | Used for |
 //! |---|---|---|
 //! | `log.key` | Ed25519, PKCS#8 DER, sealed | signing checkpoints |
-//! | `kek` | 32 random bytes | wrapping the body keys |
+//! | `kek` | 32 random bytes, closed by a key of sealed storage | wrapping the body keys |
 //! | `bodies.redb` | wrapped AES-256 keys, one a task | encrypting record bodies |
 //! | `operator.phc` | Argon2id verifier | knowing the operator |
 //! | `token-N.key` | ES256 (P-256), PKCS#8 DER, sealed | signing grants, generation N |
 //! | `token-N.made` | a time; nothing secret | when that was made; `.made.new` until it is on record |
 //! | `svid-N.signer`, `svid-N.jwt` | ES256 (P-256), PKCS#8 DER, sealed | signing SVIDs, generation N |
-//! | `secrets.kek`, `secrets.redb` | sealed storage ([`Sealed`]) | secrets of others; opening what is sealed |
+//! | `secrets.kek`, `secrets.redb` | sealed storage ([`Sealed`]) | secrets of others; opening all the others |
 //! | `svid-N.crt` | X.509, DER; nothing secret | what others verify them with; `.crt.new` until they are on record |
 //!
 //! A witness has a state directory of its own with nothing but `keys/witness.key` ([`WitnessKeys`]), in the
@@ -92,8 +92,8 @@ impl Keys {
         file::remove_dir(&draft)?;
         file::make_dir(&draft)?;
         let entropy = doors.1.as_ref();
-        Vault::create(&draft, entropy)?;
         let sealed = Sealed::open_in(draft.clone(), guards.clone(), doors.clone())?;
+        Vault::create(&draft, sealed.bodies(), entropy)?;
         sealed.signing().create(LOG, &pair::draw_ed25519(entropy), entropy)?;
         drop(sealed);
         file::rename_dir(&draft, &dir)?;
@@ -112,8 +112,9 @@ impl Keys {
         let sealed = Sealed::open_in(dir.clone(), guards, doors)?;
         // Read now what is needed later, so that a start fails and not a call.
         sealed.signing().read(LOG)?;
-        let bodies = Arc::new(Keyring::open(&dir, entropy)?);
-        Ok(Self { sealed: Arc::new(sealed), bodies })
+        let bodies = Keyring::open(&dir, sealed.bodies().clone(), entropy)?;
+        sealed.forget_before()?;
+        Ok(Self { sealed: Arc::new(sealed), bodies: Arc::new(bodies) })
     }
 
     /// Sealed storage.

@@ -4,7 +4,7 @@
 //! | Where | What |
 //! |---|---|
 //! | `secrets.kek` | the KEK as the guard leaves it; `secrets.kek.next` while another takes its place |
-//! | `secrets.redb` | keys of secrets, wrapped; secrets, sealed under them; when each was kept and by whom; the key of [`crate::signing`], wrapped |
+//! | `secrets.redb` | keys of secrets, wrapped; secrets, sealed under them; when each was kept and by whom; the keys of [`crate::signing`] and of [`crate::vault`], wrapped |
 //!
 //! A name is bound into both seals, and what is said about a secret into the second one, so nothing can
 //! be moved to another name. What is replaced or removed goes with the KEK ([`crate::kek`]): a copy of
@@ -22,7 +22,7 @@ use remit_model::{Clock, Digest, Entropy, Secret, SecretName, Timestamp};
 use remit_ports::{SecretError, Secrets};
 use zeroize::Zeroizing;
 
-use self::chest::{Change, Chest, Place};
+use self::chest::{BODIES, BODIES_BEFORE, Change, Chest, Place, SIGNING};
 use crate::guard::Guard;
 use crate::reopened::Reopened;
 use crate::signing::SigningFiles;
@@ -83,6 +83,7 @@ pub enum SealedError {
 pub struct Sealed {
     place: Place,
     signing: SigningFiles,
+    bodies: Guards,
     chest: Reopened<Chest>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -106,8 +107,10 @@ impl Sealed {
         file::check_dir(&dir)?;
         let place = Place { dir, guard, before };
         let chest = Chest::open(&place, entropy.as_ref())?;
-        let signing = SigningFiles::new(&place.dir, chest.signing_key()?);
-        Ok(Self { place, signing, chest: Reopened::new(chest), clock, entropy })
+        let signing = SigningFiles::new(&place.dir, chest.own_key(SIGNING)?);
+        let before = chest.key(BODIES_BEFORE)?;
+        let bodies = (Guard::stored(&chest.own_key(BODIES)?), before.as_ref().map(Guard::stored));
+        Ok(Self { place, signing, bodies, chest: Reopened::new(chest), clock, entropy })
     }
 
     /// What closes it.
@@ -118,6 +121,25 @@ impl Sealed {
     /// The files of signing keys beside it.
     pub(crate) fn signing(&self) -> &SigningFiles {
         &self.signing
+    }
+
+    /// What closes the KEK of record bodies beside it from now on, and what may have until now.
+    pub(crate) fn bodies(&self) -> &Guards {
+        &self.bodies
+    }
+
+    /// Forgets what may have: the KEK of record bodies is closed anew.
+    ///
+    /// Errors: the disk refuses.
+    pub(crate) fn forget_before(&self) -> Result<(), KeysError> {
+        if self.bodies.1.is_none() {
+            return Ok(());
+        }
+        let open = || Chest::open(&self.place, self.entropy.as_ref());
+        self.chest.with(open, |mut chest| {
+            let forgotten = chest.put(&Change::ForgetBefore, self.entropy.as_ref());
+            (forgotten.is_ok().then_some(chest), forgotten)
+        })
     }
 
     /// Whether `secret` could be kept as `name`, where there should be one already, or none.

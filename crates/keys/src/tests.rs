@@ -12,6 +12,7 @@ use remit_testkit::{ManualClock, SeededEntropy, samples};
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::kek::KekFile;
 
 fn doors(seed: u64) -> Doors {
     (Arc::new(ManualClock::default()), Arc::new(SeededEntropy::new(seed)))
@@ -108,7 +109,10 @@ fn passphrase(text: &str) -> Guards {
     (Guard::passphrase(Zeroizing::new(text.to_owned())).unwrap(), None)
 }
 
-/// A state directory with a key of each sort, which `guards` close, and what is secret in those.
+/// The secret within what is in the file of a signing key: the private part of either form stands there.
+const PRIVATE: std::ops::Range<usize> = 16..48;
+
+/// A state directory with a key of each sort, which `guards` close, and what is secret in those that sign.
 fn signing(state: &Path, guards: Guards) -> [Zeroizing<Vec<u8>>; 4] {
     let keys = Keys::create(state, guards, doors(1)).unwrap();
     let (domain, entropy) = (trust_domain("remit.test").unwrap(), SeededEntropy::new(5));
@@ -117,7 +121,15 @@ fn signing(state: &Path, guards: Guards) -> [Zeroizing<Vec<u8>>; 4] {
     let day = Duration::from_hours(24);
     let made = keys.svids().draft(&domain, day, Timestamp(0), &entropy).unwrap();
     keys.svids().keep(made.number()).unwrap();
+    keys.bodies().create(&samples::task_id(1)).unwrap();
     SIGNING.map(|name| keys.sealed.signing().read(name).unwrap())
+}
+
+/// The KEK of record bodies.
+fn kek(state: &Path, guards: Guards) -> Zeroizing<[u8; 32]> {
+    let guard = Sealed::open(state, guards, doors(4)).unwrap().bodies().0.clone();
+    let file = KekFile::new(state.join("keys/kek"), guard, Vec::new());
+    Zeroizing::new(*file.read().unwrap().unwrap().0.as_bytes())
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -133,21 +145,25 @@ fn open_all(state: &Path, guards: Guards) -> Result<(), KeysError> {
     let keys = Keys::open(state, guards, doors(3))?;
     keys.log_key("log.test")?;
     keys.tokens().load(Timestamp(0))?;
+    keys.bodies()
+        .key(Some(&samples::task_id(1)))
+        .map_err(|why| KeysError::Gone(why.to_string()))?;
     keys.svids().load(&trust_domain("remit.test").unwrap()).map(drop)
 }
 
 #[test]
-fn a_copy_of_the_folder_signs_nothing_where_what_closes_it_is_elsewhere() {
+fn a_copy_of_the_folder_signs_and_reads_nothing_where_what_closes_it_is_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     let (state, stolen) = (dir.path().join("state"), dir.path().join("stolen"));
     let secrets = signing(&state, passphrase("a long passphrase"));
+    let kek = kek(&state, passphrase("a long passphrase"));
     copy(&state, &stolen);
     for entry in fs::read_dir(stolen.join("keys")).unwrap() {
         let path = entry.unwrap().path();
         let bytes = fs::read(&path).unwrap();
-        for (name, secret) in SIGNING.iter().zip(&secrets) {
-            // The private part of either form stands within the 48 bytes after its first 16.
-            let within = |window: &[u8]| secret[16..48].windows(16).any(|part| part == window);
+        let signs = SIGNING.iter().zip(secrets.iter().map(|secret| &secret[PRIVATE]));
+        for (name, secret) in signs.chain([(&"kek", kek.as_slice())]) {
+            let within = |window: &[u8]| secret.windows(16).any(|part| part == window);
             assert!(!bytes.windows(16).any(within), "{name} stands in {}", path.display());
         }
     }
@@ -164,10 +180,10 @@ fn no_key_stands_in_for_another_or_for_that_of_another_folder() {
     let (ours, theirs) = (dir.path().join("ours"), dir.path().join("theirs"));
     signing(&ours, nothing());
     drop(create(&theirs, 7).unwrap());
-    for name in SIGNING {
-        for (from, what) in
-            SIGNING.iter().map(|other| (&ours, *other)).chain([(&theirs, "log.key")])
-        {
+    let files = || SIGNING.into_iter().chain(["kek"]);
+    for name in files() {
+        let others = files().map(|other| (&ours, other));
+        for (from, what) in others.chain([(&theirs, "log.key"), (&theirs, "kek")]) {
             let mixed = dir.path().join("mixed");
             file::remove_dir(&mixed).unwrap();
             copy(&ours, &mixed);
@@ -180,6 +196,13 @@ fn no_key_stands_in_for_another_or_for_that_of_another_folder() {
             assert!(same || named, "{what} as {name}: {opened:?}");
         }
     }
+    // All record bodies' keys of another folder, with their KEK.
+    let mixed = dir.path().join("mixed");
+    for name in ["kek", "bodies.redb"] {
+        fs::copy(theirs.join("keys").join(name), mixed.join("keys").join(name)).unwrap();
+    }
+    let error = open_all(&mixed, nothing()).unwrap_err();
+    assert!(matches!(&error, KeysError::Unsealed { path } if path.ends_with("kek")), "{error}");
     // All of sealed storage of another folder, with its KEK.
     for name in ["secrets.kek", "secrets.redb"] {
         fs::copy(theirs.join("keys").join(name), ours.join("keys").join(name)).unwrap();
@@ -192,7 +215,11 @@ fn no_key_stands_in_for_another_or_for_that_of_another_folder() {
 fn keys_open_after_their_kek_and_what_closes_it_were_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = signing(dir.path(), nothing());
+    let task = samples::task_id(1);
+    let body = |keys: &Keys| *keys.bodies().key(Some(&task)).unwrap().as_bytes();
+    let before = body(&open(dir.path(), 2).unwrap());
     let same = |keys: &Keys| {
+        assert_eq!(body(keys), before);
         for (name, secret) in SIGNING.iter().zip(&secrets) {
             assert_eq!(keys.sealed.signing().read(name).unwrap(), *secret, "{name}");
         }
@@ -212,13 +239,51 @@ fn keys_open_after_their_kek_and_what_closes_it_were_replaced() {
 fn nothing_secret_prints() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = signing(dir.path(), nothing());
+    let bodies = Zeroizing::new(kek(dir.path(), nothing()).to_vec());
     let keys = open(dir.path(), 1).unwrap();
     let made = keys.tokens().load(Timestamp(0)).unwrap();
     let text = format!("{keys:?}{:?}{made:?}", keys.log_key("a"));
-    let kek = |name| Zeroizing::new(fs::read(dir.path().join("keys").join(name)).unwrap());
-    for secret in secrets.into_iter().chain(["kek", "secrets.kek"].map(kek)) {
+    let root = Zeroizing::new(fs::read(dir.path().join("keys/secrets.kek")).unwrap());
+    for secret in secrets.into_iter().chain([bodies, root]) {
         let end = &secret[secret.len() - 8..];
         assert!(!text.contains(&format!("{end:?}").replace(['[', ']'], "")), "{text}");
         assert!(!text.contains(&data_encoding::HEXLOWER.encode(end)), "{text}");
+    }
+}
+
+#[test]
+fn whoever_copied_the_folder_while_it_lay_open_reads_nothing_of_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let (state, stolen) = (dir.path().join("state"), dir.path().join("stolen"));
+    signing(&state, nothing());
+    copy(&state, &stolen);
+    let known = Sealed::open(&stolen, nothing(), doors(5)).unwrap().bodies().0.clone();
+    let closed = passphrase("a long passphrase");
+    drop(Keys::open(&state, closed.clone(), doors(6)).unwrap());
+    let file = KekFile::new(state.join("keys/kek"), known, Vec::new());
+    assert!(matches!(file.read(), Err(KeysError::Closed { .. })), "by what was in the copy");
+    fs::copy(state.join("keys/bodies.redb"), stolen.join("keys/bodies.redb")).unwrap();
+    let error = open(&stolen, 7).unwrap_err();
+    assert!(matches!(error, KeysError::Mismatch { .. }), "with the KEK of the copy: {error}");
+    let sealed = Sealed::open(&state, closed.clone(), doors(8)).unwrap();
+    assert!(sealed.bodies().1.is_none(), "what closed it before is forgotten");
+    drop(sealed);
+    open_all(&state, closed).unwrap();
+}
+
+#[test]
+fn guards_that_follow_each_other_in_haste_lose_no_key() {
+    let dir = tempfile::tempdir().unwrap();
+    signing(dir.path(), nothing());
+    let (first, second) = ("a long passphrase", "another passphrase");
+    // Each start ends before it comes to the keys of record bodies.
+    drop(Sealed::open(dir.path(), passphrase(first), doors(2)).unwrap());
+    let guards = (passphrase(second).0, Some(passphrase(first).0));
+    let sealed = Sealed::open(dir.path(), guards, doors(3)).unwrap();
+    // And this one before it says that they are closed anew.
+    drop(Vault::open(&dir.path().join("keys"), sealed.bodies(), &SeededEntropy::new(4)).unwrap());
+    drop(sealed);
+    for _ in 0..2 {
+        open_all(dir.path(), passphrase(second)).unwrap();
     }
 }

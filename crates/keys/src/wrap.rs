@@ -3,7 +3,8 @@
 //!
 //! AES-256-GCM with a random nonce, the name as associated data. Format: version (1), nonce (12),
 //! ciphertext (32 of a key), tag (16). Random nonces are safe up to 2^32 uses of one key (NIST SP
-//! 800-38D section 8.3); each erasure starts a new KEK, and a secret's own key seals one value.
+//! 800-38D section 8.3); each erasure starts a new KEK, a secret's own key seals one value,
+//! and what closes a KEK is used once for each.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use remit_model::{Digest, Entropy};

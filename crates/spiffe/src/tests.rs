@@ -278,6 +278,7 @@ fn a_token_that_is_no_jwt_svid_is_refused_though_the_true_key_signed_it() {
         ("`alg`", "alg", json!("ES384")),
         ("`typ`", "typ", json!("at+jwt")),
         ("`typ`", "typ", json!("dpop+jwt")),
+        ("`typ`", "typ", json!("secevent+jwt")),
         ("`typ`", "typ", json!("application/JWT")),
         ("`jwk`, which brings", "jwk", json!({})),
         ("`x5u`, which brings", "x5u", json!("https://evil.test")),

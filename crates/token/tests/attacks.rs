@@ -223,7 +223,7 @@ fn the_public_key_as_an_hmac_secret() {
 
 #[test]
 fn other_kinds_of_token() {
-    for typ in ["JWT", "jwt", "AT+JWT", "dpop+jwt", "at+jwt ", "id+jwt", ""] {
+    for typ in ["JWT", "jwt", "AT+JWT", "dpop+jwt", "at+jwt ", "id+jwt", "secevent+jwt", ""] {
         let forged = sign(&with(header(), "typ", json!(typ)), &claims().to_string());
         assert!(is_for_its_type(&refused(&forged)), "{typ}");
     }

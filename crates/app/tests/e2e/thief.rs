@@ -17,10 +17,28 @@ pub(crate) fn signing_key(state: &Path, name: &str) -> Option<Vec<u8>> {
     if aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(&there).is_ok() {
         return Some(there);
     }
-    let kek = read("secrets.kek");
-    let database = read("secrets.redb");
-    let key = database.windows(WRAPPED).find_map(|row| open(&kek, "signing:keys", row))?;
-    open(&key, &format!("remit/signing/v1/{name}"), &there)
+    open(&stored(state, "signing:keys")?, &format!("remit/signing/v1/{name}"), &there)
+}
+
+/// The key of the bodies that belong to no task, if the copy is enough to open it.
+pub(crate) fn body_key(state: &Path) -> Option<Vec<u8>> {
+    let read = |name: &str| fs::read(state.join("keys").join(name)).unwrap();
+    let there = read("kek");
+    let kek = match there.as_slice() {
+        [b'K', closed @ ..] => open(&stored(state, "bodies:kek")?, "remit/kek/v1", closed)?,
+        _ => there,
+    };
+    unwrapped(&kek, &read("bodies.redb"), "node")
+}
+
+/// The key `name` of sealed storage, if what opens that lies open beside it.
+fn stored(state: &Path, name: &str) -> Option<Vec<u8>> {
+    let read = |name: &str| fs::read(state.join("keys").join(name)).unwrap();
+    unwrapped(&read("secrets.kek"), &read("secrets.redb"), name)
+}
+
+fn unwrapped(kek: &[u8], database: &[u8], name: &str) -> Option<Vec<u8>> {
+    database.windows(WRAPPED).find_map(|row| open(kek, name, row))
 }
 
 fn open(key: &[u8], name: &str, sealed: &[u8]) -> Option<Vec<u8>> {

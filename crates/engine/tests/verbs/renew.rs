@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use remit_engine::client::Client;
-use remit_engine::open::{Holding, OPENINGS_PER_WINDOW, Opener, Proposal, Vouched};
-use remit_engine::renew::{MAX_WORKERS, STANDS, Successor};
+use remit_engine::open::{Holding, OPENING_WINDOW, OPENINGS_PER_WINDOW, Opener, Proposal, Vouched};
+use remit_engine::renew::{LAPSES_AT_ONCE, MAX_WORKERS, STANDS, Successor};
 use remit_engine::{Caller, Settings};
 use remit_model::agent::AttestationMethod;
 use remit_model::{Descent, Digest, Door, Named, Refusal, Task, Workload};
@@ -131,6 +131,57 @@ async fn lapsed() -> (Bench, Task, Caller) {
 }
 
 #[tokio::test]
+async fn a_proof_that_lapses_is_told_of_though_nobody_calls() {
+    let (mut bench, task, _) = lapsed().await;
+    bench.clock.jump(task.charter.opened.after(Duration::from_mins(4)));
+    bench.engine.expire();
+    assert!(signals(&bench, &task).is_empty(), "it may be as old as that");
+    bench.clock.advance(Duration::from_millis(1));
+    bench.ledger.set_full(true);
+    bench.engine.expire();
+    assert_eq!(bench.engine.counters.proofs_lapsed.get(), 0, "what is not on record is not so");
+    bench.ledger.set_full(false);
+    for _ in 0..2 {
+        bench.engine.expire();
+        assert_eq!(signals(&bench, &task), ["lapsed bot"]);
+    }
+    assert_eq!(bench.engine.counters.proofs_lapsed.get(), 1);
+    bench.restart().await;
+    lapse(&bench);
+    bench.engine.expire();
+    assert_eq!(signals(&bench, &task), ["lapsed bot"], "also after a restart");
+    go_on(&bench, &task, &bot()).await.unwrap();
+    bench.clock.advance(Duration::from_mins(5));
+    bench.engine.expire();
+    assert_eq!(signals(&bench, &task), ["lapsed bot", "lapsed bot"], "each lapse is one");
+}
+
+#[tokio::test]
+async fn a_proof_that_lapsed_while_nothing_ran_is_told_of_at_the_next_start() {
+    let (mut bench, task, _) = lapsed().await;
+    bench.restart().await;
+    lapse(&bench);
+    bench.engine.expire();
+    assert_eq!(signals(&bench, &task), ["lapsed bot"]);
+}
+
+#[tokio::test]
+async fn many_proofs_that_lapse_together_are_told_of_one_look_after_the_other() {
+    let (bench, first, _) = lapsed().await;
+    bench.clock.jump(first.charter.opened);
+    let more = LAPSES_AT_ONCE + 1;
+    for _ in 1..more {
+        bench.clock.advance(OPENING_WINDOW / OPENINGS_PER_WINDOW);
+        bench.task().await;
+    }
+    bench.clock.advance(Duration::from_mins(5));
+    for told in [LAPSES_AT_ONCE, more, more] {
+        bench.engine.expire();
+        assert_eq!(bench.engine.counters.proofs_lapsed.get(), u64::try_from(told).unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_call_of_a_lapsed_proof_that_cannot_be_told_of_goes_nowhere() {
     let (bench, task, caller) = lapsed().await;
     bench.ledger.set_full(true);
@@ -147,7 +198,11 @@ async fn a_task_that_was_stopped_says_nothing_of_its_proof() {
     let (bench, task, caller) = lapsed().await;
     bench.engine.freeze(task.id(), "olga").unwrap();
     bench.call(&caller, "files/read_file").await.unwrap_err();
+    bench.engine.expire();
     assert!(signals(&bench, &task).is_empty());
+    bench.engine.thaw(task.id(), "olga").unwrap();
+    bench.engine.expire();
+    assert_eq!(signals(&bench, &task), ["lapsed bot"], "once it goes on");
 }
 
 #[tokio::test]

@@ -25,7 +25,11 @@ const ABOUT: TableDefinition<'_, &str, (u64, u64, &str)> = TableDefinition::new(
 /// What the names of originals begin with; names of secrets have no colon.
 const ORIGINAL: &str = "original:";
 /// The key that seals the files of signing keys ([`crate::signing`]).
-const SIGNING: &str = "signing:keys";
+pub(super) const SIGNING: &str = "signing:keys";
+/// The key that closes the KEK of record bodies ([`crate::vault`]).
+pub(super) const BODIES: &str = "bodies:kek";
+/// The one that did until another guard took over, until that KEK is closed anew.
+pub(super) const BODIES_BEFORE: &str = "bodies:before";
 
 /// Where it is, and what closes it.
 pub(super) struct Place {
@@ -37,7 +41,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn kek(&self) -> KekFile {
         let before = self.before.iter().cloned().chain([Guard::nothing()]).collect();
-        KekFile::guarded(self.dir.join("secrets.kek"), self.guard.clone(), before)
+        KekFile::new(self.dir.join("secrets.kek"), self.guard.clone(), before)
     }
 
     fn database(&self) -> PathBuf {
@@ -62,6 +66,11 @@ pub(super) enum Change<'a> {
     KeepOriginal { path: &'a Digest, original: &'a [u8] },
     /// An original is forgotten.
     ForgetOriginal(&'a Digest),
+    /// Another guard takes over: who may have opened this before is not to know what closes record bodies
+    /// from now on.
+    TakeOver,
+    /// What closed record bodies before is needed no more.
+    ForgetBefore,
     /// The KEK alone is replaced.
     Nothing,
 }
@@ -75,7 +84,7 @@ impl Chest {
         let (mut chest, stale) =
             if there { Self::find(place)? } else { Self::create(place, entropy)? };
         if stale {
-            chest.turn(&Change::Nothing, entropy)?;
+            chest.turn(&Change::TakeOver, entropy)?;
         }
         Ok(chest)
     }
@@ -102,7 +111,9 @@ impl Chest {
         let empty = FileBackend::new(file::create_empty(&draft)?).map_err(database_error)?;
         let database = builder().create_with_backend(empty).map_err(database_error)?;
         let write = database.begin_write().map_err(database_error)?;
-        put_key(&write, SIGNING, &kek, entropy)?;
+        for name in [SIGNING, BODIES] {
+            put_key(&write, name, &kek, entropy)?;
+        }
         write.open_table(SEALED).map_err(database_error)?;
         write.open_table(ABOUT).map_err(database_error)?;
         name_kek(&write, &kek)?;
@@ -111,15 +122,22 @@ impl Chest {
         Ok((Self { file, database, kek }, stale))
     }
 
-    /// The key of signing keys.
+    /// The key `name`; `None` if there is none.
     ///
     /// Errors: it does not open.
-    pub(super) fn signing_key(&self) -> Result<BodyKey, KeysError> {
+    pub(super) fn key(&self, name: &str) -> Result<Option<BodyKey>, KeysError> {
         let read = self.database.begin_read().map_err(database_error)?;
         let keys = read.open_table(KEYS).map_err(database_error)?;
-        let wrapped = keys.get(SIGNING).map_err(database_error)?;
-        let key = wrapped.and_then(|wrapped| self.kek.unwrap(SIGNING, wrapped.value()));
-        key.ok_or_else(|| unopened(SIGNING))
+        let Some(wrapped) = keys.get(name).map_err(database_error)? else { return Ok(None) };
+        let key = self.kek.unwrap(name, wrapped.value());
+        key.map(Some).ok_or_else(|| unopened(name))
+    }
+
+    /// The key `name`, which was made with the database.
+    ///
+    /// Errors: it is not there, or does not open.
+    pub(super) fn own_key(&self, name: &str) -> Result<BodyKey, KeysError> {
+        self.key(name)?.ok_or_else(|| unopened(name))
     }
 
     /// What is known of the secret `name`.
@@ -185,7 +203,7 @@ impl Chest {
         opened.map(Some).ok_or_else(|| unopened(name))
     }
 
-    /// Makes a change that adds something, durably; nothing has to be gone for it.
+    /// Makes a change, durably, for which nothing has to be gone.
     pub(super) fn put(
         &mut self,
         change: &Change<'_>,
@@ -255,7 +273,26 @@ fn apply(
             drop_row(write, name.as_str())
         }
         Change::ForgetOriginal(path) => drop_row(write, &original_name(path)),
+        Change::TakeOver => take_over(write, kek, entropy),
+        Change::ForgetBefore => drop_row(write, BODIES_BEFORE),
     }
+}
+
+/// Draws another key in the place of the one that closes the KEK of record bodies, which is kept until that
+/// KEK is closed anew. While one is kept both stay as they are, since either may be the one that opens it.
+fn take_over(write: &WriteTransaction, kek: &Kek, entropy: &dyn Entropy) -> Result<(), KeysError> {
+    {
+        let mut keys = write.open_table(KEYS).map_err(database_error)?;
+        if keys.get(BODIES_BEFORE).map_err(database_error)?.is_some() {
+            return Ok(());
+        }
+        let wrapped = keys.get(BODIES).map_err(database_error)?;
+        let key = wrapped.and_then(|wrapped| kek.unwrap(BODIES, wrapped.value()));
+        let key = key.ok_or_else(|| unopened(BODIES))?;
+        let before = kek.wrap(BODIES_BEFORE, &key, entropy)?;
+        keys.insert(BODIES_BEFORE, before.as_slice()).map_err(database_error)?;
+    }
+    put_key(write, BODIES, kek, entropy).map(drop)
 }
 
 /// A new key for what is kept as `name`, which nothing was ever sealed under.

@@ -41,6 +41,12 @@ pub enum ForeignError {
     /// A claim is missing, or not what it should be.
     #[error("the assertion's claim `{0}` is missing or not of the expected form")]
     Claim(&'static str),
+    /// It tells that something happened.
+    #[error(
+        "the assertion holds `events`: it tells that something happened, and vouches for nobody; ask its \
+         issuer for a token about who is asking"
+    )]
+    Events,
     /// It is meant for somebody else too, or only for somebody else.
     #[error(
         "the assertion's `aud` is not `{0}` and nothing else: ask its issuer for one for that audience"

@@ -58,13 +58,18 @@ pub struct Expected {
 impl Vouched {
     /// Reads the claims of a token about `named` whose signature was verified, at `now`.
     ///
-    /// Errors: it is not meant for this audience alone, or not good now.
+    /// Errors: it vouches for nobody, is not meant for this audience alone, or not good now.
     pub fn read(
         named: Named,
         claims: Value,
         expected: &Expected,
         now: Timestamp,
     ) -> Result<Self, ForeignError> {
+        // RFC 8417 section 2.2, and logout tokens: issuers sign such with the keys of all their tokens, and not
+        // each gives them a `typ` of their own.
+        if claims.member("events").is_some() {
+            return Err(ForeignError::Events);
+        }
         // It is shown to people, so it holds nothing that a terminal obeys.
         let subject = &named.subject;
         if !(1..=MAX_SUBJECT).contains(&subject.len()) || subject.chars().any(char::is_control) {
@@ -134,5 +139,50 @@ fn id(claims: &Value) -> Result<String, ForeignError> {
         None => Ok(claims.canonical()),
         Some(Value::Text(id)) if (1..=MAX_ID).contains(&id.len()) => Ok(id.clone()),
         Some(_) => Err(ForeignError::Claim("jti")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_471_200_000);
+
+    fn read(more: &str) -> Result<Vouched, ForeignError> {
+        let now = NOW.as_secs();
+        let claims = format!(r#"{{"aud":"us","iat":{now},"exp":{},"jti":"1"{more}}}"#, now + 60);
+        let named = Named { issuer: "https://ci.example".into(), subject: "job-1".into() };
+        let lifetime = Duration::from_mins(5);
+        let expected = Expected { audience: "us".to_owned(), lifetime, once: true };
+        Vouched::read(named, Value::parse(&claims).unwrap(), &expected, NOW)
+    }
+
+    #[test]
+    fn a_token_that_tells_of_an_event_vouches_for_nobody() {
+        read(r#","event_name":"push""#).unwrap();
+        for events in [
+            r#"{"http://schemas.openid.net/event/backchannel-logout":{}}"#,
+            r#"{"https://schemas.openid.net/secevent/caep/event-type/session-revoked":{}}"#,
+            "{}",
+            "null",
+        ] {
+            let refused = read(&format!(r#","events":{events}"#)).unwrap_err();
+            assert_eq!(refused, ForeignError::Events, "{events}");
+        }
+    }
+
+    #[test]
+    fn a_security_event_token_is_not_even_read_as_an_assertion() {
+        let part = |text: &str| data_encoding::BASE64URL_NOPAD.encode(text.as_bytes());
+        for (typ, is_read) in [
+            ("JWT", true),
+            ("secevent+jwt", false),
+            ("application/secevent+jwt", false),
+            ("logout+jwt", false),
+        ] {
+            let header = part(&format!(r#"{{"alg":"RS256","kid":"1","typ":"{typ}"}}"#));
+            let token = format!("{header}.{}.{}", part("{}"), part("signature"));
+            assert_eq!(Asserted::read(&token).is_ok(), is_read, "{typ}");
+        }
     }
 }

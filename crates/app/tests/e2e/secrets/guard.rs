@@ -1,5 +1,5 @@
-//! Whoever has a copy of the state directory, where the key lies elsewhere or nowhere: they open no secret and
-//! sign nothing.
+//! Whoever has a copy of the state directory, where the key lies elsewhere or nowhere: they open no secret,
+//! sign nothing and read no record's body.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -8,7 +8,7 @@ use remit_keys::Guard;
 
 use super::{CANARY, kept, lent, stand, value};
 use crate::stand::{Plan, Stand};
-use crate::thief::signing_key;
+use crate::thief::{body_key, signing_key};
 
 /// A signing key of each sort.
 const SIGNING: [&str; 4] = ["log.key", "token-1.key", "svid-1.signer", "svid-1.jwt"];
@@ -31,6 +31,7 @@ async fn a_copy_of_the_state_directory_opens_nothing_without_the_key_file() {
     for name in SIGNING {
         assert!(signing_key(stand.state(), name).is_some(), "{name}: a copy is enough so far");
     }
+    assert!(body_key(stand.state()).is_some(), "likewise");
     let elsewhere = tempfile::tempdir().unwrap();
     let key = elsewhere.path().join("remit.key");
     stand.kill().await;
@@ -59,6 +60,7 @@ async fn a_copy_of_the_state_directory_opens_nothing_without_the_key_file() {
     for name in SIGNING {
         assert!(signing_key(copy.state(), name).is_none(), "{name} is in the copy");
     }
+    assert!(body_key(copy.state()).is_none(), "keys of bodies are in the copy");
     fs::remove_file(&key).unwrap();
     let why = copy.fails_to_start().await;
     assert!(why.contains("there is no"), "{why}");
@@ -90,6 +92,7 @@ async fn what_a_configuration_closes_from_the_first_moment_never_lay_open() {
     let init = stand.with_passphrase(&["init"]).await;
     assert!(init.ok, "{}", init.said());
     assert!(signing_key(stand.state(), "log.key").is_none());
+    assert!(body_key(stand.state()).is_none());
     stand.start().await;
     crate::proof::log_is_good(&stand).await;
 }

@@ -12,9 +12,8 @@ const OPERATIONS: u64 = 10_000;
 fn failing(stand: &Stand, plan: &DiskPlan) -> Vault {
     let file = fs::File::options().read(true).write(true).open(database_path(stand.dir.path()));
     let database = builder().create_with_backend(plan.strikes(file.unwrap())).unwrap();
-    let file = kek_file(stand.dir.path());
-    let (kek, _) = file.read().unwrap().unwrap();
-    Vault { file, database, kek }
+    let file = kek_file(stand.dir.path(), &stand.guards);
+    Vault { file, database, kek: stand.kek(&stand.dir) }
 }
 
 /// Runs `act` while `fault` strikes after `left` operations, then `check` with whether it was told
