@@ -75,8 +75,8 @@ async fn answer(
     let Some(id) = asked.id else { return Ok(service::empty(StatusCode::ACCEPTED)) };
     let result = match asked.method {
         "tools/call" => {
-            calls.fetch_add(1, Ordering::Relaxed);
-            return Ok(json(note(id.get(), &asked.params.arguments)));
+            let call = calls.fetch_add(1, Ordering::Relaxed);
+            return Ok(json(note(id.get(), &asked.params.arguments, call)));
         }
         "server/discover" => DISCOVERED,
         "tools/list" => LISTED,
@@ -113,17 +113,21 @@ static PROSE: LazyLock<String> = LazyLock::new(|| {
     text
 });
 
-/// The answer with the note of that id, cut to as many bytes as are asked for.
-fn note(id: &str, asked: &Arguments<'_>) -> Bytes {
+/// The answer with the note of that id, cut to as many bytes as are asked for. It begins with the number of
+/// the `call`: no two answers are the same, or a gateway could know them by their hash.
+fn note(id: &str, asked: &Arguments<'_>, call: u64) -> Bytes {
     const BEFORE: &[u8] =
         br#","result":{"resultType":"complete","content":[{"type":"text","text":""#;
     let bytes = asked.bytes.min(MAX_RESULT);
     let from = asked.id.bytes().fold(0, |sum, byte| (sum * 31 + usize::from(byte)) % MAX_RESULT);
-    let text = PROSE.get(from..from + bytes).unwrap_or_default();
+    let mut number = format!("{call:010} ");
+    number.truncate(bytes);
+    let text = PROSE.get(from + number.len()..from + bytes).unwrap_or_default();
     let mut answer = Vec::with_capacity(bytes.saturating_add(id.len()).saturating_add(128));
     answer.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
     answer.extend_from_slice(id.as_bytes());
     answer.extend_from_slice(BEFORE);
+    answer.extend_from_slice(number.as_bytes());
     answer.extend_from_slice(text.as_bytes());
     answer.extend_from_slice(br#""}]}}"#);
     answer.into()
@@ -141,16 +145,17 @@ mod tests {
 
     #[test]
     fn a_note_is_as_long_as_asked_and_valid() {
-        let text = |id, bytes| {
-            let note = note("7", &Arguments { id, bytes });
+        let text = |id, bytes, call| {
+            let note = note("7", &Arguments { id, bytes }, call);
             let note: serde_json::Value = serde_json::from_slice(&note).unwrap();
             assert_eq!(note["id"], 7);
             note["result"]["content"][0]["text"].as_str().unwrap().to_owned()
         };
-        for bytes in [0, 1024, MAX_RESULT] {
-            assert_eq!(text("note-1", bytes).len(), bytes);
+        for bytes in [0, 4, 1024, MAX_RESULT] {
+            assert_eq!(text("note-1", bytes, 3).len(), bytes);
         }
-        assert_ne!(text("note-1", 1024), text("note-2", 1024));
+        assert_ne!(text("note-1", 1024, 3), text("note-2", 1024, 3));
+        assert_ne!(text("note-1", 1024, 3), text("note-1", 1024, 4));
         for fixed in [DISCOVERED, LISTED] {
             serde_json::from_str::<serde_json::Value>(fixed).unwrap();
         }
