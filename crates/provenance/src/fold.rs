@@ -34,23 +34,13 @@ pub(crate) fn strict(text: &str) -> String {
     text.nfc().flat_map(char::to_lowercase).nfc().collect()
 }
 
-/// Most words are no longer.
-const SHORT: usize = 32;
-
-/// What `read` makes of [`loose`] text: the same without a place of its own for each word.
-pub(crate) fn loosely<T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> T {
-    if text.len() > SHORT || !text.is_ascii() {
-        return read(loose(text).as_bytes());
+/// Calls `read` with each byte of [`loose`] text: the same without a place of its own for each word.
+pub(crate) fn loosely(text: &str, read: &mut impl FnMut(u8)) {
+    if text.is_ascii() {
+        text.bytes().for_each(|byte| fold(byte, read));
+    } else {
+        loose(text).bytes().for_each(read);
     }
-    let (mut room, mut length) = ([0; 2 * SHORT], 0);
-    for byte in text.bytes() {
-        let (first, second) = fold(byte);
-        if let Some(slots) = room.get_mut(length..).and_then(<[u8]>::first_chunk_mut) {
-            *slots = [first, second.unwrap_or_default()];
-        }
-        length += 1 + usize::from(second.is_some());
-    }
-    read(room.get(..length).unwrap_or_default())
 }
 
 /// How often a text is folded until nothing changes: a character can look like some that look like
@@ -96,25 +86,38 @@ fn once(text: &str) -> String {
 
 fn push(c: char, out: &mut String) {
     match u8::try_from(c) {
-        Ok(byte) if byte.is_ascii() => {
-            let (first, second) = fold(byte);
-            out.push(char::from(first));
-            out.extend(second.map(char::from));
-        }
+        Ok(byte) if byte.is_ascii() => fold(byte, &mut |byte| out.push(char::from(byte))),
         _ => out.push(c),
     }
 }
 
-/// The ASCII characters that pass for another one, or for two, as UTS 39 has them, and case.
-fn fold(byte: u8) -> (u8, Option<u8>) {
-    match byte.to_ascii_lowercase() {
-        b'1' | b'i' | b'|' => (b'l', None),
-        b'0' => (b'o', None),
-        b'm' => (b'r', Some(b'n')),
-        b'`' => (b'\'', None),
-        other => (other, None),
+/// Calls `read` with what an ASCII character passes for.
+fn fold(byte: u8, read: &mut impl FnMut(u8)) {
+    match ALIKE.get(usize::from(byte)).copied().unwrap_or(byte) {
+        b'm' => {
+            read(b'r');
+            read(b'n');
+        }
+        alike => read(alike),
     }
 }
+
+/// The ASCII characters by which one they pass for, as UTS 39 has them, and case; `m` passes for two.
+static ALIKE: [u8; 128] = {
+    let (mut alike, mut byte) = ([0; 128], 0_u8);
+    let mut rest: &mut [u8] = &mut alike;
+    while let Some((first, behind)) = rest.split_first_mut() {
+        *first = match byte.to_ascii_lowercase() {
+            b'1' | b'i' | b'|' => b'l',
+            b'0' => b'o',
+            b'`' => b'\'',
+            other => other,
+        };
+        rest = behind;
+        byte = byte.wrapping_add(1);
+    }
+    alike
+};
 
 /// Whether nobody sees the character, but a model reads it or a comparison stumbles over it.
 fn invisible(c: char) -> bool {
@@ -177,7 +180,9 @@ mod tests {
 
         #[test]
         fn words_are_folded_alike_wherever_they_are_kept(text in "([ -~]{0,70}|\\PC{0,40})") {
-            prop_assert_eq!(loosely(&text, <[u8]>::to_vec), loose(&text).into_bytes());
+            let mut bytes = Vec::new();
+            loosely(&text, &mut |byte| bytes.push(byte));
+            prop_assert_eq!(bytes, loose(&text).into_bytes());
         }
 
         #[test]
