@@ -188,11 +188,13 @@ fn add<'a>(text: &'a str, (span, signs): (Range<usize>, Signs), found: &mut Vec<
         return;
     }
     let at = span.start + before;
-    let end = found.last().map_or(0, |last| last.at + last.text.len());
-    let gap = text.get(end..at).unwrap_or_default();
-    if let Some(last) = found.last_mut() {
-        last.next = gap;
-    }
+    let gap = match found.last_mut() {
+        Some(last) => {
+            last.next = text.get(last.at + last.text.len()..at).unwrap_or_default();
+            last.next
+        }
+        None => text.get(..at).unwrap_or_default(),
+    };
     found.push(Chunk { text: inner, at, gap, next: "", signs });
 }
 

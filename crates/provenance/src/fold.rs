@@ -16,8 +16,24 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || is_plain(text) {
         return Cow::Borrowed(text);
     }
+    let (mut plain, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(wide) = rest.bytes().position(|byte| !byte.is_ascii()) {
+        let behind = rest.bytes().skip(wide).position(|byte| byte.is_ascii());
+        let end = behind.map_or(rest.len(), |behind| wide + behind);
+        // A mark is composed with the character before it, and nothing with one of ASCII behind it.
+        let (before, run) = rest.split_at_checked(wide.saturating_sub(1)).unwrap_or_default();
+        let (run, behind) = run.split_at_checked(end - before.len()).unwrap_or_default();
+        plain.push_str(before);
+        plain.extend(compose(run));
+        rest = behind;
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+fn compose(text: &str) -> impl Iterator<Item = char> {
     let seen = text.chars().filter(|c| !invisible(*c)).nfkc().filter(|c| !invisible(*c));
-    Cow::Owned(seen.map(|c| if blank(c) { ' ' } else { c }).collect())
+    seen.map(|c| if blank(c) { ' ' } else { c })
 }
 
 /// Whether nothing of it would change.
@@ -176,6 +192,13 @@ mod tests {
             prop_assert_eq!(plain(&once), once.as_ref());
             prop_assert_eq!(strict(&strict(&text)), strict(&text));
             prop_assert_eq!(loose(&loose(&text)), loose(&text));
+        }
+
+        #[test]
+        fn a_text_is_composed_in_parts_as_in_one(
+            text in "([a-e. ]{0,2}[\u{301}\u{327}\u{200b}\u{a0}ａ…éㄱ가\u{11a8}\u{345}]{0,3}){0,8}",
+        ) {
+            prop_assert_eq!(plain(&text).into_owned(), compose(&text).collect::<String>());
         }
 
         #[test]

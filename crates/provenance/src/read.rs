@@ -188,7 +188,7 @@ impl<'a> Reading<'a> {
             }
             Value::List(items) => {
                 let nature = if spot.nature == Nature::Own { Nature::Other } else { spot.nature };
-                let spot = Spot { path: format!("{}[]", spot.path), nature, ..spot.clone() };
+                let spot = Spot { path: [&spot.path, "[]"].concat(), nature, ..spot.clone() };
                 for item in items {
                     self.value(item, &spot);
                 }
@@ -338,7 +338,7 @@ fn is_held(held: &Keys, atom: &Atom<'_>) -> bool {
 
 /// The path of a member.
 pub(crate) fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() { name.to_owned() } else { [path, ".", name].concat() }
 }
 
 fn text_of(value: &Value) -> Option<&str> {
