@@ -89,7 +89,7 @@ impl Reader<'_> {
 
     fn read(&mut self, text: &str, layer: u8) {
         let pieces = chunks(text);
-        let outer = std::mem::take(&mut self.words);
+        let outer = std::mem::replace(&mut self.words, Vec::with_capacity(pieces.len()));
         let mut numbering = Numbering::default();
         for (index, chunk) in pieces.iter().enumerate() {
             if chunk.is_plain() {

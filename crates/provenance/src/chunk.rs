@@ -143,7 +143,7 @@ fn ends_chunk(c: char) -> bool {
 }
 
 /// How many bytes of a text there are to a piece, with what stands around it, as people write.
-const MEAN: usize = 6;
+const MEAN: usize = 5;
 
 /// The pieces of `text`, in order.
 pub(crate) fn chunks(text: &str) -> Vec<Chunk<'_>> {

@@ -277,21 +277,34 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Takes in a text word by word, unless it was read just so before.
     fn words(&mut self, text: &str, path: &str, (record, manner): (RecordId, Manner)) {
-        let kind = if manner == Manner::Title { Kind::Title } else { Kind::Text };
-        let (key, beside) = (Key::verbatim(kind, text), manner == Manner::Beside);
-        let Self { kept: Kept { outside, origins, .. }, held, origin, .. } = &mut *self;
-        let origin = *origin;
-        if (beside || held.is_none()) && origins.has_read(key, origin, record, text) {
+        let key =
+            Key::verbatim(if manner == Manner::Title { Kind::Title } else { Kind::Text }, text);
+        // What the structure holds has to be known for the text beside it, new or not.
+        let holds = self.held.is_some() && manner != Manner::Beside;
+        if !holds && self.kept.origins.has_read(key, self.origin, record, text) {
             return;
         }
-        let (first, marks) = (origins.next(), origins.marks(origin));
-        let led = origins.is_pointed_origin(origin);
-        outside.make_room(text.len());
+        let (new, whole) = self.take_in(text, (record, manner));
+        let origins = &mut self.kept.origins;
+        let place = new.then(|| origins.passage(self.origin, (path, record), text)).flatten();
+        if let Some(place) = place.filter(|_| whole) {
+            origins.remember(key, place);
+        }
+    }
+
+    /// Whether something in the text is new, and whether all of it is kept.
+    fn take_in(&mut self, text: &str, (record, manner): (RecordId, Manner)) -> (bool, bool) {
+        let Self { kept: Kept { outside, origins, .. }, held, origin, .. } = self;
+        let (first, marks) = (origins.next(), origins.marks(*origin));
+        let led = origins.is_pointed_origin(*origin);
         let pointed =
             |place: Place| if place.is_beside(first) { led } else { origins.is_pointed(place) };
         let only = manner == Manner::Title && chunks(text).len() == 1;
-        let (mut new, mut whole, mut met) = (false, true, Vec::with_capacity(TOGETHER));
+        outside.make_room(text.len());
+        let (mut new, mut whole) = (false, true);
+        let mut met = Vec::with_capacity(TOGETHER.min(text.len()));
         let mut keep = |met: &mut Vec<(Key, usize, Part)>| {
             for (key, at, part) in met.drain(..) {
                 new |= outside.add(key, (first.at(at), marks), part, pointed);
@@ -317,10 +330,7 @@ impl<'a> Reading<'a> {
             }
         });
         keep(&mut met);
-        let place = new.then(|| origins.passage(origin, (path, record), text)).flatten();
-        if let Some(place) = place.filter(|_| whole) {
-            origins.remember(key, place);
-        }
+        (new, whole)
     }
 
     fn unseen(&mut self, text: &str, path: &str, record: RecordId) {
