@@ -24,7 +24,7 @@ pub(crate) struct Chunk<'a> {
 pub(crate) struct Signs(u8);
 
 impl Signs {
-    pub(crate) const LETTER: Self = Self(1);
+    const LETTER: Self = Self(1);
     pub(crate) const DIGIT: Self = Self(1 << 1);
     /// Any other.
     pub(crate) const MARK: Self = Self(1 << 2);
@@ -54,22 +54,7 @@ static SIGNS: [Signs; 256] = {
         *first = match byte {
             b'a'..=b'z' | b'A'..=b'Z' => Signs::LETTER,
             b'0'..=b'9' => Signs::DIGIT,
-            b'\t'..=b'\r'
-            | b' '
-            | b'"'
-            | b'\''
-            | b'`'
-            | b'|'
-            | b','
-            | b';'
-            | b'<'
-            | b'>'
-            | b'('
-            | b')'
-            | b'['
-            | b']'
-            | b'{'
-            | b'}' => Signs::END,
+            _ if ends(byte) => Signs::END,
             0xc0.. => Signs::WIDE,
             _ => Signs::MARK,
         };
@@ -78,6 +63,13 @@ static SIGNS: [Signs; 256] = {
     }
     signs
 };
+
+/// Whether a character of ASCII ends a piece.
+const fn ends(byte: u8) -> bool {
+    let bracket = matches!(byte, b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'{' | b'}');
+    let mark = matches!(byte, b'"' | b'\'' | b'`' | b'|' | b',' | b';');
+    bracket || mark || matches!(byte, b'\t'..=b'\r' | b' ')
+}
 
 /// The words before a number that make it the name of something.
 const CUES: [&str; 14] = [
@@ -105,10 +97,9 @@ impl Chunk<'_> {
 
     /// Whether it is a word that can be nothing else: not encoded, not distinct, no figure.
     pub(crate) fn is_plain(&self) -> bool {
-        let lower = || self.text.bytes().skip(1).all(|byte| byte.is_ascii_lowercase());
         self.text.len() < LONG
             && self.text.starts_with(|c: char| c.is_ascii_alphabetic())
-            && lower()
+            && self.text.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
     }
 
     /// Whether it begins a line.
@@ -138,7 +129,7 @@ pub(crate) fn is_quote(c: char) -> bool {
 }
 
 /// Whether a character beyond ASCII ends a piece.
-fn ends_chunk(c: char) -> bool {
+fn ends_wide(c: char) -> bool {
     matches!(c, '，' | '、' | '。' | '；' | '（' | '）') || c.is_whitespace() || is_quote(c)
 }
 
@@ -176,7 +167,7 @@ pub(crate) fn chunks(text: &str) -> Vec<Chunk<'_>> {
 
 /// Where the character beyond ASCII at `at` ends, if it ends a piece.
 fn end_of(text: &str, at: usize) -> Option<usize> {
-    let c = text.get(at..)?.chars().next().filter(|c| ends_chunk(*c))?;
+    let c = text.get(at..)?.chars().next().filter(|c| ends_wide(*c))?;
     Some(at + c.len_utf8())
 }
 

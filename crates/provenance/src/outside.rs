@@ -68,7 +68,8 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
-    /// Makes room for what a text of so many bytes can hold: a word, two words and a run of them in six.
+    /// Makes room for what a text of so many bytes holds as people write, at once: a word, a pair and a run of words
+    /// in six bytes.
     pub(crate) fn make_room(&mut self, bytes: usize) {
         self.entries.reserve((bytes / 2).min(MAX_VALUES.saturating_sub(self.entries.len())));
     }
