@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to say")]
-//! What it costs to keep what a tool returned, and to trace a call of 2 KiB in a task that has seen little
-//! or much.
+//! What it costs to keep what a tool returned, new or read again, and to trace a call of 2 KiB in a task that has
+//! seen little or much.
 
 use std::hint::black_box;
 
@@ -41,6 +41,23 @@ fn letters(mut number: usize) -> String {
     word
 }
 
+/// A list as a store of mail returns it.
+fn records(count: usize) -> Value {
+    let record = |at: usize| {
+        serde_json::json!({
+            "id": format!("m{at}"),
+            "subject": format!("Report {} of {}", letters(at * 7919 + 13), letters(at * 31 + 5)),
+            "sender": format!("user{at}@host{}.example", at % 9),
+            "recipients": [format!("ann{at}@acme.example"), "bob@acme.example"],
+            "date": format!("2024-05-{:02}T10:00:00Z", 1 + at % 28),
+            "amount": at * 3,
+            "body": prose(at * 40, 200),
+        })
+    };
+    let records: Vec<_> = (0..count).map(record).collect();
+    Value::parse(&serde_json::json!({ "result": records }).to_string()).unwrap()
+}
+
 /// A task that has seen at least `values` things.
 fn index(values: usize) -> Index {
     let mut index = Index::default();
@@ -58,16 +75,23 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("provenance");
 
-    let text = prose(0, 16 << 10);
-    group.throughput(Throughput::Bytes(u64::try_from(text.len()).unwrap()));
-    group.bench_function("see 16 KiB", |b| {
-        let fresh = || index(0);
-        b.iter_batched_ref(
-            fresh,
-            |index| index.see(&source(), Seen { structured: None, texts: &[black_box(&text)] }),
-            BatchSize::LargeInput,
-        );
-    });
+    let (text, list) = (prose(0, 16 << 10), records(30));
+    let texts = [text.as_str()];
+    for (what, structured, texts) in
+        [("16 KiB", None, &texts[..]), ("a list of 30", Some(&list), &[])]
+    {
+        let seen = Seen { structured, texts };
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(format!("see {what}"), |b| {
+            let fresh = || index(0);
+            let see = |index: &mut Index| index.see(&source(), black_box(seen));
+            b.iter_batched_ref(fresh, see, BatchSize::LargeInput);
+        });
+        group.bench_function(format!("see {what} again"), |b| {
+            let mut index = index(0);
+            b.iter(|| index.see(&source(), black_box(seen)));
+        });
+    }
 
     let body = prose(7_000_000, 2 << 10);
     let call =

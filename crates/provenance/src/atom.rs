@@ -4,12 +4,14 @@
 //! Both sides of a comparison are read by this one function: whatever is found in outside text is
 //! found in an argument in the same way.
 
-use crate::chunk::{Chunk, chunks, words};
+use crate::chunk::{Chunk, Signs, chunks, words};
 use crate::decode::{decoded, entities};
-use crate::figure::{Figure, day_of_month, figure, month};
+use crate::figure::{Figure, day_of_month, figure, is_moment, month};
 use crate::fold::plain;
 use crate::key::{Key, Kind};
-use crate::shape::{LONG, SHORTEST_COMPACT, compact, host, is_distinct, is_mail, is_number_like};
+use crate::shape::{
+    LONG, SHORTEST_COMPACT, compact, compact_length, host, is_distinct, is_mail, is_number_like,
+};
 
 /// How many words make a run that is not repeated by accident.
 pub(crate) const RUN: usize = 5;
@@ -87,10 +89,10 @@ impl Reader<'_> {
 
     fn read(&mut self, text: &str, layer: u8) {
         let pieces = chunks(text);
-        let outer = std::mem::take(&mut self.words);
+        let outer = std::mem::replace(&mut self.words, Vec::with_capacity(pieces.len()));
         let mut numbering = Numbering::default();
         for (index, chunk) in pieces.iter().enumerate() {
-            if is_plain(chunk.text) {
+            if chunk.is_plain() {
                 self.plain(chunk);
                 continue;
             }
@@ -127,6 +129,9 @@ impl Reader<'_> {
         around: (Option<&Chunk<'_>>, Option<&Chunk<'_>>),
         numbering: &mut Numbering,
     ) {
+        if !chunk.signs.has(Signs::DIGIT) {
+            return self.name(chunk);
+        }
         if self.date(chunk, around) {
             return;
         }
@@ -250,7 +255,7 @@ impl Reader<'_> {
 
     fn run<'w>(&mut self, words: impl Iterator<Item = &'w Word> + Clone, form: Form) {
         let at = words.clone().next().map_or(0, |word| word.at);
-        self.add(Key::run(words.map(|word| &word.key)), ("", at), form);
+        self.add(Key::run(words.map(|word| word.key)), ("", at), form);
     }
 }
 
@@ -261,42 +266,41 @@ const MAX_GROUPS: usize = 12;
 /// figure before or behind them may look like one more group, so each beginning and each end counts.
 pub(crate) fn spaced(pieces: &[Chunk<'_>]) -> Vec<(String, usize)> {
     let mut found = Vec::new();
-    let mut groups: Vec<(String, usize)> = Vec::new();
+    let mut groups: Vec<&Chunk<'_>> = Vec::new();
     for chunk in pieces {
-        let group = group(chunk.text);
-        let near = chunk.gap.len() <= 3 && chunk.gap.chars().all(|c| " ()-./+".contains(c));
-        if group.is_none() || !near {
+        let group = is_group(chunk);
+        let near = || chunk.gap.len() <= 3 && chunk.gap.chars().all(|c| " ()-./+".contains(c));
+        if !(groups.is_empty() || (group && near())) {
             join(&groups, &mut found);
             groups.clear();
         }
-        groups.extend(group.map(|group| (group, chunk.at)));
+        groups.extend(group.then_some(chunk));
     }
     join(&groups, &mut found);
     found
 }
 
-/// The letters and digits of a group of an account or phone number.
-fn group(piece: &str) -> Option<String> {
-    let digits = piece.bytes().any(|byte| byte.is_ascii_digit());
-    let letters = piece.len() <= 4 && piece.bytes().all(|byte| byte.is_ascii_uppercase());
-    if !(digits || letters) || matches!(figure(piece), Some(Figure::Day(..) | Figure::Time(_))) {
-        return None;
-    }
-    Some(compact(piece)).filter(|group| !group.is_empty() && group.len() <= LONG)
+/// Whether it can be a group of an account or phone number, by its letters and digits.
+fn is_group(chunk: &Chunk<'_>) -> bool {
+    let piece = chunk.text;
+    let letters = || piece.len() <= 4 && piece.bytes().all(|byte| byte.is_ascii_uppercase());
+    (chunk.signs.has(Signs::DIGIT) || letters())
+        && !is_moment(piece)
+        && (1..=LONG).contains(&compact_length(piece))
 }
 
-fn join(groups: &[(String, usize)], found: &mut Vec<(String, usize)>) {
+fn join(groups: &[&Chunk<'_>], found: &mut Vec<(String, usize)>) {
     if !(2..=MAX_GROUPS).contains(&groups.len()) {
         return;
     }
     let ends = (0..groups.len()).map(|from| (from, groups.len()));
     for (from, to) in ends.chain((1..groups.len()).map(|to| (0, to))) {
         let part = groups.get(from..to).unwrap_or_default();
-        let joined: String = part.iter().map(|(group, _)| group.as_str()).collect();
-        if let [(_, at), _, ..] = part
+        let joined: String = part.iter().map(|group| compact(group.text)).collect();
+        if let [first, _, ..] = part
             && is_number_like(&joined)
         {
-            found.push((joined, *at));
+            found.push((joined, first.at));
         }
     }
 }
@@ -323,13 +327,6 @@ impl Numbering {
 fn is_half(word: &str) -> bool {
     let word = word.replace('.', "");
     word.eq_ignore_ascii_case("am") || word.eq_ignore_ascii_case("pm")
-}
-
-/// Whether it is a word that can be nothing else: not encoded, not distinct, no figure.
-fn is_plain(piece: &str) -> bool {
-    piece.len() < LONG
-        && piece.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
-        && piece.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
 }
 
 /// Whether decoding it may tell something: it holds what plain words do not.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::shape::LONG;
+
 /// A piece of text without blanks, quotes or brackets, and without the punctuation around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunk<'a> {
@@ -13,6 +15,60 @@ pub(crate) struct Chunk<'a> {
     pub(crate) gap: &'a str,
     /// What stands between it and the one behind it.
     pub(crate) next: &'a str,
+    /// What it is made of.
+    pub(crate) signs: Signs,
+}
+
+/// Which kinds of characters may be in a piece: what it cannot be by them, nobody has to look for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Signs(u8);
+
+impl Signs {
+    const LETTER: Self = Self(1);
+    pub(crate) const DIGIT: Self = Self(1 << 1);
+    /// Any other.
+    pub(crate) const MARK: Self = Self(1 << 2);
+    /// Where a piece ends.
+    const END: Self = Self(1 << 3);
+    /// What begins a character beyond ASCII.
+    const WIDE: Self = Self(1 << 4);
+
+    fn of(byte: u8) -> Self {
+        SIGNS.get(usize::from(byte)).copied().unwrap_or(Self::MARK)
+    }
+
+    pub(crate) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What each byte of a text is a sign of.
+static SIGNS: [Signs; 256] = {
+    let (mut signs, mut byte) = ([Signs::MARK; 256], 0_u8);
+    let mut rest: &mut [Signs] = &mut signs;
+    while let Some((first, behind)) = rest.split_first_mut() {
+        *first = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => Signs::LETTER,
+            b'0'..=b'9' => Signs::DIGIT,
+            _ if ends(byte) => Signs::END,
+            0xc0.. => Signs::WIDE,
+            _ => Signs::MARK,
+        };
+        rest = behind;
+        byte = byte.wrapping_add(1);
+    }
+    signs
+};
+
+/// Whether a character of ASCII ends a piece.
+const fn ends(byte: u8) -> bool {
+    let bracket = matches!(byte, b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'{' | b'}');
+    let mark = matches!(byte, b'"' | b'\'' | b'`' | b'|' | b',' | b';');
+    bracket || mark || matches!(byte, b'\t'..=b'\r' | b' ')
 }
 
 /// The words before a number that make it the name of something.
@@ -37,6 +93,13 @@ impl Chunk<'_> {
     /// Whether it stands in quotes by itself.
     pub(crate) fn is_quoted(&self) -> bool {
         self.gap.ends_with(is_quote) && self.next.starts_with(is_quote)
+    }
+
+    /// Whether it is a word that can be nothing else: not encoded, not distinct, no figure.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.text.len() < LONG
+            && self.text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && self.text.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
     }
 
     /// Whether it begins a line.
@@ -65,54 +128,76 @@ pub(crate) fn is_quote(c: char) -> bool {
     matches!(c, '"' | '\'' | '`' | '“' | '”' | '„' | '‘' | '’' | '«' | '»')
 }
 
-fn ends_chunk(c: char) -> bool {
-    if c.is_ascii() {
-        let bracket = matches!(c, '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}');
-        let mark = matches!(c, '"' | '\'' | '`' | '|' | ',' | ';');
-        return bracket || mark || matches!(c, '\t'..='\r' | ' ');
-    }
+/// Whether a character beyond ASCII ends a piece.
+fn ends_wide(c: char) -> bool {
     matches!(c, '，' | '、' | '。' | '；' | '（' | '）') || c.is_whitespace() || is_quote(c)
 }
+
+/// How many bytes of a text there are to a piece, with what stands around it, as people write.
+const MEAN: usize = 5;
 
 /// The pieces of `text`, in order.
 pub(crate) fn chunks(text: &str) -> Vec<Chunk<'_>> {
     let digit = |at: Option<usize>| {
         at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit)
     };
-    let (mut found, mut start) = (Vec::new(), 0);
-    for (at, c) in text.char_indices() {
-        let groups = c == ',' && digit(at.checked_sub(1)) && digit(Some(at + 1));
-        if ends_chunk(c) && !groups {
-            add(text, start..at, &mut found);
-            start = at + c.len_utf8();
+    let groups = |at: usize| digit(at.checked_sub(1)) && digit(Some(at + 1));
+    let mut found = Vec::with_capacity(text.len() / MEAN);
+    let (mut start, mut signs) = (0, Signs::default());
+    for (at, byte) in text.bytes().enumerate() {
+        let sign = Signs::of(byte);
+        let end = match sign {
+            Signs::END => (byte != b',' || !groups(at)).then_some(at + 1),
+            Signs::WIDE => end_of(text, at),
+            _ => None,
+        };
+        if let Some(end) = end {
+            add(text, (start..at, signs), &mut found);
+            (start, signs) = (end, Signs::default());
+        } else {
+            signs = signs.with(sign);
         }
     }
-    add(text, start..text.len(), &mut found);
+    add(text, (start..text.len(), signs), &mut found);
     if let Some(last) = found.last_mut() {
         last.next = text.get(last.at + last.text.len()..).unwrap_or_default();
     }
     found
 }
 
+/// Where the character beyond ASCII at `at` ends, if it ends a piece.
+fn end_of(text: &str, at: usize) -> Option<usize> {
+    let c = text.get(at..)?.chars().next().filter(|c| ends_wide(*c))?;
+    Some(at + c.len_utf8())
+}
+
 /// Adds the piece within `span`, without the punctuation around it.
-fn add<'a>(text: &'a str, span: Range<usize>, found: &mut Vec<Chunk<'a>>) {
-    const MARKS: [char; 5] = ['.', ':', '!', '?', '*'];
+fn add<'a>(text: &'a str, (span, signs): (Range<usize>, Signs), found: &mut Vec<Chunk<'a>>) {
     let whole = text.get(span.clone()).unwrap_or_default();
-    let piece = whole.trim_end_matches(MARKS);
+    let (before, inner) = if signs.has(Signs::MARK) { bare(whole) } else { (0, whole) };
+    if inner.is_empty() {
+        return;
+    }
+    let at = span.start + before;
+    let gap = match found.last_mut() {
+        Some(last) => {
+            last.next = text.get(last.at + last.text.len()..at).unwrap_or_default();
+            last.next
+        }
+        None => text.get(..at).unwrap_or_default(),
+    };
+    found.push(Chunk { text: inner, at, gap, next: "", signs });
+}
+
+/// `piece` without the punctuation around it, and how much of that stands before it.
+fn bare(piece: &str) -> (usize, &str) {
+    const MARKS: [char; 5] = ['.', ':', '!', '?', '*'];
+    let piece = piece.trim_end_matches(MARKS);
     let piece = piece.trim_end_matches(|c| c == '/' && piece.len() > 1);
     let inner = piece.trim_start_matches(MARKS);
     // A hidden file and a relative path begin with dots.
     let inner = if piece.starts_with('.') && inner.len() > 1 { piece } else { inner };
-    if inner.is_empty() {
-        return;
-    }
-    let at = span.start + (piece.len() - inner.len());
-    let end = found.last().map_or(0, |last| last.at + last.text.len());
-    let gap = text.get(end..at).unwrap_or_default();
-    if let Some(last) = found.last_mut() {
-        last.next = gap;
-    }
-    found.push(Chunk { text: inner, at, gap, next: "" });
+    (piece.len() - inner.len(), inner)
 }
 
 /// The words of `piece`: runs of letters and digits; scripts that put no blank between words give a

@@ -5,6 +5,7 @@
 //! what does not have the form of an id, a name or a figure is text, whatever its field is called.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::chunk::{chunks, words};
 use crate::figure::{Figure, figure};
@@ -25,7 +26,46 @@ pub(crate) enum Class {
 
 /// The words of a field's name, in lower case and in the singular.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Column(Vec<String>);
+pub(crate) struct Column(Arc<[String]>);
+
+/// What the name of a member says, whatever stands there.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// Its words.
+    pub(crate) column: Column,
+    /// What kind of name it is.
+    pub(crate) sort: Sort,
+}
+
+/// What kind of name a member has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// A value that something is filed under.
+    Value,
+    /// Of a field that only holds others together.
+    Container,
+    /// Of a field that holds the title that people know a record by.
+    Title,
+    /// Of a field that holds a document of somebody's.
+    Body,
+    /// Of any other field.
+    Other,
+}
+
+impl Field {
+    /// What `name` says.
+    pub(crate) fn of(name: &str) -> Self {
+        let column = Column::of(name);
+        let sort = match name {
+            _ if !is_field(name) => Sort::Value,
+            _ if column.is_container() => Sort::Container,
+            _ if is_title(name) => Sort::Title,
+            _ if column.is_body() => Sort::Body,
+            _ => Sort::Other,
+        };
+        Self { column, sort }
+    }
+}
 
 /// Fields of an id.
 const IDS: [&str; 9] = ["id", "ids", "uuid", "guid", "uid", "sha", "oid", "number", "no"];
@@ -188,10 +228,12 @@ impl Column {
     }
 
     /// The words of both.
-    pub(crate) fn with(mut self, other: &Self) -> Self {
-        let new = other.0.iter().filter(|word| !self.0.contains(word)).cloned().collect::<Vec<_>>();
-        self.0.extend(new);
-        self
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        let new = || other.0.iter().filter(|word| !self.0.contains(word));
+        if new().next().is_none() {
+            return self.clone();
+        }
+        Self(self.0.iter().chain(new()).cloned().collect())
     }
 
     /// The words that say what it is an id of; all of them if it is no id.
@@ -219,8 +261,13 @@ impl Column {
         fetched || read || (does(&["get"]) && about(&PAGES))
     }
 
+    /// Whether a field of this name only holds others together.
+    fn is_container(&self) -> bool {
+        matches!(&*self.0, [word] if CONTAINERS.contains(&word.as_str()))
+    }
+
     /// Whether a field of this name holds a document of somebody's.
-    pub(crate) fn is_body(&self) -> bool {
+    fn is_body(&self) -> bool {
         self.0.last().is_some_and(|word| BODIES.contains(&word.as_str()))
     }
 
@@ -283,13 +330,8 @@ pub(crate) fn is_field(name: &str) -> bool {
         && name.chars().skip(1).all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// Whether a field of this name only holds others together.
-pub(crate) fn is_container(name: &str) -> bool {
-    matches!(Column::of(name).0.as_slice(), [word] if CONTAINERS.contains(&word.as_str()))
-}
-
 /// Whether a field of this name holds a record's title.
-pub(crate) fn is_title(name: &str) -> bool {
+fn is_title(name: &str) -> bool {
     let bare = name.trim_matches('_').to_ascii_lowercase();
     TITLES.contains(&bare.as_str()) || TITLES.iter().any(|title| title.replace('_', "") == bare)
 }
@@ -297,18 +339,23 @@ pub(crate) fn is_title(name: &str) -> bool {
 /// Which of the fields of a record hold ids of its own: those that are called just that, else the only
 /// one that is an id, else the one that is named after what the record is. Other ids are of other records,
 /// and may be anybody's choice.
-pub(crate) fn own_ids<'a>(
-    fields: impl Iterator<Item = &'a str>,
+pub(crate) fn own_ids<'a, 'f>(
+    fields: impl Iterator<Item = (&'a str, &'f Column)>,
     kind: &Column,
 ) -> BTreeSet<&'a str> {
-    let ids: Vec<&str> = fields.filter(|name| *name == "key" || Column::of(name).is_id()).collect();
-    let bare = |name: &&str| Column::of(name).nouns().all(|word| word == "key");
-    let own: BTreeSet<&str> = ids.iter().copied().filter(bare).collect();
-    if !own.is_empty() || ids.len() == 1 {
-        return if own.is_empty() { ids.into_iter().collect() } else { own };
+    let ids: Vec<_> = fields.filter(|(name, column)| *name == "key" || column.is_id()).collect();
+    let those = |which: &dyn Fn(&str) -> bool| -> BTreeSet<&'a str> {
+        let all = ids.iter().filter(|(_, column)| column.nouns().all(which));
+        all.map(|(name, _)| *name).collect()
+    };
+    let own = those(&|word| word == "key");
+    if !own.is_empty() {
+        return own;
     }
-    let about = |name: &&str| Column::of(name).nouns().all(|word| kind.has(word));
-    let named: BTreeSet<&str> = ids.into_iter().filter(about).collect();
+    if let [(only, _)] = ids.as_slice() {
+        return BTreeSet::from([*only]);
+    }
+    let named = those(&|word| kind.has(word));
     if named.len() == 1 { named } else { BTreeSet::new() }
 }
 
@@ -375,7 +422,9 @@ mod tests {
     #[test]
     fn a_record_has_ids_of_its_own() {
         let own = |fields: &[&'static str], tool| {
-            own_ids(fields.iter().copied(), &Column::of(tool)).into_iter().collect::<Vec<_>>()
+            let columns: Vec<_> = fields.iter().map(|name| (*name, Column::of(name))).collect();
+            let fields = columns.iter().map(|(name, column)| (*name, column));
+            own_ids(fields, &Column::of(tool)).into_iter().collect::<Vec<_>>()
         };
         assert_eq!(own(&["calendar_id", "id_", "title"], "x"), ["id_"]);
         assert_eq!(own(&["event_id", "title"], "x"), ["event_id"]);
@@ -394,10 +443,20 @@ mod tests {
             ("getUsersInChannel", "user"),
             ("file", "file"),
         ] {
-            assert_eq!(Column::of(name).head().0, [head], "{name}");
+            assert_eq!(Column::of(name).head().0[..], [head], "{name}");
         }
-        assert_eq!(Column::of("id").head().0, [""; 0]);
-        assert!(is_container("results") && is_container("data") && !is_container("issues"));
+        assert_eq!(Column::of("id").head().0[..], [""; 0]);
+        for (name, sort) in [
+            ("results", Sort::Container),
+            ("data", Sort::Container),
+            ("issues", Sort::Other),
+            ("displayName", Sort::Title),
+            ("_file_name", Sort::Title),
+            ("response_body", Sort::Body),
+            ("Grand Hotel", Sort::Value),
+        ] {
+            assert_eq!(Field::of(name).sort, sort, "{name}");
+        }
     }
 
     #[test]
@@ -423,9 +482,9 @@ mod tests {
 
     #[test]
     fn names_are_read_in_words() {
-        assert_eq!(Column::of("sharedWith").0, ["shared", "with"]);
-        assert_eq!(Column::of("FILE_IDs").0, ["file", "ids"]);
-        assert_eq!(Column::of("categories").0, ["category"]);
+        assert_eq!(Column::of("sharedWith").0[..], ["shared", "with"]);
+        assert_eq!(Column::of("FILE_IDs").0[..], ["file", "ids"]);
+        assert_eq!(Column::of("categories").0[..], ["category"]);
         assert_eq!(Column::of("email_id").nouns().collect::<Vec<_>>(), ["email"]);
         assert!(is_field("start_time") && !is_field("a@b.example") && !is_field("Grand Hotel"));
     }

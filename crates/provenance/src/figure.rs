@@ -1,6 +1,8 @@
 //! Numbers, dates and times: the same figure however it is written, and never a part of another one,
 //! so that the `11` of `2024-05-11` is not the record 11.
 
+use std::borrow::Cow;
+
 /// A figure that one piece of a text writes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
@@ -18,10 +20,16 @@ pub(crate) const LONGEST: usize = 64;
 
 /// The figure that `piece` is as a whole.
 pub(crate) fn figure(piece: &str) -> Option<Figure> {
-    if piece.len() > LONGEST || !piece.bytes().any(|byte| byte.is_ascii_digit()) {
+    let begins = |c: char| c.is_ascii_digit() || "$£€¥~+-,".contains(c);
+    if piece.len() > LONGEST || !piece.starts_with(begins) {
         return None;
     }
     number(piece).or_else(|| day(piece)).or_else(|| Some(Figure::Time(time(piece)?)))
+}
+
+/// Whether `piece` is a day or a time of the day.
+pub(crate) fn is_moment(piece: &str) -> bool {
+    piece.len() <= LONGEST && (day(piece).is_some() || time(piece).is_some())
 }
 
 fn number(piece: &str) -> Option<Figure> {
@@ -38,12 +46,14 @@ fn number(piece: &str) -> Option<Figure> {
     if !integer.split(',').all(all) || !all(fraction) {
         return None;
     }
-    let digits = integer.replace(',', "");
+    let digits =
+        if grouped { Cow::Owned(integer.replace(',', "")) } else { Cow::Borrowed(integer) };
     if digits.is_empty() {
         return None;
     }
     let significant = digits.trim_start_matches('0');
-    let mut text = if negative { "-".to_owned() } else { String::new() };
+    let mut text = String::with_capacity(piece.len() + 1);
+    text.push_str(if negative { "-" } else { "" });
     text.push_str(if significant.is_empty() { "0" } else { significant });
     let fraction = fraction.trim_end_matches('0');
     if !fraction.is_empty() {

@@ -16,8 +16,24 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || is_plain(text) {
         return Cow::Borrowed(text);
     }
+    let (mut plain, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(wide) = rest.bytes().position(|byte| !byte.is_ascii()) {
+        let behind = rest.bytes().skip(wide).position(|byte| byte.is_ascii());
+        let end = behind.map_or(rest.len(), |behind| wide + behind);
+        // A mark is composed with the character before it, and nothing with one of ASCII behind it.
+        let (before, run) = rest.split_at_checked(wide.saturating_sub(1)).unwrap_or_default();
+        let (run, behind) = run.split_at_checked(end - before.len()).unwrap_or_default();
+        plain.push_str(before);
+        plain.extend(compose(run));
+        rest = behind;
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+fn compose(text: &str) -> impl Iterator<Item = char> {
     let seen = text.chars().filter(|c| !invisible(*c)).nfkc().filter(|c| !invisible(*c));
-    Cow::Owned(seen.map(|c| if blank(c) { ' ' } else { c }).collect())
+    seen.map(|c| if blank(c) { ' ' } else { c })
 }
 
 /// Whether nothing of it would change.
@@ -34,23 +50,13 @@ pub(crate) fn strict(text: &str) -> String {
     text.nfc().flat_map(char::to_lowercase).nfc().collect()
 }
 
-/// Most words are no longer.
-const SHORT: usize = 32;
-
-/// What `read` makes of [`loose`] text: the same without a place of its own for each word.
-pub(crate) fn loosely<T>(text: &str, read: impl FnOnce(&[u8]) -> T) -> T {
-    if text.len() > SHORT || !text.is_ascii() {
-        return read(loose(text).as_bytes());
+/// Calls `read` with each byte of [`loose`] text: the same without a place of its own for each word.
+pub(crate) fn loosely(text: &str, read: &mut impl FnMut(u8)) {
+    if text.is_ascii() {
+        text.bytes().for_each(|byte| fold(byte, read));
+    } else {
+        loose(text).bytes().for_each(read);
     }
-    let (mut room, mut length) = ([0; 2 * SHORT], 0);
-    for byte in text.bytes() {
-        let (first, second) = fold(byte);
-        if let Some(slots) = room.get_mut(length..).and_then(<[u8]>::first_chunk_mut) {
-            *slots = [first, second.unwrap_or_default()];
-        }
-        length += 1 + usize::from(second.is_some());
-    }
-    read(room.get(..length).unwrap_or_default())
 }
 
 /// How often a text is folded until nothing changes: a character can look like some that look like
@@ -96,25 +102,38 @@ fn once(text: &str) -> String {
 
 fn push(c: char, out: &mut String) {
     match u8::try_from(c) {
-        Ok(byte) if byte.is_ascii() => {
-            let (first, second) = fold(byte);
-            out.push(char::from(first));
-            out.extend(second.map(char::from));
-        }
+        Ok(byte) if byte.is_ascii() => fold(byte, &mut |byte| out.push(char::from(byte))),
         _ => out.push(c),
     }
 }
 
-/// The ASCII characters that pass for another one, or for two, as UTS 39 has them, and case.
-fn fold(byte: u8) -> (u8, Option<u8>) {
-    match byte.to_ascii_lowercase() {
-        b'1' | b'i' | b'|' => (b'l', None),
-        b'0' => (b'o', None),
-        b'm' => (b'r', Some(b'n')),
-        b'`' => (b'\'', None),
-        other => (other, None),
+/// Calls `read` with what an ASCII character passes for.
+fn fold(byte: u8, read: &mut impl FnMut(u8)) {
+    match ALIKE.get(usize::from(byte)).copied().unwrap_or(byte) {
+        b'm' => {
+            read(b'r');
+            read(b'n');
+        }
+        alike => read(alike),
     }
 }
+
+/// The ASCII characters by which one they pass for, as UTS 39 has them, and case; `m` passes for two.
+static ALIKE: [u8; 128] = {
+    let (mut alike, mut byte) = ([0; 128], 0_u8);
+    let mut rest: &mut [u8] = &mut alike;
+    while let Some((first, behind)) = rest.split_first_mut() {
+        *first = match byte.to_ascii_lowercase() {
+            b'1' | b'i' | b'|' => b'l',
+            b'0' => b'o',
+            b'`' => b'\'',
+            other => other,
+        };
+        rest = behind;
+        byte = byte.wrapping_add(1);
+    }
+    alike
+};
 
 /// Whether nobody sees the character, but a model reads it or a comparison stumbles over it.
 fn invisible(c: char) -> bool {
@@ -176,8 +195,17 @@ mod tests {
         }
 
         #[test]
+        fn a_text_is_composed_in_parts_as_in_one(
+            text in "([a-e. ]{0,2}[\u{301}\u{327}\u{200b}\u{a0}ａ…éㄱ가\u{11a8}\u{345}]{0,3}){0,8}",
+        ) {
+            prop_assert_eq!(plain(&text).into_owned(), compose(&text).collect::<String>());
+        }
+
+        #[test]
         fn words_are_folded_alike_wherever_they_are_kept(text in "([ -~]{0,70}|\\PC{0,40})") {
-            prop_assert_eq!(loosely(&text, <[u8]>::to_vec), loose(&text).into_bytes());
+            let mut bytes = Vec::new();
+            loosely(&text, &mut |byte| bytes.push(byte));
+            prop_assert_eq!(bytes, loose(&text).into_bytes());
         }
 
         #[test]

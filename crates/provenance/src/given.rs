@@ -219,7 +219,8 @@ impl Given {
     /// Where `value` was given as a whole.
     pub(crate) fn whole(&self, value: &str, asked: Asked<'_>) -> Option<Place> {
         // What climbs out of a folder, or stands for all that is in it, is more than its parts.
-        if value.contains('*') || value.split(['/', '\\']).any(|part| part == "..") {
+        let climbs = || value.split(['/', '\\']).any(|part| part == "..");
+        if value.contains('*') || (value.contains("..") && climbs()) {
             return self.names.get(strict(value).as_str()).copied();
         }
         // Whole texts are mostly new by their first word already.

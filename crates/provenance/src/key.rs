@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
-use foldhash::fast::RandomState;
+use foldhash::fast::{FoldHasher, RandomState};
 
 use crate::fold::loosely;
 
@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Day,
     Time,
     Word,
+    Text,
+    Title,
 }
 
 /// A thing that stood in a text.
@@ -64,25 +66,63 @@ static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 impl Key {
     /// The key of `text` just as it is.
     pub(crate) fn exact(kind: Kind, text: &str) -> Self {
-        Self::of(kind, text.as_bytes())
+        let mut spelt = Spelt::new();
+        text.bytes().for_each(|byte| spelt.push(byte));
+        spelt.key(kind)
     }
 
     /// The key of `text` and of all that looks like it.
     pub(crate) fn loose(kind: Kind, text: &str) -> Self {
-        loosely(text, |folded| Self::of(kind, folded))
+        let mut spelt = Spelt::new();
+        loosely(text, &mut |byte| spelt.push(byte));
+        spelt.key(kind)
+    }
+
+    /// The key of a text of any length just as it is.
+    pub(crate) fn verbatim(kind: Kind, text: &str) -> Self {
+        let mut hasher = HASH.build_hasher();
+        hasher.write(text.as_bytes());
+        hasher.write_u128(both(0, 1 + kind as u64));
+        Self(hasher.finish())
     }
 
     /// The key of these words in this order.
-    pub(crate) fn run<'a>(words: impl Iterator<Item = &'a Self>) -> Self {
+    pub(crate) fn run(mut words: impl Iterator<Item = Self>) -> Self {
         let mut hasher = HASH.build_hasher();
-        words.for_each(|word| hasher.write_u64(word.0));
+        while let Some(Self(word)) = words.next() {
+            hasher.write_u128(both(word, words.next().map_or(0, |Self(next)| next)));
+        }
         Self(hasher.finish())
+    }
+}
+
+/// A text on its way into its key, in blocks of seven bytes: most words are no longer.
+struct Spelt {
+    hasher: FoldHasher<'static>,
+    /// What came of the block, behind a one that says where it begins.
+    block: u64,
+}
+
+impl Spelt {
+    fn new() -> Self {
+        Self { hasher: HASH.build_hasher(), block: 1 }
     }
 
-    fn of(kind: Kind, folded: &[u8]) -> Self {
-        let mut hasher = HASH.build_hasher();
-        hasher.write_u8(kind as u8);
-        hasher.write(folded);
-        Self(hasher.finish())
+    fn push(&mut self, byte: u8) {
+        if self.block >> 56 != 0 {
+            self.hasher.write_u128(both(self.block, 0));
+            self.block = 1;
+        }
+        self.block = self.block << 8 | u64::from(byte);
     }
+
+    fn key(mut self, kind: Kind) -> Key {
+        self.hasher.write_u128(both(self.block, 1 + kind as u64));
+        Key(self.hasher.finish())
+    }
+}
+
+/// What the hasher takes at once.
+fn both(low: u64, high: u64) -> u128 {
+    u128::from(low) | u128::from(high) << 64
 }

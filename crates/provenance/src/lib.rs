@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use remit_model::{ArgumentPath, Label, LeafFlow, Provenance, Role, ToolId, Value};
 
-use crate::chunk::chunks;
+use crate::chunk::{Signs, chunks};
 use crate::column::{Column, is_field};
 use crate::fold::strict;
 use crate::given::{Given, Text};
@@ -96,21 +96,11 @@ impl Index {
         let origin = self.kept.origins.result(source);
         let mut reading = Reading::new(&mut self.kept, &self.given, origin, &source.tool.name);
         let parsed: Vec<_> = seen.texts.iter().map(|text| structure(text)).collect();
-        if let Some(structured) = seen.structured {
-            reading.structure(structured);
-        }
-        let mut structured = seen.structured.is_some();
-        for value in parsed.iter().flatten().filter(|value| Some(*value) != seen.structured) {
-            reading.structure(value);
-            structured = true;
-        }
-        for (text, _) in seen.texts.iter().zip(&parsed).filter(|(_, value)| value.is_none()) {
-            if structured {
-                reading.beside(text);
-            } else {
-                reading.alone(text);
-            }
-        }
+        let also = parsed.iter().flatten().filter(|value| Some(*value) != seen.structured);
+        let structures: Vec<&Value> = seen.structured.into_iter().chain(also).collect();
+        let texts = seen.texts.iter().zip(&parsed).filter(|(_, value)| value.is_none());
+        let texts: Vec<&str> = texts.map(|(text, _)| *text).collect();
+        reading.result(&structures, &texts);
         self.kept.origins.end(origin);
     }
 
@@ -178,7 +168,8 @@ impl Index {
     fn links(&self, path: &ArgumentPath, text: &str) -> Option<LeafFlow> {
         let (argument, list, role) = (Column::default(), BTreeSet::new(), Role::Link);
         let pieces = chunks(text);
-        let links = pieces.iter().map(|piece| piece.text).filter(|piece| is_link(piece));
+        let marked = pieces.iter().filter(|piece| piece.signs.has(Signs::MARK));
+        let links = marked.map(|piece| piece.text).filter(|piece| is_link(piece));
         let answers =
             links.map(|text| self.answer(Leaf { role, text, argument: &argument, list: &list }));
         let Answer { provenance, label, evidence } = answers.reduce(Answer::worse)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use remit_model::{Evidence, Label};
 
 use crate::Source;
+use crate::key::{Key, Keyed};
 use crate::outside::RecordId;
 
 /// The most bytes of text that a task keeps to find and to show what stood there. A task that has read
@@ -65,6 +66,8 @@ pub(crate) struct Origins {
     passages: Vec<Passage>,
     fields: Vec<Box<str>>,
     numbers: BTreeMap<Box<str>, u32>,
+    /// The texts that were read word by word.
+    read: Keyed<Place>,
     labels: Vec<Label>,
     bytes: usize,
     full: bool,
@@ -107,6 +110,25 @@ impl Origins {
         let passage = number(self.passages.len());
         self.passages.push(Passage { origin: origin.0, field, record, text: text.into() });
         Some(Place { passage, at: 0 })
+    }
+
+    /// Takes in that the text at `place`, of which this is the key, was read word by word.
+    pub(crate) fn remember(&mut self, key: Key, place: Place) {
+        self.bytes = self.bytes.saturating_add(size_of::<(Key, Place)>());
+        self.read.insert(key, place);
+    }
+
+    /// Whether `text`, of which this is the key, was read word by word before, in the same record and of a
+    /// result that was no different: whatever stands in it is known.
+    pub(crate) fn has_read(&self, key: Key, origin: Origin, record: RecordId, text: &str) -> bool {
+        let passage = self.read.get(&key).and_then(|at| self.passages.get(at.passage as usize));
+        passage.is_some_and(|passage| {
+            let result = |origin: u32| self.results.get(origin as usize);
+            let alike = |it: &Result| (it.marks, it.pointed);
+            passage.record == record
+                && result(passage.origin).map(alike) == result(origin.0).map(alike)
+                && *passage.text == *text
+        })
     }
 
     /// Where the next text that is taken in will stand.

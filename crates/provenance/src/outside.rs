@@ -23,12 +23,14 @@ pub(crate) struct Entry {
     spread: Spread,
 }
 
-/// Which records something stands in where it could choose another one.
+/// Which records something stands in where it could choose another one, in no more room than a record's number:
+/// there is one of these for each word, each pair and each run of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spread {
-    Nowhere,
-    One(RecordId),
-    More,
+struct Spread(RecordId);
+
+impl Spread {
+    const NOWHERE: Self = Self(RecordId(u32::MAX));
+    const MORE: Self = Self(RecordId(u32::MAX - 1));
 }
 
 /// Where in a record something stands.
@@ -43,11 +45,7 @@ pub(crate) enum Part {
 impl Entry {
     /// Whether it stands, outside `record`, where it could choose that record.
     pub(crate) fn is_beyond(&self, record: RecordId) -> bool {
-        match self.spread {
-            Spread::Nowhere => false,
-            Spread::One(only) => only != record,
-            Spread::More => true,
-        }
+        self.spread != Spread::NOWHERE && self.spread != Spread(record)
     }
 }
 
@@ -55,9 +53,9 @@ impl Spread {
     fn with(self, part: Part) -> Self {
         match (self, part) {
             (spread, Part::Aside) => spread,
-            (Self::Nowhere, Part::Of(record)) => Self::One(record),
-            (Self::One(one), Part::Of(record)) if one == record => self,
-            _ => Self::More,
+            (Self::NOWHERE, Part::Of(record)) => Self(record),
+            (Self(one), Part::Of(record)) if one == record => self,
+            _ => Self::MORE,
         }
     }
 }
@@ -70,6 +68,12 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
+    /// Makes room for what a text of so many bytes holds as people write, at once: a word, a pair and a run of words
+    /// in six bytes.
+    pub(crate) fn make_room(&mut self, bytes: usize) {
+        self.entries.reserve((bytes / 2).min(MAX_VALUES.saturating_sub(self.entries.len())));
+    }
+
     /// Takes in that `key` stands at `place`; `pointed` says of a place whether a person's words led
     /// there. Whether the place is kept.
     pub(crate) fn add(
@@ -92,7 +96,7 @@ impl Outside {
                 led
             }
             hash_map::Entry::Vacant(new) if room => {
-                new.insert(Entry { place, marks, spread: Spread::Nowhere.with(part) });
+                new.insert(Entry { place, marks, spread: Spread::NOWHERE.with(part) });
                 true
             }
             hash_map::Entry::Vacant(_) => {

@@ -1,19 +1,20 @@
 //! Reading a result: which of it is a store's own, and which somebody wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use remit_model::Value;
 
 use crate::atom::{Atom, Form, atoms};
 use crate::chunk::chunks;
-use crate::column::{Class, Column, is_container, is_field, is_title, mailbox, own_ids};
+use crate::column::{Class, Column, Field, Sort, is_field, mailbox, own_ids};
 use crate::decode::unseen;
 use crate::fold::{plain, strict};
 use crate::given::Given;
 use crate::key::{Key, Keys, Kind};
 use crate::origin::{Origin, Origins, Place};
 use crate::outside::{Outside, Part, RecordId};
-use crate::records::{Held, Record, Records};
+use crate::records::{Record, Records};
 
 /// What is kept of results.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +33,9 @@ pub(crate) struct Reading<'a> {
     pub(crate) origin: Origin,
     /// What the tool is about: the kind of its records.
     pub(crate) tool: Column,
-    /// What the structure of the result holds.
-    held: Keys,
+    /// What the structure of the result holds, if there is text beside it.
+    held: Option<Keys>,
+    fields: Fields,
 }
 
 /// How many things are looked up one right after the other: most of the table is in no cache, and a processor
@@ -49,7 +51,8 @@ enum Manner {
     Title,
     /// By itself.
     Alone,
-    /// Beside a structure.
+    /// Beside a structure that was read before: servers write the same once more for people, and only what is
+    /// not in the structure is new.
     Beside,
 }
 
@@ -79,37 +82,78 @@ enum Nature {
 }
 
 impl Spot {
-    /// Where the member `name` of the record here stands; `own` says whether that is an id of it.
-    fn inside(&self, name: &str, record: RecordId, own: bool) -> Self {
+    /// Where a member of the record here stands; `own` says whether that is an id of it.
+    fn inside(&self, member: &Member<'_>, record: RecordId, own: bool) -> Self {
+        let Field { column, sort } = &*member.field;
         let nature = if self.nature == Nature::Body { Nature::Body } else { Nature::Other };
-        if !is_field(name) {
+        if *sort == Sort::Value {
             return Self { record, nature, ..self.clone() };
         }
-        let path = joined(&self.path, name);
-        if is_container(name) || nature == Nature::Body {
+        let path = joined(&self.path, member.name);
+        if *sort == Sort::Container || nature == Nature::Body {
             return Self { path, record, nature, ..self.clone() };
         }
-        let kind = Column::of(name);
+        let nature = match sort {
+            _ if own => Nature::Own,
+            Sort::Title => Nature::Title,
+            Sort::Body => Nature::Body,
+            Sort::Value | Sort::Container | Sort::Other => Nature::Other,
+        };
+        let kind = column.clone();
         // An id of somebody is another name for them.
         let column = if own { self.kind.head().with(&kind) } else { kind.clone() };
-        let nature = match name {
-            _ if own => Nature::Own,
-            _ if is_title(name) => Nature::Title,
-            _ if kind.is_body() => Nature::Body,
-            _ => Nature::Other,
-        };
         Self { path, column, kind, record, nature, within: self.within }
+    }
+}
+
+/// One member of a record.
+struct Member<'v> {
+    name: &'v str,
+    value: &'v Value,
+    field: Rc<Field>,
+}
+
+impl Member<'_> {
+    fn is_title(&self) -> bool {
+        self.field.sort == Sort::Title
+    }
+}
+
+/// What the names say that stand in a result, where each stands once for each of its records.
+#[derive(Default)]
+struct Fields(BTreeMap<Box<str>, Rc<Field>>);
+
+impl Fields {
+    fn of(&mut self, name: &str) -> Rc<Field> {
+        if let Some(known) = self.0.get(name) {
+            return Rc::clone(known);
+        }
+        let field = Rc::new(Field::of(name));
+        self.0.insert(name.into(), Rc::clone(&field));
+        field
     }
 }
 
 impl<'a> Reading<'a> {
     /// Begins to read a result of a tool of this name.
     pub(crate) fn new(kept: &'a mut Kept, given: &'a Given, origin: Origin, tool: &str) -> Self {
-        Self { kept, given, origin, tool: Column::of(tool), held: Keys::default() }
+        Self { kept, given, origin, tool: Column::of(tool), held: None, fields: Fields::default() }
     }
 
-    /// Reads a structured result.
-    pub(crate) fn structure(&mut self, value: &Value) {
+    /// Reads a result of these structures and texts.
+    pub(crate) fn result(&mut self, structures: &[&Value], texts: &[&str]) {
+        self.held = (!structures.is_empty() && !texts.is_empty()).then(Keys::default);
+        for structure in structures {
+            self.structure(structure);
+        }
+        let manner = if structures.is_empty() { Manner::Alone } else { Manner::Beside };
+        for text in texts {
+            self.unseen(text, "", RecordId::default());
+            self.words(&plain(text), "", (RecordId::default(), manner));
+        }
+    }
+
+    fn structure(&mut self, value: &Value) {
         let (column, kind, record) = (self.tool.clone(), self.tool.clone(), RecordId::default());
         let path = String::new();
         let nature = if kind.is_document() { Nature::Body } else { Nature::Other };
@@ -119,25 +163,32 @@ impl<'a> Reading<'a> {
     fn value(&mut self, value: &Value, spot: &Spot) {
         match value {
             Value::Record(members) => {
-                let mut own = own_ids(members.keys().map(String::as_str), &spot.kind);
+                let fields = &mut self.fields;
+                let members = members.iter().map(|(name, value)| Member {
+                    name,
+                    value,
+                    field: fields.of(name),
+                });
+                let members: Vec<_> = members.collect();
+                let columns = members.iter().map(|member| (member.name, &member.field.column));
+                let mut own = own_ids(columns, &spot.kind);
                 if spot.nature == Nature::Body {
                     own.clear();
                 }
-                let record = self.record(members, &own, spot);
-                let within = spot.within || members.values().filter(|it| says(it)).count() > 1;
-                for (name, member) in members {
-                    let filed = !is_field(name);
-                    let own = own.contains(name.as_str());
-                    let inner = Spot { within, ..spot.inside(name, record, own) };
-                    if filed {
-                        self.text(name, &inner);
+                let record = self.record(&members, &own, spot);
+                let within = spot.within || members.iter().filter(|it| says(it.value)).count() > 1;
+                for member in &members {
+                    let own = own.contains(member.name);
+                    let inner = Spot { within, ..spot.inside(member, record, own) };
+                    if member.field.sort == Sort::Value {
+                        self.text(member.name, &inner);
                     }
-                    self.value(member, &inner);
+                    self.value(member.value, &inner);
                 }
             }
             Value::List(items) => {
                 let nature = if spot.nature == Nature::Own { Nature::Other } else { spot.nature };
-                let spot = Spot { path: format!("{}[]", spot.path), nature, ..spot.clone() };
+                let spot = Spot { path: [&spot.path, "[]"].concat(), nature, ..spot.clone() };
                 for item in items {
                     self.value(item, &spot);
                 }
@@ -148,36 +199,31 @@ impl<'a> Reading<'a> {
     }
 
     /// Keeps what a record is known by.
-    fn record(
-        &mut self,
-        members: &BTreeMap<String, Value>,
-        own: &BTreeSet<&str>,
-        spot: &Spot,
-    ) -> RecordId {
-        let ids = own.iter().filter_map(|own| Some((*own, members.get(*own).and_then(text_of)?)));
+    fn record(&mut self, members: &[Member<'_>], own: &BTreeSet<&str>, spot: &Spot) -> RecordId {
+        let own = || members.iter().filter(|member| own.contains(member.name));
+        let ids = own().filter_map(|own| Some((own, text_of(own.value)?)));
         let ids = ids.filter(|(own, id)| {
             spot.inside(own, spot.record, true).column.class(id, true) == Class::Id
         });
         let ids: BTreeSet<Box<str>> = ids.map(|(_, id)| strict(id).into()).collect();
-        let titles = members.iter().filter(|(name, _)| is_title(name));
+        let titles = members.iter().filter(|member| member.is_title());
         let titles: Vec<Box<str>> =
-            titles.filter_map(|(_, title)| title.as_text()).map(Into::into).collect();
+            titles.filter_map(|title| title.value.as_text()).map(Into::into).collect();
         let shown = titles.first().or_else(|| ids.first());
         let Some(shown) = shown.filter(|_| spot.nature != Nature::Body) else { return spot.record };
-        let Some(place) = self.kept.origins.passage(self.origin, (&spot.path, spot.record), shown)
-        else {
-            return RecordId::default();
-        };
-        let kind = own.iter().fold(spot.kind.clone(), |kind, own| kind.with(&Column::of(own)));
-        let parties = members.iter().filter_map(|(name, member)| {
-            let column = Column::of(name);
-            column.is_party().then(|| (column, names(member)))
+        let shown = shown.clone();
+        let kind = own().fold(spot.kind.clone(), |kind, own| kind.with(&own.field.column));
+        let parties = members.iter().filter_map(|member| {
+            let column = &member.field.column;
+            column.is_party().then(|| (column.clone(), names(member.value)))
         });
         let parties = parties.filter(|(_, names)| !names.is_empty()).collect();
         let entry = if spot.within { None } else { entry(members) };
         let record = Record { ids, titles, parties, entry, kind };
-        let held = Held { place, marks: self.kept.origins.marks(self.origin) };
-        self.kept.records.add(record, held, self.given)
+        let Kept { origins, records, .. } = &mut *self.kept;
+        records.add(record, origins.marks(self.origin), self.given, || {
+            origins.passage(self.origin, (&spot.path, spot.record), &shown)
+        })
     }
 
     fn text(&mut self, text: &str, spot: &Spot) {
@@ -193,10 +239,11 @@ impl<'a> Reading<'a> {
             self.words(&text, &spot.path, (spot.record, manner));
             return;
         }
-        let held = &mut self.held;
-        atoms(&text, &mut |atom| {
-            held.insert(atom.key);
-        });
+        if let Some(held) = &mut self.held {
+            atoms(&text, &mut |atom| {
+                held.insert(atom.key);
+            });
+        }
         match class {
             Class::Identity => self.identity(&text, spot),
             Class::Scalar => self.scalar(&text, spot),
@@ -206,15 +253,15 @@ impl<'a> Reading<'a> {
     }
 
     fn identity(&mut self, text: &str, spot: &Spot) {
-        let marks = self.kept.origins.marks(self.origin);
-        let Some(place) = self.kept.origins.passage(self.origin, (&spot.path, spot.record), text)
-        else {
-            return;
-        };
-        let held = Held { place, marks };
-        self.kept.records.identify(text, held);
-        for part in mailbox(text).into_iter().flat_map(|(name, address)| [name, address]) {
-            self.kept.records.identify(part, held);
+        let Kept { origins, records, .. } = &mut *self.kept;
+        let marks = origins.marks(self.origin);
+        let parts = mailbox(text).into_iter().flat_map(|(name, address)| [name, address]);
+        let mut place = None;
+        for name in std::iter::once(text).chain(parts) {
+            records.identify(name, marks, || {
+                let here = (spot.path.as_str(), spot.record);
+                *place.get_or_insert_with(|| origins.passage(self.origin, here, text))
+            });
         }
     }
 
@@ -230,26 +277,49 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Takes in a text word by word, unless it was read just so before.
     fn words(&mut self, text: &str, path: &str, (record, manner): (RecordId, Manner)) {
-        let (first, marks) = (self.kept.origins.next(), self.kept.origins.marks(self.origin));
-        let led = self.kept.origins.is_pointed_origin(self.origin);
-        let Self { kept: Kept { outside, origins, .. }, held, .. } = &mut *self;
+        let key =
+            Key::verbatim(if manner == Manner::Title { Kind::Title } else { Kind::Text }, text);
+        // What the structure holds has to be known for the text beside it, new or not.
+        let holds = self.held.is_some() && manner != Manner::Beside;
+        if !holds && self.kept.origins.has_read(key, self.origin, record, text) {
+            return;
+        }
+        let (new, whole) = self.take_in(text, (record, manner));
+        let origins = &mut self.kept.origins;
+        let place = new.then(|| origins.passage(self.origin, (path, record), text)).flatten();
+        if let Some(place) = place.filter(|_| whole) {
+            origins.remember(key, place);
+        }
+    }
+
+    /// Whether something in the text is new, and whether all of it is kept.
+    fn take_in(&mut self, text: &str, (record, manner): (RecordId, Manner)) -> (bool, bool) {
+        let Self { kept: Kept { outside, origins, .. }, held, origin, .. } = self;
+        let (first, marks) = (origins.next(), origins.marks(*origin));
+        let led = origins.is_pointed_origin(*origin);
         let pointed =
             |place: Place| if place.is_beside(first) { led } else { origins.is_pointed(place) };
         let only = manner == Manner::Title && chunks(text).len() == 1;
-        let (mut new, mut met) = (false, Vec::new());
+        outside.make_room(text.len());
+        let (mut new, mut whole) = (false, true);
+        let mut met = Vec::with_capacity(TOGETHER.min(text.len()));
         let mut keep = |met: &mut Vec<(Key, usize, Part)>| {
             for (key, at, part) in met.drain(..) {
                 new |= outside.add(key, (first.at(at), marks), part, pointed);
             }
         };
         atoms(text, &mut |atom| {
-            match manner {
-                Manner::Field | Manner::Title => {
+            match (manner, held.as_mut()) {
+                (Manner::Field | Manner::Title, Some(held)) => {
                     held.insert(atom.key);
                 }
-                Manner::Beside if is_held(held, &atom) => return,
-                Manner::Beside | Manner::Alone => {}
+                (Manner::Beside, Some(held)) if is_held(held, &atom) => {
+                    whole = false;
+                    return;
+                }
+                _ => {}
             }
             // A title says how its own record is called, if it is no more than that.
             let called = manner == Manner::Title && (only || atom.form == Form::Pair);
@@ -260,28 +330,13 @@ impl<'a> Reading<'a> {
             }
         });
         keep(&mut met);
-        if new {
-            self.kept.origins.passage(self.origin, (path, record), text);
-        }
+        (new, whole)
     }
 
     fn unseen(&mut self, text: &str, path: &str, record: RecordId) {
         if let Some(unseen) = unseen(text) {
             self.words(&plain(&unseen), path, (record, Manner::Alone));
         }
-    }
-
-    /// Reads a text that stands by itself.
-    pub(crate) fn alone(&mut self, text: &str) {
-        self.unseen(text, "", RecordId::default());
-        self.words(&plain(text), "", (RecordId::default(), Manner::Alone));
-    }
-
-    /// Reads a text beside a structure that was read before: servers write the same once more for
-    /// people, and only what is not in the structure is new.
-    pub(crate) fn beside(&mut self, text: &str) {
-        self.unseen(text, "", RecordId::default());
-        self.words(&plain(text), "", (RecordId::default(), Manner::Beside));
     }
 }
 
@@ -293,7 +348,7 @@ fn is_held(held: &Keys, atom: &Atom<'_>) -> bool {
 
 /// The path of a member.
 pub(crate) fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() { name.to_owned() } else { [path, ".", name].concat() }
 }
 
 fn text_of(value: &Value) -> Option<&str> {
@@ -309,13 +364,15 @@ fn says(value: &Value) -> bool {
 }
 
 /// The address in an entry of a directory: a record of a name and one address, and nothing else.
-fn entry(members: &BTreeMap<String, Value>) -> Option<Box<str>> {
+fn entry(members: &[Member<'_>]) -> Option<Box<str>> {
     let mut others =
-        members.iter().filter(|(name, value)| !is_title(name) && **value != Value::Null);
-    let (Some((name, Value::Text(address))), None) = (others.next(), others.next()) else {
+        members.iter().filter(|member| !member.is_title() && *member.value != Value::Null);
+    let (Some(Member { value: Value::Text(address), field, .. }), None) =
+        (others.next(), others.next())
+    else {
         return None;
     };
-    let column = Column::of(name);
+    let column = &field.column;
     let is_address = column.is_party() && column.class(address, false) == Class::Identity;
     is_address.then(|| strict(address).into())
 }

@@ -101,13 +101,19 @@ pub(crate) struct Named {
 }
 
 impl Records {
-    /// Takes in a record that was seen at `held`. The number of the record: the one it had if it was
-    /// seen before.
-    pub(crate) fn add(&mut self, record: Record, held: Held, given: &Given) -> RecordId {
+    /// Takes in a record that was seen in a result of these `marks`; `place` says where, and takes room, so it
+    /// is asked of a new one alone. The number of the record: the one it had if it was seen before.
+    pub(crate) fn add(
+        &mut self,
+        record: Record,
+        marks: Marks,
+        given: &Given,
+        place: impl FnOnce() -> Option<Place>,
+    ) -> RecordId {
         let names = record.ids.iter().chain(&record.titles).chain(&record.entry);
         let name = names.map(AsRef::as_ref).collect::<Vec<_>>().join("\0");
         if let Some(known) = self.by_name.get(name.as_str()).copied() {
-            self.again(known, &record, held);
+            self.again(known, &record, marks);
             return RecordId(known + 1);
         }
         let Some(number) =
@@ -116,6 +122,7 @@ impl Records {
             self.full = true;
             return RecordId::default();
         };
+        let Some(place) = place() else { return RecordId::default() };
         for id in &record.ids {
             self.by_id.entry(id.clone()).or_default().push(number);
         }
@@ -123,6 +130,7 @@ impl Records {
         let (parties, kind) = (self.parties(&record), self.columns.number(&record.kind));
         let (ids, titles) = (record.ids.into_iter().collect(), record.titles.into());
         let (entry, mentions) = (record.entry, Vec::new());
+        let held = Held { place, marks };
         let mut kept = Kept { ids, titles, parties, entry, kind, held, mentions };
         kept.name(given);
         for mention in &kept.mentions {
@@ -140,14 +148,14 @@ impl Records {
     }
 
     /// Takes in a record once more.
-    fn again(&mut self, number: u32, record: &Record, held: Held) {
+    fn again(&mut self, number: u32, record: &Record, marks: Marks) {
         let parties = self.parties(record);
         let Some(kept) = self.kept.get_mut(number as usize) else { return };
         if let Some(kind) = self.columns.all.get(kept.kind as usize).cloned() {
             kept.kind = self.columns.number(&kind.with(&record.kind));
         }
         kept.parties = parties;
-        kept.held.marks = kept.held.marks.with(held.marks);
+        kept.held.marks = kept.held.marks.with(marks);
     }
 
     /// Looks again for the records that people named: they said something more.
@@ -161,12 +169,20 @@ impl Records {
         }
     }
 
-    /// Takes in that `text` says who or what somebody is.
-    pub(crate) fn identify(&mut self, text: &str, held: Held) {
-        if let Some(known) = self.identities.get_mut(strict(text).as_str()) {
-            known.marks = known.marks.with(held.marks);
+    /// Takes in that `text` says who or what somebody is, in a result of these `marks`; `place` says where, if
+    /// that is new.
+    pub(crate) fn identify(
+        &mut self,
+        text: &str,
+        marks: Marks,
+        place: impl FnOnce() -> Option<Place>,
+    ) {
+        let text = strict(text);
+        if let Some(known) = self.identities.get_mut(text.as_str()) {
+            known.marks = known.marks.with(marks);
         } else if self.identities.len() < MAX_RECORDS {
-            self.identities.insert(strict(text).into(), held);
+            let held = place().map(|place| Held { place, marks });
+            self.identities.extend(held.map(|held| (text.into(), held)));
         } else {
             self.full = true;
         }

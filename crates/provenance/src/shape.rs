@@ -9,7 +9,14 @@ pub(crate) const LONG: usize = 24;
 
 /// Letters and digits alone.
 pub(crate) fn compact(piece: &str) -> String {
-    piece.chars().filter(|c| c.is_alphanumeric()).collect()
+    let mut compact = piece.to_owned();
+    compact.retain(char::is_alphanumeric);
+    compact
+}
+
+/// How long it is without anything but letters and digits.
+pub(crate) fn compact_length(piece: &str) -> usize {
+    piece.chars().filter(|c| c.is_alphanumeric()).map(char::len_utf8).sum()
 }
 
 /// Whether what is left of a piece without its separators is an account or phone number.
@@ -20,13 +27,14 @@ pub(crate) fn is_number_like(compact: &str) -> bool {
 
 /// Whether a name is one that is not repeated by accident.
 pub(crate) fn is_distinct(piece: &str) -> bool {
-    let digits = piece.bytes().filter(u8::is_ascii_digit).count();
-    let inner = piece.trim_matches(|c: char| !c.is_alphanumeric());
+    let digits = || piece.bytes().filter(u8::is_ascii_digit).count();
+    let inner = || piece.trim_matches(|c: char| !c.is_alphanumeric());
+    let marked = |text: &str| text.bytes().any(|b| matches!(b, b'@' | b'/' | b'\\' | b'_'));
     piece.len() >= LONG
-        || inner.contains(['@', '/', '\\', '_'])
-        || (digits >= 2 && compact(piece).len() >= SHORTEST_COMPACT)
+        || (marked(piece) && marked(inner()))
+        || (digits() >= 2 && compact_length(piece) >= SHORTEST_COMPACT)
         || host(piece).is_some()
-        || (piece.starts_with(['@', '#']) && !inner.is_empty())
+        || (piece.starts_with(['@', '#']) && !inner().is_empty())
 }
 
 /// The host of an address: of a URL, of an e-mail address, or a bare name with dots.
@@ -34,9 +42,10 @@ pub(crate) fn host(piece: &str) -> Option<&str> {
     if !piece.contains('.') {
         return None;
     }
-    let rest = piece.split_once("://").map_or(piece, |(_, rest)| rest);
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
-    let authority = rest.get(..end)?;
+    let scheme = if piece.contains(':') { piece.split_once("://") } else { None };
+    let rest = scheme.map_or(piece, |(_, rest)| rest);
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'));
+    let authority = rest.get(..end.unwrap_or(rest.len()))?;
     let named = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = named.split_once(':').map_or(named, |(host, _)| host);
     let label = |label: &str| {
@@ -44,9 +53,9 @@ pub(crate) fn host(piece: &str) -> Option<&str> {
     };
     let last = host.rsplit_once('.').map(|(_, last)| last)?;
     let top = last.chars().all(char::is_alphabetic) && last.len() >= 2;
-    let address =
-        host.split('.').count() == 4 && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    (host.split('.').all(label) && (top || address)).then_some(host)
+    let figures = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    let address = || host.bytes().all(figures) && host.split('.').count() == 4;
+    ((top || address()) && host.split('.').all(label)).then_some(host)
 }
 
 /// Endings of bare names that are files' rather than hosts'.

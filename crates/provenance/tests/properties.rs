@@ -132,6 +132,18 @@ proptest! {
     }
 
     #[test]
+    fn what_is_read_again_changes_no_answer(
+        given in vec(text(), 0..3),
+        results in vec(result(), 1..4),
+        (role, value) in ((0..ROLES.len()).prop_map(|at| ROLES[at]), text()),
+    ) {
+        let once = index(&given, &results);
+        let again = index(&given, &[&results[..], &results[results.len() - 1..]].concat());
+        prop_assert_eq!(trace(&once, role, &value), trace(&again, role, &value));
+        prop_assert_eq!(once.values(), again.values());
+    }
+
+    #[test]
     fn no_spelling_escapes(name in "[a-z]{4,9}[0-9]{0,2}", host in "[a-z]{4,9}", flip in any::<u64>()) {
         let address = format!("{name}@{host}.example");
         let mut index = Index::default();
@@ -258,12 +270,39 @@ fn beyond_the_bound_nothing_but_what_was_given_is_safe() {
 
 #[test]
 fn the_same_again_takes_no_room() {
-    let mut index = Index::default();
-    let text = format!("Dear Ann, {} waits", "w".repeat(MAX_BYTES / 3));
-    for _ in 0..5 {
-        see(&mut index, &(false, Some(text.clone()), None));
+    let long = "w".repeat(MAX_BYTES / 3);
+    let names: Vec<_> = (0..3_000).map(|name| format!("{name}{}", "w".repeat(100))).collect();
+    let titled = serde_json::json!([{"id": 7, "title": format!("All of {long}")}]).to_string();
+    let members = serde_json::json!([{"id": 8, "title": "Team", "members": names}]).to_string();
+    for result in [
+        (false, Some(format!("Dear Ann, {long} waits")), None),
+        (false, None, Some(titled)),
+        (false, None, Some(members)),
+    ] {
+        let mut index = Index::default();
+        (0..10).for_each(|_| see(&mut index, &result));
+        assert!(!index.is_full());
     }
-    assert!(!index.is_full());
+}
+
+#[test]
+fn the_same_text_is_read_anew_where_it_says_more() {
+    let tagged = |tag: &str| {
+        let label = Label { tags: [tag.to_owned()].into(), ..source(false).label };
+        Source { label, ..source(false) }
+    };
+    let mut index = Index::default();
+    see(&mut index, &(false, None, Some(r#"[{"id": "13", "title": "rent-plan.docx"}]"#.into())));
+    let texts = ["It is in rent-plan.docx"];
+    index.see(&source(true), Seen { structured: None, texts: &texts });
+    // Where a person pointed, nothing is chosen by whoever wrote there.
+    assert_eq!(trace(&index, Role::Target, "13")[0].provenance, Provenance::Assigned);
+    index.see(&source(false), Seen { structured: None, texts: &texts });
+    assert_eq!(trace(&index, Role::Target, "13")[0].provenance, Provenance::Tainted);
+    for tag in ["a", "b"] {
+        index.see(&tagged(tag), Seen { structured: None, texts: &texts });
+    }
+    assert_eq!(trace(&index, Role::Target, "13")[0].label.tags.len(), 2);
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! An outsider can give a record any title, so a title that is a part of something longer (of a
 //! quoted name, of a file's name), or that consists of words that name nothing, does not count.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use super::Given;
 use crate::chunk::words;
 use crate::fold::strict;
@@ -39,7 +42,8 @@ impl Mention {
 const MAX_WORDS: usize = 16;
 
 /// Words that by themselves name no record.
-const GENERIC: &str = include_str!("generic.txt");
+static GENERIC: LazyLock<BTreeSet<&str>> =
+    LazyLock::new(|| include_str!("generic.txt").split_whitespace().collect());
 
 impl Given {
     /// Where a person named a record of this title.
@@ -105,7 +109,7 @@ impl Given {
 
 /// Whether a word can name something by itself.
 pub(super) fn is_telling(word: &str) -> bool {
-    word.chars().count() > 2 && !GENERIC.split_whitespace().any(|generic| generic == word)
+    word.chars().count() > 2 && !GENERIC.contains(word)
 }
 
 /// A file's name without its extension.
