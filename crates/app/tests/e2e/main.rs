@@ -36,6 +36,7 @@ mod servers;
 mod stand;
 mod stored;
 mod streams;
+mod succession;
 mod svids;
 mod thief;
 mod watcher;
