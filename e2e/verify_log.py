@@ -4,14 +4,17 @@
 usage: verify_log.py LOG_DIR VKEY [--witness WITNESS_VKEY]… [--json]
 
 LOG_DIR       a folder at the paths of C2SP tlog-tiles: `checkpoint`, `tile/<L>/…`, `tile/entries/…`,
-              and `witnessed/<key id>`, the newest checkpoint that each witness cosigned
-VKEY          the log's verifier key, `<name>+<key id>+<base64>`, had from somewhere else than LOG_DIR
+              `witnessed/<key id>`, the newest checkpoint that each witness cosigned, and
+              `succession/<index>`, the proof (C2SP tlog-proof) that this entry names other signers
+VKEY          a verifier key of the log, `<name>+<key id>+<base64>`, had from somewhere else than LOG_DIR
 WITNESS_VKEY  the key of a witness, had from the witness: it must have cosigned a checkpoint
 
 Checks the checkpoint's signature, every entry bundle, every tile at every level (full and partial,
 against hashes computed from the entries alone), the root, and that no file is there that the log
 does not explain; each cosigned checkpoint against the entries, and each cosignature (C2SP
-tlog-cosignature) asked about. Prints `verified N entries, root …` and exits 0, or names the file, and the entry
+tlog-cosignature) asked about. If the log's key was replaced, follows from the one that is known: whoever
+signs a checkpoint that covers an entry is among the signers that the last such entry names, so a key that
+signed vouches for the others. Prints `verified N entries, root …` and exits 0, or names the file, and the entry
 where there is one, and exits 1. Needs the standard library and `cryptography`.
 """
 
@@ -80,12 +83,15 @@ def read_vkey(text, kind=ED25519):
     return name, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(key[1:])
 
 
-def read_note(path):
-    """The text of a signed note and its signature lines: name, key id, signature."""
+def read_text(path):
     try:
-        note = path.read_bytes().decode()
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as why:
         raise Wrong(f"{path.name}: {why}") from None
+
+
+def read_note(path, note):
+    """The text of a signed note and its signature lines: name, key id, signature."""
     body, mark, lines = note.rpartition("\n\n")
     if not mark or not lines.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", note):
         raise Wrong(f"{path.name}: checkpoint: not a signed note")
@@ -99,26 +105,111 @@ def read_note(path):
     return body + "\n", signatures
 
 
-def read_checkpoint(path, vkey):
-    """The size and root of a checkpoint, after the log's signature was verified, and its note."""
-    name, key_id, public = vkey
-    text, signatures = read_note(path)
-    signed = False
-    for signature in (line[2] for line in signatures if line[:2] == (name, key_id)):
-        try:
-            public.verify(signature, text.encode())
-        except InvalidSignature:
-            raise Wrong(f"{path.name}: checkpoint: the signature does not fit the text") from None
-        signed = True
-    if not signed:
-        raise Wrong(f"{path.name}: checkpoint: not signed by {name}")
+def read_checkpoint(path, keys, note=None):
+    """Size, root, the note and those of `keys` (by text) whose signatures it has: one at least."""
+    text, signatures = read_note(path, read_text(path) if note is None else note)
+    signers = []
+    for vkey, (name, key_id, public) in keys.items():
+        for signature in (line[2] for line in signatures if line[:2] == (name, key_id)):
+            try:
+                public.verify(signature, text.encode())
+            except InvalidSignature:
+                raise Wrong(f"{path.name}: checkpoint: the signature does not fit the text") from None
+            signers.append(vkey)
+    if not signers:
+        raise Wrong(f"{path.name}: checkpoint: not signed by {' or '.join(keys)}")
     rows = text[:-1].split("\n")
-    if len(rows) < 3 or rows[0] != name or not re.fullmatch(r"0|[1-9][0-9]*", rows[1]):
+    names = {keys[vkey][0] for vkey in signers}
+    if len(rows) < 3 or {rows[0]} != names or not re.fullmatch(r"0|[1-9][0-9]*", rows[1]):
         raise Wrong(f"{path.name}: checkpoint: the lines are not origin, size, root")
     root = b64(rows[2], f"{path.name}: checkpoint: root")
     if len(root) != 32:
         raise Wrong(f"{path.name}: checkpoint: the root has not 32 bytes")
-    return int(rows[1]), root, (text, signatures)
+    return int(rows[1]), root, (text, signatures), signers
+
+
+def named_signers(entry):
+    """Who signed before and who does from this entry on, if it says so."""
+    if b'"signers"' not in entry:
+        return None
+    try:
+        signers = json.loads(entry)["clear"].get("signers")
+        return signers and (list(signers["before"]), list(signers["now"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def included(leaf, index, size, hashes, root):
+    """RFC 9162 section 2.1.3.2."""
+    node, last, value = index, size - 1, leaf
+    for sibling in hashes:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            value = node_hash(sibling, value)
+            while node and not node & 1:
+                node, last = node >> 1, last >> 1
+        else:
+            value = node_hash(value, sibling)
+        node, last = node >> 1, last >> 1
+    return index < size and last == 0 and value == root
+
+
+def read_proof(path):
+    """The entry that a succession's proof is about, its index, the hashes, and the note."""
+    head, mark, note = read_text(path).partition("\n\n")
+    rows = head.split("\n")
+    if not mark or len(rows) < 3 or rows[0] != "c2sp.org/tlog-proof@v1":
+        raise Wrong(f"succession/{path.name}: not a tlog-proof")
+    if not rows[1].startswith("extra ") or rows[2] != f"index {path.name}":
+        raise Wrong(f"succession/{path.name}: not the proof of this entry, with the entry")
+    hashes = [b64(row, f"succession/{path.name}: hash") for row in rows[3:]]
+    return b64(rows[1][6:], f"succession/{path.name}: extra"), int(path.name), hashes, note
+
+
+def believe(file, keys):
+    """The keys that the proof in `file` names, if one of `keys` vouches for it."""
+    entry, index, hashes, note = read_proof(file)
+    size, want, _, signers = read_checkpoint(file, keys, note)
+    named = named_signers(entry)
+    if not included(leaf_hash(entry), index, size, hashes, want):
+        raise Wrong(f"succession/{file.name}: it does not prove its entry")
+    if not named or not set(signers) & set(named[1]):
+        raise Wrong(f"succession/{file.name}: signed by none of those whom its entry names")
+    return {vkey: read_vkey(vkey) for vkey in named[0] + named[1]}
+
+
+def follow(root, keys):
+    """Adds the keys to which `keys` lead; gives the files that led there, and why another did not."""
+    left = {file for file in (root / "succession").glob("*") if file.name.isdecimal()}
+    followed = set()
+    while True:
+        why, before = None, len(followed)
+        for file in sorted(left):
+            try:
+                keys.update(believe(file, keys))
+                followed.add(file)
+            except Wrong as wrong:
+                why = wrong
+        left -= followed
+        if len(followed) == before:
+            return followed, why
+
+
+def check_signers(claims, raw, size):
+    """That each checkpoint was signed by somebody who was to sign at its size, by the entries."""
+    changes = []
+    for first, entries in raw.items():
+        for at, entry in enumerate(entries, first * WIDTH):
+            if named := named_signers(entry):
+                if changes and changes[-1][2] != named[0]:
+                    raise Wrong(f"entry {at}: the signers before it are not those it names")
+                changes.append((at, *named))
+    for name, covered, signers in claims if changes else []:
+        now = [change[2] for change in changes if change[0] < covered]
+        if not set(signers) & set(now[-1] if now else changes[0][1]):
+            raise Wrong(f"{name}: signed by a key that was replaced, or not yet named, at {covered}")
+    return {f"succession/{change[0]}" for change in changes if change[0] < size}
 
 
 def cosigned_at(note, witness):
@@ -138,23 +229,26 @@ def cosigned_at(note, witness):
     return newest
 
 
-def check_witnesses(root, vkey, leaves, witnesses):
-    """For each witness the newest size it cosigned, where the entries lead to what it saw."""
-    files = [root / "checkpoint", *sorted((root / "witnessed").glob("[0-9a-f]" * 8))]
-    cosigned = {}
-    for file in files:
-        size, want, note = read_checkpoint(file, vkey)
+def check_claims(root, keys, followed, leaves, witnesses):
+    """What was said of the log and by whom, where the entries lead to it; and for each witness the newest
+    size it cosigned."""
+    witnessed = sorted((root / "witnessed").glob("[0-9a-f]" * 8))
+    cosigned, claims = {}, []
+    for file in [root / "checkpoint", *sorted(followed), *witnessed]:
+        note = read_proof(file)[3] if file in followed else None
+        size, want, note, signers = read_checkpoint(file, keys, note)
         if size > len(leaves):
             raise Wrong(f"{file.name}: it speaks of {size} entries, the log has {len(leaves)}")
         if subtree(leaves[:size]) != want:
             raise Wrong(f"{file.name}: its root is not that of the first {size} entries")
+        claims.append((file.name, size, signers))
         for witness in witnesses:
             if cosigned_at(note, witness) is not None:
                 cosigned[witness[0]] = max(size, cosigned.get(witness[0], 0))
     for name, *_ in witnesses:
         if name not in cosigned:
             raise Wrong(f"{name} cosigned no checkpoint of this log")
-    return cosigned
+    return cosigned, claims
 
 
 def tile_path(level, index, width):
@@ -208,7 +302,11 @@ def check_hash_tile(data, path, want, level, index):
 
 
 def verify(root, vkey, witnesses):
-    size, want_root, _ = read_checkpoint(root / "checkpoint", vkey)
+    keys = {vkey: read_vkey(vkey)}
+    followed, stray = follow(root, keys)
+    size, want_root, *_ = read_checkpoint(root / "checkpoint", keys)
+    if stray:
+        raise stray
     explained, leaves, raw = {"checkpoint"}, [], {}
     for index, width in tiles(size):
         path = tile_path("entries", index, width)
@@ -230,8 +328,12 @@ def verify(root, vkey, witnesses):
         row = [subtree(row[at : at + WIDTH]) for at in range(0, len(row) - WIDTH + 1, WIDTH)]
     if subtree(leaves) != want_root:
         raise Wrong("checkpoint: the root is not that of the entries")
-    check_rest(root, explained, rows, raw)
-    return size, want_root, check_witnesses(root, vkey, leaves, witnesses)
+    cosigned, claims = check_claims(root, keys, followed, leaves, witnesses)
+    changes = check_signers(claims, raw, size)
+    for path in changes - {f"succession/{file.name}" for file in followed}:
+        raise Wrong(f"{path}: missing, although the log has other signers from there on")
+    check_rest(root, explained | changes, rows, raw)
+    return size, want_root, cosigned
 
 
 def check_rest(root, explained, rows, raw):
@@ -277,7 +379,7 @@ def main(arguments):
         return 2
     try:
         witnesses = [read_vkey(witness, COSIGNATURE) for witness in witnesses]
-        size, root, cosigned = verify(Path(arguments[0]), read_vkey(arguments[1]), witnesses)
+        size, root, cosigned = verify(Path(arguments[0]), arguments[1], witnesses)
     except Wrong as wrong:
         print(json.dumps({"ok": False, "why": str(wrong)}) if as_json else f"NOT verified: {wrong}")
         return 1

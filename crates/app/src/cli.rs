@@ -425,16 +425,29 @@ pub(crate) enum Keys {
     List,
     /// Make new keys at once instead of when they are due (operator)
     Rotate {
-        /// Which; the one of the log cannot be replaced
+        /// Which
         which: Rotatable,
         /// Believe nothing any more that the old ones signed: for when somebody else may have them
         #[arg(long)]
         compromised: bool,
     },
+    /// Let the key that was replaced sign no more, once everybody knows the new one (operator)
+    Retire {
+        /// Which; the others retire by themselves
+        which: Retirable,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Retirable {
+    /// The older key of the log
+    Log,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Rotatable {
+    /// The key that signs the log; both sign until `remit keys retire log`
+    Log,
     /// The keys that sign SVIDs
     Svid,
     /// The key that signs grants

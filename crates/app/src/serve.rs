@@ -4,6 +4,7 @@
 //! the state back, and only then listens.
 
 mod bundle;
+mod checkpoints;
 mod cosign;
 mod documents;
 mod files;
@@ -45,6 +46,7 @@ use crate::out::Out;
 use crate::{cli, network, socket, tls, watch};
 
 pub(crate) use bundle::{Believed, Presented, VERIFY};
+pub(crate) use checkpoints::Checkpoints;
 pub(crate) use cosign::{Cosigning, fetch};
 pub(crate) use files::{
     Against, entries, is_initialised, last_catalogue, log_key, parsed_key, size, verifier_key,
@@ -163,20 +165,21 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
     let engine = Engine::start(ports, config.settings(), sources, minter).await?;
-    let mut served = Served::default();
+    let (mut served, clients) = (Served::default(), documents::clients(&config)?);
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock), &config.witnesses);
     let tokens = Tokens::open(keys.tokens(), config.token.rotate.0, Arc::clone(&engine)).await;
     let svids = opened_svids(&keys, &config, &handed, &engine).await?;
     let trust = Trust { ours: svids.watch(), others: handed.api.roots() };
     later.by(&engine, &trust);
     federation.configure(config.sources()?, &trust.ours);
-    let ring = ring::Ring::new((&keys, &files::origin(state)?), Arc::clone(&tokens), &svids)?;
-    let clients = documents::clients(&config)?;
+    let checkpoints = Checkpoints::open(keys.log(), state, &ledger, &engine).await?;
+    let ring = ring::Ring::new(Arc::clone(&checkpoints), Arc::clone(&tokens), &svids);
     let sealing = Sealing::new(keys.sealed(), Arc::clone(&engine), lending::lent(&config));
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
         cosigning: Arc::clone(&cosigning),
         clients: Arc::clone(&clients),
+        checkpoints,
         tokens,
         svids,
         federation,
@@ -210,8 +213,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         router = router.merge(bundle::public(Arc::clone(&engine), authority.clone()));
         served.workloads(state, others, remit_workload_api::Door { engine, authority })?;
     }
-    let clients = tls::Clients { engine: Arc::clone(&engine), trust };
-    let tls = listening_tls(&config, &handed, clients)?;
+    let tls = listening_tls(&config, &handed, tls::Clients { engine: Arc::clone(&engine), trust })?;
     served.network(listener, network::Service { tls, router, bounds: network::BOUNDS });
     Ok(Running { address, endpoint, engine, served, ledger, _lock: lock })
 }
@@ -328,9 +330,9 @@ impl Parts {
             files: Arc::new(remit_ledger::files::Disk),
         };
         let node = config.node();
-        let signer = keys.log_key(&files::origin(state)?)?;
+        let signing = files::signing(state, keys)?;
         let options = remit_ledger::Config::new(state.to_owned(), &node);
-        let ledger = remit_ledger::FileLedger::open(options, signer, doors)?;
+        let ledger = remit_ledger::FileLedger::open(options, signing, doors)?;
         tracing::info!(report = ?ledger.report(), "the ledger is open");
         let base = servers::base(config, lending::folder(state)?);
         let vouching = tls::Vouching::default();

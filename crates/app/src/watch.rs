@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Server};
 use crate::fail::Fail;
-use crate::serve::{Cosigning, Handed, Sealing, Svids, Tokens};
+use crate::serve::{Checkpoints, Cosigning, Handed, Sealing, Svids, Tokens};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
@@ -41,6 +41,8 @@ pub(crate) struct Followers {
     pub(crate) cosigning: Arc<Cosigning>,
     /// Who may send people to the consent page.
     pub(crate) clients: Arc<Clients>,
+    /// What signs the log.
+    pub(crate) checkpoints: Arc<Checkpoints>,
     /// What signs grants.
     pub(crate) tokens: Arc<Tokens>,
     /// What signs SVIDs.
@@ -72,6 +74,7 @@ pub(crate) fn start(
     until(stop, expire(Arc::clone(engine)));
     until(stop, Arc::clone(engine).keep_returning());
     until(stop, Arc::clone(&followers.cosigning).run());
+    until(stop, Arc::clone(&followers.checkpoints).run());
     until(stop, Arc::clone(&followers.tokens).run());
     until(stop, Arc::clone(&followers.svids).run());
     until(stop, followers.handed.clone().run());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use remit_ports::record::Signers;
 use remit_ports::{Draft, Kind, LedgerError, Room};
 use remit_token::{GrantKeys, Minter, Verifier};
 use serde::Serialize;
@@ -47,6 +48,27 @@ impl Sealing {
             Self::Rewrapped => "secrets_rewrapped",
             Self::Kept => "file_kept",
             Self::GivenBack => "file_given_back",
+        }
+    }
+}
+
+/// What becomes of the keys that sign the log.
+#[derive(Clone, Debug)]
+pub struct Succession {
+    /// The name of the one that was made, if one was.
+    pub made: Option<String>,
+    /// Those that sign no more.
+    pub over: Vec<String>,
+    /// Who signed, and who does from here on.
+    pub signers: Signers,
+}
+
+impl Succession {
+    fn word(&self) -> &'static str {
+        match (&self.made, self.over.as_slice()) {
+            (Some(_), []) => "made",
+            (Some(_), _) => "withdrawn",
+            (None, _) => "retired",
         }
     }
 }
@@ -114,6 +136,26 @@ impl Engine {
         let mut record = self.of_key("withdrawn", Some(actor));
         record.body.insert("keys".to_owned(), json(&names));
         record.room = Room::Restriction;
+        self.ports.ledger.append(record)?.durable().await.map(drop)
+    }
+
+    /// Records that others sign the log from here on, because `actor` wants it. The record itself is what
+    /// makes them, so nothing of it has happened before. There is room kept for what takes a key back.
+    ///
+    /// Errors: it is not on record.
+    pub async fn log_signed_by(
+        &self,
+        succession: Succession,
+        actor: &Actor,
+    ) -> Result<(), LedgerError> {
+        let mut record = self.of_key(succession.word(), Some(actor));
+        let Succession { made, over, signers } = succession;
+        record.clear.signers = Some(signers);
+        record.body.extend(made.map(|name| ("key".to_owned(), json(&name))));
+        if !over.is_empty() {
+            record.body.insert("keys".to_owned(), json(&over));
+            record.room = Room::Restriction;
+        }
         self.ports.ledger.append(record)?.durable().await.map(drop)
     }
 

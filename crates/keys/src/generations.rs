@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use remit_model::Entropy;
+use remit_model::{Entropy, Timestamp};
 use remit_signer::{Algorithm, Signer};
 
 use crate::signing::SigningFiles;
@@ -27,6 +27,8 @@ pub(crate) struct Form {
     pub(crate) mark: &'static str,
     /// The same of a draft.
     pub(crate) draft: &'static str,
+    /// How the keys sign.
+    pub(crate) algorithm: Algorithm,
 }
 
 /// The generations of one sort of keys in a folder.
@@ -126,7 +128,16 @@ impl Generations {
 
     /// The key in the file of `kind` of generation `number`.
     pub(crate) fn signer(&self, number: u64, kind: &str) -> Result<Arc<dyn Signer>, KeysError> {
-        self.files.signer(&self.name(number, kind), Algorithm::Es256)
+        self.files.signer(&self.name(number, kind), self.form.algorithm)
+    }
+
+    /// When generation `number` was made, by its mark of `kind`: in milliseconds since 1970.
+    pub(crate) fn made(&self, number: u64, kind: &str) -> Result<Timestamp, KeysError> {
+        let mark = self.path(number, kind);
+        let made = file::read(&mark)?;
+        let made = std::str::from_utf8(&made).ok().and_then(|text| text.trim().parse().ok());
+        let expected = "expected when its key was made, in milliseconds since 1970";
+        made.map(Timestamp).ok_or_else(|| KeysError::damaged(&mark, &expected))
     }
 
     /// The file by which generation `number` counts.

@@ -2,7 +2,8 @@
 //!
 //! | File | What | Used for |
 //! |---|---|---|
-//! | `log.key` | Ed25519, PKCS#8 DER, sealed | signing checkpoints |
+//! | `log-N.key` | Ed25519, PKCS#8 DER, sealed | signing checkpoints, key N |
+//! | `log-N.made` | a time; nothing secret | when that was made; `.made.new` until it is on record |
 //! | `kek` | 32 random bytes, closed by a key of sealed storage | wrapping the body keys |
 //! | `bodies.redb` | wrapped AES-256 keys, one a task | encrypting record bodies |
 //! | `operator.phc` | Argon2id verifier | knowing the operator |
@@ -18,7 +19,7 @@
 //! The folder belongs to the user Remit runs as and is closed to everybody else; a file that is
 //! not is refused rather than repaired, because whoever could read it may have. Key files are
 //! created once and never overwritten, but for `kek` and `secrets.kek`, which each erasure replaces
-//! (see [`Keyring`] and [`Sealed`]), and `operator.phc`. The keys of grants and of SVIDs come and go ([`TokenKeys`],
+//! (see [`Keyring`] and [`Sealed`]), and `operator.phc`. Keys that sign come and go ([`LogKeys`], [`TokenKeys`],
 //! [`SvidKeys`]).
 //!
 //! *Absences:* time and randomness are arguments; nothing here is printed (promise R12) and
@@ -31,6 +32,7 @@ mod guard;
 mod kek;
 mod keyring;
 mod lock;
+mod log;
 mod operator;
 mod pair;
 mod reopened;
@@ -42,17 +44,16 @@ mod vault;
 mod witness;
 mod wrap;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use remit_model::{Clock, Entropy};
-use remit_signer::Algorithm;
-use remit_tlog::SigningKey;
 
 pub use error::KeysError;
 pub use guard::Guard;
 pub use keyring::Keyring;
 pub use lock::StateLock;
+pub use log::{LogKey, LogKeys};
 pub use operator::{MIN_PASSPHRASE, Operator, generate_passphrase};
 pub use sealed::{About, Sealed, SealedError};
 pub use svid::SvidKeys;
@@ -60,8 +61,6 @@ pub use token::TokenKeys;
 pub use witness::WitnessKeys;
 
 use crate::vault::Vault;
-
-const LOG: &str = "log.key";
 
 /// What closes sealed storage from now on, and what may have closed it until now; nothing may always have.
 pub type Guards = (Guard, Option<Guard>);
@@ -94,7 +93,7 @@ impl Keys {
         let entropy = doors.1.as_ref();
         let sealed = Sealed::open_in(draft.clone(), guards.clone(), doors.clone())?;
         Vault::create(&draft, sealed.bodies(), entropy)?;
-        sealed.signing().create(LOG, &pair::draw_ed25519(entropy), entropy)?;
+        LogKeys::new(sealed.signing().clone()).create(doors.0.now(), entropy)?;
         drop(sealed);
         file::rename_dir(&draft, &dir)?;
         Self::open(state, guards, doors)
@@ -111,7 +110,7 @@ impl Keys {
         let entropy = Arc::clone(&doors.1);
         let sealed = Sealed::open_in(dir.clone(), guards, doors)?;
         // Read now what is needed later, so that a start fails and not a call.
-        sealed.signing().read(LOG)?;
+        LogKeys::new(sealed.signing().clone()).check()?;
         let bodies = Keyring::open(&dir, sealed.bodies().clone(), entropy)?;
         sealed.forget_before()?;
         Ok(Self { sealed: Arc::new(sealed), bodies: Arc::new(bodies) })
@@ -122,18 +121,9 @@ impl Keys {
         Arc::clone(&self.sealed)
     }
 
-    /// The key that signs checkpoints of the log `origin`.
-    ///
-    /// Errors: the file cannot be read, or `origin` cannot be a key's name.
-    pub fn log_key(&self, origin: &str) -> Result<SigningKey, KeysError> {
-        let signer = self.sealed.signing().signer(LOG, Algorithm::Ed25519)?;
-        let key = SigningKey::new(origin, signer);
-        key.map_err(|why| KeysError::damaged(&self.log_file(), &why))
-    }
-
-    /// The file of that key.
-    pub fn log_file(&self) -> PathBuf {
-        self.sealed.signing().path(LOG)
+    /// The keys that sign the log.
+    pub fn log(&self) -> LogKeys {
+        LogKeys::new(self.sealed.signing().clone())
     }
 
     /// The keys of record bodies.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use remit_model::{Entropy, Timestamp};
+use remit_signer::Algorithm;
 use remit_spiffe::{Authority, Generation, TrustDomain};
 
 use crate::generations::{Form, Generations};
@@ -15,7 +16,13 @@ const SIGNER: &str = "signer";
 const JWT: &str = "jwt";
 
 /// The mark is the certificate.
-static FORM: Form = Form { stem: "svid", secrets: &[SIGNER, JWT], mark: "crt", draft: "crt.new" };
+static FORM: Form = Form {
+    stem: "svid",
+    secrets: &[SIGNER, JWT],
+    mark: "crt",
+    draft: "crt.new",
+    algorithm: Algorithm::Es256,
+};
 
 /// Where the keys of SVIDs are kept.
 #[derive(Clone, Debug)]

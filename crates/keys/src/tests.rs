@@ -9,6 +9,7 @@ use remit_model::Timestamp;
 use remit_ports::BodyKeys as _;
 use remit_spiffe::trust_domain;
 use remit_testkit::{ManualClock, SeededEntropy, samples};
+use remit_tlog::VerifierKey;
 use zeroize::Zeroizing;
 
 use super::*;
@@ -26,6 +27,13 @@ fn create(state: &Path, seed: u64) -> Result<Keys, KeysError> {
     Keys::create(state, nothing(), doors(seed))
 }
 
+/// The verifier key of the only key of the log.
+fn log_key(keys: &Keys) -> VerifierKey {
+    let loaded = keys.log().load("log.test").unwrap();
+    assert_eq!(loaded.len(), 1);
+    loaded[0].key.verifier().clone()
+}
+
 fn open(state: &Path, seed: u64) -> Result<Keys, KeysError> {
     Keys::open(state, nothing(), doors(seed))
 }
@@ -35,12 +43,12 @@ fn what_was_created_opens_again_and_is_ours_alone() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
     let keys = create(&state, 1).unwrap();
-    let log = keys.log_key("log.test").unwrap().verifier().clone();
+    let log = log_key(&keys);
     keys.bodies().create(&samples::task_id(1)).unwrap();
     let body = *keys.bodies().key(Some(&samples::task_id(1))).unwrap().as_bytes();
     drop(keys);
     let keys = open(&state, 2).unwrap();
-    assert_eq!(keys.log_key("log.test").unwrap().verifier(), &log);
+    assert_eq!(log_key(&keys), log);
     assert_eq!(*keys.bodies().key(Some(&samples::task_id(1))).unwrap().as_bytes(), body);
     keys.operator().set_passphrase("correct horse battery", &SeededEntropy::new(3)).unwrap();
     let mut names = Vec::new();
@@ -53,7 +61,15 @@ fn what_was_created_opens_again_and_is_ours_alone() {
     names.sort();
     assert_eq!(
         names,
-        ["bodies.redb", "kek", "log.key", "operator.phc", "secrets.kek", "secrets.redb"]
+        [
+            "bodies.redb",
+            "kek",
+            "log-1.key",
+            "log-1.made",
+            "operator.phc",
+            "secrets.kek",
+            "secrets.redb"
+        ]
     );
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&state.join("keys")), mode(&state)), (0o700, 0o700));
@@ -62,11 +78,10 @@ fn what_was_created_opens_again_and_is_ours_alone() {
 #[test]
 fn keys_are_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
-    let log = create(dir.path(), 1).unwrap().log_key("a").unwrap();
+    let log = log_key(&create(dir.path(), 1).unwrap());
     let error = create(dir.path(), 2).unwrap_err();
     assert!(matches!(error, KeysError::Exists { .. }), "{error}");
-    let again = open(dir.path(), 3).unwrap().log_key("a").unwrap();
-    assert_eq!(again.verifier(), log.verifier());
+    assert_eq!(log_key(&open(dir.path(), 3).unwrap()), log);
 }
 
 #[test]
@@ -74,16 +89,16 @@ fn a_creation_that_was_interrupted_starts_over() {
     let dir = tempfile::tempdir().unwrap();
     let draft = dir.path().join("keys.new");
     fs::create_dir(&draft).unwrap();
-    fs::write(draft.join("log.key"), "half").unwrap();
+    fs::write(draft.join("log-1.key"), "half").unwrap();
     let error = open(dir.path(), 1).unwrap_err();
     assert!(error.to_string().contains("run `remit init` first"), "{error}");
-    create(dir.path(), 1).unwrap().log_key("a").unwrap();
+    log_key(&create(dir.path(), 1).unwrap());
     assert!(!draft.exists());
 }
 
 #[test]
 fn each_file_that_is_missing_damaged_or_exposed_is_named() {
-    for name in ["log.key", "kek", "bodies.redb", "secrets.kek", "secrets.redb"] {
+    for name in ["log-1.key", "log-1.made", "kek", "bodies.redb", "secrets.kek", "secrets.redb"] {
         let dir = tempfile::tempdir().unwrap();
         drop(create(dir.path(), 1).unwrap());
         let path = dir.path().join("keys").join(name);
@@ -97,13 +112,13 @@ fn each_file_that_is_missing_damaged_or_exposed_is_named() {
     }
     let dir = tempfile::tempdir().unwrap();
     let keys = create(dir.path(), 1).unwrap();
-    file::replace(&keys.log_file(), b"nonsense").unwrap();
-    let error = keys.log_key("a").map(drop).unwrap_err().to_string();
-    assert!(error.contains("log.key") && error.contains("does not open"), "{error}");
+    file::replace(&keys.log().file(1), b"nonsense").unwrap();
+    let error = keys.log().load("a").unwrap_err().to_string();
+    assert!(error.contains("log-1.key") && error.contains("does not open"), "{error}");
     assert!(!error.contains("nonsense"), "{error}");
 }
 
-const SIGNING: [&str; 4] = ["log.key", "token-1.key", "svid-1.signer", "svid-1.jwt"];
+const SIGNING: [&str; 4] = ["log-1.key", "token-1.key", "svid-1.signer", "svid-1.jwt"];
 
 fn passphrase(text: &str) -> Guards {
     (Guard::passphrase(Zeroizing::new(text.to_owned())).unwrap(), None)
@@ -143,7 +158,7 @@ fn copy(from: &Path, to: &Path) {
 /// Opens every key there is.
 fn open_all(state: &Path, guards: Guards) -> Result<(), KeysError> {
     let keys = Keys::open(state, guards, doors(3))?;
-    keys.log_key("log.test")?;
+    keys.log().load("log.test")?;
     keys.tokens().load(Timestamp(0))?;
     keys.bodies()
         .key(Some(&samples::task_id(1)))
@@ -183,7 +198,7 @@ fn no_key_stands_in_for_another_or_for_that_of_another_folder() {
     let files = || SIGNING.into_iter().chain(["kek"]);
     for name in files() {
         let others = files().map(|other| (&ours, other));
-        for (from, what) in others.chain([(&theirs, "log.key"), (&theirs, "kek")]) {
+        for (from, what) in others.chain([(&theirs, "log-1.key"), (&theirs, "kek")]) {
             let mixed = dir.path().join("mixed");
             file::remove_dir(&mixed).unwrap();
             copy(&ours, &mixed);
@@ -242,7 +257,7 @@ fn nothing_secret_prints() {
     let bodies = Zeroizing::new(kek(dir.path(), nothing()).to_vec());
     let keys = open(dir.path(), 1).unwrap();
     let made = keys.tokens().load(Timestamp(0)).unwrap();
-    let text = format!("{keys:?}{:?}{made:?}", keys.log_key("a"));
+    let text = format!("{keys:?}{:?}{made:?}", keys.log().load("a"));
     let root = Zeroizing::new(fs::read(dir.path().join("keys/secrets.kek")).unwrap());
     for secret in secrets.into_iter().chain([bodies, root]) {
         let end = &secret[secret.len() - 8..];

@@ -4,17 +4,24 @@ use std::path::PathBuf;
 
 use remit_jose::{SigningKey, draw_es256};
 use remit_model::{Entropy, Timestamp};
+use remit_signer::Algorithm;
 use remit_token::{GrantKey, GrantKeys};
 
+use crate::KeysError;
 use crate::generations::{Form, Generations};
 use crate::signing::SigningFiles;
-use crate::{KeysError, file};
 
 const KEY: &str = "key";
 const MADE: &str = "made";
 
 /// The mark says when the key was made, in milliseconds since 1970.
-static FORM: Form = Form { stem: "token", secrets: &[KEY], mark: MADE, draft: "made.new" };
+static FORM: Form = Form {
+    stem: "token",
+    secrets: &[KEY],
+    mark: MADE,
+    draft: "made.new",
+    algorithm: Algorithm::Es256,
+};
 
 /// Where the keys of grants are kept.
 #[derive(Clone, Debug)]
@@ -35,14 +42,10 @@ impl TokenKeys {
     /// All that are on disk.
     fn read(&self) -> Result<GrantKeys, KeysError> {
         let open = |number: u64| {
-            let mark = self.0.mark(number);
-            let made = file::read(&mark)?;
-            let made = std::str::from_utf8(&made).ok().and_then(|text| text.trim().parse().ok());
-            let expected = "expected when its key was made, in milliseconds since 1970";
-            let made = made.ok_or_else(|| KeysError::damaged(&mark, &expected))?;
+            let made = self.0.made(number, MADE)?;
             let key = SigningKey::new(self.0.signer(number, KEY)?);
             let key = key.map_err(|why| KeysError::damaged(&self.file(number), &why))?;
-            Ok(GrantKey::new(number, Timestamp(made), key))
+            Ok(GrantKey::new(number, made, key))
         };
         self.0.counting()?.into_iter().map(open).collect()
     }

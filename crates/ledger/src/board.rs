@@ -16,7 +16,9 @@ use remit_tlog::{Checkpoint, CheckpointError, Note, VerifierKey, WitnessKey};
 
 use crate::PublishError;
 use crate::files::Files;
+use crate::line::Line;
 use crate::publish::io_error;
+use crate::succession::Succession;
 
 /// The folder of cosigned checkpoints, within the public log.
 pub(crate) const WITNESSED: &str = "witnessed";
@@ -28,7 +30,14 @@ pub(crate) type Signed = (Checkpoint, Note);
 pub(crate) struct Board {
     dir: PathBuf,
     files: Arc<dyn Files>,
-    newest: Mutex<Option<Signed>>,
+    hung: Mutex<Hung>,
+}
+
+/// What hangs there, and who signed it.
+#[derive(Default)]
+struct Hung {
+    newest: Option<Signed>,
+    line: Line,
 }
 
 /// The newest checkpoint that a witness cosigned.
@@ -45,23 +54,33 @@ pub struct Cosigned {
 impl Board {
     /// The board of the public log in `dir`, with what hangs there.
     pub(crate) fn new(dir: PathBuf, files: Arc<dyn Files>, newest: Option<Signed>) -> Self {
-        Self { dir, files, newest: Mutex::new(newest) }
+        Self { dir, files, hung: Mutex::new(Hung { newest, line: Line::default() }) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Signed>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Hung> {
+        self.hung.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest checkpoint, with the cosignatures it has so far.
     pub(crate) fn newest(&self) -> Option<Signed> {
-        self.lock().clone()
+        self.lock().newest.clone()
+    }
+
+    /// Who signs, and who did, as far as the log is published.
+    pub(crate) fn line(&self) -> Line {
+        self.lock().line.clone()
+    }
+
+    /// The newest checkpoint is in place since before the start, and these signed.
+    pub(crate) fn signed_by(&self, line: &Line) {
+        self.lock().line.clone_from(line);
     }
 
     /// Puts a checkpoint, which the log just signed, in the place of the one before, for good.
-    pub(crate) fn place(&self, signed: Signed) -> Result<(), PublishError> {
-        let mut newest = self.lock();
+    pub(crate) fn place(&self, signed: Signed, line: &Line) -> Result<(), PublishError> {
+        let mut hung = self.lock();
         self.put(&signed.1)?;
-        *newest = Some(signed);
+        *hung = Hung { newest: Some(signed), line: line.clone() };
         Ok(())
     }
 
@@ -73,29 +92,26 @@ impl Board {
             .map_err(|why| io_error("checkpoint", why))
     }
 
-    /// Keeps the checkpoint in `note`, which `key` signed and `witness` cosigned.
+    /// Keeps the checkpoint in `note`, which the log signed and `witness` cosigned.
     ///
     /// Errors: one of them did not, or the disk refuses; what was kept before is still there.
-    pub(crate) fn attach(
-        &self,
-        key: &VerifierKey,
-        witness: &WitnessKey,
-        note: &Note,
-    ) -> Result<(), PublishError> {
-        let (checkpoint, note) = (Checkpoint::open(note, key)?, note.clone());
+    pub(crate) fn attach(&self, witness: &WitnessKey, note: &Note) -> Result<(), PublishError> {
+        let keys: Vec<VerifierKey> = self.line().all().cloned().collect();
+        let (checkpoint, note) = (Checkpoint::open_by(note, &keys)?.0, note.clone());
         if witness.cosigned(&note).map_err(CheckpointError::from)?.is_none() {
             let size = checkpoint.size;
             return Err(PublishError::Uncosigned { witness: witness.name().to_owned(), size });
         }
-        let own = note.clone().only(|line| witness.made(line) || line.name == key.name());
+        let origin = &checkpoint.origin;
+        let own = note.clone().only(|line| witness.made(line) || line.name == *origin);
         let path = file_of(&self.dir, witness);
         let name = || format!("{WITNESSED}/{}", HEXLOWER.encode(&witness.id()));
         fs::create_dir_all(self.dir.join(WITNESSED)).map_err(|why| io_error(WITNESSED, why))?;
         let written = self.files.replace(&path, own.to_string().as_bytes());
         written.map_err(|why| io_error(&name(), why))?;
-        let mut newest = self.lock();
-        let Some((_, hanging)) = newest.as_mut().filter(|(_, hung)| hung.text() == note.text())
-        else {
+        let mut hung = self.lock();
+        let newest = hung.newest.as_mut();
+        let Some((_, hanging)) = newest.filter(|(_, hung)| hung.text() == note.text()) else {
             return Ok(());
         };
         let lines = note.signatures().iter().filter(|line| witness.made(line)).cloned();
@@ -117,17 +133,18 @@ pub(crate) fn is_file(name: &str) -> bool {
     HEXLOWER.decode(name.as_bytes()).is_ok_and(|id| id.len() == 4)
 }
 
-/// What the log whose key is `key` last signed and `witness` cosigned, by the files of the public
-/// log in `dir`; `None` if nothing was.
+/// What the log that one of `keys` signs, or those who came before and after, last signed and `witness`
+/// cosigned, by the files of the public log in `dir`; `None` if nothing was.
 ///
 /// Errors: the file cannot be read, or is not what it should be.
 pub fn cosigned(
     dir: &Path,
-    key: &VerifierKey,
+    keys: &[VerifierKey],
     witness: &WitnessKey,
 ) -> Result<Option<Cosigned>, PublishError> {
     let path = file_of(dir, witness);
-    let Some((checkpoint, note)) = read(&path, key)? else { return Ok(None) };
+    let keys = Succession::follow(dir, keys)?.keys;
+    let Some((checkpoint, note)) = read(&path, &keys)? else { return Ok(None) };
     let time = witness.cosigned(&note).map_err(CheckpointError::from)?;
     let time = time.ok_or_else(|| PublishError::Uncosigned {
         witness: witness.name().to_owned(),
@@ -136,10 +153,18 @@ pub fn cosigned(
     Ok(Some(Cosigned { witness: witness.name().to_owned(), size: checkpoint.size, time }))
 }
 
-/// The checkpoint in a file, signed by `key`; `None` if there is no such file.
+/// The checkpoint in a file, signed by one of `keys`; `None` if there is no such file.
 ///
-/// Errors: it cannot be read, or is not signed by `key`.
-pub(crate) fn read(path: &Path, key: &VerifierKey) -> Result<Option<Signed>, PublishError> {
+/// Errors: it cannot be read, or is signed by none of `keys`.
+pub(crate) fn read(path: &Path, keys: &[VerifierKey]) -> Result<Option<Signed>, PublishError> {
+    let Some(note) = read_note(path)? else { return Ok(None) };
+    Ok(Some((Checkpoint::open_by(&note, keys)?.0, note)))
+}
+
+/// The note in a file, not to be believed yet; `None` if there is no such file.
+///
+/// Errors: it cannot be read, or is none.
+pub(crate) fn read_note(path: &Path) -> Result<Option<Note>, PublishError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -148,8 +173,7 @@ pub(crate) fn read(path: &Path, key: &VerifierKey) -> Result<Option<Signed>, Pub
             return Err(io_error(&name, why));
         }
     };
-    let note = Note::parse(&bytes).map_err(CheckpointError::from)?;
-    Ok(Some((Checkpoint::open(&note, key)?, note)))
+    Ok(Some(Note::parse(&bytes).map_err(CheckpointError::from)?))
 }
 
 impl fmt::Debug for Board {

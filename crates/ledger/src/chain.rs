@@ -1,5 +1,6 @@
 //! What must hold from entry to entry, whatever the tree says: each record is well-formed, tasks
-//! count without gaps, and every outcome settles one decision, once.
+//! count without gaps, every outcome settles one decision, once, and whoever signs the log follows on
+//! whoever did before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,7 @@ use remit_ports::{Entry, Kind};
 
 use crate::frame;
 use crate::journal::Item;
+use crate::line::Line;
 
 /// The checks, entry by entry.
 #[derive(Debug)]
@@ -18,12 +20,14 @@ pub(crate) struct Chain {
     tasks: BTreeMap<TaskId, u64>,
     /// Decisions without an outcome.
     open: BTreeSet<u64>,
+    line: Line,
 }
 
 impl Chain {
     /// The chain of the log `origin`, before its first entry.
     pub(crate) fn new(origin: &str) -> Self {
-        Self { origin: origin.to_owned(), tasks: BTreeMap::new(), open: BTreeSet::new() }
+        let (tasks, open, line) = (BTreeMap::new(), BTreeSet::new(), Line::default());
+        Self { origin: origin.to_owned(), tasks, open, line }
     }
 
     /// Tasks seen.
@@ -34,6 +38,11 @@ impl Chain {
     /// Decisions without an outcome.
     pub(crate) fn open(&self) -> u64 {
         self.open.len() as u64
+    }
+
+    /// Who signs, as far as the entries say so.
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
     }
 
     /// Checks the next record with its body; says what does not hold.
@@ -61,6 +70,9 @@ impl Chain {
             }
         }
         self.settle(index, &entry)?;
+        if let Some(signers) = &entry.clear.signers {
+            self.line.take(index, signers)?;
+        }
         Ok(entry)
     }
 

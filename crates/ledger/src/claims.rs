@@ -8,6 +8,8 @@ use std::{fs, io};
 use remit_tlog::{Checkpoint, Hash, Note, VerifierKey, WitnessKey};
 
 use crate::board::{self, Cosigned, Signed, WITNESSED};
+use crate::line::{Line, shown};
+use crate::succession::{Succession, file_of};
 use crate::verify::{VerifyError, wrong};
 
 /// Who else can say something about a log.
@@ -20,33 +22,48 @@ pub struct Others {
 }
 
 /// Everything that was said, by size.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Claims {
-    roots: BTreeMap<u64, Vec<(Hash, String)>>,
+    /// Whose word is listened to. Whether they were to sign then, the entries tell.
+    keys: Vec<VerifierKey>,
+    roots: BTreeMap<u64, Vec<Claim>>,
     cosigned: BTreeMap<String, Cosigned>,
 }
 
+/// What was said of the log at some size.
+#[derive(Debug)]
+struct Claim {
+    root: Hash,
+    signed: Vec<VerifierKey>,
+    place: String,
+}
+
 impl Claims {
-    /// What the files of the public log in `dir` and `others` say. Each must be signed by `key`.
+    /// What the files of the public log in `dir` and `others` say. Each must be signed by a key to which
+    /// `succession` leads.
     ///
     /// Errors: a file cannot be read, or is not signed by the log.
     pub(crate) fn read(
         dir: &Path,
-        (key, shown): (&VerifierKey, &str),
+        (succession, shown): (&Succession, &str),
         newest: &Signed,
         others: &Others,
     ) -> Result<Self, VerifyError> {
-        let mut claims = Self::default();
+        let keys = succession.keys.clone();
+        let mut claims = Self { keys, roots: BTreeMap::new(), cosigned: BTreeMap::new() };
         claims.add(newest, &format!("{shown}checkpoint"), others)?;
+        for (index, signed) in &succession.vouched {
+            claims.add(signed, &format!("{shown}{}", file_of(*index)), others)?;
+        }
         for name in names(&dir.join(WITNESSED)).map_err(|why| wrong(WITNESSED, None, why))? {
             let file = format!("{shown}{WITNESSED}/{name}");
-            let signed = board::read(&dir.join(WITNESSED).join(&name), key);
+            let signed = board::read(&dir.join(WITNESSED).join(&name), &claims.keys);
             let signed = signed.map_err(|why| wrong(file.as_str(), None, why))?;
             signed.map_or(Ok(()), |signed| claims.add(&signed, &file, others))?;
         }
         for (place, note) in &others.held {
-            let checkpoint = Checkpoint::open(note, key);
-            let checkpoint = checkpoint.map_err(|why| wrong(place.as_str(), None, why))?;
+            let checkpoint = Checkpoint::open_by(note, &claims.keys);
+            let (checkpoint, _) = checkpoint.map_err(|why| wrong(place.as_str(), None, why))?;
             claims.add(&(checkpoint, note.clone()), place, others)?;
         }
         Ok(claims)
@@ -58,8 +75,10 @@ impl Claims {
         place: &str,
         others: &Others,
     ) -> Result<(), VerifyError> {
-        let said = (checkpoint.root, place.to_owned());
-        self.roots.entry(checkpoint.size).or_default().push(said);
+        let (_, signed) = note.verify(&self.keys).map_err(|why| wrong(place, None, why))?;
+        let signed = signed.into_iter().cloned().collect();
+        let claim = Claim { root: checkpoint.root, signed, place: place.to_owned() };
+        self.roots.entry(checkpoint.size).or_default().push(claim);
         for witness in &others.witnesses {
             let time = witness.cosigned(note).map_err(|why| wrong(place, None, why))?;
             let Some(time) = time else { continue };
@@ -78,12 +97,36 @@ impl Claims {
     /// Errors: somebody said something else; the text says where.
     pub(crate) fn check(&self, size: u64, root: Hash) -> Result<(), VerifyError> {
         let said = self.roots.get(&size).into_iter().flatten();
-        let other = said.into_iter().find(|(claimed, _)| *claimed != root);
-        let Some((claimed, place)) = other else { return Ok(()) };
+        let other = said.into_iter().find(|claim| claim.root != root);
+        let Some(Claim { root: claimed, place, .. }) = other else { return Ok(()) };
         let why = format!(
             "it says that the first {size} entries have the root {claimed}, they have {root}"
         );
         Err(wrong(place.as_str(), None, why))
+    }
+
+    /// That each was signed by somebody who was to sign then, by `line`, which the entries say.
+    ///
+    /// Errors: one was not, such as by a key that had been replaced.
+    pub(crate) fn check_signers(&self, line: &Line) -> Result<(), VerifyError> {
+        if line.is_unchanged() {
+            return Ok(());
+        }
+        for (size, claim) in
+            self.roots.iter().flat_map(|(size, all)| all.iter().map(move |one| (size, one)))
+        {
+            let expected = line.at(*size);
+            if !claim.signed.iter().any(|key| expected.contains(key)) {
+                let why = format!(
+                    "it speaks of {size} entries and is signed by {}; by those entries only {} signs \
+                     then: somebody uses a key that was replaced, or not yet named",
+                    shown(&claim.signed),
+                    shown(expected)
+                );
+                return Err(wrong(claim.place.as_str(), None, why));
+            }
+        }
+        Ok(())
     }
 
     /// That nobody spoke of more entries than the log has.
@@ -94,7 +137,7 @@ impl Claims {
         if *claimed <= size {
             return Ok(());
         }
-        let place = said.first().map_or("", |(_, place)| place.as_str());
+        let place = said.first().map_or("", |claim| claim.place.as_str());
         let why = format!("it speaks of {claimed} entries, the log has {size}: it lost entries");
         Err(wrong(place, None, why))
     }

@@ -21,6 +21,7 @@ use crate::journal::Place;
 use crate::reader::Reader;
 use crate::recover::{OpenError, OpenReport, Recovered, recover};
 use crate::room::Maker;
+use crate::signing::{Pens, Signing};
 use crate::space::{Fit, NoRoom, Space};
 use crate::writer::{self, DiskRoom, Pending, Progress, Queue, Shared, Standing, Writer};
 use crate::{Config, Doors, PublishError, publish};
@@ -36,7 +37,8 @@ pub struct FileLedger {
     shared: Arc<Shared>,
     config: Arc<Config>,
     doors: Doors,
-    key: VerifierKey,
+    origin: String,
+    pens: Arc<Pens>,
     reader: Reader,
     board: Arc<Board>,
     report: OpenReport,
@@ -46,14 +48,18 @@ pub struct FileLedger {
 }
 
 impl FileLedger {
-    /// Opens or creates the ledger under `config.state`, whose log is named and signed by `key`.
-    /// Reads the whole journal; cuts a torn end; publishes what is not published.
+    /// Opens or creates the ledger under `config.state`, whose log is named by the keys of `signing` and
+    /// signed by those of them that it says. Reads the whole journal; cuts a torn end; publishes what is
+    /// not published.
     ///
-    /// Errors: another process has it, it is damaged, or what is on disk contradicts the signed
-    /// checkpoint.
-    pub fn open(config: Config, key: SigningKey, doors: Doors) -> Result<Self, OpenError> {
-        let verifier = key.verifier().clone();
-        let recovered = recover(&config, Arc::new(key), &doors)?;
+    /// Errors: another process has it, it is damaged, what is on disk contradicts the signed
+    /// checkpoint, or a key that signs it is not there.
+    pub fn open(
+        config: Config,
+        signing: impl Into<Signing>,
+        doors: Doors,
+    ) -> Result<Self, OpenError> {
+        let recovered = recover(&config, signing.into(), &doors)?;
         let report = recovered.report.clone();
         if let Some(cut) = &report.cut {
             tracing::warn!(file = cut.file, entry = cut.index, why = cut.why, "cut a torn end");
@@ -61,17 +67,13 @@ impl FileLedger {
         if !report.rebuilt.is_empty() {
             tracing::warn!(tiles = report.rebuilt.len(), "wrote missing tiles again");
         }
-        Self::start(Arc::new(config), verifier, doors, recovered)
+        Self::start(Arc::new(config), doors, recovered)
     }
 
-    fn start(
-        config: Arc<Config>,
-        key: VerifierKey,
-        doors: Doors,
-        recovered: Recovered,
-    ) -> Result<Self, OpenError> {
+    fn start(config: Arc<Config>, doors: Doors, recovered: Recovered) -> Result<Self, OpenError> {
         let Recovered { report, next, place, end, segment, open, publisher, lock } = recovered;
         let (reader, board) = (publisher.reader.clone(), Arc::clone(&publisher.board));
+        let (origin, pens) = (publisher.origin.clone(), Arc::clone(&publisher.pens));
         let free = end.saturating_sub(place.offset);
         let queue = Queue {
             next,
@@ -121,7 +123,18 @@ impl FileLedger {
             )?,
         ];
         let threads = Mutex::new(threads);
-        Ok(Self { shared, config, doors, key, reader, board, report, threads, _lock: lock })
+        Ok(Self {
+            shared,
+            config,
+            doors,
+            origin,
+            pens,
+            reader,
+            board,
+            report,
+            threads,
+            _lock: lock,
+        })
     }
 
     /// What start-up found and did.
@@ -129,9 +142,14 @@ impl FileLedger {
         &self.report
     }
 
-    /// The key that verifies this log.
-    pub fn verifier(&self) -> &VerifierKey {
-        &self.key
+    /// Who signs the log, as far as it is published.
+    pub fn signers(&self) -> Vec<VerifierKey> {
+        self.board.line().now().to_vec()
+    }
+
+    /// The keys that there are from now on. Which of them sign is up to the log.
+    pub fn sign_with(&self, keys: Vec<SigningKey>) {
+        self.pens.replace(keys);
     }
 
     /// The newest checkpoint of the public log and the note around it; `None` before the first.
@@ -151,14 +169,14 @@ impl FileLedger {
     ///
     /// Errors: the checkpoint is not this log's or not cosigned, or the disk refuses.
     pub fn attach(&self, witness: &WitnessKey, note: &Note) -> Result<(), PublishError> {
-        self.board.attach(&self.key, witness, note)
+        self.board.attach(witness, note)
     }
 
     /// What `witness` cosigned last of this log; `None` if nothing.
     ///
     /// Errors: what was kept of it cannot be read.
     pub fn cosigned(&self, witness: &WitnessKey) -> Result<Option<Cosigned>, PublishError> {
-        board::cosigned(&self.config.ledger(), &self.key, witness)
+        board::cosigned(&self.config.ledger(), &self.signers(), witness)
     }
 
     /// Visits the entries of `range` that are on disk, in order.
@@ -320,7 +338,7 @@ fn check_parents(
 
 impl Ledger for FileLedger {
     fn append(&self, draft: Draft) -> Result<Accepted, LedgerError> {
-        let prepared = encode::prepare(draft, &self.config, &self.doors, self.key.name())?;
+        let prepared = encode::prepare(draft, &self.config, &self.doors, &self.origin)?;
         self.enqueue(prepared)
     }
 
@@ -364,7 +382,7 @@ impl Ledger for FileLedger {
             return Ok(None);
         }
         self.flush()?;
-        let proof = publish::prove(&self.config.ledger(), &self.key, index)
+        let proof = publish::prove(&self.config.ledger(), &self.signers(), index)
             .map_err(|why| LedgerError::Damaged(why.to_string()))?;
         Ok(proof.map(|proof| proof.to_string()))
     }
@@ -382,7 +400,7 @@ impl Ledger for FileLedger {
             size: progress.durable,
             published: progress.published,
             refusing,
-            origin: self.key.name().to_owned(),
+            origin: self.origin.clone(),
         }
     }
 }
@@ -404,6 +422,6 @@ impl Drop for FileLedger {
 
 impl fmt::Debug for FileLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FileLedger({} in {})", self.key.name(), self.config.state.display())
+        write!(f, "FileLedger({} in {})", self.origin, self.config.state.display())
     }
 }

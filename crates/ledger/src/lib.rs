@@ -10,7 +10,8 @@
 //!   server can publish it. It lags by a second at most and is rebuilt from the journal.
 //!
 //! Reading order: `frame` and `journal` (what is on disk), `space` (who may still
-//! write), `writer` (group commit), `builder`, `publish` and `board` (the public log),
+//! write), `writer` (group commit), `builder`, `publish` and `board` (the public log), `line` and
+//! `succession` (whose keys sign it),
 //! `recover` (start-up, by the same functions), [`verify()`] (believing none of it),
 //! [`reconcile`] (what others wrote down).
 //!
@@ -28,6 +29,7 @@ pub mod files;
 mod frame;
 mod journal;
 mod ledger;
+mod line;
 mod listing;
 mod publish;
 mod reader;
@@ -35,7 +37,9 @@ pub mod reconcile;
 mod recover;
 mod room;
 mod seal;
+mod signing;
 mod space;
+mod succession;
 mod verify;
 mod writer;
 
@@ -47,4 +51,5 @@ pub use ledger::FileLedger;
 pub use publish::{PublishError, prove};
 pub use reader::Archive;
 pub use recover::{Cut, OpenError, OpenReport};
+pub use signing::Signing;
 pub use verify::{Verified, VerifyError, verify, verify_published};

@@ -6,6 +6,7 @@ use std::{fs, io};
 
 use remit_tlog::{Level, Tile};
 
+use crate::succession::{self, SUCCESSION};
 use crate::{board, journal};
 
 /// The files of a log.
@@ -75,6 +76,9 @@ impl Listing {
         }
         if let Some(name) = name.strip_prefix(board::WITNESSED).and_then(|n| n.strip_prefix('/')) {
             return board::is_file(name);
+        }
+        if let Some(name) = name.strip_prefix(SUCCESSION).and_then(|n| n.strip_prefix('/')) {
+            return succession::is_file(name);
         }
         let Ok(tile) = name.parse::<Tile>() else { return false };
         if !unfinished {

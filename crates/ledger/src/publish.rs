@@ -3,7 +3,9 @@
 //! Publishing is one function for the running ledger and for start-up. What is true after a crash
 //! at each step: tiles beyond the checkpoint are not yet part of the public log and are written
 //! again, with the same bytes, by the next run; the checkpoint takes its place by rename once every
-//! tile it needs is durable; partial tiles go only after the full tile is under a checkpoint.
+//! tile it needs is durable; partial tiles go only after the full tile is under a checkpoint. A record
+//! that changes who signs ends a step: its checkpoint is the first of those whom it names, and what vouches
+//! for them ([`crate::succession`]) is durable before that is in place.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,14 +14,17 @@ use std::{fs, io};
 
 use remit_tlog::tree::{prove_consistency, prove_inclusion};
 use remit_tlog::{
-    Checkpoint, CheckpointError, Hash, Level, Node, Proof, SigningKey, Tile, TileError, TreeError,
-    VerifierKey, tile,
+    Checkpoint, CheckpointError, Hash, Level, Node, Note, Proof, SigningKey, Tile, TileError,
+    TreeError, VerifierKey, tile,
 };
 
 use crate::board::{self, Board, Signed};
 use crate::builder::Builder;
 use crate::files::Files;
+use crate::line::{Brief, Line, shown};
 use crate::reader::Reader;
+use crate::signing::Pens;
+use crate::succession::{self, SUCCESSION, Succession};
 use crate::{JournalError, builder};
 
 /// Why the public log could not be written or read.
@@ -47,6 +52,12 @@ pub enum PublishError {
         /// Why.
         why: String,
     },
+    /// A key is not there.
+    #[error(
+        "the log is signed by {0} from its newest entries on, and that key is not there: restore \
+         `keys/`, or the journal if it is the older of the two"
+    )]
+    Signer(String),
     /// The checkpoint is not one of this log.
     #[error("`ledger/checkpoint`: {0}")]
     Checkpoint(#[from] CheckpointError),
@@ -72,10 +83,13 @@ pub(crate) struct Publisher {
     pub(crate) files: Arc<dyn Files>,
     /// Where its checkpoint hangs.
     pub(crate) board: Arc<Board>,
-    pub(crate) key: Arc<SigningKey>,
+    pub(crate) pens: Arc<Pens>,
+    pub(crate) origin: String,
     pub(crate) reader: Reader,
     /// The log as far as it is published.
     pub(crate) builder: Builder,
+    /// Who signs, as far as that goes.
+    pub(crate) line: Line,
     /// Whether a checkpoint over exactly that is in place.
     pub(crate) signed: bool,
 }
@@ -83,16 +97,23 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Brings the public log to `to` entries and signs a checkpoint over them.
     ///
-    /// Errors: what failed; the public log is as before, and trying again is safe.
+    /// Errors: what failed; the public log is as before, or as far as a change of keys, and trying again
+    /// is safe.
     pub(crate) fn publish(&mut self, to: u64) -> Result<(), PublishError> {
-        let from = self.builder.size();
-        if from >= to && self.signed {
-            return Ok(());
+        while self.builder.size() < to || !self.signed {
+            self.step(to)?;
         }
-        let mut builder = self.builder.clone();
+        Ok(())
+    }
+
+    /// As [`Self::publish`], but no further than to the next change of keys.
+    fn step(&mut self, to: u64) -> Result<(), PublishError> {
+        let from = self.builder.size();
+        let (mut builder, mut line) = (self.builder.clone(), self.line.clone());
         let (mut dirs, mut full) = (BTreeSet::from([self.dir.clone()]), Vec::new());
         let mut cursor = self.reader.seek(from)?;
-        while builder.size() < to {
+        let mut change = None;
+        while builder.size() < to && change.is_none() {
             let index = builder.size();
             let item = cursor.next()?.filter(|item| item.index == index);
             let item = item.ok_or(PublishError::Short(index))?;
@@ -100,22 +121,41 @@ impl Publisher {
                 self.put(&tile, &bytes, &mut dirs)?;
                 full.push(tile);
             }
+            change = changes(&mut line, index, &item.entry)?.then_some((index, item.entry));
         }
-        let grown = Tile::written(from, to);
+        let grown = Tile::written(from, builder.size());
         for (tile, bytes) in builder.edge().iter().filter(|(tile, _)| grown.contains(tile)) {
             self.put(tile, bytes, &mut dirs)?;
         }
         for dir in &dirs {
             self.files.sync_dir(dir).map_err(|why| io_error("", why))?;
         }
-        self.sign(&builder)?;
-        (self.builder, self.signed) = (builder, true);
+        let (checkpoint, note) = self.sign(&builder, line.now())?;
+        if let Some((index, entry)) = change {
+            self.vouch(index, entry, &note)?;
+        }
+        self.board.place((checkpoint, note), &line)?;
+        (self.builder, self.line, self.signed) = (builder, line, true);
         for tile in full {
             // Superseded: a reader that finds it gone takes the full tile. What cannot be removed
             // now stays, as the beginning of the full tile that it is.
             let _: io::Result<()> = fs::remove_dir_all(self.dir.join(tile.partials()));
         }
         Ok(())
+    }
+
+    /// Publishes the proof that `entry`, the last one under the checkpoint in `note`, changes who signs.
+    fn vouch(&self, index: u64, entry: Vec<u8>, note: &Note) -> Result<(), PublishError> {
+        let size = index.saturating_add(1);
+        let read = |node| read_node(&self.dir, node, size);
+        let hashes = prove_inclusion::<PublishError>(index, size, read)?;
+        let proof = Proof { extra: Some(entry), index, hashes, checkpoint: note.clone() };
+        let (folder, name) = (self.dir.join(SUCCESSION), succession::file_of(index));
+        let written = fs::create_dir_all(&folder)
+            .and_then(|()| self.files.replace(&self.dir.join(&name), proof.to_string().as_bytes()))
+            .and_then(|()| self.files.sync_dir(&folder))
+            .and_then(|()| self.files.sync_dir(&self.dir));
+        written.map_err(|why| io_error(&name, why))
     }
 
     /// Writes a tile, remembering the folders whose names must become durable.
@@ -137,12 +177,38 @@ impl Publisher {
         self.files.replace(&path, bytes).map_err(|why| io_error(&name, why))
     }
 
-    fn sign(&self, builder: &Builder) -> Result<(), PublishError> {
-        let origin = self.key.verifier().name();
-        let checkpoint = Checkpoint::new(origin, builder.size(), builder.root());
-        let note = checkpoint.sign(&self.key)?;
-        self.board.place((checkpoint, note))
+    /// The private keys of `signers`.
+    ///
+    /// Errors: one of them, or the first key of a log that names nobody, is not there.
+    pub(crate) fn keys_of(
+        &self,
+        signers: &[VerifierKey],
+    ) -> Result<Vec<Arc<SigningKey>>, PublishError> {
+        if signers.is_empty() {
+            return Err(PublishError::Signer("the first key that it had".to_owned()));
+        }
+        let missing = |key| PublishError::Signer(shown(std::slice::from_ref(&key)));
+        self.pens.of(signers).map_err(missing)
     }
+
+    fn sign(&self, builder: &Builder, signers: &[VerifierKey]) -> Result<Signed, PublishError> {
+        let keys = self.keys_of(signers)?;
+        let checkpoint = Checkpoint::new(&self.origin, builder.size(), builder.root());
+        let keys: Vec<&SigningKey> = keys.iter().map(Arc::as_ref).collect();
+        let note = checkpoint.sign_by(&keys)?;
+        Ok((checkpoint, note))
+    }
+}
+
+/// Whether the entry `index` changes who signs; if so, `line` has it.
+///
+/// Errors: it is no entry, or does not follow.
+pub(crate) fn changes(line: &mut Line, index: u64, entry: &[u8]) -> Result<bool, PublishError> {
+    let bad = |why| PublishError::Entry { index, why };
+    let brief = Brief::of(entry).map_err(bad)?;
+    let Some(signers) = brief.signers() else { return Ok(false) };
+    line.take(index, signers).map_err(bad)?;
+    Ok(true)
 }
 
 /// Appends an entry that is in the journal.
@@ -160,12 +226,15 @@ pub(crate) fn io_error(file: &str, why: io::Error) -> PublishError {
 
 /// The checkpoint in `dir` and the note around it; `None` if there is none.
 ///
-/// Errors: it cannot be read, or is not signed by `key`.
+/// Errors: it cannot be read, or is signed neither by one of `keys` nor by whom they lead to.
 pub(crate) fn read_checkpoint(
     dir: &Path,
-    key: &VerifierKey,
+    keys: &[VerifierKey],
 ) -> Result<Option<Signed>, PublishError> {
-    board::read(&dir.join("checkpoint"), key)
+    // In this order: who signed the checkpoint was vouched for before it was there.
+    let Some(note) = board::read_note(&dir.join("checkpoint"))? else { return Ok(None) };
+    let keys = Succession::follow(dir, keys)?.keys;
+    Ok(Some((Checkpoint::open_by(&note, &keys)?.0, note)))
 }
 
 /// Reads a tile of hashes or entries; where a partial one is gone, the beginning of the full one.
@@ -187,11 +256,12 @@ fn read_node(dir: &Path, node: Node, size: u64) -> Result<Hash, PublishError> {
 }
 
 /// The proof, from the files of the public log in `dir` alone, that entry `index` is under its
-/// checkpoint; `None` if the checkpoint does not cover it. The proof is checked before it is given.
+/// checkpoint, which one of `keys` signed or whom they lead to; `None` if that does not cover it. The proof
+/// is checked before it is given.
 ///
 /// Errors: a file is missing or does not hold what it should.
-pub fn prove(dir: &Path, key: &VerifierKey, index: u64) -> Result<Option<Proof>, PublishError> {
-    let Some((checkpoint, note)) = read_checkpoint(dir, key)? else { return Ok(None) };
+pub fn prove(dir: &Path, keys: &[VerifierKey], index: u64) -> Result<Option<Proof>, PublishError> {
+    let Some((checkpoint, note)) = read_checkpoint(dir, keys)? else { return Ok(None) };
     if index >= checkpoint.size {
         return Ok(None);
     }
@@ -200,7 +270,7 @@ pub fn prove(dir: &Path, key: &VerifierKey, index: u64) -> Result<Option<Proof>,
     let leaf = read_node(dir, Node { level: 0, index }, checkpoint.size)?;
     let proof = Proof { extra: None, index, hashes, checkpoint: note };
     proof
-        .verify_leaf(leaf, key)
+        .leads_to(leaf, &checkpoint)
         .map_err(|why| PublishError::Entry { index, why: why.to_string() })?;
     Ok(Some(proof))
 }

@@ -107,14 +107,14 @@ pub struct Archive {
 impl Archive {
     /// Opens what the signed checkpoint under `state` covers.
     ///
-    /// Errors: no checkpoint signed by `key`, or the journal is damaged.
+    /// Errors: no checkpoint signed by one of `log` or by whom they lead to, or the journal is damaged.
     pub fn open(
         state: &Path,
-        key: &VerifierKey,
+        log: &[VerifierKey],
         keys: Arc<dyn BodyKeys>,
     ) -> Result<Self, LedgerError> {
         let damaged = |why: &dyn fmt::Display| LedgerError::Damaged(why.to_string());
-        let checkpoint = publish::read_checkpoint(&state.join("ledger"), key)
+        let checkpoint = publish::read_checkpoint(&state.join("ledger"), log)
             .map_err(|why| damaged(&why))?
             .ok_or_else(|| damaged(&"there is no `ledger/checkpoint`: has the server ever run?"))?;
         let (journal, marks) = (state.join("journal"), Arc::new(Marks::default()));

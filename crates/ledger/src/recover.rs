@@ -12,16 +12,17 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use remit_ports::{Kind, Parent};
-use remit_tlog::{Checkpoint, Hash, SigningKey, Tile, tile};
-use serde::Deserialize;
+use remit_ports::Kind;
+use remit_tlog::{Checkpoint, Hash, Tile, VerifierKey, tile};
 
-use crate::board::Board;
+use crate::board::{Board, Signed};
 use crate::builder::{Builder, Made};
 use crate::files::{self, Segment};
 use crate::journal::{self, Cursor, Item, Place};
+use crate::line::{Brief, Line, shown};
 use crate::publish::{self, PublishError, Publisher};
 use crate::reader::{Marks, Reader};
+use crate::signing::{Pens, Signing};
 use crate::{Config, Doors, JournalError, frame, listing};
 
 /// Why a ledger does not open.
@@ -45,7 +46,7 @@ pub enum OpenError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// An entry in the journal is not one.
-    #[error("`journal`, entry {index}: not an entry: {why}")]
+    #[error("`journal`, entry {index}: {why}")]
     Entry {
         /// Which.
         index: u64,
@@ -76,6 +77,15 @@ pub enum OpenError {
         /// The root of the journal.
         found: Hash,
     },
+    /// A key is there that the log does not name.
+    #[error(
+        "the key {0} of the log is on no record, and keys are there only once they are: the journal \
+         is older than `keys/`; restore the newest journal, signing this one would fork the log"
+    )]
+    Unnamed(String),
+    /// There is no key at all.
+    #[error("there is no key to sign the log with: restore `keys/`")]
+    NoKey,
     /// The public log cannot be brought up to date.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -126,19 +136,12 @@ pub(crate) struct Recovered {
     pub(crate) lock: File,
 }
 
-/// Of an entry, what start-up must know.
-#[derive(Deserialize)]
-struct Brief {
-    kind: Kind,
-    #[serde(default)]
-    parents: Vec<Parent>,
-}
-
 /// The walk through the journal.
 struct Walk<'a> {
     publisher: &'a mut Publisher,
-    checkpoint: Option<&'a Checkpoint>,
+    signed: Option<&'a Signed>,
     builder: Builder,
+    line: Line,
     open: BTreeSet<u64>,
     dirs: BTreeSet<std::path::PathBuf>,
     rebuilt: Vec<String>,
@@ -147,7 +150,7 @@ struct Walk<'a> {
 /// Reads the journal, cuts a torn end, and publishes what is not published.
 pub(crate) fn recover(
     config: &Config,
-    key: Arc<SigningKey>,
+    signing: Signing,
     doors: &Doors,
 ) -> Result<Recovered, OpenError> {
     let lock = folders(config)?;
@@ -155,10 +158,13 @@ pub(crate) fn recover(
         // No reason not to record stops; the next start tries again.
         tracing::warn!(file, %why, "an unfinished file stays in the public log");
     }
-    let hanging = publish::read_checkpoint(&config.ledger(), key.verifier())?;
-    let checkpoint = hanging.as_ref().map(|(checkpoint, _)| checkpoint.clone());
-    let board = Board::new(config.ledger(), Arc::clone(&doors.files), hanging);
-    ensure_first_segment(config, doors, checkpoint.as_ref())?;
+    let Signing { first, named, keys } = signing;
+    let known: Vec<_> = keys.iter().map(|key| key.verifier().clone()).collect();
+    let origin = known.first().ok_or(OpenError::NoKey)?.name().to_owned();
+    let hanging = publish::read_checkpoint(&config.ledger(), &known)?;
+    let board = Board::new(config.ledger(), Arc::clone(&doors.files), hanging.clone());
+    let checkpoint = hanging.as_ref().map(|(checkpoint, _)| checkpoint);
+    ensure_first_segment(config, doors, checkpoint)?;
     let reader = Reader {
         journal: config.journal(),
         marks: Arc::new(Marks::default()),
@@ -168,21 +174,26 @@ pub(crate) fn recover(
         dir: config.ledger(),
         files: Arc::clone(&doors.files),
         board: Arc::new(board),
-        key,
+        pens: Arc::new(Pens::new(keys)),
+        origin,
         reader,
         builder: Builder::default(),
+        line: Line::new(first.clone()),
         signed: false,
     };
     let mut walk = Walk {
         publisher: &mut publisher,
-        checkpoint: checkpoint.as_ref(),
+        signed: hanging.as_ref(),
         builder: Builder::default(),
+        line: Line::new(first),
         open: BTreeSet::new(),
         dirs: BTreeSet::new(),
         rebuilt: Vec::new(),
     };
     let mut cursor = Cursor::new(&config.journal(), Place::start_of(0), 0, true);
     let cut = walk.run(&mut cursor, config, doors)?;
+    walk.check_named(&named)?;
+    walk.publisher.keys_of(walk.line.now())?;
     let (next, open, rebuilt) = (walk.builder.size(), walk.open, walk.rebuilt);
     match publisher.publish(next) {
         // A disk that refuses tiles must not keep stops from being recorded: the publisher goes on
@@ -289,7 +300,13 @@ fn remove(path: &Path) {
 
 impl Walk<'_> {
     fn signed(&self) -> u64 {
-        self.checkpoint.map_or(0, |checkpoint| checkpoint.size)
+        self.signed.map_or(0, |(checkpoint, _)| checkpoint.size)
+    }
+
+    /// That the log tells of every key of `named`.
+    fn check_named(&self, named: &[VerifierKey]) -> Result<(), OpenError> {
+        let unnamed = named.iter().find(|key| !self.line.all().any(|known| known == *key));
+        unnamed.map_or(Ok(()), |key| Err(OpenError::Unnamed(shown(std::slice::from_ref(key)))))
     }
 
     /// Reads every frame; cuts a torn end.
@@ -328,8 +345,11 @@ impl Walk<'_> {
     }
 
     fn take(&mut self, item: &Item) -> Result<(), OpenError> {
-        let brief: Brief = serde_json::from_slice(&item.entry)
-            .map_err(|why| OpenError::Entry { index: item.index, why: why.to_string() })?;
+        let bad = |why| OpenError::Entry { index: item.index, why };
+        let brief = Brief::of(&item.entry).map_err(bad)?;
+        if let Some(signers) = brief.signers() {
+            self.line.take(item.index, signers).map_err(bad)?;
+        }
         match (brief.kind, brief.parents.first()) {
             (Kind::Decision, _) => {
                 self.open.insert(item.index);
@@ -349,7 +369,7 @@ impl Walk<'_> {
 
     /// At the entry where the checkpoint ends: it must say what the journal says.
     fn at_checkpoint(&mut self) -> Result<(), OpenError> {
-        let Some(checkpoint) = self.checkpoint else { return Ok(()) };
+        let Some((checkpoint, note)) = self.signed else { return Ok(()) };
         if self.builder.size() != checkpoint.size {
             return Ok(());
         }
@@ -358,7 +378,10 @@ impl Walk<'_> {
             let (size, signed) = (checkpoint.size, checkpoint.root);
             return Err(OpenError::Forked { size, signed, found });
         }
+        Checkpoint::open_by(note, self.line.now()).map_err(PublishError::from)?;
         self.restore(&self.builder.edge())?;
+        self.publisher.board.signed_by(&self.line);
+        self.publisher.line.clone_from(&self.line);
         (self.publisher.builder, self.publisher.signed) = (self.builder.clone(), true);
         Ok(())
     }

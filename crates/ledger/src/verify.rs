@@ -4,9 +4,10 @@
 //! The journal is read once, in order. Its entries are checked one by one ([`crate::chain`]), the
 //! tiles that follow from them are computed, and every file of the public log must be exactly what
 //! was computed ([`crate::compare`]); the root at the size of each checkpoint, the log's own and
-//! those held by others, must be the one signed ([`crate::claims`]). A log that is being written can
-//! be verified too: what lies beyond the checkpoint may grow meanwhile. A published log, which has
-//! no journal, is verified the same way from its bundles.
+//! those held by others, must be the one signed ([`crate::claims`]), by whoever was to sign at that size
+//! ([`crate::line`]): one key is given, and whom it leads to is found ([`crate::succession`]). A log that
+//! is being written can be verified too: what lies beyond the checkpoint may grow meanwhile. A published
+//! log, which has no journal, is verified the same way from its bundles.
 
 use std::fmt;
 use std::fs::File;
@@ -14,15 +15,16 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use remit_model::Digest;
-use remit_tlog::{Hash, VerifierKey};
+use remit_tlog::{Checkpoint, Hash, VerifierKey};
 
-use crate::board::{Cosigned, Signed};
+use crate::board::{self, Cosigned, Signed};
 use crate::builder::Builder;
 use crate::chain::Chain;
 use crate::claims::{Claims, Others};
 use crate::compare::Tiles;
 use crate::journal::{self, Cursor, Item, Place};
 use crate::listing::Listing;
+use crate::succession::{Succession, file_of};
 use crate::{JournalError, publish};
 
 /// What was verified.
@@ -88,8 +90,8 @@ pub(crate) fn wrong(
     VerifyError { file: file.into(), entry, why: why.to_string() }
 }
 
-/// Verifies everything under `<state>/ledger` and `<state>/journal` against `key`, and against what
-/// `others` say. Calls `progress` with the entries done and the entries under the checkpoint, every
+/// Verifies everything under `<state>/ledger` and `<state>/journal` against `key`, which signs the log, did
+/// so or will, and against what `others` say. Calls `progress` with the entries done and the entries under the checkpoint, every
 /// 256 entries and at the end.
 ///
 /// Errors: the first thing that does not hold, with its file and, where there is one, its entry.
@@ -100,15 +102,16 @@ pub fn verify(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Verified, VerifyError> {
     let ledger = state.join("ledger");
-    let newest = newest(&ledger, key, "ledger/")?;
+    let (newest, succession) = newest(&ledger, key, "ledger/")?;
     // In this order, so that a running ledger cannot get ahead of what is expected: the tiles that
     // the checkpoint needs, or the full ones that took their place, are in the listing, and the
     // journal, read last, holds every entry of every tile listed and of every checkpoint.
     let listing = Listing::read(state).map_err(|(file, why)| wrong(file, None, why))?;
-    let claims = Claims::read(&ledger, (key, "ledger/"), &newest, others)?;
+    let claims = Claims::read(&ledger, (&succession, "ledger/"), &newest, others)?;
     let tiles = Tiles::of_state(&ledger, newest.0.size, listing)?;
     let mut check = Check::new(&newest, tiles, claims);
     check.journal(&state.join("journal"), progress)?;
+    check.succession(&succession, "ledger/")?;
     check.tiles.leftovers(check.builder.size())?;
     Ok(check.done(&newest))
 }
@@ -123,22 +126,34 @@ pub fn verify_published(
     others: &Others,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Verified, VerifyError> {
-    let newest = newest(dir, key, "")?;
+    let (newest, succession) = newest(dir, key, "")?;
     let listing = Listing::published(dir).map_err(|(file, why)| wrong(file, None, why))?;
-    let claims = Claims::read(dir, (key, ""), &newest, others)?;
+    let claims = Claims::read(dir, (&succession, ""), &newest, others)?;
     let tiles = Tiles::of_copy(dir, newest.0.size, listing)?;
     let mut check = Check::new(&newest, tiles, claims);
     check.bundles(progress)?;
+    check.succession(&succession, "")?;
     Ok(check.done(&newest))
 }
 
-fn newest(dir: &Path, key: &VerifierKey, shown: &str) -> Result<Signed, VerifyError> {
+/// The newest checkpoint, and whom `key` leads to.
+fn newest(dir: &Path, key: &VerifierKey, shown: &str) -> Result<(Signed, Succession), VerifyError> {
     let file = format!("{shown}checkpoint");
-    match publish::read_checkpoint(dir, key) {
-        Ok(Some(signed)) => Ok(signed),
-        Ok(None) => Err(wrong(file, None, "there is no checkpoint")),
-        Err(why) => Err(wrong(file, None, why)),
+    let bad = |why: &dyn fmt::Display| wrong(file.as_str(), None, why);
+    let note = board::read_note(&dir.join("checkpoint")).map_err(|why| bad(&why))?;
+    let note = note.ok_or_else(|| bad(&"there is no checkpoint"))?;
+    let succession = Succession::follow(dir, std::slice::from_ref(key)).map_err(|why| bad(&why))?;
+    let opened = Checkpoint::open_by(&note, &succession.keys).map_err(|why| {
+        let broken = succession.broken(key);
+        bad(&broken.map_or_else(|| why.to_string(), |broken| format!("{why}; {broken}")))
+    });
+    let (checkpoint, _) = opened?;
+    // Whoever vouches for the checkpoint vouches for all who came before.
+    if let Some(stray) = succession.unvouched.first() {
+        let file = format!("{shown}{}", file_of(stray.index));
+        return Err(wrong(file, None, format!("it vouches for no key of this log: {}", stray.why)));
     }
+    Ok(((checkpoint, note), succession))
 }
 
 struct Check {
@@ -223,6 +238,17 @@ impl Check {
         let full = full.map_err(|why| wrong(file, Some(index), why))?;
         full.iter().try_for_each(|made| self.tiles.compare(made))?;
         self.claims.check(self.builder.size(), self.builder.root())
+    }
+
+    /// That whoever signed anything was to sign then, and that each who knows one of the keys can follow.
+    fn succession(&self, followed: &Succession, shown: &str) -> Result<(), VerifyError> {
+        let line = self.chain.line();
+        self.claims.check_signers(line)?;
+        let there = |index: &u64| followed.vouched.iter().any(|(vouched, _)| vouched == index);
+        line.changes(self.size).find(|index| !there(index)).map_or(Ok(()), |index| {
+            let why = "the file is missing, although the log has other signers from there on";
+            Err(wrong(format!("{shown}{}", file_of(index)), Some(index), why))
+        })
     }
 
     fn end(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), VerifyError> {

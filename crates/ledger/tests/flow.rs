@@ -210,11 +210,14 @@ fn the_published_part_reads_without_a_server() {
     let dir = tempfile::tempdir().unwrap();
     calls(&open(dir.path()), 1, 300);
     let key = signing_key();
-    let archive = Archive::open(dir.path(), key.verifier(), world().doors.keys).unwrap();
+    let archive =
+        Archive::open(dir.path(), std::slice::from_ref(key.verifier()), world().doors.keys)
+            .unwrap();
     let mut seen = Vec::new();
     archive.entries(598..700, &mut |one| seen.push((one.index, one.body.is_some()))).unwrap();
     assert_eq!(seen, [(598, true), (599, true), (600, true)]);
-    let proof = remit_ledger::prove(&dir.path().join("ledger"), key.verifier(), 300);
+    let proof =
+        remit_ledger::prove(&dir.path().join("ledger"), std::slice::from_ref(key.verifier()), 300);
     assert_eq!(proof.unwrap().unwrap().index, 300);
 }
 

@@ -27,6 +27,12 @@ pub trait SigningKeys: fmt::Debug + Send + Sync {
         actor: Actor,
         compromised: bool,
     ) -> BoxFuture<'_, Result<wire::Rotated, Failure>>;
+
+    /// Lets the older of two keys of the log sign no more because `actor` wants it. It goes on if nobody
+    /// waits for it.
+    ///
+    /// Errors: there is one key only, or it could not be done; the text says what is left to do.
+    fn retire(&self, actor: Actor) -> BoxFuture<'_, Result<wire::Retired, Failure>>;
 }
 
 /// `GET /v1/keys`: ids, times and files, as anyone may know them.
@@ -34,7 +40,7 @@ pub(crate) async fn list(State(door): State<Door>) -> Result<Json<Vec<wire::Key>
     door.keys.list().map(Json)
 }
 
-/// `POST /v1/keys/{svid,token}/rotate`
+/// `POST /v1/keys/{log,svid,token}/rotate`
 pub(crate) async fn rotate(
     State(door): State<Door>,
     Operator(actor): Operator,
@@ -42,4 +48,12 @@ pub(crate) async fn rotate(
     Json(asked): Json<wire::Rotate>,
 ) -> Result<Json<wire::Rotated>, Failure> {
     door.keys.rotate(which, actor, asked.compromised).await.map(Json)
+}
+
+/// `POST /v1/keys/log/retire`
+pub(crate) async fn retire(
+    State(door): State<Door>,
+    Operator(actor): Operator,
+) -> Result<Json<wire::Retired>, Failure> {
+    door.keys.retire(actor).await.map(Json)
 }

@@ -2,7 +2,7 @@
 //!
 //! It is served on the state directory's Unix socket, where the kernel names the peer. A peer may
 //! look at states, open tasks that its own user may open, and *stop* things; whatever widens
-//! (approve, admit, connect, thaw, resume or retire an agent, read bodies, erase, rotate keys, look at or change secrets, look at or lower labels of what servers hold) needs an [`Operator`](auth::Operator): a session
+//! (approve, admit, connect, thaw, resume or retire an agent, read bodies, erase, rotate or retire keys, look at or change secrets, look at or lower labels of what servers hold) needs an [`Operator`](auth::Operator): a session
 //! made with the passphrase, or a peer under another user id that the configuration names.
 //!
 //! *Absences:* no rule lives here; each handler parses, calls one verb and renders.
@@ -95,6 +95,7 @@ pub fn router(door: Door) -> Router {
         .route("/v1/credentials/{credential}/connect", post(connect::begin))
         .route("/v1/keys", get(keys::list))
         .route("/v1/keys/{which}/rotate", post(keys::rotate))
+        .route("/v1/keys/log/retire", post(keys::retire))
         .route("/v1/secrets", get(secrets::list))
         .route("/v1/secrets/{secret}/add", post(secrets::add))
         .route("/v1/secrets/{secret}/rotate", post(secrets::replace))

@@ -158,7 +158,7 @@ pub struct Stood {
 /// A key that Remit signs with; nothing of it is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
-    /// Its name in records: `log`, `token-2`, `svid-3`. The two keys of a generation share theirs.
+    /// Its name in records: `log-1`, `token-2`, `svid-3`. The two keys of a generation share theirs.
     pub name: String,
     /// What it signs: `checkpoints`, `grants`, `x509-svids`, `jwt-svids`.
     pub signs: String,
@@ -185,13 +185,15 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rotatable {
+    /// The one that signs the log.
+    Log,
     /// Those that sign SVIDs.
     Svid,
     /// The one that signs grants.
     Token,
 }
 
-/// `POST /v1/keys/{svid,token}/rotate`
+/// `POST /v1/keys/{log,svid,token}/rotate`
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
@@ -208,6 +210,15 @@ pub struct Rotated {
     pub signs_from: Timestamp,
     /// The old keys that are no longer believed.
     pub withdrawn: Vec<String>,
+}
+
+/// `POST /v1/keys/log/retire`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retired {
+    /// The key that signs the log no more.
+    pub retired: String,
+    /// The one that goes on alone.
+    pub signs: String,
 }
 
 /// Sealed storage.

@@ -181,6 +181,17 @@ impl LeaseEvent {
     }
 }
 
+/// Who signs the log: every checkpoint that covers this record is signed by those of `now`. Each is a
+/// verifier key (C2SP signed-note). Who signed before and does still vouches for the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signers {
+    /// Who signed until now.
+    pub before: Vec<String>,
+    /// Who signs from now on.
+    pub now: Vec<String>,
+}
+
 /// What stands in the clear. No purpose text, no arguments, no excerpts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -224,6 +235,9 @@ pub struct Clear {
     /// SHA-256 of the question's JSON in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<Digest>,
+    /// Who signs the log from here on, where that changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signers: Option<Signers>,
     /// The tool, `server/tool`, or the server's `@resources` or `@prompts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,

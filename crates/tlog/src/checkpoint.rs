@@ -47,31 +47,45 @@ impl Checkpoint {
     ///
     /// Errors: the origin or an extension cannot stand in a checkpoint, or is not the key's name.
     pub fn sign(&self, key: &SigningKey) -> Result<Note, CheckpointError> {
-        let expected = key.verifier().name();
-        if self.origin != expected {
-            return Err(CheckpointError::Origin {
-                expected: expected.to_owned(),
-                got: self.origin.clone(),
-            });
-        }
+        self.sign_by(&[key])
+    }
+
+    /// As [`Self::sign`], by several keys of the log.
+    ///
+    /// Errors: as [`Self::sign`], or there is no key.
+    pub fn sign_by(&self, keys: &[&SigningKey]) -> Result<Note, CheckpointError> {
+        keys.iter().try_for_each(|key| self.check_name(key.verifier()))?;
         let text = self.to_string();
         text.parse::<Self>()?;
-        Ok(Note::sign(&text, &[key])?)
+        Ok(Note::sign(&text, keys)?)
     }
 
     /// Reads a signed checkpoint of the log whose key is `key`.
     ///
     /// Errors: it is malformed, not signed by `key`, or of another log.
     pub fn open(note: &Note, key: &VerifierKey) -> Result<Self, CheckpointError> {
-        let (text, _) = note.verify(std::slice::from_ref(key))?;
+        Ok(Self::open_by(note, std::slice::from_ref(key))?.0)
+    }
+
+    /// Reads a checkpoint that at least one of `keys` signed, and tells which of them did.
+    ///
+    /// Errors: it is malformed, signed by none of them, or of another log than one that signed it.
+    pub fn open_by<'a>(
+        note: &Note,
+        keys: &'a [VerifierKey],
+    ) -> Result<(Self, Vec<&'a VerifierKey>), CheckpointError> {
+        let (text, signers) = note.verify(keys)?;
         let checkpoint: Self = text.parse()?;
-        if checkpoint.origin != key.name() {
-            return Err(CheckpointError::Origin {
-                expected: key.name().to_owned(),
-                got: checkpoint.origin,
-            });
+        signers.iter().try_for_each(|key| checkpoint.check_name(key))?;
+        Ok((checkpoint, signers))
+    }
+
+    fn check_name(&self, key: &VerifierKey) -> Result<(), CheckpointError> {
+        if self.origin == key.name() {
+            return Ok(());
         }
-        Ok(checkpoint)
+        let (expected, got) = (key.name().to_owned(), self.origin.clone());
+        Err(CheckpointError::Origin { expected, got })
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
 use remit_signer::SignerError;
 
 use crate::base64;
@@ -38,9 +39,9 @@ pub enum NoteError {
     /// No known key signed.
     #[error("none of the known keys ({known}) signed this note, only: {found}")]
     Unsigned {
-        /// Names of the known keys.
+        /// The known keys, as names with ids.
         known: String,
-        /// Names on the signature lines.
+        /// Those of the signature lines.
         found: String,
     },
 }
@@ -157,16 +158,18 @@ impl Note {
         }
         if signers.is_empty() {
             return Err(NoteError::Unsigned {
-                known: names(keys.iter().map(VerifierKey::name)),
-                found: names(self.signatures.iter().map(|line| line.name.as_str())),
+                known: names(keys.iter().map(|key| (key.name(), key.id()))),
+                found: names(self.signatures.iter().map(|line| (line.name.as_str(), line.id))),
             });
         }
         Ok((&self.text, signers))
     }
 }
 
-fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+/// Names with their ids: the keys of one log share their name.
+fn names<'a>(names: impl Iterator<Item = (&'a str, [u8; 4])>) -> String {
+    let shown = |(name, id): (_, [u8; 4])| format!("`{name}+{}`", HEXLOWER.encode(&id));
+    names.take(8).map(shown).collect::<Vec<_>>().join(", ")
 }
 
 fn check_text(text: &str) -> Result<(), NoteError> {
@@ -273,7 +276,9 @@ mod tests {
         let forged = NoteError::Forged { name: "witness.example".to_owned() };
         assert_eq!(broken.verify(&both).unwrap_err(), forged);
         let error = note.verify(&[key(3, "else.example").verifier().clone()]).unwrap_err();
-        assert!(error.to_string().contains("`log.example`, `witness.example`"), "{error}");
+        let (ours, theirs) = (ours.verifier().to_string(), theirs.verifier().to_string());
+        let [ours, theirs] = [&ours, &theirs].map(|key| key.rsplit_once('+').unwrap().0);
+        assert!(error.to_string().contains(&format!("`{ours}`, `{theirs}`")), "{error}");
     }
 
     #[test]

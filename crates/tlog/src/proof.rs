@@ -61,13 +61,21 @@ impl Proof {
     /// As [`Proof::verify`], for a leaf hash.
     pub fn verify_leaf(&self, leaf: Hash, key: &VerifierKey) -> Result<Checkpoint, ProofError> {
         let checkpoint = Checkpoint::open(&self.checkpoint, key)?;
-        verify_inclusion(leaf, self.index, checkpoint.size, checkpoint.root, &self.hashes)
-            .map_err(|why| ProofError::Inclusion {
+        self.leads_to(leaf, &checkpoint)?;
+        Ok(checkpoint)
+    }
+
+    /// Checks that the entry with this leaf hash is under `checkpoint`, which was opened elsewhere.
+    ///
+    /// Errors: the entry is another.
+    pub fn leads_to(&self, leaf: Hash, checkpoint: &Checkpoint) -> Result<(), ProofError> {
+        verify_inclusion(leaf, self.index, checkpoint.size, checkpoint.root, &self.hashes).map_err(
+            |why| ProofError::Inclusion {
                 index: self.index,
                 origin: checkpoint.origin.clone(),
                 why,
-            })?;
-        Ok(checkpoint)
+            },
+        )
     }
 }
 

@@ -75,6 +75,11 @@ impl<'a> Exchange<'a> {
                 excerpt(answer.body)
             )),
             404 => Step::Failed("it does not know this log: its operator has to add it".to_owned()),
+            403 => Step::Failed(format!(
+                "it trusts no key that signs this log now: if that was replaced, give its operator the \
+                 new one (`remit audit key`); it says: {}",
+                excerpt(answer.body)
+            )),
             status => {
                 Step::Failed(format!("it answered with status {status}: {}", excerpt(answer.body)))
             }
@@ -189,5 +194,7 @@ mod tests {
         for status in [400, 403, 404, 500, 503, 302] {
             assert!(matches!(after(&[answer(status, "")]), Step::Failed(_)), "{status}");
         }
+        let Step::Failed(why) = after(&[answer(403, "not signed by")]) else { panic!() };
+        assert!(why.contains("give its operator the new one") && why.ends_with("not signed by"));
     }
 }

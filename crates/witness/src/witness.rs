@@ -56,8 +56,8 @@ impl Witness {
             known.keys.push(log);
         }
         let witness = Self { key, logs, shelf: Shelf::open(dir)?, clock };
-        for (origin, known) in &witness.logs {
-            witness.newest(origin, known).map_err(io::Error::other)?;
+        for origin in witness.logs.keys() {
+            witness.newest(origin).map_err(io::Error::other)?;
         }
         Ok(witness)
     }
@@ -71,15 +71,15 @@ impl Witness {
     ///
     /// Errors: what was cosigned cannot be read.
     pub fn logs(&self) -> Result<Vec<(String, u64)>, String> {
-        let size = |(origin, known): (&String, &Known)| {
-            let newest = self.newest(origin, known)?;
+        let size = |origin: &String| {
+            let newest = self.newest(origin)?;
             Ok((origin.clone(), newest.map_or(0, |(checkpoint, _)| checkpoint.size)))
         };
-        self.logs.iter().map(size).collect()
+        self.logs.keys().map(size).collect()
     }
 
-    fn newest(&self, origin: &str, known: &Known) -> Result<Option<(Checkpoint, Note)>, String> {
-        self.shelf.newest(origin, &known.keys, self.key())
+    fn newest(&self, origin: &str) -> Result<Option<(Checkpoint, Note)>, String> {
+        self.shelf.newest(origin, self.key())
     }
 
     /// Cosigns the checkpoint in `body`, or says why not. The cosignature is the answer's text, a
@@ -95,7 +95,7 @@ impl Witness {
         let origin = judge::claim(&submission.checkpoint)?.origin;
         let known = self.logs.get(&origin).ok_or_else(|| Refused::Unknown(origin.clone()))?;
         let mut turn = known.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = self.newest(&origin, known).map_err(|why| {
+        let newest = self.newest(&origin).map_err(|why| {
             tracing::error!(%why, "nothing is cosigned for this log");
             Refused::Failed("what was cosigned of this log cannot be read".to_owned())
         })?;
@@ -123,9 +123,9 @@ impl Witness {
     ///
     /// Errors: it cannot be read.
     pub fn checkpoint(&self, hash: &str) -> Result<Option<Note>, String> {
-        let known = self.logs.iter().find(|(origin, _)| origin_hash(origin) == hash);
-        let Some((origin, known)) = known else { return Ok(None) };
-        Ok(self.newest(origin, known)?.map(|(_, note)| note))
+        let origin = self.logs.keys().find(|origin| origin_hash(origin) == hash);
+        let Some(origin) = origin else { return Ok(None) };
+        Ok(self.newest(origin)?.map(|(_, note)| note))
     }
 }
 

@@ -1,7 +1,8 @@
 //! `remit keys …`
 
 use remit_model::Timestamp;
-use remit_operator::wire::{Key, Rotate, Rotated};
+use remit_operator::wire::{Key, Retired, Rotate, Rotated};
+use serde_json::json;
 
 use super::{Context, moment};
 use crate::cli;
@@ -17,12 +18,25 @@ pub(crate) async fn run(context: &Context, args: cli::Keys, out: &mut Out) -> Re
         }
         cli::Keys::Rotate { which, compromised } => {
             let client = context.operator().await?;
-            let (path, heard) = match which {
-                cli::Rotatable::Svid => ("/v1/keys/svid/rotate", "new bundle"),
-                cli::Rotatable::Token => ("/v1/keys/token/rotate", "new `/oauth/jwks`"),
+            let (path, words): (_, fn(&Rotated) -> String) = match which {
+                cli::Rotatable::Log => ("/v1/keys/log/rotate", of_log),
+                cli::Rotatable::Svid => ("/v1/keys/svid/rotate", |it| words(it, "new bundle")),
+                cli::Rotatable::Token => {
+                    ("/v1/keys/token/rotate", |it| words(it, "new `/oauth/jwks`"))
+                }
             };
             let rotated: Rotated = client.post(path, &Rotate { compromised }).await?;
-            out.say(&rotated, |rotated| words(rotated, heard))
+            out.say(&rotated, words)
+        }
+        cli::Keys::Retire { which: cli::Retirable::Log } => {
+            let client = context.operator().await?;
+            let retired: Retired = client.post("/v1/keys/log/retire", &json!({})).await?;
+            out.say(&retired, |Retired { retired, signs }| {
+                format!(
+                    "{retired} signs no more and is wiped, {signs} goes on alone; who knows {retired} \
+                     alone still finds {signs} in the published log"
+                )
+            })
         }
     }
 }
@@ -37,7 +51,7 @@ fn show(key: &Key) -> String {
         at("good until", key.good_until),
     ];
     let times: Vec<_> = times.into_iter().flatten().collect();
-    let times = if times.is_empty() { "never replaced".to_owned() } else { times.join(", ") };
+    let times = times.join(", ");
     format!(
         "{:<8} {:<11} {:<7} {}\n         {times}\n         {}",
         key.name, key.signs, key.algorithm, key.id, key.file
@@ -57,6 +71,21 @@ fn words(rotated: &Rotated, heard: &str) -> String {
     format!(
         "made {made}: it signs at once; {} are believed no more, by others as soon as they have the \
          {heard}",
+        withdrawn.join(" and ")
+    )
+}
+
+fn of_log(Rotated { made, withdrawn, .. }: &Rotated) -> String {
+    let tell = "give its verifier key (`remit audit key`) to whoever witnesses and verifies";
+    if withdrawn.is_empty() {
+        return format!(
+            "made {made}: it signs the log from now on, beside the one before\n{tell}; once all have \
+             it: `remit keys retire log`"
+        );
+    }
+    format!(
+        "made {made}: it signs the log alone from now on; {} are wiped\n{tell}: nothing that the old \
+         ones signed leads to it, and the log is proven up to what a witness cosigned or somebody kept",
         withdrawn.join(" and ")
     )
 }

@@ -1,17 +1,19 @@
 //! The state directory as files, for commands that need no running Remit.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_catalogue::Catalogue;
-use remit_keys::Keys;
+use remit_keys::{Keys, LogKey};
+use remit_ledger::Signing;
 use remit_model::TaskId;
 use remit_ports::{BodyKey, BodyKeys, Entry, KeyError, Store};
 use remit_tlog::VerifierKey;
 
 use crate::fail::Fail;
 
-/// The log's verifier key, as `<name>+<id>+<key>`; its name is the log's origin.
+/// The log's newest verifier key, as `<name>+<id>+<key>`; its name is the log's origin.
 fn key_file(state: &Path) -> PathBuf {
     state.join("log.vkey")
 }
@@ -23,9 +25,33 @@ pub(crate) fn is_initialised(state: &Path) -> bool {
 
 /// Names the log `origin` and writes down its verifier key. The last act of `remit init`.
 pub(crate) fn write_origin(state: &Path, origin: &str, keys: &Keys) -> Result<(), Fail> {
-    let key = keys.log_key(origin)?;
-    std::fs::write(key_file(state), format!("{}\n", key.verifier()))?;
+    let keys = keys.log().load(origin)?;
+    let first = keys.first().ok_or_else(|| Fail::new("there is no key to sign the log with"))?;
+    write_key(state, first.key.verifier())
+}
+
+/// Writes down the log's newest verifier key, whole or not at all.
+pub(super) fn write_key(state: &Path, key: &VerifierKey) -> Result<(), Fail> {
+    let path = key_file(state);
+    let draft = path.with_added_extension("new");
+    let mut file = std::fs::File::create(&draft)?;
+    writeln!(file, "{key}")?;
+    file.sync_all()?;
+    std::fs::rename(&draft, &path)?;
+    std::fs::File::open(state)?.sync_all()?;
     Ok(())
+}
+
+/// What the ledger of `state` is opened with.
+pub(super) fn signing(state: &Path, keys: &Keys) -> Result<Signing, Fail> {
+    let keys = keys.log().load(&origin(state)?)?;
+    let verifier = |key: &LogKey| key.key.verifier().clone();
+    let counting = keys.iter().filter(|key| key.counts);
+    Ok(Signing {
+        first: counting.clone().find(|key| key.is_first()).map(verifier),
+        named: counting.map(verifier).collect(),
+        keys: keys.into_iter().map(|key| key.key).collect(),
+    })
 }
 
 /// The log's verifier key.
@@ -112,7 +138,7 @@ impl BodyKeys for NoKeys {
 }
 
 fn archive(state: &Path) -> Result<remit_ledger::Archive, Fail> {
-    Ok(remit_ledger::Archive::open(state, &log_key(state)?, Arc::new(NoKeys))?)
+    Ok(remit_ledger::Archive::open(state, &[log_key(state)?], Arc::new(NoKeys))?)
 }
 
 /// How many entries are under the signed checkpoint.

@@ -5,39 +5,48 @@ use std::sync::{Arc, Weak};
 
 use axum::http::StatusCode;
 use remit_engine::approve::Actor;
-use remit_keys::Keys;
 use remit_model::Timestamp;
 use remit_operator::{Failure, SigningKeys, wire};
 use remit_ports::BoxFuture;
 use remit_spiffe::Generation;
 use remit_token::GrantKey;
+use tokio::task::JoinError;
 
-use super::{Svids, Tokens};
-use crate::fail::Fail;
+use super::checkpoints::Signer;
+use super::{Checkpoints, Svids, Tokens};
 
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    /// The one that is never replaced.
-    log: wire::Key,
+    checkpoints: Arc<Checkpoints>,
     tokens: Arc<Tokens>,
     /// Not held: streams of SVIDs end when these do.
     svids: Weak<Svids>,
 }
 
 impl Ring {
-    /// The ring of these, and of the key that signs the log `origin`.
-    ///
-    /// Errors: that cannot be read.
+    /// The ring of these.
     pub(crate) fn new(
-        (keys, origin): (&Keys, &str),
+        checkpoints: Arc<Checkpoints>,
         tokens: Arc<Tokens>,
         svids: &Arc<Svids>,
-    ) -> Result<Self, Fail> {
-        let verifier = keys.log_key(origin)?.verifier().id();
-        let id = data_encoding::HEXLOWER.encode(&verifier);
-        let log = key(("log", "checkpoints"), ("Ed25519", &id), &keys.log_file());
-        Ok(Self { log, tokens, svids: Arc::downgrade(svids) })
+    ) -> Self {
+        Self { checkpoints, tokens, svids: Arc::downgrade(svids) }
+    }
+
+    /// The keys of the log.
+    fn of_log(&self) -> Vec<wire::Key> {
+        let dated = |signer: Signer| {
+            let id = data_encoding::HEXLOWER.encode(&signer.key.id());
+            let (file, made) = (self.checkpoints.file(signer.number), Some(signer.made));
+            let signs_from = made;
+            wire::Key {
+                made,
+                signs_from,
+                ..key((&signer.name(), "checkpoints"), ("Ed25519", &id), &file)
+            }
+        };
+        self.checkpoints.signers().into_iter().map(dated).collect()
     }
 
     /// The keys of grants.
@@ -68,7 +77,7 @@ impl SigningKeys for Ring {
     fn list(&self) -> Result<Vec<wire::Key>, Failure> {
         let svids = self.svids()?;
         let generations = svids.generations();
-        let mut keys = vec![self.log.clone()];
+        let mut keys = self.of_log();
         keys.extend(self.of_grants());
         for (at, generation) in generations.iter().enumerate() {
             let successor = generations.get(at + 1).map(Arc::as_ref);
@@ -86,15 +95,39 @@ impl SigningKeys for Ring {
     ) -> BoxFuture<'_, Result<wire::Rotated, Failure>> {
         Box::pin(async move {
             let rotating = match which {
+                wire::Rotatable::Log => {
+                    tokio::spawn(of_log(Arc::clone(&self.checkpoints), actor, compromised))
+                }
                 wire::Rotatable::Svid => tokio::spawn(of_svids(self.svids()?, actor, compromised)),
                 wire::Rotatable::Token => {
                     tokio::spawn(of_tokens(Arc::clone(&self.tokens), actor, compromised))
                 }
             };
-            let broken = |why| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, why);
             rotating.await.map_err(broken)?
         })
     }
+
+    fn retire(&self, actor: Actor) -> BoxFuture<'_, Result<wire::Retired, Failure>> {
+        Box::pin(async move {
+            let checkpoints = Arc::clone(&self.checkpoints);
+            let retiring = tokio::spawn(async move { checkpoints.retire(&actor).await });
+            let (retired, signs) = retiring.await.map_err(broken)??;
+            Ok(wire::Retired { retired, signs })
+        })
+    }
+}
+
+fn broken(why: JoinError) -> Failure {
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, why)
+}
+
+async fn of_log(
+    checkpoints: Arc<Checkpoints>,
+    actor: Actor,
+    compromised: bool,
+) -> Result<wire::Rotated, Failure> {
+    let (made, withdrawn) = checkpoints.rotate(&actor, compromised).await?;
+    Ok(wire::Rotated { made: made.name(), signs_from: made.made, withdrawn })
 }
 
 async fn of_svids(

@@ -37,6 +37,7 @@ mod servers;
 mod stand;
 mod stored;
 mod streams;
+mod succession;
 mod svids;
 mod thief;
 mod watcher;

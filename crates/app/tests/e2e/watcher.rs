@@ -70,6 +70,17 @@ impl Watcher {
         self.child.take().expect("the witness runs").kill().await.unwrap();
     }
 
+    /// Its operator lets it know the log by these keys, and restarts it.
+    pub(crate) async fn trusts(&mut self, keys: &[&str]) {
+        let file = self.dir.path().join("state/witness.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let head = text.split("[[log]]").next().unwrap().to_owned();
+        let logs = keys.iter().map(|key| format!("[[log]]\nkey = \"{key}\"\n"));
+        std::fs::write(&file, logs.fold(head, |text, log| text + &log)).unwrap();
+        self.kill().await;
+        self.start().await;
+    }
+
     /// What it wrote to its standard error.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()

@@ -13,12 +13,12 @@ use crate::stand::{Ran, Stand};
 use crate::watcher::Watcher;
 
 /// The log's key, as its operator gives it to a witness.
-async fn log_key(stand: &Stand) -> String {
+pub(crate) async fn log_key(stand: &Stand) -> String {
     stand.remit(&["audit", "key"]).await.stdout.trim().to_owned()
 }
 
 /// Two witnesses of the log, which `stand` was told of while it ran.
-async fn witnesses(stand: &Stand) -> [Watcher; 2] {
+pub(crate) async fn witnesses(stand: &Stand) -> [Watcher; 2] {
     let key = log_key(stand).await;
     let one = Watcher::up("witness.example/one", &key).await;
     let two = Watcher::up("witness.example/two", &key).await;
@@ -26,11 +26,11 @@ async fn witnesses(stand: &Stand) -> [Watcher; 2] {
     [one, two]
 }
 
-async fn reading(stand: &Stand) -> Conversation {
+pub(crate) async fn reading(stand: &Stand) -> Conversation {
     Client::TypeScriptOld.connect(&stand.open("reading").await).await
 }
 
-async fn read(talk: &mut Conversation, count: usize, what: &str) {
+pub(crate) async fn read(talk: &mut Conversation, count: usize, what: &str) {
     for n in 0..count {
         talk.text("notes__read_note", &json!({"title": format!("{what} {n}")})).await;
     }
@@ -38,7 +38,7 @@ async fn read(talk: &mut Conversation, count: usize, what: &str) {
 
 /// Waits until both witnesses have cosigned all there is; one that was down is visited again after
 /// half a minute at most in these tests.
-async fn all_cosigned(stand: &Stand) -> u64 {
+pub(crate) async fn all_cosigned(stand: &Stand) -> u64 {
     for _ in 0..180 {
         let status = stand.ask(&["status"]).await;
         let all = &status["entries"];
@@ -52,14 +52,14 @@ async fn all_cosigned(stand: &Stand) -> u64 {
     panic!("not everything is cosigned: {}", stand.ask(&["status"]).await);
 }
 
-fn trouble(status: &Value, name: &str) -> String {
+pub(crate) fn trouble(status: &Value, name: &str) -> String {
     let witnesses = status["witnesses"].as_array().unwrap();
     let one = witnesses.iter().find(|one| one["name"] == name).unwrap();
     one["last_error"].as_str().unwrap_or_default().to_owned()
 }
 
 /// A verifier that shares no code with ours, on a copy of the log.
-async fn python_verifies(log: &Path, key: &str, witnesses: &[&str]) -> (bool, String) {
+pub(crate) async fn python_verifies(log: &Path, key: &str, witnesses: &[&str]) -> (bool, String) {
     let mut command = Command::new(python());
     command.arg(peer("verify_log.py")).arg(log).arg(key);
     command.args(witnesses.iter().flat_map(|witness| ["--witness", witness]));
@@ -68,11 +68,11 @@ async fn python_verifies(log: &Path, key: &str, witnesses: &[&str]) -> (bool, St
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
-async fn verify(stand: &Stand, more: &[&str]) -> Ran {
+pub(crate) async fn verify(stand: &Stand, more: &[&str]) -> Ran {
     stand.remit(&[&["audit", "verify"], more].concat()).await
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let copied = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
     assert!(copied.success());
 }

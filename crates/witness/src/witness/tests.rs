@@ -200,3 +200,31 @@ fn a_checkpoint_that_cannot_be_kept_is_not_cosigned() {
     std::fs::remove_dir(&draft).unwrap();
     witness.add_checkpoint(&log.body(0, 9)).unwrap();
 }
+
+#[test]
+fn a_log_whose_key_was_replaced_goes_on_where_it_was_under_the_keys_that_are_trusted_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::of("log.example", 20, b"");
+    let new = SigningKey::from_seed("log.example", &[7; 32]).unwrap();
+    let open = |trusted| {
+        let key = CosigningKey::from_seed("witness.example/w1", &[2; 32]).unwrap();
+        Witness::open(dir.path(), key, trusted, clock(1)).unwrap()
+    };
+    let body = |old, size, keys: &[&SigningKey]| {
+        let checkpoint = log.checkpoint(size).sign_by(keys).unwrap();
+        Submission { checkpoint, ..log.submission(old, size) }.to_string().into_bytes()
+    };
+    let old = Log::signing("log.example");
+    open(vec![log.key()]).add_checkpoint(&body(0, 7, &[&old, &new])).unwrap();
+    let both = open(vec![log.key(), new.verifier().clone()]);
+    both.add_checkpoint(&body(7, 9, &[&old, &new])).unwrap();
+    both.add_checkpoint(&body(9, 11, &[&old])).unwrap();
+    drop(both);
+    // What was cosigned is of the old key alone, which the witness was told to forget.
+    let later = open(vec![new.verifier().clone()]);
+    assert_eq!(later.logs().unwrap(), [("log.example".to_owned(), 11)]);
+    let refused = later.add_checkpoint(&body(11, 20, &[&old])).unwrap_err();
+    assert!(matches!(refused, Refused::Unsigned(_)), "{refused:?}");
+    assert_eq!(later.add_checkpoint(&body(0, 20, &[&new])).unwrap_err(), Refused::Conflict(11));
+    later.add_checkpoint(&body(11, 20, &[&new])).unwrap();
+}

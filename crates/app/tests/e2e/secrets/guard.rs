@@ -11,7 +11,7 @@ use crate::stand::{Plan, Stand};
 use crate::thief::{body_key, signing_key};
 
 /// A signing key of each sort.
-const SIGNING: [&str; 4] = ["log.key", "token-1.key", "svid-1.signer", "svid-1.jwt"];
+const SIGNING: [&str; 4] = ["log-1.key", "token-1.key", "svid-1.signer", "svid-1.jwt"];
 
 /// The state directory as it is, in a place of its own; nobody may serve it.
 fn copied(stand: &Stand) -> Stand {
@@ -91,7 +91,7 @@ async fn what_a_configuration_closes_from_the_first_moment_never_lay_open() {
     fs::write(stand.passphrase_file(), "an operator's passphrase").unwrap();
     let init = stand.with_passphrase(&["init"]).await;
     assert!(init.ok, "{}", init.said());
-    assert!(signing_key(stand.state(), "log.key").is_none());
+    assert!(signing_key(stand.state(), "log-1.key").is_none());
     assert!(body_key(stand.state()).is_none());
     stand.start().await;
     crate::proof::log_is_good(&stand).await;

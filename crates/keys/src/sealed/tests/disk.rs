@@ -48,7 +48,7 @@ fn each_change_happens_whole_or_not_at_all_and_costs_no_other_secret() {
         there.open().add(&name("a"), &secret("one"), "ann").unwrap();
         there.open().add(&name("b"), &secret("other"), "ann").unwrap();
         let signing = there.open().signing().clone();
-        signing.create("log.key", b"signs", there.entropy.as_ref()).unwrap();
+        signing.create("log-1.key", b"signs", there.entropy.as_ref()).unwrap();
         every(|(fault, left, ends)| {
             let stand = there.copy();
             let plan = DiskPlan::new(fault, u64::MAX, ends);
@@ -68,7 +68,7 @@ fn each_change_happens_whole_or_not_at_all_and_costs_no_other_secret() {
             let what = format!("{act}: {fault:?} after {left}, ends {ends}, told {told:?}");
             let sealed = stand.open();
             assert_eq!(read(&sealed, "b").as_deref(), Some("other"), "{what}");
-            assert_eq!(**sealed.signing().read("log.key").unwrap(), *b"signs", "{what}");
+            assert_eq!(**sealed.signing().read("log-1.key").unwrap(), *b"signs", "{what}");
             let now = (read(&sealed, "a"), read(&sealed, "c"));
             let (before, after) = match act {
                 "add" => ((Some("one"), None), (Some("one"), Some("two"))),
@@ -78,7 +78,7 @@ fn each_change_happens_whole_or_not_at_all_and_costs_no_other_secret() {
             };
             let now = (now.0.as_deref(), now.1.as_deref());
             assert!(now == after || (now == before && told.is_err()), "{what}: {now:?}");
-            assert_eq!(stand.names(), ["log.key", "secrets.kek", "secrets.redb"], "{what}");
+            assert_eq!(stand.names(), ["log-1.key", "secrets.kek", "secrets.redb"], "{what}");
             plan.has_struck()
         });
     }
