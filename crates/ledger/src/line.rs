@@ -4,40 +4,37 @@
 //! keys sign a checkpoint follows from the entries under it alone: for whoever publishes, for a start
 //! after a crash, and for whoever verifies. The first key is named nowhere but as the one before.
 
-use remit_ports::record::{Kind, Parent, Signers};
+use memchr::memmem;
+use remit_ports::record::Signers;
 use remit_tlog::VerifierKey;
 use serde::Deserialize;
 
 /// Keys that sign side by side: the old one and the new one.
 const MAX_SIGNERS: usize = 2;
 
-/// Of an entry, what the ledger itself must know.
+/// The member of an entry that names signers, as it is written: canonical JSON knows one spelling.
+const MEMBER: &[u8] = b"\"signers\"";
+
 #[derive(Deserialize)]
-pub(crate) struct Brief {
-    pub(crate) kind: Kind,
-    #[serde(default)]
-    pub(crate) parents: Vec<Parent>,
-    clear: BriefClear,
+struct Brief {
+    clear: Clear,
 }
 
 #[derive(Deserialize)]
-struct BriefClear {
+struct Clear {
     #[serde(default)]
     signers: Option<Signers>,
 }
 
-impl Brief {
-    /// Of the entry in `bytes`.
-    ///
-    /// Errors: it is no entry.
-    pub(crate) fn of(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|why| format!("not an entry: {why}"))
+/// Who signs from the `entry` on, if that changes. Most entries say nothing of it, which their bytes show.
+///
+/// Errors: it is no entry.
+pub(crate) fn signers(entry: &[u8]) -> Result<Option<Signers>, String> {
+    if memmem::find(entry, MEMBER).is_none() {
+        return Ok(None);
     }
-
-    /// Who signs from here on, if that changes.
-    pub(crate) fn signers(&self) -> Option<&Signers> {
-        self.clear.signers.as_ref()
-    }
+    let brief: Result<Brief, _> = serde_json::from_slice(entry);
+    brief.map(|brief| brief.clear.signers).map_err(|why| format!("not an entry: {why}"))
 }
 
 /// The keys of one log, one after the other.
@@ -168,6 +165,17 @@ mod tests {
             assert_eq!(line.at(size), keys, "{size}");
         }
         assert_eq!(line.changes(10).collect::<Vec<_>>(), [5, 9]);
+    }
+
+    #[test]
+    fn an_entry_that_names_no_signers_need_not_be_read_for_it() {
+        let named = signers(&[1], &[1, 2]);
+        let text = serde_json::json!({"clear": {"signers": named}, "v": 1}).to_string();
+        assert_eq!(super::signers(text.as_bytes()).unwrap(), Some(named));
+        for none in [r#"{"clear":{"what":"permit"}}"#, r#"{"clear":{},"tool":"\"signers\""}"#] {
+            assert_eq!(super::signers(none.as_bytes()).unwrap(), None, "{none}");
+        }
+        assert!(super::signers(br#"{"clear":{"signers":7}}"#).is_err());
     }
 
     #[test]

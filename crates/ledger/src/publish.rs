@@ -21,7 +21,7 @@ use remit_tlog::{
 use crate::board::{self, Board, Signed};
 use crate::builder::Builder;
 use crate::files::Files;
-use crate::line::{Brief, Line, shown};
+use crate::line::{self, Line, shown};
 use crate::reader::Reader;
 use crate::signing::Pens;
 use crate::succession::{self, SUCCESSION, Succession};
@@ -205,9 +205,8 @@ impl Publisher {
 /// Errors: it is no entry, or does not follow.
 pub(crate) fn changes(line: &mut Line, index: u64, entry: &[u8]) -> Result<bool, PublishError> {
     let bad = |why| PublishError::Entry { index, why };
-    let brief = Brief::of(entry).map_err(bad)?;
-    let Some(signers) = brief.signers() else { return Ok(false) };
-    line.take(index, signers).map_err(bad)?;
+    let Some(signers) = line::signers(entry).map_err(bad)? else { return Ok(false) };
+    line.take(index, &signers).map_err(bad)?;
     Ok(true)
 }
 

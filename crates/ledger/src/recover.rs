@@ -12,18 +12,27 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use remit_ports::Kind;
+use remit_ports::{Kind, Parent};
 use remit_tlog::{Checkpoint, Hash, Tile, VerifierKey, tile};
+use serde::Deserialize;
 
 use crate::board::{Board, Signed};
 use crate::builder::{Builder, Made};
 use crate::files::{self, Segment};
 use crate::journal::{self, Cursor, Item, Place};
-use crate::line::{Brief, Line, shown};
+use crate::line::{self, Line, shown};
 use crate::publish::{self, PublishError, Publisher};
 use crate::reader::{Marks, Reader};
 use crate::signing::{Pens, Signing};
 use crate::{Config, Doors, JournalError, frame, listing};
+
+/// Of an entry, what tells which calls are open.
+#[derive(Deserialize)]
+struct Brief {
+    kind: Kind,
+    #[serde(default)]
+    parents: Vec<Parent>,
+}
 
 /// Why a ledger does not open.
 #[derive(Debug, thiserror::Error)]
@@ -346,9 +355,10 @@ impl Walk<'_> {
 
     fn take(&mut self, item: &Item) -> Result<(), OpenError> {
         let bad = |why| OpenError::Entry { index: item.index, why };
-        let brief = Brief::of(&item.entry).map_err(bad)?;
-        if let Some(signers) = brief.signers() {
-            self.line.take(item.index, signers).map_err(bad)?;
+        let brief: Brief = serde_json::from_slice(&item.entry)
+            .map_err(|why| bad(format!("not an entry: {why}")))?;
+        if let Some(signers) = line::signers(&item.entry).map_err(bad)? {
+            self.line.take(item.index, &signers).map_err(bad)?;
         }
         match (brief.kind, brief.parents.first()) {
             (Kind::Decision, _) => {

@@ -14,7 +14,7 @@ use remit_tlog::{Checkpoint, Hash, Proof, VerifierKey};
 
 use crate::PublishError;
 use crate::board::Signed;
-use crate::line::{Brief, keys, shown};
+use crate::line::{self, keys, shown};
 use crate::publish::io_error;
 
 /// The folder of these proofs, within the public log.
@@ -124,8 +124,7 @@ impl Claim {
         let text = fs::read_to_string(&path).map_err(|why| why.to_string())?;
         let proof: Proof = text.parse().map_err(|why: remit_tlog::ProofError| why.to_string())?;
         let entry = proof.extra.as_deref().ok_or("it is without the entry that it proves")?;
-        let signers = Brief::of(entry)?.signers().cloned();
-        let signers = signers.ok_or("its entry does not say who signs the log")?;
+        let signers = line::signers(entry)?.ok_or("its entry does not say who signs the log")?;
         if proof.index != index {
             return Err(format!("it proves entry {}", proof.index));
         }
