@@ -134,9 +134,15 @@ def named_signers(entry):
         return None
     try:
         signers = json.loads(entry)["clear"].get("signers")
-        return signers and (list(signers["before"]), list(signers["now"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+        if signers is None:
+            return None
+        named = list(signers["before"]), list(signers["now"])
+        origins = {read_vkey(vkey)[0] for vkey in named[0] + named[1]}
+    except (ValueError, KeyError, TypeError, AttributeError) as why:
+        raise Wrong(f"an entry names signers that cannot be read: {why}") from None
+    if len(origins) != 1 or any(len(set(keys)) != len(keys) or not 1 <= len(keys) <= 2 for keys in named):
+        raise Wrong("an entry names signers that are not one or two keys of one log")
+    return named
 
 
 def included(leaf, index, size, hashes, root):
@@ -197,7 +203,8 @@ def follow(root, keys):
 
 
 def check_signers(claims, raw, size):
-    """That each checkpoint was signed by somebody who was to sign at its size, by the entries."""
+    """That each checkpoint was signed by those who were to sign at its size, by the entries: one that
+    somebody else keeps by one of them, what the log publishes by all."""
     changes = []
     for first, entries in raw.items():
         for at, entry in enumerate(entries, first * WIDTH):
@@ -205,9 +212,10 @@ def check_signers(claims, raw, size):
                 if changes and changes[-1][2] != named[0]:
                     raise Wrong(f"entry {at}: the signers before it are not those it names")
                 changes.append((at, *named))
-    for name, covered, signers in claims if changes else []:
+    for name, covered, signers, published in claims if changes else []:
         now = [change[2] for change in changes if change[0] < covered]
-        if not set(signers) & set(now[-1] if now else changes[0][1]):
+        expected = set(now[-1] if now else changes[0][1])
+        if not (expected <= set(signers) if published else expected & set(signers)):
             raise Wrong(f"{name}: signed by a key that was replaced, or not yet named, at {covered}")
     return {f"succession/{change[0]}" for change in changes if change[0] < size}
 
@@ -241,7 +249,7 @@ def check_claims(root, keys, followed, leaves, witnesses):
             raise Wrong(f"{file.name}: it speaks of {size} entries, the log has {len(leaves)}")
         if subtree(leaves[:size]) != want:
             raise Wrong(f"{file.name}: its root is not that of the first {size} entries")
-        claims.append((file.name, size, signers))
+        claims.append((file.name, size, signers, file not in witnessed))
         for witness in witnesses:
             if cosigned_at(note, witness) is not None:
                 cosigned[witness[0]] = max(size, cosigned.get(witness[0], 0))

@@ -36,6 +36,16 @@ struct Claim {
     root: Hash,
     signed: Vec<VerifierKey>,
     place: String,
+    by: By,
+}
+
+/// Who keeps what was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The log itself, which always signs with all keys that count.
+    Log,
+    /// Somebody else, who may have left out signatures that they do not know.
+    Other,
 }
 
 impl Claims {
@@ -51,20 +61,20 @@ impl Claims {
     ) -> Result<Self, VerifyError> {
         let keys = succession.keys.clone();
         let mut claims = Self { keys, roots: BTreeMap::new(), cosigned: BTreeMap::new() };
-        claims.add(newest, &format!("{shown}checkpoint"), others)?;
+        claims.add(newest, (&format!("{shown}checkpoint"), By::Log), others)?;
         for (index, signed) in &succession.vouched {
-            claims.add(signed, &format!("{shown}{}", file_of(*index)), others)?;
+            claims.add(signed, (&format!("{shown}{}", file_of(*index)), By::Log), others)?;
         }
         for name in names(&dir.join(WITNESSED)).map_err(|why| wrong(WITNESSED, None, why))? {
             let file = format!("{shown}{WITNESSED}/{name}");
             let signed = board::read(&dir.join(WITNESSED).join(&name), &claims.keys);
             let signed = signed.map_err(|why| wrong(file.as_str(), None, why))?;
-            signed.map_or(Ok(()), |signed| claims.add(&signed, &file, others))?;
+            signed.map_or(Ok(()), |signed| claims.add(&signed, (&file, By::Other), others))?;
         }
         for (place, note) in &others.held {
             let checkpoint = Checkpoint::open_by(note, &claims.keys);
             let (checkpoint, _) = checkpoint.map_err(|why| wrong(place.as_str(), None, why))?;
-            claims.add(&(checkpoint, note.clone()), place, others)?;
+            claims.add(&(checkpoint, note.clone()), (place, By::Other), others)?;
         }
         Ok(claims)
     }
@@ -72,12 +82,12 @@ impl Claims {
     fn add(
         &mut self,
         (checkpoint, note): &Signed,
-        place: &str,
+        (place, by): (&str, By),
         others: &Others,
     ) -> Result<(), VerifyError> {
         let (_, signed) = note.verify(&self.keys).map_err(|why| wrong(place, None, why))?;
         let signed = signed.into_iter().cloned().collect();
-        let claim = Claim { root: checkpoint.root, signed, place: place.to_owned() };
+        let claim = Claim { root: checkpoint.root, signed, place: place.to_owned(), by };
         self.roots.entry(checkpoint.size).or_default().push(claim);
         for witness in &others.witnesses {
             let time = witness.cosigned(note).map_err(|why| wrong(place, None, why))?;
@@ -105,7 +115,9 @@ impl Claims {
         Err(wrong(place.as_str(), None, why))
     }
 
-    /// That each was signed by somebody who was to sign then, by `line`, which the entries say.
+    /// That each was signed by those who were to sign then, by `line`, which the entries say: what others
+    /// keep by one of them, what the log itself publishes by all. Or a key that was replaced would do,
+    /// for whoever leaves out the record of that.
     ///
     /// Errors: one was not, such as by a key that had been replaced.
     pub(crate) fn check_signers(&self, line: &Line) -> Result<(), VerifyError> {
@@ -116,9 +128,14 @@ impl Claims {
             self.roots.iter().flat_map(|(size, all)| all.iter().map(move |one| (size, one)))
         {
             let expected = line.at(*size);
-            if !claim.signed.iter().any(|key| expected.contains(key)) {
+            let signed = |key| claim.signed.contains(key);
+            let enough = match claim.by {
+                By::Log => expected.iter().all(signed),
+                By::Other => expected.iter().any(signed),
+            };
+            if !enough {
                 let why = format!(
-                    "it speaks of {size} entries and is signed by {}; by those entries only {} signs \
+                    "it speaks of {size} entries and is signed by {}; by those entries {} sign \
                      then: somebody uses a key that was replaced, or not yet named",
                     shown(&claim.signed),
                     shown(expected)
@@ -138,7 +155,10 @@ impl Claims {
             return Ok(());
         }
         let place = said.first().map_or("", |claim| claim.place.as_str());
-        let why = format!("it speaks of {claimed} entries, the log has {size}: it lost entries");
+        let why = format!(
+            "it speaks of {claimed} entries, the log has {size}: it lost entries, unless a copy of it is \
+             being made this moment"
+        );
         Err(wrong(place, None, why))
     }
 

@@ -382,8 +382,10 @@ impl Ledger for FileLedger {
             return Ok(None);
         }
         self.flush()?;
-        let proof = publish::prove(&self.config.ledger(), &self.signers(), index)
-            .map_err(|why| LedgerError::Damaged(why.to_string()))?;
+        let prove = || publish::prove(&self.config.ledger(), &self.signers(), index);
+        // Who signs may change between the two that are looked at.
+        let proof =
+            prove().or_else(|_| prove()).map_err(|why| LedgerError::Damaged(why.to_string()))?;
         Ok(proof.map(|proof| proof.to_string()))
     }
 

@@ -5,7 +5,8 @@
 //! again, with the same bytes, by the next run; the checkpoint takes its place by rename once every
 //! tile it needs is durable; partial tiles go only after the full tile is under a checkpoint. A record
 //! that changes who signs ends a step: its checkpoint is the first of those whom it names, and what vouches
-//! for them ([`crate::succession`]) is durable before that is in place.
+//! for them ([`crate::succession`]) is durable before that is in place. Where their keys are gone, since the
+//! log was changed again long ago, there is no such step.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -54,8 +55,8 @@ pub enum PublishError {
     },
     /// A key is not there.
     #[error(
-        "the log is signed by {0} from its newest entries on, and that key is not there: restore \
-         `keys/`, or the journal if it is the older of the two"
+        "the newest entries of the log say that {0} signs it, and that key is not there: restore `keys/`, or \
+         the journal if it is the older of the two"
     )]
     Signer(String),
     /// The checkpoint is not one of this log.
@@ -121,7 +122,11 @@ impl Publisher {
                 self.put(&tile, &bytes, &mut dirs)?;
                 full.push(tile);
             }
-            change = changes(&mut line, index, &item.entry)?.then_some((index, item.entry));
+            let changes = changes(&mut line, index, &item.entry)?;
+            // A key of before may be gone when the public log is made again from the journal: what it vouched
+            // for comes back from a copy or not at all.
+            let ours = changes && self.pens.of(line.now()).is_ok();
+            change = ours.then_some((index, item.entry));
         }
         let grown = Tile::written(from, builder.size());
         for (tile, bytes) in builder.edge().iter().filter(|(tile, _)| grown.contains(tile)) {

@@ -97,13 +97,17 @@ impl Succession {
         true
     }
 
-    /// Why the log cannot be followed from `key`, if what is published says so: it was taken back.
-    pub(crate) fn broken(&self, key: &VerifierKey) -> Option<String> {
-        let text = key.to_string();
-        let taken = self.unvouched.iter().find(|it| {
-            let claims = it.claims.as_ref();
-            claims.is_some_and(|said| said.before.contains(&text) && !said.now.contains(&text))
-        })?;
+    /// Why the log cannot be followed further than to these keys, if what is published says so: one was
+    /// taken back.
+    pub(crate) fn broken(&self) -> Option<String> {
+        let taken_by = |key: &VerifierKey| {
+            let text = key.to_string();
+            self.unvouched.iter().find(|it| {
+                let claims = it.claims.as_ref();
+                claims.is_some_and(|said| said.before.contains(&text) && !said.now.contains(&text))
+            })
+        };
+        let (key, taken) = self.keys.iter().find_map(|key| Some((key, taken_by(key)?)))?;
         Some(format!(
             "entry {} says that {} was taken back: somebody else may have it, so nothing it signed \
              vouches for the key that came after; ask the log's operator for that one (`remit audit \
@@ -166,10 +170,16 @@ fn indices(dir: &Path) -> io::Result<Vec<u64>> {
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         files => files?,
     };
-    let names = files.map(|file| Ok(file?.file_name().to_string_lossy().into_owned()));
-    let names = names.take(MAX_PROOFS).collect::<io::Result<Vec<String>>>()?;
-    let ours = names.into_iter().filter(|name| is_file(name));
-    let mut indices: Vec<u64> = ours.filter_map(|name| name.parse().ok()).collect();
+    let mut indices = Vec::new();
+    for file in files {
+        let name = file?.file_name();
+        let index =
+            name.to_str().filter(|name| is_file(name)).and_then(|name| name.parse::<u64>().ok());
+        indices.extend(index);
+        if indices.len() > MAX_PROOFS {
+            return Err(io::Error::other(format!("there are more than {MAX_PROOFS} files")));
+        }
+    }
     indices.sort_unstable();
     Ok(indices)
 }

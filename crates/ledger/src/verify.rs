@@ -144,7 +144,7 @@ fn newest(dir: &Path, key: &VerifierKey, shown: &str) -> Result<(Signed, Success
     let note = note.ok_or_else(|| bad(&"there is no checkpoint"))?;
     let succession = Succession::follow(dir, std::slice::from_ref(key)).map_err(|why| bad(&why))?;
     let opened = Checkpoint::open_by(&note, &succession.keys).map_err(|why| {
-        let broken = succession.broken(key);
+        let broken = succession.broken();
         bad(&broken.map_or_else(|| why.to_string(), |broken| format!("{why}; {broken}")))
     });
     let (checkpoint, _) = opened?;

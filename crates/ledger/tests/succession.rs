@@ -218,6 +218,50 @@ fn what_a_key_signs_before_it_is_named_or_after_it_is_retired_is_refused() {
     assert!(matches!(opened, Err(OpenError::Publish(PublishError::Checkpoint(_)))), "{opened:?}");
 }
 
+/// Or whoever has the old key alone goes on as if it had not been retired, for those who know the new one.
+#[test]
+fn what_the_log_publishes_is_signed_by_all_who_sign() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open_with(dir.path(), &[1]).unwrap();
+    calls(&ledger, 1, 3);
+    turn(&ledger, (&[1], &[1, 2]), &[1, 2]);
+    calls(&ledger, 2, 3);
+    ledger.flush().unwrap();
+    let (newest, note) = ledger.published().unwrap();
+    drop(ledger);
+    let file = dir.path().join("ledger/checkpoint");
+    for seed in [1, 2] {
+        let alone = Checkpoint::new(ORIGIN, newest.size, newest.root).sign(&key(seed)).unwrap();
+        fs::write(&file, alone.to_string()).unwrap();
+        for by in [1, 2] {
+            let why = refused(dir.path(), by, &Others::default());
+            assert!(why.contains("checkpoint") && why.contains("was replaced"), "{why}");
+        }
+        fs::write(&file, note.to_string()).unwrap();
+        verify_by(dir.path(), 3 - seed, &holding(&alone)).unwrap();
+    }
+}
+
+#[test]
+fn a_public_log_that_is_lost_is_made_again_and_its_old_proofs_come_from_a_copy() {
+    let (dir, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (made, retired) = replaced(dir.path());
+    let (ledger, copied) = (dir.path().join("ledger"), aside.path().join("ledger"));
+    copy(&ledger, &copied);
+    let proof = |index: u64| format!("succession/{index}");
+    for lost in [&ledger, &ledger.join("checkpoint")] {
+        if lost.is_dir() { fs::remove_dir_all(lost) } else { fs::remove_file(lost) }.unwrap();
+        drop(open_with(dir.path(), &[2]).unwrap());
+        let same = fs::read(copied.join(proof(retired))).unwrap();
+        assert_eq!(fs::read(ledger.join(proof(retired))).unwrap(), same);
+        if !ledger.join(proof(made)).exists() {
+            assert!(refused(dir.path(), 2, &Others::default()).contains(&proof(made)));
+            fs::copy(copied.join(proof(made)), ledger.join(proof(made))).unwrap();
+        }
+        sound(dir.path(), &[1, 2]);
+    }
+}
+
 #[test]
 fn a_key_that_was_taken_back_vouches_for_nothing_after_it() {
     let dir = tempfile::tempdir().unwrap();
