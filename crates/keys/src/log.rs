@@ -43,7 +43,7 @@ pub struct LogKey {
 impl LogKey {
     /// Its name in records.
     pub fn name(&self) -> String {
-        format!("log-{}", self.number)
+        LogKeys::name(self.number)
     }
 
     /// Whether the log began with it.
@@ -53,6 +53,11 @@ impl LogKey {
 }
 
 impl LogKeys {
+    /// The name of key `number` in records.
+    pub fn name(number: u64) -> String {
+        format!("log-{number}")
+    }
+
     pub(crate) fn new(files: SigningFiles) -> Self {
         Self(Generations::new(files, &FORM))
     }
@@ -121,11 +126,13 @@ impl LogKeys {
         self.0.keep(number)
     }
 
-    /// Wipes key `number`, which signs no more.
+    /// Wipes all keys but those of `numbers`, which alone sign; also what is left of one that was being
+    /// wiped before.
     ///
     /// Errors: the disk refuses.
-    pub fn remove(&self, number: u64) -> Result<(), KeysError> {
-        self.0.remove(number)
+    pub fn keep_only(&self, numbers: &[u64]) -> Result<(), KeysError> {
+        let over = self.0.known()?.into_keys().filter(|number| !numbers.contains(number));
+        over.into_iter().try_for_each(|number| self.0.remove(number))
     }
 
     /// The file of key `number`.
@@ -168,7 +175,10 @@ mod tests {
         let made = keys.draft("log.test", Timestamp(7), &entropy).unwrap();
         assert_ne!(made.key.verifier(), lost.key.verifier());
         keys.keep(made.number).unwrap();
-        keys.remove(1).unwrap();
+        // As a crash leaves it half-wiped: it is no key, and still there.
+        fs::remove_file(dir.path().join("log-1.made")).unwrap();
+        assert_eq!(told(&keys), [(3, true, Timestamp(7))]);
+        keys.keep_only(&[3]).unwrap();
         keys.check().unwrap();
         assert_eq!(told(&keys), [(3, true, Timestamp(7))]);
         let left: Vec<_> =

@@ -18,6 +18,7 @@ use remit_keys::{LogKey, LogKeys};
 use remit_ledger::FileLedger;
 use remit_model::Timestamp;
 use remit_operator::Failure;
+use remit_ports::Ledger as _;
 use remit_ports::record::Signers;
 use remit_tlog::VerifierKey;
 
@@ -53,7 +54,7 @@ impl Signer {
 
     /// Its name in records.
     pub(crate) fn name(&self) -> String {
-        format!("log-{}", self.number)
+        LogKeys::name(self.number)
     }
 }
 
@@ -81,7 +82,7 @@ impl Checkpoints {
 
     /// Brings the disk in line with the log whenever it is not.
     pub(crate) async fn run(self: Arc<Self>) {
-        turning("an old key of the log was", || self.turn()).await;
+        turning("the keys of the log are not yet as it says", || self.turn()).await;
     }
 
     async fn turn(&self) -> Result<(), Fail> {
@@ -218,13 +219,17 @@ impl Disk {
     /// Brings everything in line with what the log says: first what it names, last what it does not, so
     /// that wherever this ends the next one can go on.
     fn settle(&self) -> Result<Vec<Signer>, Fail> {
+        // A record that was written and not synced counts at the next start, or not: nobody knows.
+        self.ledger.sync()?;
         self.ledger.flush()?;
         let named = self.ledger.signers();
-        let (sign, over): (Vec<_>, Vec<_>) = self
-            .keys
-            .load(&self.origin)?
-            .into_iter()
-            .partition(|key| named.contains(key.key.verifier()));
+        let mut sign = self.keys.load(&self.origin)?;
+        sign.retain(|key| named.contains(key.key.verifier()));
+        if sign.is_empty() {
+            return Err(Fail::new(
+                "none of the keys in `keys/` signs the log by what it says; restore them",
+            ));
+        }
         for draft in sign.iter().filter(|key| !key.counts) {
             self.keys.keep(draft.number)?;
         }
@@ -233,7 +238,8 @@ impl Disk {
             files::write_key(&self.state, &newest.key)?;
         }
         self.ledger.sign_with(sign.into_iter().map(|key| key.key).collect());
-        over.iter().try_for_each(|key| self.keys.remove(key.number))?;
+        let numbers: Vec<u64> = signers.iter().map(|signer| signer.number).collect();
+        self.keys.keep_only(&numbers)?;
         Ok(signers)
     }
 }

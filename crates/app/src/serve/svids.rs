@@ -76,7 +76,7 @@ impl Svids {
 
     /// Replaces keys whenever they are due.
     pub(crate) async fn run(self: Arc<Self>) {
-        turning("the keys of SVIDs were", || self.turn()).await;
+        turning("the keys of SVIDs were not replaced", || self.turn()).await;
     }
 
     /// Makes the next generation if it is due, and lets go of those that are over.

@@ -64,7 +64,7 @@ impl Tokens {
 
     /// Replaces the key whenever that is due.
     pub(crate) async fn run(self: Arc<Self>) {
-        turning("the key of grants was", || self.turn()).await;
+        turning("the key of grants was not replaced", || self.turn()).await;
     }
 
     /// Lets go of the keys that are over, and makes the next one if it is due.

@@ -14,7 +14,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Turns keys on and on; `whose` begins the sentence that is logged when that fails.
 pub(crate) async fn turning<T: Future<Output = Result<(), Fail>>>(
-    whose: &str,
+    failing_is: &str,
     turn: impl Fn() -> T,
 ) {
     let mut failing = false;
@@ -25,7 +25,7 @@ pub(crate) async fn turning<T: Future<Output = Result<(), Fail>>>(
             // Once, not at every try.
             Err(why) if !failing => {
                 failing = true;
-                tracing::error!(%why, "{whose} not replaced; trying on");
+                tracing::error!(%why, "{failing_is}; trying on");
             }
             Err(_) => {}
         }
