@@ -14,7 +14,7 @@ use unicode_security::confusable_detection::skeleton;
 /// identifiers and words are looked for in. Idempotent.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || is_plain(text) {
-        return Cow::Borrowed(text);
+        return spaced(text);
     }
     let (mut plain, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(wide) = rest.bytes().position(|byte| !byte.is_ascii()) {
@@ -23,12 +23,22 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
         // A mark is composed with the character before it, and nothing with one of ASCII behind it.
         let (before, run) = rest.split_at_checked(wide.saturating_sub(1)).unwrap_or_default();
         let (run, behind) = run.split_at_checked(end - before.len()).unwrap_or_default();
-        plain.push_str(before);
+        plain.push_str(&spaced(before));
         plain.extend(compose(run));
         rest = behind;
     }
-    plain.push_str(rest);
+    plain.push_str(&spaced(rest));
     Cow::Owned(plain)
+}
+
+/// `text` with one kind of blank among what is ASCII.
+fn spaced(text: &str) -> Cow<'_, str> {
+    const ODD: [char; 2] = ['\u{b}', '\u{c}'];
+    if text.bytes().any(|byte| matches!(byte, 0xb | 0xc)) {
+        Cow::Owned(text.replace(ODD, " "))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 fn compose(text: &str) -> impl Iterator<Item = char> {
@@ -187,7 +197,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn folding_twice_is_folding_once(text in "\\PC{0,40}") {
+        fn folding_twice_is_folding_once(text in "(\\PC|[\u{b}\u{c}]){0,40}") {
             let once = plain(&text);
             prop_assert_eq!(plain(&once), once.as_ref());
             prop_assert_eq!(strict(&strict(&text)), strict(&text));
@@ -196,7 +206,7 @@ mod tests {
 
         #[test]
         fn a_text_is_composed_in_parts_as_in_one(
-            text in "([a-e. ]{0,2}[\u{301}\u{327}\u{200b}\u{a0}ａ…éㄱ가\u{11a8}\u{345}]{0,3}){0,8}",
+            text in "([a-e. \u{b}\u{c}]{0,2}[\u{301}\u{327}\u{200b}\u{a0}ａ…éㄱ가\u{11a8}\u{345}]{0,3}){0,8}",
         ) {
             prop_assert_eq!(plain(&text).into_owned(), compose(&text).collect::<String>());
         }

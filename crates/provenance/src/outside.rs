@@ -8,6 +8,8 @@ use crate::origin::{Marks, Place};
 
 /// The most things that are told apart in a task: about 10 MiB, as much as a long day's reading.
 pub const MAX_VALUES: usize = 256 * 1024;
+/// How many values room is made for ahead of them.
+const AT_ONCE: usize = 16 * 1024;
 
 /// The record that a text belongs to; texts outside any record share the first number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,9 +71,10 @@ pub(crate) struct Outside {
 
 impl Outside {
     /// Makes room for what a text of so many bytes holds as people write, at once: a word, a pair and a run of words
-    /// in six bytes.
+    /// in six bytes. No more than [`AT_ONCE`], since nobody knows yet how much of it is new.
     pub(crate) fn make_room(&mut self, bytes: usize) {
-        self.entries.reserve((bytes / 2).min(MAX_VALUES.saturating_sub(self.entries.len())));
+        let left = MAX_VALUES.saturating_sub(self.entries.len());
+        self.entries.reserve((bytes / 2).min(left).min(AT_ONCE));
     }
 
     /// Takes in that `key` stands at `place`; `pointed` says of a place whether a person's words led
