@@ -335,11 +335,11 @@ pub(crate) enum Svid {
 pub(crate) enum Keys {
     /// List them: what each signs, since when and until when; nothing secret
     List,
-    /// Make new keys at once instead of when they are due (operator)
+    /// Make new keys at once: those of grants and SVIDs before they are due, that of the log beside the old one (operator)
     Rotate {
         /// Which
         which: Rotatable,
-        /// Believe nothing any more that the old ones signed: for when somebody else may have them
+        /// For when somebody else may have the old ones: they sign no more, and what those of grants and SVIDs signed counts no more
         #[arg(long)]
         compromised: bool,
     },

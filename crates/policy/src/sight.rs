@@ -38,7 +38,7 @@ impl Sight {
         let mut all = all.into_iter();
         let mut sight = all.next().map_or_else(Cow::default, Cow::Borrowed);
         for other in all {
-            if !std::ptr::eq(other, &raw const *sight) {
+            if !std::ptr::eq(other, sight.as_ref()) {
                 sight.to_mut().add(other);
             }
         }

@@ -6,7 +6,7 @@
 
 use std::io::Read as _;
 
-use remit_model::TaskId;
+use remit_model::{AgentName, TaskId};
 use remit_operator::wire;
 use serde::Deserialize;
 
@@ -26,15 +26,20 @@ struct Said {
 /// Takes one prompt.
 pub(crate) async fn run(context: &Context, args: cli::Hook) -> Result<(), Fail> {
     let mut input = Vec::new();
-    std::io::stdin().lock().take(MAX_INPUT).read_to_end(&mut input)?;
+    std::io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut input)?;
+    if input.len() as u64 > MAX_INPUT {
+        return Err(Fail::new(format!(
+            "expected at most {MAX_INPUT} bytes of a prompt hook, got more"
+        )));
+    }
     let said = said(&input)?;
     let client = context.operator().await?;
-    let task = match (args.task, args.agent) {
-        (Some(task), _) => task,
-        (None, Some(agent)) => {
-            the_open_one(&client.get::<Vec<wire::Task>>("/v1/tasks").await?, agent.as_str())?
+    let task = match args {
+        cli::Hook { task: Some(task), .. } => task,
+        cli::Hook { agent, .. } => {
+            let agent = agent.as_ref().map_or("", AgentName::as_str);
+            the_open_one(&client.get::<Vec<wire::Task>>("/v1/tasks").await?, agent)?
         }
-        (None, None) => return Err(Fail::new("expected `--agent` or `--task`, got neither")),
     };
     client.prompt(&task, said.prompt).await.map(drop)
 }
@@ -54,7 +59,8 @@ fn the_open_one(tasks: &[wire::Task], agent: &str) -> Result<TaskId, Fail> {
     match open.map(|task| &task.task).collect::<Vec<_>>()[..] {
         [task] => Ok(task.clone()),
         [] => Err(Fail::new(format!(
-            "agent `{agent}` has no open task, so nobody was told; one opens when its tools connect"
+            "agent `{agent}` has no open task, so nobody was told; one opens when its tools connect, and \
+             `remit task thaw` opens a frozen one again"
         ))),
         ref several => Err(Fail::new(format!(
             "agent `{agent}` has {} open tasks, so it is not known whom this was said to; name one with --task",
