@@ -84,8 +84,8 @@ fn of_log(Rotated { made, withdrawn, .. }: &Rotated) -> String {
         );
     }
     format!(
-        "made {made}: it signs the log alone from now on; {} are wiped\n{tell}: nothing that the old \
-         ones signed leads to it, and the log is proven up to what a witness cosigned or somebody kept",
+        "made {made}: it signs the log alone from now on\nwiped {}\n{tell}: nothing signed before leads to \
+         it, and the log is proven up to what a witness cosigned or somebody kept",
         withdrawn.join(" and ")
     )
 }
