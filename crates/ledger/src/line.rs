@@ -71,6 +71,14 @@ impl Line {
         Ok(())
     }
 
+    /// As [`Self::take`], of what the bytes of `entry` say. Whether they change who signs.
+    ///
+    /// Errors: it is no entry, or does not follow; in words.
+    pub(crate) fn follow(&mut self, index: u64, entry: &[u8]) -> Result<bool, String> {
+        let Some(signers) = signers(entry)? else { return Ok(false) };
+        self.take(index, &signers).map(|()| true)
+    }
+
     /// Who signs what comes next.
     pub(crate) fn now(&self) -> &[VerifierKey] {
         self.changes.last().map_or(&self.first, |(_, now)| now)

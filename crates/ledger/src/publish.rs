@@ -22,7 +22,7 @@ use remit_tlog::{
 use crate::board::{self, Board, Signed};
 use crate::builder::Builder;
 use crate::files::Files;
-use crate::line::{self, Line, shown};
+use crate::line::{Line, shown};
 use crate::reader::Reader;
 use crate::signing::Pens;
 use crate::succession::{self, SUCCESSION, Succession};
@@ -122,7 +122,8 @@ impl Publisher {
                 self.put(&tile, &bytes, &mut dirs)?;
                 full.push(tile);
             }
-            let changes = changes(&mut line, index, &item.entry)?;
+            let changes = line.follow(index, &item.entry);
+            let changes = changes.map_err(|why| PublishError::Entry { index, why })?;
             // A key of before may be gone when the public log is made again from the journal: what it vouched
             // for comes back from a copy or not at all.
             let ours = changes && self.pens.of(line.now()).is_ok();
@@ -203,16 +204,6 @@ impl Publisher {
         let note = checkpoint.sign_by(&keys)?;
         Ok((checkpoint, note))
     }
-}
-
-/// Whether the entry `index` changes who signs; if so, `line` has it.
-///
-/// Errors: it is no entry, or does not follow.
-pub(crate) fn changes(line: &mut Line, index: u64, entry: &[u8]) -> Result<bool, PublishError> {
-    let bad = |why| PublishError::Entry { index, why };
-    let Some(signers) = line::signers(entry).map_err(bad)? else { return Ok(false) };
-    line.take(index, &signers).map_err(bad)?;
-    Ok(true)
 }
 
 /// Appends an entry that is in the journal.

@@ -20,7 +20,7 @@ use crate::board::{Board, Signed};
 use crate::builder::{Builder, Made};
 use crate::files::{self, Segment};
 use crate::journal::{self, Cursor, Item, Place};
-use crate::line::{self, Line, shown};
+use crate::line::{Line, shown};
 use crate::publish::{self, PublishError, Publisher};
 use crate::reader::{Marks, Reader};
 use crate::signing::{Pens, Signing};
@@ -357,9 +357,7 @@ impl Walk<'_> {
         let bad = |why| OpenError::Entry { index: item.index, why };
         let brief: Brief = serde_json::from_slice(&item.entry)
             .map_err(|why| bad(format!("not an entry: {why}")))?;
-        if let Some(signers) = line::signers(&item.entry).map_err(bad)? {
-            self.line.take(item.index, &signers).map_err(bad)?;
-        }
+        self.line.follow(item.index, &item.entry).map_err(bad)?;
         match (brief.kind, brief.parents.first()) {
             (Kind::Decision, _) => {
                 self.open.insert(item.index);

@@ -296,8 +296,8 @@ mod tests {
     fn part(slice: &Slice, corners: &[&Corner; 3], flag: bool) -> Told {
         let mut entities: BTreeMap<&EntityUid, native::Entity> = BTreeMap::new();
         for corner in corners {
-            let above: Vec<_> = corner.ancestors.iter().filter(|uid| **uid != corner.uid).collect();
-            let above: Vec<_> = above.into_iter().cloned().collect();
+            let above = corner.ancestors.iter().filter(|uid| **uid != corner.uid).cloned();
+            let above: Vec<_> = above.collect();
             entities.insert(&corner.uid, native::entity(&corner.uid, [], &above));
         }
         let entities = native::entities(entities.into_values().collect()).unwrap();
