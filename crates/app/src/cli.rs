@@ -12,7 +12,7 @@ use remit_model::{AgentName, CredentialName, HoldId as Id, LeaseId, ServerName, 
 
 pub(crate) use self::secrets::{Scan, Secret, SecretAdd, SecretRotate};
 pub(crate) use self::stored::{Lower, Stored};
-pub(crate) use self::tasks::{Hook, Task, TaskOpen};
+pub(crate) use self::tasks::{Hook, Opening, Task, TaskOpen};
 
 /// Runtime identity governance for autonomous agents.
 ///
@@ -163,15 +163,8 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Mcp {
-    /// The template of the task that is opened for this run
-    #[arg(long)]
-    pub(crate) template: String,
-    /// What the task is for [default: the template's purpose]
-    #[arg(long)]
-    pub(crate) purpose: Option<String>,
-    /// The agent, where the template may be opened by more than one
-    #[arg(long)]
-    pub(crate) agent: Option<String>,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
     /// Only this server, with its tools' own names
     #[arg(long)]
     pub(crate) server: Option<String>,

@@ -22,10 +22,12 @@ use crate::socket::ATTACH;
 pub(crate) async fn run(context: &Context, args: &cli::Mcp) -> Result<(), Fail> {
     ensure_served(&context.state).await?;
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("template", &args.template);
-    for (name, value) in
-        [("purpose", &args.purpose), ("agent", &args.agent), ("server", &args.server)]
-    {
+    query.append_pair("template", &args.opening.template);
+    for (name, value) in [
+        ("purpose", &args.opening.purpose),
+        ("agent", &args.opening.agent),
+        ("server", &args.server),
+    ] {
         if let Some(value) = value {
             query.append_pair(name, value);
         }

@@ -46,9 +46,9 @@ pub(crate) async fn run(context: &Context, args: &cli::Run) -> Result<ExitCode, 
 }
 
 fn proposal(task: &cli::Mcp, jkt: &str) -> serde_json::Value {
-    let mut proposal = json!({ "template": task.template, "jkt": jkt });
+    let mut proposal = json!({ "template": task.opening.template, "jkt": jkt });
     if let Some(members) = proposal.as_object_mut() {
-        let more = [("purpose", &task.purpose), ("agent", &task.agent)];
+        let more = [("purpose", &task.opening.purpose), ("agent", &task.opening.agent)];
         let more = more.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
         members.extend(more.map(|(name, value)| (name.to_owned(), json!(value))));
     }

@@ -57,9 +57,10 @@ pub(crate) struct Hook {
     pub(crate) task: Option<TaskId>,
 }
 
+// What every task is opened from. (A comment of its own would become that of the whole command.)
 #[derive(Debug, Args)]
-pub(crate) struct TaskOpen {
-    /// The template
+pub(crate) struct Opening {
+    /// The template of the task that is opened
     #[arg(long)]
     pub(crate) template: String,
     /// What the task is for [default: the template's purpose]
@@ -68,6 +69,12 @@ pub(crate) struct TaskOpen {
     /// The agent, where the template may be opened by more than one
     #[arg(long)]
     pub(crate) agent: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskOpen {
+    #[command(flatten)]
+    pub(crate) opening: Opening,
     /// A fact about the person for whom it is done, such as their address or account: it counts as
     /// given; may be given more than once
     #[arg(long = "known", value_name = "FACT")]

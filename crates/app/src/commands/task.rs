@@ -44,13 +44,13 @@ pub(crate) async fn run(context: &Context, args: cli::Task, out: &mut Out) -> Re
 async fn open(context: &Context, args: cli::TaskOpen, out: &mut Out) -> Result<(), Fail> {
     let mut client = context.client();
     client.log_in_if_given().await?;
-    let mut proposal = json!({ "template": args.template });
+    let mut proposal = json!({ "template": args.opening.template });
     let mut put = |name: &str, value: serde_json::Value| {
         if let Some(members) = proposal.as_object_mut() {
             members.insert(name.to_owned(), value);
         }
     };
-    if let Some(purpose) = args.purpose {
+    if let Some(purpose) = args.opening.purpose {
         put("purpose", json!(purpose));
     }
     if !args.known.is_empty() {
@@ -59,7 +59,7 @@ async fn open(context: &Context, args: cli::TaskOpen, out: &mut Out) -> Result<(
     if !args.foresee.is_empty() {
         put("foresee", json!(args.foresee));
     }
-    if let Some(agent) = args.agent {
+    if let Some(agent) = args.opening.agent {
         put("agent", json!(agent));
     }
     if !args.tools.is_empty() {
