@@ -20,7 +20,7 @@ pub(crate) enum Task {
         /// The task
         task: TaskId,
         /// Bind it to the key with this thumbprint (RFC 7638); its holder proves to have it (`DPoP`)
-        #[arg(long, value_name = "THUMBPRINT")]
+        #[arg(long, value_name = "THUMBPRINT", allow_hyphen_values = true)]
         jkt: Option<Thumbprint>,
     },
     /// Stop a task at once; `thaw` lets it go on
@@ -96,6 +96,27 @@ pub(crate) struct TaskOpen {
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) lasts: Option<humantime::Duration>,
     /// Bind the grant to the key with this thumbprint (RFC 7638); its holder proves to have it (`DPoP`)
-    #[arg(long, value_name = "THUMBPRINT")]
+    #[arg(long, value_name = "THUMBPRINT", allow_hyphen_values = true)]
     pub(crate) jkt: Option<Thumbprint>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_thumbprint_that_begins_like_a_flag_is_taken() {
+        let thumbprint = format!("-{}", "A".repeat(42));
+        for line in [
+            &["remit", "task", "open", "--template", "reading", "--jkt"][..],
+            &["remit", "task", "grant", "tsk_00000000000000000000000000", "--jkt"],
+        ] {
+            let parsed = Cli::try_parse_from(line.iter().copied().chain([thumbprint.as_str()]));
+            assert!(parsed.is_ok(), "{line:?}: {parsed:?}");
+            let without = Cli::try_parse_from(line.iter().copied().chain(["--json"]));
+            assert!(without.is_err(), "{line:?}: another flag is no thumbprint");
+        }
+    }
 }
