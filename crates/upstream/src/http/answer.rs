@@ -3,10 +3,10 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use remit_mcp::sse::Events;
 use remit_mcp::{Frame, Id, Limits as FrameLimits, Notification, Outcome, Request, Response};
 
+use super::driven::Driven;
 use super::pool::causes;
 use crate::config::Limits;
 use crate::wire::Ended;
@@ -41,7 +41,7 @@ pub(crate) fn shape(headers: &HeaderMap) -> Shape {
 }
 
 /// The answer in a JSON body to the request `id`.
-pub(crate) async fn json(body: Incoming, id: u64, limits: Limits) -> Ended {
+pub(crate) async fn json(body: &mut Driven, id: u64, limits: Limits) -> Ended {
     let bytes = match Limited::new(body, limits.message).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(e) if e.is::<http_body_util::LengthLimitError>() => {
@@ -72,7 +72,7 @@ pub(crate) async fn json(body: Incoming, id: u64, limits: Limits) -> Ended {
 /// Errors: the stream ended or broke off before the answer, in words. What was read until then was
 /// well formed, so the stream may be taken up again where it was left.
 pub(crate) async fn events(
-    mut body: Incoming,
+    mut body: Driven,
     id: Option<u64>,
     limits: Limits,
     cursor: &mut Option<String>,
@@ -118,7 +118,7 @@ pub(crate) async fn events(
 }
 
 /// What an error status means: the JSON-RPC error in its body if there is one.
-pub(crate) async fn error(status: StatusCode, body: Incoming, limits: Limits) -> Ended {
+pub(crate) async fn error(status: StatusCode, body: Driven, limits: Limits) -> Ended {
     let collected = Limited::new(body, ERROR_BODY).collect().await;
     let bytes = collected.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     if let Ok(Frame::Response(response)) = Frame::parse(&bytes, bounds(limits))

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use remit_mcp::{
     Era, Id, Notification, Outcome, ParamHeaders, Raw, Request, Revision, headers, method,
 };
@@ -22,6 +21,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Aside, Shape};
+use super::driven::Driven;
 use super::pool::Pool;
 use crate::config::{HttpServer, Limits};
 use crate::delivery::Equipment;
@@ -146,11 +146,11 @@ impl Endpoint {
     }
 
     async fn answered(&self, (http, way): (Out, &Pool), ask: &Ask, id: u64) -> Ended {
-        let (response, connection) = match way.send(http, &*ask.gate).await {
-            Ok(sent) => sent,
+        let response = match way.send(http, &*ask.gate).await {
+            Ok(response) => response,
             Err(ended) => return ended,
         };
-        let (head, body) = response.into_parts();
+        let (head, mut body) = response.into_parts();
         if head.status == StatusCode::NOT_FOUND && self.session().id.is_some() {
             self.stop.cancel();
             let why =
@@ -162,9 +162,9 @@ impl Endpoint {
         }
         let ended = match answer::shape(&head.headers) {
             Shape::Json => {
-                let ended = answer::json(body, id, self.limits).await;
+                let ended = answer::json(&mut body, id, self.limits).await;
                 if matches!(ended, Ended::Reply(_)) {
-                    way.give_back(connection);
+                    way.give_back(body);
                 }
                 ended
             }
@@ -189,7 +189,7 @@ impl Endpoint {
     /// The answer on a stream. In the session era a server may let go of a stream and be asked for
     /// the rest of it (2025-11-25 *Resumability and Redelivery*): that asks for events, it does not
     /// send the call again.
-    async fn streamed(&self, body: Incoming, ask: &Ask, id: u64) -> Ended {
+    async fn streamed(&self, body: Driven, ask: &Ask, id: u64) -> Ended {
         let link = ask.link.as_ref();
         // What belongs to a call goes with what that was sent with, to the end of its stream.
         let equipment = ask.equipment.clone().unwrap_or_else(|| self.equipment());
@@ -254,8 +254,8 @@ impl Endpoint {
         let way = self.way(equipment);
         let told = tokio::time::timeout(TELL, way.send(http, &Own)).await;
         match told {
-            Ok(Ok((response, _))) if response.status().is_success() => {}
-            Ok(Ok((response, _))) => {
+            Ok(Ok(response)) if response.status().is_success() => {}
+            Ok(Ok(response)) => {
                 let status = response.status();
                 self.inward.health.error(&format!("a notification met HTTP status {status}"));
             }
@@ -334,11 +334,7 @@ impl Endpoint {
     /// Opens the GET stream of a session, from the event after `last` on.
     ///
     /// Errors: there is none; `true` if it may be tried again.
-    async fn open_stream(
-        &self,
-        last: Option<&str>,
-        equipment: &Equipment,
-    ) -> Result<Incoming, bool> {
+    async fn open_stream(&self, last: Option<&str>, equipment: &Equipment) -> Result<Driven, bool> {
         let mut http = self.bare(Method::GET, equipment).map_err(|_| false)?;
         self.add_session(&mut http);
         http.headers_mut().remove(CONTENT_TYPE);
@@ -349,7 +345,7 @@ impl Endpoint {
         }
         let http = self.finished(http, "", equipment).map_err(|_| false)?;
         let way = self.way(equipment);
-        let (response, _connection) = way.send(http, &Own).await.map_err(|_| true)?;
+        let response = way.send(http, &Own).await.map_err(|_| true)?;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::OK && answer::shape(&head.headers) == Shape::Events {
             Ok(body)

@@ -1,6 +1,7 @@
 //! Servers behind a Streamable HTTP endpoint: connections, requests and the streams they answer on.
 
 mod answer;
+mod driven;
 mod endpoint;
 mod pool;
 mod shown;

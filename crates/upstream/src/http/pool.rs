@@ -3,22 +3,23 @@
 //! Written by hand on hyper's connection API for one reason: a request is handed over only when a
 //! connection stands, the gate is asked after that and before the first byte, and a request is
 //! tried on another connection only where hyper gives it back as never written.
+//!
+//! Nor does a connection need a task of its own ([`super::driven`]).
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::client::{ResolvesClientCert, Resumption};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::driven::{Connection, Driven};
 use crate::config::HttpServer;
 use crate::gate::Gate;
 use crate::health::Health;
@@ -36,16 +37,14 @@ const MAX_IDLE: usize = 64;
 /// How many connections a request is tried on that close before it is written.
 const ATTEMPTS: usize = 17;
 
-/// A connection that carries one request at a time.
-pub(crate) type Connection = SendRequest<Full<Bytes>>;
-
 /// Connections to one endpoint.
 pub(crate) struct Pool {
     connector: HttpsConnector<HttpConnector>,
     uri: Uri,
     health: Arc<Health>,
     idle: Mutex<Vec<(Connection, u64)>>,
-    ended: CancellationToken,
+    /// Fires once what is shown on its connections was taken back; none where nothing is.
+    ended: Option<CancellationToken>,
 }
 
 impl Pool {
@@ -60,6 +59,7 @@ impl Pool {
         let mut tls = server.tls()?;
         // A session that is taken up again brings back who was shown and believed when it began.
         tls.resumption = Resumption::disabled();
+        let ended = certificate.as_ref().map(|_| CancellationToken::new());
         if let Some(certificate) = certificate {
             tls.client_auth_cert_resolver = certificate;
         }
@@ -69,13 +69,16 @@ impl Pool {
         plain.set_connect_timeout(Some(CONNECT));
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         let connector = connector.enable_http1().wrap_connector(plain);
-        let (uri, ended) = (server.uri.clone(), CancellationToken::new());
-        Ok(Self { connector, uri, health, idle: Mutex::default(), ended })
+        Ok(Self { connector, uri: server.uri.clone(), health, idle: Mutex::default(), ended })
     }
 
-    /// Ends all of its connections, whatever goes through them, and opens no other.
+    /// What is shown on its connections was taken back: ends all of them, whatever goes through them, and
+    /// opens no other.
     pub(crate) fn end(&self) {
-        self.ended.cancel();
+        if let Some(ended) = &self.ended {
+            ended.cancel();
+        }
+        self.idle().clear();
     }
 
     /// Sends `request` once the gate opens.
@@ -85,14 +88,14 @@ impl Pool {
         &self,
         mut request: Request<Full<Bytes>>,
         gate: &dyn Gate,
-    ) -> Result<(Response<Incoming>, Connection), Ended> {
+    ) -> Result<Response<Driven>, Ended> {
         for _ in 0..ATTEMPTS {
-            let mut connection = self.checkout().await.map_err(Ended::Unsent)?;
+            let connection = self.checkout().await.map_err(Ended::Unsent)?;
             if !gate.open() {
                 return Err(Ended::Unsent("it was stopped before it was sent".to_owned()));
             }
-            let mut failed = match connection.try_send_request(request).await {
-                Ok(response) => return Ok((response, connection)),
+            let mut failed = match connection.send(request).await {
+                Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
             let Some(unwritten) = failed.take_message() else {
@@ -104,32 +107,48 @@ impl Pool {
         Err(Ended::Unsent("no connection would take the request".to_owned()))
     }
 
-    /// Takes back a connection whose answer was read to its end.
-    pub(crate) fn give_back(&self, connection: Connection) {
+    /// Takes back the connection of an answer that was read to its end.
+    pub(crate) fn give_back(&self, answer: Driven) {
         let now = self.health.now();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if !connection.is_closed() && idle.len() < MAX_IDLE {
+        let Some(connection) = answer.into_connection() else { return };
+        let mut idle = self.idle();
+        // Looked at under the lock, so that none is kept after the end.
+        if idle.len() < MAX_IDLE && !self.has_ended() {
             idle.push((connection, now));
         }
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<(Connection, u64)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// The connection that was used last, unless that is too long ago.
     fn reuse(&self) -> Option<Connection> {
         let now = self.health.now();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(connection, since)| {
-            !connection.is_closed() && Duration::from_nanos(now.saturating_sub(*since)) < IDLE
-        });
-        let ready = idle.iter().rposition(|(connection, _)| connection.is_ready())?;
-        Some(idle.swap_remove(ready).0)
+        let mut idle = self.idle();
+        let (connection, since) = idle.pop()?;
+        if Duration::from_nanos(now.saturating_sub(since)) < IDLE {
+            return Some(connection);
+        }
+        // The others are older still.
+        idle.clear();
+        None
     }
 
     async fn checkout(&self) -> Result<Connection, String> {
-        if let Some(connection) = self.reuse().filter(|_| !self.ended.is_cancelled()) {
-            return Ok(connection);
+        while let Some(mut connection) = self.reuse() {
+            if connection.is_ready().await {
+                return Ok(connection);
+            }
         }
+        let Some(ended) = &self.ended else { return self.connect().await };
         tokio::select! {
             biased;
-            () = self.ended.cancelled() => Err("what is shown on it was taken back".to_owned()),
+            () = ended.cancelled() => Err("what is shown on it was taken back".to_owned()),
             connection = self.connect() => connection,
         }
     }
@@ -140,18 +159,8 @@ impl Pool {
                 .await
                 .map_err(|_| "it did not accept a connection in time".to_owned())?
                 .map_err(|e| format!("no connection: {}", causes(&*e)))?;
-        let (mut sender, driver) =
-            http1::handshake(stream).await.map_err(|e| format!("no connection: {}", causes(&e)))?;
-        let ended = self.ended.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                // The error also reaches whoever waits for the answer.
-                _ = driver => {}
-                () = ended.cancelled() => {}
-            }
-        });
-        sender.ready().await.map_err(|e| format!("no connection: {}", causes(&e)))?;
-        Ok(sender)
+        let connection = Connection::on(stream, self.ended.clone()).await;
+        connection.map_err(|e| format!("no connection: {}", causes(&e)))
     }
 }
 
