@@ -10,7 +10,7 @@ use crate::raw::Raw;
 #[derive(Debug)]
 pub struct Edit<'a> {
     object: &'a Object,
-    changes: Vec<(String, Option<Raw>)>,
+    changes: Vec<(&'a str, Option<Raw>)>,
 }
 
 impl<'a> Edit<'a> {
@@ -21,45 +21,49 @@ impl<'a> Edit<'a> {
 
     /// Sets the member `name`.
     #[must_use]
-    pub fn set(self, name: &str, value: Raw) -> Self {
+    pub fn set(self, name: &'a str, value: Raw) -> Self {
         self.change(name, Some(value))
     }
 
     /// Sets the member `name` if there is a value, else removes it.
     #[must_use]
-    pub fn put(self, name: &str, value: Option<Raw>) -> Self {
+    pub fn put(self, name: &'a str, value: Option<Raw>) -> Self {
         self.change(name, value)
     }
 
     /// Sets the member `name` unless the object has it already.
     #[must_use]
-    pub fn default(self, name: &str, value: Raw) -> Self {
+    pub fn default(self, name: &'a str, value: Raw) -> Self {
         if self.object.has(name) { self } else { self.set(name, value) }
     }
 
     /// Removes the member `name` if there is one.
     #[must_use]
-    pub fn remove(self, name: &str) -> Self {
+    pub fn remove(self, name: &'a str) -> Self {
         self.change(name, None)
     }
 
-    fn change(mut self, name: &str, value: Option<Raw>) -> Self {
-        self.changes.retain(|(changed, _)| changed != name);
-        self.changes.push((name.to_owned(), value));
+    fn change(mut self, name: &'a str, value: Option<Raw>) -> Self {
+        self.changes.retain(|(changed, _)| *changed != name);
+        self.changes.push((name, value));
         self
     }
 
     /// The edited object.
     pub fn finish(self) -> Raw {
         let text = self.object.raw().as_str();
-        let spans = self.object.spans();
         let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
-        let mut out = String::with_capacity(text.len() + 64);
-        let first = spans.first().map_or(text.len().saturating_sub(1), |(_, span)| span.key.start);
+        let put = |(name, value): &(&str, Option<Raw>)| {
+            value.as_ref().map_or(0, |value| name.len() + value.as_str().len() + ",\"\":".len())
+        };
+        let room = self.changes.iter().map(put).sum::<usize>();
+        let mut out = String::with_capacity(text.len() + room);
+        let first = self.object.spans().next();
+        let first = first.map_or(text.len().saturating_sub(1), |(_, span)| span.key.start);
         out.push_str(part(0, first));
         let (mut end, mut empty) = (first, true);
-        for (name, span) in spans {
-            let change = self.changes.iter().find(|(changed, _)| changed == name);
+        for (name, span) in self.object.spans() {
+            let change = self.changes.iter().find(|(changed, _)| *changed == name);
             if !matches!(change, Some((_, None))) {
                 if !empty {
                     out.push_str(part(end, span.key.start));

@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::edit::Edit;
 use crate::error::RpcError;
-use crate::object::{Object, ObjectError};
+use crate::object::{Composed, Object, ObjectError};
 use crate::raw::{NotJson, Raw};
 use crate::scan;
 
@@ -339,8 +339,8 @@ impl Request {
     ///
     /// Errors: it is not, or names something twice.
     pub fn build(id: &Id, method: &str, params: Option<&Raw>) -> Result<Self, ObjectError> {
-        let message = Object::parse(&Raw::trusted(&envelope(Some(id), method, params)))?;
-        let params = message.get("params").map(|params| Object::parse(&params)).transpose()?;
+        let message = envelope(Some(id), method, params).finish();
+        let params = params.map(Object::parse).transpose()?;
         Ok(Self { id: id.clone(), method: method.to_owned(), params, message })
     }
 
@@ -380,7 +380,7 @@ impl Request {
 impl Notification {
     /// The text of a notification. `params`, if given, must be an object.
     pub fn text(method: &str, params: Option<&Raw>) -> String {
-        envelope(None, method, params)
+        envelope(None, method, params).into_text()
     }
 
     /// The method.
@@ -433,21 +433,18 @@ impl Response {
     }
 }
 
-fn envelope(id: Option<&Id>, method: &str, params: Option<&Raw>) -> String {
-    let mut text = "{\"jsonrpc\":\"2.0\",".to_owned();
+fn envelope(id: Option<&Id>, method: &str, params: Option<&Raw>) -> Composed {
+    let params = params.map(Raw::as_str);
+    let mut message = Composed::with_room(params.map_or(0, str::len) + method.len() + 64);
+    message.put("jsonrpc", "\"2.0\"");
     if let Some(id) = id {
-        text.push_str("\"id\":");
-        text.push_str(id.as_str());
-        text.push(',');
+        message.put("id", id.as_str());
     }
-    text.push_str("\"method\":");
-    text.push_str(Raw::string(method).as_str());
+    message.put("method", Raw::string(method).as_str());
     if let Some(params) = params {
-        text.push_str(",\"params\":");
-        text.push_str(params.as_str());
+        message.put("params", params);
     }
-    text.push('}');
-    text
+    message
 }
 
 #[cfg(test)]

@@ -77,15 +77,13 @@ impl RequestMeta {
         params?.object("_meta")?.text(PROTOCOL_VERSION)
     }
 
-    /// The `_meta` of a request to a stateless server: `given` with our keys set, others kept.
-    pub fn inject(&self, given: Option<&Object>) -> Raw {
-        let empty = Object::empty();
-        let log_level = self.log_level.as_deref().map(Raw::string);
-        Edit::of(given.unwrap_or(&empty))
+    /// The `_meta` of a request to a stateless server: as `given`, with our keys set.
+    pub fn inject(self, given: Edit<'_>) -> Raw {
+        given
             .set(PROTOCOL_VERSION, Raw::string(self.revision.as_str()))
-            .put(CLIENT_INFO, self.client_info.clone())
-            .set(CLIENT_CAPABILITIES, self.capabilities.clone())
-            .put(LOG_LEVEL, log_level)
+            .put(CLIENT_INFO, self.client_info)
+            .set(CLIENT_CAPABILITIES, self.capabilities)
+            .put(LOG_LEVEL, self.log_level.as_deref().map(Raw::string))
             .finish()
     }
 }
@@ -161,10 +159,11 @@ mod tests {
             log_level: None,
         };
         let given = object(r#"{"traceparent":"00-1","progressToken": 7}"#);
-        let injected = object(meta.inject(Some(&given)).as_str());
+        let injected = object(meta.clone().inject(Edit::of(&given)).as_str());
         let read = RequestMeta::read(Some(&params(injected.raw().as_str()))).unwrap().unwrap();
         assert_eq!(read, meta);
         assert_eq!(strip(&injected).unwrap().as_str(), given.raw().as_str());
-        assert_eq!(strip(&object(meta.inject(None).as_str())), None);
+        let alone = meta.inject(Edit::of(&Object::empty()));
+        assert_eq!(strip(&object(alone.as_str())), None);
     }
 }

@@ -1,5 +1,7 @@
 //! The members of a JSON object, found but not decoded.
 
+use std::borrow::Cow;
+
 use crate::raw::Raw;
 use crate::scan::{self, Span};
 
@@ -7,7 +9,22 @@ use crate::scan::{self, Span};
 #[derive(Clone, Debug)]
 pub struct Object {
     raw: Raw,
-    members: Vec<(String, Span)>,
+    members: Vec<Member>,
+}
+
+/// A member of an object.
+#[derive(Clone, Debug)]
+struct Member {
+    span: Span,
+    /// Its name, where that is not what stands between the quotes.
+    unescaped: Option<Box<str>>,
+}
+
+/// An object of our own, written member by member.
+#[derive(Debug)]
+pub(crate) struct Composed {
+    text: String,
+    members: Vec<Member>,
 }
 
 /// Why a value is not usable as an object.
@@ -34,7 +51,11 @@ impl Object {
             let literal = text.get(span.key.clone()).unwrap_or_default();
             let duplicate = || ObjectError::Duplicate(literal.to_owned());
             let name = scan::name(literal).ok_or_else(duplicate)?;
-            members.push((name.clone().into_owned(), span));
+            let unescaped = match &name {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(name) => Some(name.as_str().into()),
+            };
+            members.push(Member { span, unescaped });
             names.push((name, literal));
         }
         match scan::repeated(&mut names) {
@@ -55,7 +76,7 @@ impl Object {
 
     /// The member `name`, as written.
     pub fn get(&self, name: &str) -> Option<Raw> {
-        let (_, span) = self.members.iter().find(|(found, _)| found == name)?;
+        let (_, span) = self.spans().find(|(found, _)| *found == name)?;
         Some(self.raw.slice(&span.value))
     }
 
@@ -71,17 +92,17 @@ impl Object {
 
     /// Whether there is a member `name`.
     pub fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|(found, _)| found == name)
+        self.names().any(|found| found == name)
     }
 
     /// The names of the members, in the order they stand.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().map(|(name, _)| name.as_str())
+        self.spans().map(|(name, _)| name)
     }
 
     /// The members, in the order they stand.
     pub fn members(&self) -> impl Iterator<Item = (&str, Raw)> {
-        self.members.iter().map(|(name, span)| (name.as_str(), self.raw.slice(&span.value)))
+        self.spans().map(|(name, span)| (name, self.raw.slice(&span.value)))
     }
 
     /// Whether there are no members.
@@ -89,8 +110,51 @@ impl Object {
         self.members.is_empty()
     }
 
-    pub(crate) fn spans(&self) -> &[(String, Span)] {
-        &self.members
+    /// The names of the members, and where they stand.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (&str, &Span)> {
+        let text = self.raw.as_str();
+        self.members.iter().map(move |Member { span, unescaped }| {
+            let within = span.key.start.saturating_add(1)..span.key.end.saturating_sub(1);
+            let written = || text.get(within).unwrap_or_default();
+            (unescaped.as_deref().unwrap_or_else(written), span)
+        })
+    }
+}
+
+impl Composed {
+    /// No member yet; room for so many bytes of them.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        let mut text = String::with_capacity(bytes.saturating_add(2));
+        text.push('{');
+        Self { text, members: Vec::with_capacity(4) }
+    }
+
+    /// Adds the member `name`, which is not there yet and needs no escapes, with a value that is JSON.
+    pub(crate) fn put(&mut self, name: &'static str, value: &str) {
+        debug_assert!(!name.contains(['"', '\\']) && name.chars().all(|c| !c.is_control()));
+        if !self.members.is_empty() {
+            self.text.push(',');
+        }
+        let start = self.text.len();
+        self.text.extend(["\"", name, "\":"]);
+        let (end, at) = (self.text.len().saturating_sub(1), self.text.len());
+        self.text.push_str(value);
+        let span = Span { key: start..end, value: at..self.text.len() };
+        self.members.push(Member { span, unescaped: None });
+    }
+
+    /// The object.
+    pub(crate) fn finish(self) -> Object {
+        let Self { mut text, members } = self;
+        text.push('}');
+        Object { raw: Raw::trusted(&text), members }
+    }
+
+    /// Its text alone.
+    pub(crate) fn into_text(self) -> String {
+        let mut text = self.text;
+        text.push('}');
+        text
     }
 }
 
@@ -107,6 +171,18 @@ mod tests {
         assert_eq!(object.object("o").unwrap().get("k").unwrap().as_str(), "1");
         assert!(object.text("l").is_none() && object.get("x").is_none());
         assert_eq!(object.names().collect::<Vec<_>>(), ["name", "o", "l"]);
+    }
+
+    #[test]
+    fn what_is_composed_reads_as_what_is_parsed() {
+        let mut composed = Composed::with_room(8);
+        composed.put("a", "{\"b\":[1, 2]}");
+        composed.put("io.x/y", "\"\"");
+        let composed = composed.finish();
+        let parsed = Object::parse(composed.raw()).unwrap();
+        assert!(composed.members().eq(parsed.members()), "{composed:?} is not {parsed:?}");
+        assert_eq!(composed.raw().as_str(), r#"{"a":{"b":[1, 2]},"io.x/y":""}"#);
+        assert_eq!(Composed::with_room(0).finish().raw().as_str(), "{}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use remit_mcp::Object;
+use remit_mcp::{Object, Raw};
 use remit_model::{LeaseId, ServerName, TaskId};
 use remit_ports::Veil;
 
@@ -20,8 +20,8 @@ pub(crate) struct Connection {
     pub(crate) wire: Arc<dyn Wire>,
     /// What was agreed.
     pub(crate) spoken: Spoken,
-    /// Our version, as the server was told.
-    pub(crate) version: String,
+    /// What we call ourselves, as the server was told.
+    pub(crate) us: Raw,
     /// What its process was started with.
     pub(crate) given: Given,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Given {
 impl Connection {
     /// The arguments of a call, as far as they are an object.
     pub(crate) fn object(text: &str) -> Option<Object> {
-        Object::parse(&remit_mcp::Raw::parse(text).ok()?).ok()
+        Object::parse(&Raw::parse(text).ok()?).ok()
     }
 }
 

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use remit_mcp::{Era, Notification, Object, Outcome, Raw, Revision, RpcError, error, meta, method};
+use remit_mcp::{
+    Edit, Era, Notification, Object, Outcome, Raw, Revision, RpcError, error, meta, method,
+};
 use remit_ports::Link;
 use serde_json::json;
 
@@ -46,8 +48,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) probe: Duration,
     /// How long the handshake may take.
     pub(crate) start: Duration,
-    /// Our version.
-    pub(crate) version: &'a str,
+    /// What we call ourselves.
+    pub(crate) us: &'a Raw,
 }
 
 /// Agrees with the server at the other end of `wire` for the client `link`.
@@ -70,7 +72,7 @@ async fn discover(
     link: Option<&Link>,
     plan: Plan<'_>,
 ) -> Result<Option<Spoken>, Disagreement> {
-    let meta = outward::request_meta(plan.version, link).inject(None);
+    let meta = outward::request_meta(plan.us, link).inject(Edit::of(&Object::empty()));
     let params = meta::replace(None, Some(meta));
     let ask = || {
         let mut ask = Ask::own(method::DISCOVER, params.clone(), plan.probe);
@@ -131,7 +133,7 @@ async fn initialize(
     let params = json!({
         "protocolVersion": Revision::LATEST_WITH_SESSIONS.as_str(),
         "capabilities": outward::capabilities(link),
-        "clientInfo": meta::implementation(outward::NAME, plan.version),
+        "clientInfo": plan.us,
     });
     let ask = Ask::own(method::INITIALIZE, Some(params.into()), plan.start);
     let result = match wire.ask(ask).await {

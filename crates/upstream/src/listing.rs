@@ -74,7 +74,7 @@ async fn pages(
         let given = Edit::of(&Object::empty()).put("cursor", cursor.clone()).finish();
         let given = cursor.is_some().then(|| Object::parse(&given).ok()).flatten();
         let revision = connection.spoken.revision;
-        let params = outward::params(given.as_ref(), revision, &connection.version, None);
+        let params = outward::params(given.as_ref(), revision, &connection.us, None);
         let mut ask = Ask::own(method, params, limits.listing);
         ask.revision = Some(revision);
         let page = match connection.wire.ask(ask).await {
@@ -108,7 +108,8 @@ pub(crate) fn subscription(revision: Revision) -> Ask {
     });
     let given = Edit::of(&Object::empty()).set("notifications", filter.into()).finish();
     let given = Object::parse(&given).ok();
-    let params = outward::params(given.as_ref(), revision, env!("CARGO_PKG_VERSION"), None);
+    let us = outward::implementation(env!("CARGO_PKG_VERSION"));
+    let params = outward::params(given.as_ref(), revision, &us, None);
     let mut ask = Ask::own(method::LISTEN, params, FOREVER);
     ask.revision = Some(revision);
     ask

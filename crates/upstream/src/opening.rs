@@ -12,6 +12,7 @@ use crate::delivery::Equipment;
 use crate::handshake::{self, Disagreement, Plan};
 use crate::http::Endpoint;
 use crate::inward::{Inward, Outlet};
+use crate::outward;
 use crate::servers::{Server, Servers};
 use crate::stdio::{self, Handed, Pipe};
 use crate::table::Table;
@@ -65,14 +66,13 @@ impl Servers {
         ));
         let (wire, given) =
             self.wire(key, server, (inward, equipment)).await.map_err(|error| (error, false))?;
-        let plan =
-            Plan { era, probe: limits.probe, start: limits.start, version: &self.base.version };
+        let us = outward::implementation(&self.base.version);
+        let plan = Plan { era, probe: limits.probe, start: limits.start, us: &us };
         let link = link.filter(|_| key.1.is_some());
         match handshake::shake(&*wire, link, plan).await {
             Ok(spoken) => {
                 server.learnt(|learnt| learnt.learn(&spoken, era));
-                let version = self.base.version.clone();
-                Ok(Connection { server: key.0.clone(), wire, spoken, version, given })
+                Ok(Connection { server: key.0.clone(), wire, spoken, us, given })
             }
             Err(disagreement) => {
                 let ended = !wire.is_alive();

@@ -24,12 +24,17 @@ pub(crate) fn capabilities(link: Option<&Link>) -> Raw {
     unknown.iter().fold(Edit::of(&declared), |edit, name| edit.remove(name)).finish()
 }
 
-/// The metadata of a request to a server of the stateless era.
-pub(crate) fn request_meta(version: &str, link: Option<&Link>) -> RequestMeta {
+/// What we call ourselves to servers; `version` is ours.
+pub(crate) fn implementation(version: &str) -> Raw {
+    meta::implementation(NAME, version)
+}
+
+/// The metadata of a request to a server of the stateless era, from us, who are called `us`.
+pub(crate) fn request_meta(us: &Raw, link: Option<&Link>) -> RequestMeta {
     RequestMeta {
         revision: Revision::LATEST,
         capabilities: capabilities(link),
-        client_info: Some(meta::implementation(NAME, version)),
+        client_info: Some(us.clone()),
         log_level: None,
     }
 }
@@ -39,19 +44,21 @@ pub(crate) fn request_meta(version: &str, link: Option<&Link>) -> RequestMeta {
 pub(crate) fn params(
     params: Option<&Object>,
     revision: Revision,
-    version: &str,
+    us: &Raw,
     link: Option<&Link>,
 ) -> Option<Raw> {
     let given = params.and_then(|params| params.object("_meta"));
-    let given = given.map(|meta| Edit::of(&meta).remove(meta::PROGRESS_TOKEN).finish());
-    let given = given.and_then(|raw| Object::parse(&raw).ok());
     let meta = match revision.era() {
         Era::Stateless => {
-            let log_level = given.as_ref().and_then(|meta| meta.text(meta::LOG_LEVEL));
-            let ours = RequestMeta { log_level, ..request_meta(version, link) };
-            Some(ours.inject(given.as_ref()))
+            let given = given.unwrap_or_else(Object::empty);
+            let log_level = given.text(meta::LOG_LEVEL);
+            let ours = RequestMeta { log_level, ..request_meta(us, link) };
+            Some(ours.inject(Edit::of(&given).remove(meta::PROGRESS_TOKEN)))
         }
-        Era::Sessions => given.filter(|meta| !meta.is_empty()).and_then(|meta| meta::strip(&meta)),
+        Era::Sessions => given.and_then(|given| {
+            let given = Edit::of(&given).remove(meta::PROGRESS_TOKEN).finish();
+            meta::strip(&Object::parse(&given).ok()?)
+        }),
     };
     meta::replace(params, meta)
 }
@@ -85,6 +92,10 @@ mod tests {
         Object::parse(&Raw::parse(text).unwrap()).unwrap()
     }
 
+    fn us() -> Raw {
+        implementation("7")
+    }
+
     fn link(capabilities: &str) -> Link {
         Link { capabilities: Some(capabilities.to_owned()), ..samples::link() }
     }
@@ -93,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_session_sees_no_modern_key_and_no_foreign_token() {
-        let sent = params(Some(&object(CALL)), Revision::V2025_11_25, "1", None).unwrap();
+        let sent = params(Some(&object(CALL)), Revision::V2025_11_25, &us(), None).unwrap();
         assert_eq!(
             sent.as_str(),
             r#"{"name":"x", "arguments" : {"n":1.50},"_meta":{"traceparent":"00"}}"#
@@ -101,22 +112,22 @@ mod tests {
         let bare = params(
             Some(&object(r#"{"name":"x","_meta":{"progressToken":1}}"#)),
             Revision::V2025_11_25,
-            "1",
+            &us(),
             None,
         );
         assert_eq!(bare.unwrap().as_str(), r#"{"name":"x"}"#);
-        assert_eq!(params(None, Revision::V2025_11_25, "1", None), None);
+        assert_eq!(params(None, Revision::V2025_11_25, &us(), None), None);
     }
 
     #[test]
     fn a_stateless_server_hears_of_us_and_of_what_we_can_carry() {
         let link = link(r#"{"sampling":{},"elicitation":{"form":{}},"experimental":{"x":1}}"#);
-        let sent = params(Some(&object(CALL)), Revision::LATEST, "7", Some(&link)).unwrap();
+        let sent = params(Some(&object(CALL)), Revision::LATEST, &us(), Some(&link)).unwrap();
         let sent = object(sent.as_str());
         assert_eq!(sent.get("arguments").unwrap().as_str(), "{\"n\":1.50}");
         let meta = RequestMeta::read(Some(&sent)).unwrap().unwrap();
         assert_eq!(meta.capabilities.as_str(), r#"{"elicitation":{"form":{}}}"#);
-        assert_eq!(meta.client_info, Some(meta::implementation("remit", "7")));
+        assert_eq!(meta.client_info, Some(us()));
         assert!(!sent.object("_meta").unwrap().has("progressToken"));
     }
 

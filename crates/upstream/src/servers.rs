@@ -255,7 +255,7 @@ impl Servers {
             return Ended::Unsent("the parameters are no JSON object".to_owned());
         };
         let revision = connection.spoken.revision;
-        let params = outward::params(Some(&given), revision, &self.base.version, Some(&link));
+        let params = outward::params(Some(&given), revision, &connection.us, Some(&link));
         let ask = Ask {
             method: call.method.clone(),
             params,
