@@ -300,7 +300,7 @@ impl Engine {
     /// Stages 9 and 10; `overheard` was cut from what the server said before.
     fn settle(
         &self,
-        cell: &TaskCell,
+        cell: &Arc<TaskCell>,
         pins: Pins,
         done: Done,
         overheard: Vec<Finding>,
@@ -309,11 +309,13 @@ impl Engine {
         self.withdraw_echoed(&done);
         let (done, mut secrets) = self.without_secrets(done);
         secrets.extend(overheard);
-        // Before anybody is shown it: what a later call is made of must be found.
+        // Before anybody is shown it: what a later call is made of must be found. It is read behind the answer.
         let brought = self.shelves.brought(done.question());
         if let Some(reply) = done.reply() {
             let label = incoming(done.question()).join(brought.clone());
             cell.memory().see(done.question(), (done.decision(), label), reply);
+            let reader = Arc::clone(cell);
+            tokio::spawn(async move { reader.memory().read() });
         }
         let mut task = cell.lock();
         if secrets.iter().any(Finding::is_canary) {

@@ -4,7 +4,8 @@
 //! It lives in memory alone. After a restart nobody can say what a task has seen, so whatever is not in
 //! its purpose counts as tainted from then on: the safe side.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use remit_catalogue::Wants;
 use remit_model::task::Charter;
@@ -15,8 +16,22 @@ use remit_ports::Reply;
 use remit_provenance::{Index, Seen, Source};
 
 /// What is known in one task. Nothing, until its first call.
+///
+/// What a call returned is read after it was answered, in a task of its own, so that nobody waits for that; and
+/// whoever asks what is known reads first what is not read yet. So nothing is ever traced without it.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<Option<Box<Knowledge>>>);
+pub(crate) struct Memory {
+    known: Mutex<Option<Box<Knowledge>>>,
+    /// In the order in which it came. As much as calls can be under way, since it is read at once.
+    unread: Mutex<VecDeque<Arc<Unread>>>,
+}
+
+/// What a call returned and nobody has read yet.
+#[derive(Debug)]
+struct Unread {
+    source: Source,
+    reply: Reply,
+}
 
 /// What people said and what was seen.
 #[derive(Debug)]
@@ -29,24 +44,27 @@ pub(crate) struct Knowledge {
 impl Memory {
     /// Asks or tells what is known in `task`, which is under its lock.
     pub(crate) fn of<T>(&self, task: &Task, ask: impl FnOnce(&mut Knowledge) -> T) -> T {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ask(known.get_or_insert_with(|| Box::new(Knowledge::of(task))))
+        ask(self
+            .read_by(|| Knowledge::of(task))
+            .get_or_insert_with(|| Box::new(Knowledge::of(task))))
     }
 
-    /// Takes in what was answered to `question` by that decision, with the label it carries, before anybody is
-    /// shown it.
+    /// Keeps what was answered to `question` by that decision, with the label it carries, to be read; before
+    /// anybody is shown it.
     pub(crate) fn see(&self, question: &Question, (decision, label): (u64, Label), reply: &Reply) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get_or_insert_with(|| Box::new(Knowledge::forgotten())).see(
-            question,
-            (decision, label),
-            reply,
-        );
+        if let Some(source) = source(question, (decision, label)) {
+            self.unread().push_back(Arc::new(Unread { source, reply: reply.clone() }));
+        }
+    }
+
+    /// Reads what is not read yet.
+    pub(crate) fn read(&self) {
+        drop(self.read_by(Knowledge::forgotten));
     }
 
     /// Takes in what a server says in the middle of a call, as JSON, before anybody is told.
     pub(crate) fn overhear(&self, source: &Source, json: &str) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.read_by(Knowledge::forgotten);
         let known = known.get_or_insert_with(|| Box::new(Knowledge::forgotten()));
         let value = Value::parse(json);
         let mut texts = Vec::new();
@@ -59,7 +77,25 @@ impl Memory {
 
     /// Forgets all of it: the task has ended.
     pub(crate) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        self.unread().clear();
+        *known = None;
+    }
+
+    /// What is known once all is read; `begin` makes it where there was nothing.
+    fn read_by(&self, begin: impl Fn() -> Knowledge) -> MutexGuard<'_, Option<Box<Knowledge>>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            // It stays where it is until it was read: one that cannot be is met again by whoever asks.
+            let next = self.unread().front().map(Arc::clone);
+            let Some(next) = next else { return known };
+            known.get_or_insert_with(|| Box::new(begin())).see(&next.source, next.reply.text());
+            self.unread().pop_front();
+        }
+    }
+
+    fn unread(&self) -> MutexGuard<'_, VecDeque<Arc<Unread>>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,18 +163,17 @@ impl Knowledge {
         }
     }
 
-    fn see(&mut self, question: &Question, (decision, label): (u64, Label), reply: &Reply) {
-        let Some(source) = source(question, (decision, label)) else { return };
-        match Value::parse(reply.text()) {
+    fn see(&mut self, source: &Source, json: &str) {
+        match Value::parse(json) {
             Ok(value) => {
                 let mut texts = Vec::new();
                 collect(&value, &mut texts);
                 let structured = value.member("structuredContent");
-                self.index.see(&source, Seen { structured, texts: &texts });
+                self.index.see(source, Seen { structured, texts: &texts });
             }
             // What one reader cannot make out another may: all of it is text.
             Err(_) => {
-                self.index.see(&source, Seen { structured: None, texts: &[reply.text()] });
+                self.index.see(source, Seen { structured: None, texts: &[json] });
             }
         }
     }

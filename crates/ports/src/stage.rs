@@ -122,7 +122,7 @@ pub struct Outbound {
 }
 
 /// What a server answered: the JSON-RPC `result` or `error` member, byte for byte.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Reply {
     /// The `result`.
     Result(Object),
