@@ -279,11 +279,11 @@ impl Piece<'_> {
 
     fn name(&mut self, chunk: &Chunk<'_>) {
         let (text, at) = (chunk.text, chunk.at);
-        self.add(Key::loose(Kind::Name, text), (text, at), Form::Name(is_distinct(text)));
+        self.add(chunk.key(Kind::Name), (text, at), Form::Name(is_distinct(text)));
         let digits = text.bytes().filter(u8::is_ascii_digit).count();
-        let compact = if digits * 2 >= SHORTEST_COMPACT { compact(text) } else { String::new() };
-        if compact.len() < text.len() && is_number_like(&compact) {
-            self.add(Key::loose(Kind::Name, &compact), (text, at), Form::Name(true));
+        let bare = if digits * 2 >= SHORTEST_COMPACT { compact_length(text) } else { text.len() };
+        if (SHORTEST_COMPACT..=digits * 2).contains(&bare) && bare < text.len() {
+            self.add(Key::loose(Kind::Name, &compact(text)), (text, at), Form::Name(true));
         }
         let mail = is_mail(text);
         let host = host(text);

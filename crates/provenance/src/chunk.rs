@@ -271,22 +271,28 @@ fn bare(piece: &str) -> (usize, &str) {
 pub(crate) fn words(piece: &str) -> impl Iterator<Item = &str> {
     let mut rest = piece;
     std::iter::from_fn(move || {
-        rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric());
-        let first = rest.chars().next()?;
+        let start = rest.find(is_of_word)?;
+        let (_, behind) = rest.split_at_checked(start)?;
+        let first = behind.chars().next()?;
         let length = if is_letter_word(first) {
             first.len_utf8()
         } else {
-            let ends = |c: char| !c.is_alphanumeric() || is_letter_word(c);
-            rest.find(ends).unwrap_or(rest.len())
+            behind.find(|c| !is_of_word(c) || is_letter_word(c)).unwrap_or(behind.len())
         };
-        let (word, behind) = rest.split_at_checked(length)?;
+        let (word, behind) = behind.split_at_checked(length)?;
         rest = behind;
         Some(word)
     })
 }
 
+#[inline]
+fn is_of_word(c: char) -> bool {
+    if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphanumeric() }
+}
+
 fn is_letter_word(c: char) -> bool {
-    matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}'
+    !c.is_ascii()
+        && matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}'
         | '\u{20000}'..='\u{3ffff}')
 }
 

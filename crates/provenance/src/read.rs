@@ -327,13 +327,6 @@ struct Taking<'a> {
     whole: bool,
 }
 
-impl Taking<'_> {
-    #[inline]
-    fn add(&mut self, atom: &Atom<'_>, part: Part) {
-        self.new |= self.outside.add(atom.key, (&self.sight, atom.at), part);
-    }
-}
-
 impl Visitor for Taking<'_> {
     fn visit(&mut self, atom: Atom<'_>) {
         match (self.manner, self.held.as_mut()) {
@@ -348,14 +341,18 @@ impl Visitor for Taking<'_> {
         }
         // A title says how its own record is called, if it is no more than that.
         let called = self.manner == Manner::Title && atom.form == Form::Pair;
-        self.add(&atom, if called { Part::Aside } else { self.part });
+        let part = if called { Part::Aside } else { self.part };
+        self.new |= self.outside.add(atom.key, (&self.sight, atom.at), part);
     }
 
     fn visit_all<'a>(&mut self, atoms: impl Iterator<Item = Atom<'a>>) {
         if self.held.is_some() || self.manner == Manner::Title {
             atoms.for_each(|atom| self.visit(atom));
         } else {
-            atoms.for_each(|atom| self.add(&atom, self.part));
+            let Self { outside, sight, part, new, .. } = self;
+            for atom in atoms {
+                *new |= outside.add(atom.key, (sight, atom.at), *part);
+            }
         }
     }
 }
