@@ -1,4 +1,7 @@
 //! A text cut where identifiers end: at blanks, quotes, brackets and commas.
+//!
+//! Everything that is read goes through here, so one look at each byte also says what a piece is made of and how
+//! it is spelt: most pieces are plain words, of which nothing has to be looked for after that.
 
 use std::ops::Range;
 
