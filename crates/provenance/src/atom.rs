@@ -4,7 +4,7 @@
 //! Both sides of a comparison are read by this one function: whatever is found in outside text is
 //! found in an argument in the same way.
 
-use crate::chunk::{Chunk, Signs, chunks, words};
+use crate::chunk::{self, Chunk, Signs, chunks};
 use crate::decode::{decoded, entities};
 use crate::figure::{Figure, day_of_month, figure, is_moment, month};
 use crate::fold::plain;
@@ -60,60 +60,91 @@ pub(crate) struct Atom<'a> {
     pub(crate) decoded: bool,
 }
 
-/// Calls `found` with all that stands in `text`, which is [`plain`].
-pub(crate) fn atoms(text: &str, found: &mut dyn FnMut(Atom<'_>)) {
-    Reader { found, origin: None, words: Vec::new() }.read(text, 0);
+/// Who is told what stands in a text.
+pub(crate) trait Visitor {
+    /// Takes one thing.
+    fn visit(&mut self, atom: Atom<'_>);
+
+    /// Takes things of one form: most of a text.
+    fn visit_all<'a>(&mut self, atoms: impl Iterator<Item = Atom<'a>>)
+    where
+        Self: Sized,
+    {
+        atoms.for_each(|atom| self.visit(atom));
+    }
 }
 
-struct Reader<'f> {
-    found: &'f mut dyn FnMut(Atom<'_>),
+impl<F: FnMut(Atom<'_>)> Visitor for F {
+    fn visit(&mut self, atom: Atom<'_>) {
+        self(atom);
+    }
+}
+
+/// Tells `found` all that stands in `text`, which is [`plain`].
+pub(crate) fn atoms(text: &str, found: &mut impl Visitor) {
+    Reader { found, origin: None }.read(text, 0);
+}
+
+/// Reads a text: by itself what most of it consists of, words and runs of them, and by [`Piece`] the rest.
+struct Reader<'v, V> {
+    found: &'v mut V,
     /// Where what is being decoded stands.
     origin: Option<usize>,
-    /// The words so far.
-    words: Vec<Word>,
 }
 
 #[derive(Clone, Copy)]
-struct Word {
+struct Word<'a> {
     key: Key,
     at: usize,
-    /// Whether it is a sign of an address that is spelt out.
-    sign: bool,
+    text: &'a str,
 }
 
-impl Reader<'_> {
-    fn add(&mut self, key: Key, (text, at): (&str, usize), form: Form) {
-        let decoded = self.origin.is_some();
-        (self.found)(Atom { key, at: self.origin.unwrap_or(at), form, text, decoded });
+impl Word<'_> {
+    /// Whether it is a sign of an address that is spelt out.
+    fn is_sign(&self) -> bool {
+        self.text.eq_ignore_ascii_case("at") || self.text.eq_ignore_ascii_case("dot")
     }
+}
 
+impl<V: Visitor> Reader<'_, V> {
     fn read(&mut self, text: &str, layer: u8) {
         let pieces = chunks(text);
-        let outer = std::mem::replace(&mut self.words, Vec::with_capacity(pieces.len()));
-        let mut numbering = Numbering::default();
+        let mut words: Vec<Word<'_>> = Vec::with_capacity(pieces.len());
+        let (mut told, mut numbering) = (0, Numbering::default());
         for (index, chunk) in pieces.iter().enumerate() {
             if chunk.is_plain() {
-                self.plain(chunk);
+                let (key, at, text) = (chunk.key(Kind::Word), chunk.at, chunk.text);
+                words.push(Word { key, at, text });
                 continue;
             }
+            self.words(words.get(told..).unwrap_or_default());
             let before = index.checked_sub(1).and_then(|index| pieces.get(index));
             let behind = pieces.get(index + 1);
-            self.chunk(chunk, (before, behind), &mut numbering);
-            self.words(chunk);
+            self.piece().chunk(chunk, (before, behind), &mut numbering);
+            let inner = chunk::words(chunk.text);
+            let first = words.len();
+            words.extend(inner.map(|text| Word {
+                key: Key::loose(Kind::Word, text),
+                at: chunk.at,
+                text,
+            }));
+            self.words(words.get(first..).unwrap_or_default());
+            told = words.len();
             if layer < MAX_LAYERS && may_be_encoded(chunk.text) {
                 for hidden in decoded(chunk.text) {
                     self.hidden(&hidden, chunk.at, layer);
                 }
             }
         }
+        self.words(words.get(told..).unwrap_or_default());
         for (joined, at) in spaced(&pieces) {
-            self.add(Key::loose(Kind::Name, &joined), (&joined, at), Form::Name(true));
+            let key = Key::loose(Kind::Name, &joined);
+            self.piece().add(key, (&joined, at), Form::Name(true));
         }
-        self.sequences();
+        self.sequences(&words);
         if let Some(hidden) = entities(text).filter(|_| layer < MAX_LAYERS) {
             self.hidden(&hidden, 0, layer);
         }
-        self.words = outer;
     }
 
     fn hidden(&mut self, text: &str, at: usize, layer: u8) {
@@ -121,6 +152,65 @@ impl Reader<'_> {
         self.origin = origin.or(Some(at));
         self.read(&plain(text), layer + 1);
         self.origin = origin;
+    }
+
+    fn piece(&mut self) -> Piece<'_> {
+        Piece { origin: self.origin, found: self.found }
+    }
+
+    /// Tells words that are no figures.
+    fn words(&mut self, words: &[Word<'_>]) {
+        let words =
+            words.iter().filter(|word| !word.text.bytes().all(|byte| byte.is_ascii_digit()));
+        self.tell(Form::Word, words.map(|word| (word.key, (word.text, word.at))));
+    }
+
+    fn sequences(&mut self, words: &[Word<'_>]) {
+        self.tell(Form::Pair, words.array_windows::<2>().map(run));
+        self.tell(Form::Run, words.array_windows::<RUN>().map(run));
+        // An address that is spelt out: `name at host dot example`.
+        let spelt = words.array_windows().filter(|[_, sign, _]| sign.is_sign());
+        let spelt = spelt.map(|[before, _, behind]| match [before, behind].map(Word::is_sign) {
+            [false, false] => run(&[*before, *behind]),
+            [false, true] => run(&[*before]),
+            [true, false] => run(&[*behind]),
+            [true, true] => run(&[]),
+        });
+        self.tell(Form::Pair, spelt);
+    }
+
+    #[inline]
+    fn tell<'a>(&mut self, form: Form, found: impl Iterator<Item = (Key, (&'a str, usize))>) {
+        let origin = self.origin;
+        let decoded = origin.is_some();
+        self.found.visit_all(found.map(|(key, (text, at))| Atom {
+            key,
+            at: origin.unwrap_or(at),
+            form,
+            text,
+            decoded,
+        }));
+    }
+}
+
+/// The key of these words in this order, and where they stand.
+#[inline]
+fn run<'a, const N: usize>(words: &[Word<'_>; N]) -> (Key, (&'a str, usize)) {
+    let at = words.first().map_or(0, |word| word.at);
+    (Key::run(words.map(|word| word.key)), ("", at))
+}
+
+/// Reads a piece of a text that is more than a word.
+struct Piece<'f> {
+    found: &'f mut dyn Visitor,
+    /// Where what is being decoded stands.
+    origin: Option<usize>,
+}
+
+impl Piece<'_> {
+    fn add(&mut self, key: Key, (text, at): (&str, usize), form: Form) {
+        let decoded = self.origin.is_some();
+        self.found.visit(Atom { key, at: self.origin.unwrap_or(at), form, text, decoded });
     }
 
     fn chunk(
@@ -187,18 +277,13 @@ impl Reader<'_> {
         true
     }
 
-    /// Most of a text: a word that is nothing else.
-    fn plain(&mut self, chunk: &Chunk<'_>) {
-        self.word(Key::loose(Kind::Word, chunk.text), (chunk.text, chunk.at));
-    }
-
     fn name(&mut self, chunk: &Chunk<'_>) {
         let (text, at) = (chunk.text, chunk.at);
-        self.add(Key::loose(Kind::Name, text), (text, at), Form::Name(is_distinct(text)));
+        self.add(chunk.key(Kind::Name), (text, at), Form::Name(is_distinct(text)));
         let digits = text.bytes().filter(u8::is_ascii_digit).count();
-        let compact = if digits * 2 >= SHORTEST_COMPACT { compact(text) } else { String::new() };
-        if compact.len() < text.len() && is_number_like(&compact) {
-            self.add(Key::loose(Kind::Name, &compact), (text, at), Form::Name(true));
+        let bare = if digits * 2 >= SHORTEST_COMPACT { compact_length(text) } else { text.len() };
+        if (SHORTEST_COMPACT..=digits * 2).contains(&bare) && bare < text.len() {
+            self.add(Key::loose(Kind::Name, &compact(text)), (text, at), Form::Name(true));
         }
         let mail = is_mail(text);
         let host = host(text);
@@ -223,40 +308,6 @@ impl Reader<'_> {
             self.add(Key::exact(Kind::Whole, digits), (digits, at), Form::Whole);
         }
     }
-
-    fn words(&mut self, chunk: &Chunk<'_>) {
-        for word in words(chunk.text) {
-            self.word(Key::loose(Kind::Word, word), (word, chunk.at));
-        }
-    }
-
-    fn word(&mut self, key: Key, (word, at): (&str, usize)) {
-        if !word.bytes().all(|byte| byte.is_ascii_digit()) {
-            self.add(key, (word, at), Form::Word);
-        }
-        let sign = word.eq_ignore_ascii_case("at") || word.eq_ignore_ascii_case("dot");
-        self.words.push(Word { key, at, sign });
-    }
-
-    fn sequences(&mut self) {
-        let words = std::mem::take(&mut self.words);
-        for (length, form) in [(2, Form::Pair), (RUN, Form::Run)] {
-            for window in words.windows(length) {
-                self.run(window.iter(), form);
-            }
-        }
-        // An address that is spelt out: `name at host dot example`.
-        for window in words.windows(3) {
-            if let [_, Word { sign: true, .. }, _] = window {
-                self.run(window.iter().filter(|word| !word.sign), Form::Pair);
-            }
-        }
-    }
-
-    fn run<'w>(&mut self, words: impl Iterator<Item = &'w Word> + Clone, form: Form) {
-        let at = words.clone().next().map_or(0, |word| word.at);
-        self.add(Key::run(words.map(|word| word.key)), ("", at), form);
-    }
 }
 
 /// The most groups that an account or phone number is written in: an IBAN has nine.
@@ -269,7 +320,7 @@ pub(crate) fn spaced(pieces: &[Chunk<'_>]) -> Vec<(String, usize)> {
     let mut groups: Vec<&Chunk<'_>> = Vec::new();
     for chunk in pieces {
         let group = is_group(chunk);
-        let near = || chunk.gap.len() <= 3 && chunk.gap.chars().all(|c| " ()-./+".contains(c));
+        let near = || chunk.gap().len() <= 3 && chunk.gap().chars().all(|c| " ()-./+".contains(c));
         if !(groups.is_empty() || (group && near())) {
             join(&groups, &mut found);
             groups.clear();
@@ -283,9 +334,8 @@ pub(crate) fn spaced(pieces: &[Chunk<'_>]) -> Vec<(String, usize)> {
 /// Whether it can be a group of an account or phone number, by its letters and digits.
 fn is_group(chunk: &Chunk<'_>) -> bool {
     let piece = chunk.text;
-    let letters = || piece.len() <= 4 && piece.bytes().all(|byte| byte.is_ascii_uppercase());
-    (chunk.signs.has(Signs::DIGIT) || letters())
-        && !is_moment(piece)
+    (chunk.signs.has(Signs::DIGIT) || chunk.is_capitals(4))
+        && !(chunk.signs.has(Signs::MARK) && is_moment(piece))
         && (1..=LONG).contains(&compact_length(piece))
 }
 

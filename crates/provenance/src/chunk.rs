@@ -1,22 +1,30 @@
 //! A text cut where identifiers end: at blanks, quotes, brackets and commas.
+//!
+//! Everything that is read goes through here, so one look at each byte also says what a piece is made of and how
+//! it is spelt: most pieces are plain words, of which nothing has to be looked for after that.
 
 use std::ops::Range;
 
+use crate::fold::{alike, passes_for_two};
+use crate::key::{Block, Key, Kind};
+use crate::letters::Letters;
 use crate::shape::LONG;
 
 /// A piece of text without blanks, quotes or brackets, and without the punctuation around it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Chunk<'a> {
     /// The piece.
     pub(crate) text: &'a str,
     /// Where it begins, in bytes.
     pub(crate) at: usize,
-    /// What stands between it and the one before it.
-    pub(crate) gap: &'a str,
-    /// What stands between it and the one behind it.
-    pub(crate) next: &'a str,
     /// What it is made of.
     pub(crate) signs: Signs,
+    /// The text that it is a piece of.
+    whole: &'a str,
+    /// Where the piece before it ends, and the one behind it begins.
+    around: Range<usize>,
+    /// How it is spelt, if it is short, folded as what is [`alike`].
+    spelt: Block,
 }
 
 /// Which kinds of characters may be in a piece: what it cannot be by them, nobody has to look for.
@@ -24,24 +32,35 @@ pub(crate) struct Chunk<'a> {
 pub(crate) struct Signs(u8);
 
 impl Signs {
-    const LETTER: Self = Self(1);
-    pub(crate) const DIGIT: Self = Self(1 << 1);
+    const LOWER: Self = Self(1);
+    const UPPER: Self = Self(1 << 1);
+    pub(crate) const DIGIT: Self = Self(1 << 2);
     /// Any other.
-    pub(crate) const MARK: Self = Self(1 << 2);
+    pub(crate) const MARK: Self = Self(1 << 3);
+    /// Beside one of those: a letter that passes for two others.
+    const TWO: Self = Self(1 << 4);
     /// Where a piece ends.
-    const END: Self = Self(1 << 3);
+    const END: Self = Self(1 << 5);
     /// What begins a character beyond ASCII.
-    const WIDE: Self = Self(1 << 4);
+    const WIDE: Self = Self(1 << 6);
 
+    #[inline]
     fn of(byte: u8) -> Self {
         SIGNS.get(usize::from(byte)).copied().unwrap_or(Self::MARK)
     }
 
+    #[inline]
+    fn of_letters(letters: Letters) -> Self {
+        if letters.two { Self::LOWER.with(Self::TWO) } else { Self::LOWER }
+    }
+
+    #[inline]
     pub(crate) fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    fn with(self, other: Self) -> Self {
+    #[inline]
+    const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
@@ -51,13 +70,15 @@ static SIGNS: [Signs; 256] = {
     let (mut signs, mut byte) = ([Signs::MARK; 256], 0_u8);
     let mut rest: &mut [Signs] = &mut signs;
     while let Some((first, behind)) = rest.split_first_mut() {
-        *first = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' => Signs::LETTER,
+        let sign = match byte {
+            b'a'..=b'z' => Signs::LOWER,
+            b'A'..=b'Z' => Signs::UPPER,
             b'0'..=b'9' => Signs::DIGIT,
             _ if ends(byte) => Signs::END,
             0xc0.. => Signs::WIDE,
             _ => Signs::MARK,
         };
+        *first = if passes_for_two(byte) { sign.with(Signs::TWO) } else { sign };
         rest = behind;
         byte = byte.wrapping_add(1);
     }
@@ -89,31 +110,63 @@ const CUES: [&str; 14] = [
     "#",
 ];
 
-impl Chunk<'_> {
+impl<'a> Chunk<'a> {
+    /// What stands between it and the piece before it.
+    pub(crate) fn gap(&self) -> &'a str {
+        self.whole.get(self.around.start..self.at).unwrap_or_default()
+    }
+
+    /// What stands between it and the piece behind it.
+    fn next(&self) -> &'a str {
+        self.whole.get(self.at + self.text.len()..self.around.end).unwrap_or_default()
+    }
+
     /// Whether it stands in quotes by itself.
     pub(crate) fn is_quoted(&self) -> bool {
-        self.gap.ends_with(is_quote) && self.next.starts_with(is_quote)
+        self.gap().ends_with(is_quote) && self.next().starts_with(is_quote)
     }
 
     /// Whether it is a word that can be nothing else: not encoded, not distinct, no figure.
     pub(crate) fn is_plain(&self) -> bool {
-        self.text.len() < LONG
-            && self.text.starts_with(|c: char| c.is_ascii_alphabetic())
-            && self.text.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
+        const LETTERS: Signs = Signs::LOWER.with(Signs::TWO);
+        let word = || {
+            self.text.starts_with(|c: char| c.is_ascii_alphabetic())
+                && self.text.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
+        };
+        self.text.len() < LONG && (LETTERS.with(self.signs) == LETTERS || word())
+    }
+
+    /// Whether it consists of at most so many capitals.
+    pub(crate) fn is_capitals(&self, most: usize) -> bool {
+        !self.signs.has(Signs::LOWER)
+            && self.text.len() <= most
+            && self.text.bytes().all(|byte| byte.is_ascii_uppercase())
+    }
+
+    /// The key of it and of all that looks like it.
+    #[inline]
+    pub(crate) fn key(&self, kind: Kind) -> Key {
+        const LONG: Signs = Signs::MARK.with(Signs::TWO);
+        if self.text.len() <= Block::LONGEST && !self.signs.has(LONG) {
+            Key::of(kind, self.spelt)
+        } else {
+            Key::loose(kind, self.text)
+        }
     }
 
     /// Whether it begins a line.
     fn begins_line(&self) -> bool {
-        let line = self.gap.rsplit_once('\n').map(|(_, line)| line);
+        let gap = self.gap();
+        let line = gap.rsplit_once('\n').map(|(_, line)| line);
         let blank = |line: &str| line.chars().all(|c| c.is_whitespace() || "-*>".contains(c));
-        line.or((self.at == self.gap.len()).then_some(self.gap)).is_some_and(blank)
+        line.or((self.at == gap.len()).then_some(gap)).is_some_and(blank)
     }
 
     /// Whether it could be the number of a list's item, or of a heading of one word that is `before` it.
     pub(crate) fn is_numbering(&self, before: Option<&Self>) -> bool {
-        let mark = self.next.strip_prefix(['.', ')', ':']);
+        let mark = self.next().strip_prefix(['.', ')', ':']);
         let mark = mark.is_some_and(|rest| rest.starts_with(' ') && !rest.contains('\n'));
-        let heads = |word: &Self| word.begins_line() && self.gap == " " && !is_cue(word.text);
+        let heads = |word: &Self| word.begins_line() && self.gap() == " " && !is_cue(word.text);
         mark && (self.begins_line() || before.is_some_and(heads))
     }
 }
@@ -138,55 +191,71 @@ const MEAN: usize = 5;
 
 /// The pieces of `text`, in order.
 pub(crate) fn chunks(text: &str) -> Vec<Chunk<'_>> {
-    let digit = |at: Option<usize>| {
-        at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit)
-    };
-    let groups = |at: usize| digit(at.checked_sub(1)) && digit(Some(at + 1));
-    let mut found = Vec::with_capacity(text.len() / MEAN);
-    let (mut start, mut signs) = (0, Signs::default());
-    for (at, byte) in text.bytes().enumerate() {
-        let sign = Signs::of(byte);
-        let end = match sign {
-            Signs::END => (byte != b',' || !groups(at)).then_some(at + 1),
-            Signs::WIDE => end_of(text, at),
-            _ => None,
-        };
-        if let Some(end) = end {
-            add(text, (start..at, signs), &mut found);
-            (start, signs) = (end, Signs::default());
-        } else {
-            signs = signs.with(sign);
+    let bytes = text.as_bytes();
+    let mut found: Vec<Chunk<'_>> = Vec::with_capacity(text.len() / MEAN);
+    let (mut at, mut start, mut signs, mut spelt) = (0, 0, Signs::default(), Block::EMPTY);
+    while at <= bytes.len() {
+        // The text ends like a line.
+        let byte = bytes.get(at).copied().unwrap_or(b'\n');
+        if byte.is_ascii_lowercase()
+            && let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk)
+        {
+            let letters = Letters::of(*eight);
+            signs = signs.with(Signs::of_letters(letters));
+            spelt = spelt.then(letters);
+            at += letters.count as usize;
+            continue;
         }
-    }
-    add(text, (start..text.len(), signs), &mut found);
-    if let Some(last) = found.last_mut() {
-        last.next = text.get(last.at + last.text.len()..).unwrap_or_default();
+        let sign = Signs::of(byte);
+        let Some(end) = end_of(text, (at, byte), sign) else {
+            signs = signs.with(sign);
+            spelt = spelt.with(alike(byte));
+            at += 1;
+            continue;
+        };
+        if let Some((inner, begin)) = inner(text, start..at, signs) {
+            let last = found.last_mut().map_or(0, |last| {
+                last.around.end = begin;
+                last.at + last.text.len()
+            });
+            let around = last..bytes.len();
+            found.push(Chunk { text: inner, at: begin, signs, whole: text, around, spelt });
+        }
+        (at, start, signs, spelt) = (end, end, Signs::default(), Block::EMPTY);
     }
     found
 }
 
-/// Where the character beyond ASCII at `at` ends, if it ends a piece.
-fn end_of(text: &str, at: usize) -> Option<usize> {
-    let c = text.get(at..)?.chars().next().filter(|c| ends_wide(*c))?;
-    Some(at + c.len_utf8())
+/// Where what stands at `at` ends, if it ends a piece.
+#[inline]
+fn end_of(text: &str, (at, byte): (usize, u8), sign: Signs) -> Option<usize> {
+    match sign {
+        Signs::END if byte == b',' && is_within_digits(text.as_bytes(), at) => None,
+        Signs::END => Some(at + 1),
+        Signs::WIDE => {
+            let c = text.get(at..)?.chars().next().filter(|c| ends_wide(*c))?;
+            Some(at + c.len_utf8())
+        }
+        _ => None,
+    }
 }
 
-/// Adds the piece within `span`, without the punctuation around it.
-fn add<'a>(text: &'a str, (span, signs): (Range<usize>, Signs), found: &mut Vec<Chunk<'a>>) {
-    let whole = text.get(span.clone()).unwrap_or_default();
-    let (before, inner) = if signs.has(Signs::MARK) { bare(whole) } else { (0, whole) };
-    if inner.is_empty() {
-        return;
+/// Whether digits stand right before and right behind what stands at `at`.
+fn is_within_digits(text: &[u8], at: usize) -> bool {
+    let digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+    digit(at.checked_sub(1)) && digit(Some(at + 1))
+}
+
+/// What of a piece is left without the punctuation around it, if anything, and where that begins.
+#[inline]
+fn inner(text: &str, span: Range<usize>, signs: Signs) -> Option<(&str, usize)> {
+    let start = span.start;
+    let piece = text.get(span).filter(|piece| !piece.is_empty())?;
+    if !signs.has(Signs::MARK) {
+        return Some((piece, start));
     }
-    let at = span.start + before;
-    let gap = match found.last_mut() {
-        Some(last) => {
-            last.next = text.get(last.at + last.text.len()..at).unwrap_or_default();
-            last.next
-        }
-        None => text.get(..at).unwrap_or_default(),
-    };
-    found.push(Chunk { text: inner, at, gap, next: "", signs });
+    let (before, inner) = bare(piece);
+    (!inner.is_empty()).then_some((inner, start + before))
 }
 
 /// `piece` without the punctuation around it, and how much of that stands before it.
@@ -205,22 +274,28 @@ fn bare(piece: &str) -> (usize, &str) {
 pub(crate) fn words(piece: &str) -> impl Iterator<Item = &str> {
     let mut rest = piece;
     std::iter::from_fn(move || {
-        rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric());
-        let first = rest.chars().next()?;
+        let start = rest.find(is_of_word)?;
+        let (_, behind) = rest.split_at_checked(start)?;
+        let first = behind.chars().next()?;
         let length = if is_letter_word(first) {
             first.len_utf8()
         } else {
-            let ends = |c: char| !c.is_alphanumeric() || is_letter_word(c);
-            rest.find(ends).unwrap_or(rest.len())
+            behind.find(|c| !is_of_word(c) || is_letter_word(c)).unwrap_or(behind.len())
         };
-        let (word, behind) = rest.split_at_checked(length)?;
+        let (word, behind) = behind.split_at_checked(length)?;
         rest = behind;
         Some(word)
     })
 }
 
+#[inline]
+fn is_of_word(c: char) -> bool {
+    if c.is_ascii() { c.is_ascii_alphanumeric() } else { c.is_alphanumeric() }
+}
+
 fn is_letter_word(c: char) -> bool {
-    matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}'
+    !c.is_ascii()
+        && matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}'
         | '\u{20000}'..='\u{3ffff}')
 }
 

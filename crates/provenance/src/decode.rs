@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 
 /// The shortest piece that is tried as base64 or hexadecimal: five letters and more come out of it,
@@ -51,7 +52,8 @@ pub(crate) fn decoded(piece: &str) -> Vec<String> {
 
 /// `text` with its HTML entities decoded; `None` if it has none.
 pub(crate) fn entities(text: &str) -> Option<String> {
-    if !(text.contains('&') && text.contains(';')) {
+    let holds = |byte: u8| memchr(byte, text.as_bytes()).is_some();
+    if !(holds(b'&') && holds(b';')) {
         return None;
     }
     match html_escape::decode_html_entities(text) {

@@ -20,7 +20,8 @@ pub(crate) const LONGEST: usize = 64;
 
 /// The figure that `piece` is as a whole.
 pub(crate) fn figure(piece: &str) -> Option<Figure> {
-    let begins = |c: char| c.is_ascii_digit() || "$£€¥~+-,".contains(c);
+    let begins =
+        |c: char| c.is_ascii_digit() || matches!(c, '$' | '£' | '€' | '¥' | '~' | '+' | '-' | ',');
     if piece.len() > LONGEST || !piece.starts_with(begins) {
         return None;
     }
@@ -29,7 +30,7 @@ pub(crate) fn figure(piece: &str) -> Option<Figure> {
 
 /// Whether `piece` is a day or a time of the day.
 pub(crate) fn is_moment(piece: &str) -> bool {
-    piece.len() <= LONGEST && (day(piece).is_some() || time(piece).is_some())
+    piece.len() <= LONGEST && (date(piece).is_some() || clock(piece).is_some())
 }
 
 fn number(piece: &str) -> Option<Figure> {
@@ -64,35 +65,46 @@ fn number(piece: &str) -> Option<Figure> {
     Some(Figure::Number { text, whole })
 }
 
-/// `2024-05-11`, `2024/05/11`, `2024-05-11T17:00:00Z`.
 fn day(piece: &str) -> Option<Figure> {
+    let ([year, month, day], rest) = date(piece)?;
+    let clock = rest.and_then(time);
+    Some(Figure::Day([year, "-", month, "-", day].concat(), clock))
+}
+
+fn time(piece: &str) -> Option<String> {
+    let (hours, minutes) = clock(piece)?;
+    let zero = if hours.len() < 2 { "0" } else { "" };
+    Some([zero, hours, ":", minutes].concat())
+}
+
+/// `2024-05-11`, `2024/05/11`, `2024-05-11T17:00:00Z`: year, month and day, and the time behind them.
+fn date(piece: &str) -> Option<([&str; 3], Option<&str>)> {
     let (date, rest) = piece.split_at_checked(10)?;
-    let mut parts = date.split(['-', '/']);
-    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    let fits = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    if !(fits(year, 4) && fits(month, 2) && fits(day, 2) && parts.next().is_none()) {
+    let (year, month_day) = date.split_at_checked(4)?;
+    let (month, day) = month_day.strip_prefix(['-', '/'])?.split_at_checked(2)?;
+    let day = day.strip_prefix(['-', '/'])?;
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if !(digits(year) && digits(month) && digits(day)) {
         return None;
     }
-    let clock = match rest.strip_prefix(['T', 't', ' ']) {
-        Some(clock) => Some(time(clock)?),
-        None if rest.is_empty() => None,
-        None => return None,
+    let time = match rest.strip_prefix(['T', 't', ' ']) {
+        Some(time) => Some(time).filter(|time| clock(time).is_some()),
+        None if rest.is_empty() => return Some(([year, month, day], None)),
+        None => None,
     };
-    Some(Figure::Day(format!("{year}-{month}-{day}"), clock))
+    Some(([year, month, day], Some(time?)))
 }
 
 /// `17:00`, `9:30:00`, `17:00:00.000Z`, `17:00+02:00`: hours and minutes.
-fn time(piece: &str) -> Option<String> {
+fn clock(piece: &str) -> Option<(&str, &str)> {
     let (hours, rest) = piece.split_once(':')?;
     let minutes = rest.get(..2)?;
     let two = |part: &str| {
         (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
     };
     let rest = rest.get(2..)?;
-    let tail = |c: char| c.is_ascii_digit() || ":.+-Zz".contains(c);
-    (two(hours) && two(minutes) && rest.chars().all(tail)).then(|| format!("{hours:0>2}:{minutes}"))
+    let tail = |c: char| c.is_ascii_digit() || matches!(c, ':' | '.' | '+' | '-' | 'Z' | 'z');
+    (two(hours) && two(minutes) && rest.chars().all(tail)).then_some((hours, minutes))
 }
 
 /// The number of the month that `word` names.

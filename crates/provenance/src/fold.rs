@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 use unicode_security::confusable_detection::skeleton;
 
@@ -34,7 +35,7 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
 /// `text` with one kind of blank among what is ASCII.
 fn spaced(text: &str) -> Cow<'_, str> {
     const ODD: [char; 2] = ['\u{b}', '\u{c}'];
-    if text.bytes().any(|byte| matches!(byte, 0xb | 0xc)) {
+    if memchr2(0xb, 0xc, text.as_bytes()).is_some() {
         Cow::Owned(text.replace(ODD, " "))
     } else {
         Cow::Borrowed(text)
@@ -63,7 +64,9 @@ pub(crate) fn strict(text: &str) -> String {
 /// Calls `read` with each byte of [`loose`] text: the same without a place of its own for each word.
 pub(crate) fn loosely(text: &str, read: &mut impl FnMut(u8)) {
     if text.is_ascii() {
-        text.bytes().for_each(|byte| fold(byte, read));
+        for byte in text.bytes() {
+            fold(byte, read);
+        }
     } else {
         loose(text).bytes().for_each(read);
     }
@@ -118,19 +121,30 @@ fn push(c: char, out: &mut String) {
 }
 
 /// Calls `read` with what an ASCII character passes for.
+#[inline]
 fn fold(byte: u8, read: &mut impl FnMut(u8)) {
-    match ALIKE.get(usize::from(byte)).copied().unwrap_or(byte) {
-        b'm' => {
-            read(b'r');
-            read(b'n');
-        }
-        alike => read(alike),
+    if passes_for_two(byte) {
+        read(b'r');
+        read(b'n');
+    } else {
+        read(alike(byte));
     }
 }
 
-/// The ASCII characters by which one they pass for, as UTS 39 has them, and case; `m` passes for two.
-static ALIKE: [u8; 128] = {
-    let (mut alike, mut byte) = ([0; 128], 0_u8);
+/// Whether an ASCII character passes for two others.
+pub(crate) const fn passes_for_two(byte: u8) -> bool {
+    matches!(byte, b'm' | b'M')
+}
+
+/// What an ASCII character passes for, if that is one other.
+#[inline]
+pub(crate) fn alike(byte: u8) -> u8 {
+    ALIKE.get(usize::from(byte)).copied().unwrap_or(byte)
+}
+
+/// The ASCII characters by which one they pass for, as UTS 39 has them, and case.
+static ALIKE: [u8; 256] = {
+    let (mut alike, mut byte) = ([0; 256], 0_u8);
     let mut rest: &mut [u8] = &mut alike;
     while let Some((first, behind)) = rest.split_first_mut() {
         *first = match byte.to_ascii_lowercase() {

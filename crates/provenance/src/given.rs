@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use remit_model::Label;
 
-use crate::atom::{Form, atoms, spaced};
+use crate::atom::{Atom, Form, atoms, spaced};
 use crate::chunk::{Chunk, chunks, is_cue, words};
 use crate::figure::{Figure, LONGEST, day_of_month, figure, month};
 use crate::fold::{plain, strict};
@@ -132,7 +132,7 @@ impl Given {
                 self.quoted.insert(start, end);
             }
         }
-        atoms(&plain(&composed), &mut |atom| {
+        atoms(&plain(&composed), &mut |atom: Atom<'_>| {
             if atom.form == Form::Run {
                 self.runs.insert(atom.key);
             }

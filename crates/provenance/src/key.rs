@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use foldhash::fast::{FoldHasher, RandomState};
 
 use crate::fold::loosely;
+use crate::letters::Letters;
 
 /// A kind of thing that is looked up; the same text as two kinds is two keys.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,11 @@ impl Key {
         spelt.key(kind)
     }
 
+    /// The key of a text that is one block.
+    pub(crate) fn of(kind: Kind, block: Block) -> Self {
+        Spelt { hasher: HASH.build_hasher(), block }.key(kind)
+    }
+
     /// The key of a text of any length just as it is.
     pub(crate) fn verbatim(kind: Kind, text: &str) -> Self {
         let mut hasher = HASH.build_hasher();
@@ -87,37 +93,67 @@ impl Key {
     }
 
     /// The key of these words in this order.
-    pub(crate) fn run(mut words: impl Iterator<Item = Self>) -> Self {
+    pub(crate) fn run<const N: usize>(words: [Self; N]) -> Self {
         let mut hasher = HASH.build_hasher();
-        while let Some(Self(word)) = words.next() {
-            hasher.write_u128(both(word, words.next().map_or(0, |Self(next)| next)));
+        let (pairs, last) = words.as_chunks();
+        for [Self(one), Self(other)] in pairs {
+            hasher.write_u128(both(*one, *other));
+        }
+        for Self(word) in last {
+            hasher.write_u128(both(*word, 0));
         }
         Self(hasher.finish())
     }
 }
 
-/// A text on its way into its key, in blocks of seven bytes: most words are no longer.
+/// The bytes of a short text, behind a one that says where it begins: most words are no longer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block(u64);
+
+impl Block {
+    pub(crate) const EMPTY: Self = Self(1);
+    /// How many bytes it holds.
+    pub(crate) const LONGEST: usize = 7;
+
+    /// The same with one byte more, of which there is no telling if there are more than it holds.
+    #[inline]
+    pub(crate) fn with(self, byte: u8) -> Self {
+        Self(self.0 << 8 | u64::from(byte))
+    }
+
+    /// The same with these letters more.
+    #[inline]
+    pub(crate) fn then(self, letters: Letters) -> Self {
+        Self(self.0.unbounded_shl(8 * letters.count) | letters.alike)
+    }
+
+    fn is_full(self) -> bool {
+        self.0 >> (8 * Self::LONGEST) != 0
+    }
+}
+
+/// A text on its way into its key, in blocks.
 struct Spelt {
     hasher: FoldHasher<'static>,
-    /// What came of the block, behind a one that says where it begins.
-    block: u64,
+    block: Block,
 }
 
 impl Spelt {
     fn new() -> Self {
-        Self { hasher: HASH.build_hasher(), block: 1 }
+        Self { hasher: HASH.build_hasher(), block: Block::EMPTY }
     }
 
+    #[inline]
     fn push(&mut self, byte: u8) {
-        if self.block >> 56 != 0 {
-            self.hasher.write_u128(both(self.block, 0));
-            self.block = 1;
+        if self.block.is_full() {
+            self.hasher.write_u128(both(self.block.0, 0));
+            self.block = Block::EMPTY;
         }
-        self.block = self.block << 8 | u64::from(byte);
+        self.block = self.block.with(byte);
     }
 
     fn key(mut self, kind: Kind) -> Key {
-        self.hasher.write_u128(both(self.block, 1 + kind as u64));
+        self.hasher.write_u128(both(self.block.0, 1 + kind as u64));
         Key(self.hasher.finish())
     }
 }

@@ -20,6 +20,7 @@ mod figure;
 mod fold;
 mod given;
 mod key;
+mod letters;
 mod origin;
 mod outside;
 mod read;

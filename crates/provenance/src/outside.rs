@@ -1,10 +1,8 @@
 //! What stands in text that an outsider could have written, by the keys it is looked up by.
 
-use std::collections::hash_map;
-
 use crate::atom::{Atom, Form};
 use crate::key::{Key, Keyed};
-use crate::origin::{Marks, Place};
+use crate::origin::{Marks, Origins, Place};
 
 /// The most things that are told apart in a task: about 10 MiB, as much as a long day's reading.
 pub const MAX_VALUES: usize = 256 * 1024;
@@ -44,6 +42,24 @@ pub(crate) enum Part {
     Of(RecordId),
 }
 
+/// A text that is taken in.
+pub(crate) struct Sight<'a> {
+    /// Where it begins.
+    pub(crate) place: Place,
+    /// What it can carry.
+    pub(crate) marks: Marks,
+    /// Where else things were seen, if a person's words led to it.
+    pub(crate) led: Option<&'a Origins>,
+}
+
+impl Sight<'_> {
+    /// Whether a person's words led to this text and not to what stands at `place`.
+    #[inline]
+    fn is_led_beyond(&self, place: Place) -> bool {
+        self.led.is_some_and(|seen| !place.is_beside(self.place) && !seen.is_pointed(place))
+    }
+}
+
 impl Entry {
     /// Whether it stands, outside `record`, where it could choose that record.
     pub(crate) fn is_beyond(&self, record: RecordId) -> bool {
@@ -77,36 +93,30 @@ impl Outside {
         self.entries.reserve((bytes / 2).min(left).min(AT_ONCE));
     }
 
-    /// Takes in that `key` stands at `place`; `pointed` says of a place whether a person's words led
-    /// there. Whether the place is kept.
-    pub(crate) fn add(
-        &mut self,
-        key: Key,
-        (place, marks): (Place, Marks),
-        part: Part,
-        pointed: impl Fn(Place) -> bool,
-    ) -> bool {
-        let room = self.entries.len() < MAX_VALUES;
-        match self.entries.entry(key) {
-            hash_map::Entry::Occupied(mut known) => {
-                let known = known.get_mut();
-                known.marks = known.marks.with(marks);
-                known.spread = known.spread.with(part);
-                let led = pointed(place) && !pointed(known.place);
-                if led {
-                    known.place = place;
-                }
-                led
-            }
-            hash_map::Entry::Vacant(new) if room => {
-                new.insert(Entry { place, marks, spread: Spread::NOWHERE.with(part) });
-                true
-            }
-            hash_map::Entry::Vacant(_) => {
-                self.full = true;
-                false
-            }
+    /// Takes in that `key` stands in a text, `at` bytes behind its beginning. Whether the place is kept.
+    #[inline]
+    pub(crate) fn add(&mut self, key: Key, (text, at): (&Sight<'_>, usize), part: Part) -> bool {
+        let Some(known) = self.entries.get_mut(&key) else {
+            return self.insert(key, text, at, part);
+        };
+        known.marks = known.marks.with(text.marks);
+        known.spread = known.spread.with(part);
+        let led = text.is_led_beyond(known.place);
+        if led {
+            known.place = text.place.at(at);
         }
+        led
+    }
+
+    fn insert(&mut self, key: Key, text: &Sight<'_>, at: usize, part: Part) -> bool {
+        let room = self.entries.len() < MAX_VALUES;
+        if room {
+            let (place, spread) = (text.place.at(at), Spread::NOWHERE.with(part));
+            self.entries.insert(key, Entry { place, marks: text.marks, spread });
+        } else {
+            self.full = true;
+        }
+        room
     }
 
     /// What is known of `key`.

@@ -5,15 +5,15 @@ use std::rc::Rc;
 
 use remit_model::Value;
 
-use crate::atom::{Atom, Form, atoms};
+use crate::atom::{Atom, Form, Visitor, atoms};
 use crate::chunk::chunks;
 use crate::column::{Class, Column, Field, Sort, is_field, mailbox, own_ids};
 use crate::decode::unseen;
 use crate::fold::{plain, strict};
 use crate::given::Given;
 use crate::key::{Key, Keys, Kind};
-use crate::origin::{Origin, Origins, Place};
-use crate::outside::{Outside, Part, RecordId};
+use crate::origin::{Origin, Origins};
+use crate::outside::{Outside, Part, RecordId, Sight};
 use crate::records::{Record, Records};
 
 /// What is kept of results.
@@ -37,10 +37,6 @@ pub(crate) struct Reading<'a> {
     held: Option<Keys>,
     fields: Fields,
 }
-
-/// How many things are looked up one right after the other: most of the table is in no cache, and a processor
-/// waits for several places at once if nothing stands between.
-const TOGETHER: usize = 256;
 
 /// How a text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,7 +236,7 @@ impl<'a> Reading<'a> {
             return;
         }
         if let Some(held) = &mut self.held {
-            atoms(&text, &mut |atom| {
+            atoms(&text, &mut |atom: Atom<'_>| {
                 held.insert(atom.key);
             });
         }
@@ -266,14 +262,14 @@ impl<'a> Reading<'a> {
     }
 
     fn scalar(&mut self, text: &str, spot: &Spot) {
-        let seen = (self.kept.origins.next(), self.kept.origins.marks(self.origin));
-        let scalars = &mut self.kept.scalars;
+        let Kept { origins, scalars, .. } = &mut *self.kept;
+        let sight = Sight { place: origins.next(), marks: origins.marks(self.origin), led: None };
         let mut new = false;
-        atoms(text, &mut |atom| {
-            new |= scalars.add(atom.key, seen, Part::Of(spot.record), |_| false);
+        atoms(text, &mut |atom: Atom<'_>| {
+            new |= scalars.add(atom.key, (&sight, 0), Part::Of(spot.record));
         });
         if new {
-            self.kept.origins.passage(self.origin, (&spot.path, spot.record), text);
+            origins.passage(self.origin, (&spot.path, spot.record), text);
         }
     }
 
@@ -297,45 +293,66 @@ impl<'a> Reading<'a> {
     /// Whether something in the text is new, and whether all of it is kept.
     fn take_in(&mut self, text: &str, (record, manner): (RecordId, Manner)) -> (bool, bool) {
         let Self { kept: Kept { outside, origins, .. }, held, origin, .. } = self;
-        let (first, marks) = (origins.next(), origins.marks(*origin));
         let led = origins.is_pointed_origin(*origin);
-        let pointed =
-            |place: Place| if place.is_beside(first) { led } else { origins.is_pointed(place) };
+        let (place, marks) = (origins.next(), origins.marks(*origin));
+        let sight = Sight { place, marks, led: led.then_some(&*origins) };
         let only = manner == Manner::Title && chunks(text).len() == 1;
+        let part = if led || only { Part::Aside } else { Part::Of(record) };
         outside.make_room(text.len());
-        let (mut new, mut whole) = (false, true);
-        let mut met = Vec::with_capacity(TOGETHER.min(text.len()));
-        let mut keep = |met: &mut Vec<(Key, usize, Part)>| {
-            for (key, at, part) in met.drain(..) {
-                new |= outside.add(key, (first.at(at), marks), part, pointed);
-            }
-        };
-        atoms(text, &mut |atom| {
-            match (manner, held.as_mut()) {
-                (Manner::Field | Manner::Title, Some(held)) => {
-                    held.insert(atom.key);
-                }
-                (Manner::Beside, Some(held)) if is_held(held, &atom) => {
-                    whole = false;
-                    return;
-                }
-                _ => {}
-            }
-            // A title says how its own record is called, if it is no more than that.
-            let called = manner == Manner::Title && (only || atom.form == Form::Pair);
-            let part = if led || called { Part::Aside } else { Part::Of(record) };
-            met.push((atom.key, atom.at, part));
-            if met.len() == TOGETHER {
-                keep(&mut met);
-            }
-        });
-        keep(&mut met);
-        (new, whole)
+        let held = held.as_mut();
+        let mut taking = Taking { outside, sight, part, manner, held, new: false, whole: true };
+        atoms(text, &mut taking);
+        (taking.new, taking.whole)
     }
 
     fn unseen(&mut self, text: &str, path: &str, record: RecordId) {
         if let Some(unseen) = unseen(text) {
             self.words(&plain(&unseen), path, (record, Manner::Alone));
+        }
+    }
+}
+
+/// A text on its way into what is kept.
+struct Taking<'a> {
+    outside: &'a mut Outside,
+    sight: Sight<'a>,
+    /// Where in its record it stands.
+    part: Part,
+    manner: Manner,
+    /// What the structure of the result holds, if there is text beside it.
+    held: Option<&'a mut Keys>,
+    /// Whether something in it is new.
+    new: bool,
+    /// Whether all of it is kept.
+    whole: bool,
+}
+
+impl Visitor for Taking<'_> {
+    fn visit(&mut self, atom: Atom<'_>) {
+        match (self.manner, self.held.as_mut()) {
+            (Manner::Field | Manner::Title, Some(held)) => {
+                held.insert(atom.key);
+            }
+            (Manner::Beside, Some(held)) if is_held(held, &atom) => {
+                self.whole = false;
+                return;
+            }
+            _ => {}
+        }
+        // A title says how its own record is called, if it is no more than that.
+        let called = self.manner == Manner::Title && atom.form == Form::Pair;
+        let part = if called { Part::Aside } else { self.part };
+        self.new |= self.outside.add(atom.key, (&self.sight, atom.at), part);
+    }
+
+    fn visit_all<'a>(&mut self, atoms: impl Iterator<Item = Atom<'a>>) {
+        if self.held.is_some() || self.manner == Manner::Title {
+            atoms.for_each(|atom| self.visit(atom));
+        } else {
+            let Self { outside, sight, part, new, .. } = self;
+            for atom in atoms {
+                *new |= outside.add(atom.key, (sight, atom.at), *part);
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a piece of text is by its shape: an address, an account number, something that is not repeated
 //! by accident.
 
+use memchr::memchr;
+
 /// The shortest account or phone number whose separators are passed over.
 pub(crate) const SHORTEST_COMPACT: usize = 6;
 
@@ -16,6 +18,9 @@ pub(crate) fn compact(piece: &str) -> String {
 
 /// How long it is without anything but letters and digits.
 pub(crate) fn compact_length(piece: &str) -> usize {
+    if piece.is_ascii() {
+        return piece.bytes().filter(u8::is_ascii_alphanumeric).count();
+    }
     piece.chars().filter(|c| c.is_alphanumeric()).map(char::len_utf8).sum()
 }
 
@@ -39,23 +44,29 @@ pub(crate) fn is_distinct(piece: &str) -> bool {
 
 /// The host of an address: of a URL, of an e-mail address, or a bare name with dots.
 pub(crate) fn host(piece: &str) -> Option<&str> {
-    if !piece.contains('.') {
-        return None;
-    }
+    memchr(b'.', piece.as_bytes())?;
     let scheme = if piece.contains(':') { piece.split_once("://") } else { None };
     let rest = scheme.map_or(piece, |(_, rest)| rest);
     let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'));
     let authority = rest.get(..end.unwrap_or(rest.len()))?;
     let named = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = named.split_once(':').map_or(named, |(host, _)| host);
-    let label = |label: &str| {
-        !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
-    };
     let last = host.rsplit_once('.').map(|(_, last)| last)?;
-    let top = last.chars().all(char::is_alphabetic) && last.len() >= 2;
+    let top = || last.len() >= 2 && last.chars().all(char::is_alphabetic);
     let figures = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     let address = || host.bytes().all(figures) && host.split('.').count() == 4;
-    ((top || address()) && host.split('.').all(label)).then_some(host)
+    (has_labels(host) && (top() || address())).then_some(host)
+}
+
+/// Whether it consists of labels with a dot between each two.
+fn has_labels(host: &str) -> bool {
+    let mut before = '.';
+    let fits = host.chars().all(|c| {
+        let fits = c.is_alphanumeric() || matches!(c, '-' | '_') || (c == '.' && before != '.');
+        before = c;
+        fits
+    });
+    fits && before != '.'
 }
 
 /// Endings of bare names that are files' rather than hosts'.

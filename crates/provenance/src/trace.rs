@@ -153,7 +153,7 @@ impl Index {
         records.titled(id, leaf.argument).into_iter().find_map(|(record, title)| {
             let single = chunks(title).len() == 1;
             let (mut all, mut marks, mut elsewhere) = (true, None, None);
-            atoms(&plain(title), &mut |atom| {
+            atoms(&plain(title), &mut |atom: Atom<'_>| {
                 let tells = match atom.form {
                     Form::Name(_) => single,
                     Form::Pair => !single,
@@ -261,7 +261,7 @@ impl Index {
             return Answer::default();
         }
         let mut seen = None;
-        atoms(&plain, &mut |atom| {
+        atoms(&plain, &mut |atom: Atom<'_>| {
             let figure = matches!(atom.form, Form::Number | Form::Day | Form::Name(_) | Form::Word);
             let entry = figure.then(|| self.kept.scalars.find(&atom)).flatten();
             seen = seen.or(entry.map(|entry| Held { place: entry.place, marks: entry.marks }));
@@ -279,7 +279,7 @@ impl Index {
         let mut pairs = Coverage::default();
         // A text of more than a few words is known by its runs of them.
         let pairs_count = exact || plain.len() < RUN * LONG;
-        atoms(&plain, &mut |atom| {
+        atoms(&plain, &mut |atom: Atom<'_>| {
             let counts =
                 exact || atom.form.is_telling() || (pairs_count && atom.form == Form::Pair);
             if !counts {

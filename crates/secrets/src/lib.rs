@@ -9,7 +9,7 @@
 //! breaks somebody's work. So nothing counts for looking random alone. What is looked for is data
 //! (`rules/`); how it is looked for is the same for all of it:
 //!
-//! 1. one pass for all keywords at once (`rules`), which most text does not get beyond;
+//! 1. one pass for all keywords at once (`keyword`), which most text does not get beyond;
 //! 2. behind a keyword, the rules that it belongs to, anchored there and within their own reach;
 //! 3. what they find is judged ([`judge`]): proven by its own checksum, or random enough, no example,
 //!    not part of something longer.
@@ -22,6 +22,7 @@ mod fingerprint;
 mod json;
 pub mod judge;
 mod kept;
+mod keyword;
 mod proof;
 mod rules;
 mod stream;

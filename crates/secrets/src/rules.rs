@@ -10,7 +10,6 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem;
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
@@ -18,6 +17,7 @@ use regex_automata::{Anchored, Input};
 use serde::Deserialize;
 
 use crate::judge;
+use crate::keyword::Keywords;
 use crate::proof::{Proof, Verdict};
 
 /// The longest secret of a form without a longest (R13): a private key, a token with many claims.
@@ -52,7 +52,7 @@ const OPEN_END: &str = r"(?:[^\w-]|$)";
 pub(crate) struct Rules {
     all: Vec<Rule>,
     /// None only if they could not be built, which a test rules out.
-    keywords: Option<AhoCorasick>,
+    keywords: Option<Keywords>,
     /// The rules of each keyword, by their places.
     of: Vec<Vec<usize>>,
 }
@@ -137,13 +137,8 @@ impl Rules {
                 of.entry(keyword.to_ascii_lowercase()).or_default().push(at);
             }
         }
-        let keywords = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            // Less than a MiB for these few words, and a third faster than the smaller kinds.
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(of.keys());
-        Self { all, keywords: keywords.ok(), of: of.into_values().collect() }
+        let keywords = Keywords::of(of.keys());
+        Self { all, keywords, of: of.into_values().collect() }
     }
 
     /// How many rules there are.
@@ -157,10 +152,10 @@ impl Rules {
         text: &'t [u8],
     ) -> impl Iterator<Item = (Range<usize>, impl Iterator<Item = &'a Rule> + use<'a>)> + use<'a, 't>
     {
-        let found = self.keywords.iter().flat_map(move |it| it.find_overlapping_iter(text));
-        found.map(move |found| {
-            let rules = self.of.get(found.pattern().as_usize()).map_or(&[][..], Vec::as_slice);
-            (found.range(), rules.iter().filter_map(|at| self.all.get(*at)))
+        let found = self.keywords.iter().flat_map(move |all| all.find(text));
+        found.map(move |(keyword, at)| {
+            let rules = self.of.get(keyword).map_or(&[][..], Vec::as_slice);
+            (at, rules.iter().filter_map(|at| self.all.get(*at)))
         })
     }
 }
