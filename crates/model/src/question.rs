@@ -354,3 +354,22 @@ impl Question {
         serde_json::to_string(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it has been written ever since: records must stay decidable.
+    const WRITTEN: &str = include_str!("question/sample.json");
+
+    #[test]
+    fn a_question_is_read_and_written_byte_for_byte() {
+        let text = WRITTEN.trim_end();
+        let question: Question = serde_json::from_str(text).unwrap();
+        for _ in 0..2 {
+            assert_eq!(question.to_json().unwrap(), text);
+        }
+        let again: Question = serde_json::from_str(&question.to_json().unwrap()).unwrap();
+        assert_eq!(again, question);
+    }
+}
