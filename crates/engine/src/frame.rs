@@ -1,8 +1,9 @@
 //! Stage 4: from a call to the question about it. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use remit_model::question::{Asked, Loan, TaskFacts, ToolFacts};
+use remit_model::question::{Asked, Loan, TaskFacts};
 use remit_model::{
     Admission, ApprovalFact, Call, Class, Digest, Integrity, Label, Operation, Question, Refusal,
     Resource, ResourceKind, SecretSeen, Task, Timestamp, Tool, Value, Wanted,
@@ -74,11 +75,11 @@ impl Scene<'_> {
     fn question(&self, asked: Asked, tool: Option<&Tool>, input: Value) -> Question {
         Question {
             asked,
-            agent: self.caller.agent.as_ref().clone(),
+            agent: self.caller.agent.clone(),
             attestation: self.task.attestation().clone(),
             lapsed: self.task.has_lapsed(),
             task: facts(self.task),
-            tool: tool.map(tool_facts),
+            tool: tool.and_then(|tool| self.world.catalogue.facts(&tool.id)).cloned(),
             input,
             flow: Vec::new(),
             secrets: Vec::new(),
@@ -122,7 +123,7 @@ fn facts(task: &Task) -> TaskFacts {
     let (charter, account) = (&task.charter, task.account());
     TaskFacts {
         id: charter.id.clone(),
-        template: charter.template.clone(),
+        template: Arc::clone(&charter.template),
         remit: task.remit(),
         spent: account.spent,
         label: account.label.clone(),
@@ -134,15 +135,6 @@ fn facts(task: &Task) -> TaskFacts {
         on_behalf: charter.on_behalf.clone(),
         opened: charter.opened,
         last_used: account.last_used,
-    }
-}
-
-fn tool_facts(tool: &Tool) -> ToolFacts {
-    ToolFacts {
-        digest: tool.digest,
-        profile: tool.profile.clone(),
-        admission: tool.admission.name().to_owned(),
-        owner: tool.owner.clone(),
     }
 }
 

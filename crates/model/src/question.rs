@@ -14,12 +14,13 @@ use crate::budget::Spent;
 use crate::credential::CredentialName;
 use crate::digest::Digest;
 use crate::elsewhere::Named;
+use crate::fixed::Fixed;
 use crate::flow::{LeafFlow, SecretSeen, Wanted};
 use crate::id::TaskId;
 use crate::label::Label;
 use crate::remit::Remit;
 use crate::time::Timestamp;
-use crate::tool::{Profile, ToolId};
+use crate::tool::{Profile, Tool, ToolId};
 use crate::value::Value;
 
 /// What is asked of a server.
@@ -242,7 +243,7 @@ pub struct TaskFacts {
     /// Which.
     pub id: TaskId,
     /// The template it was opened from.
-    pub template: String,
+    pub template: Arc<str>,
     /// Its authority.
     pub remit: Remit,
     /// What it had used before this call.
@@ -284,6 +285,18 @@ pub struct ToolFacts {
     pub owner: String,
 }
 
+impl ToolFacts {
+    /// What a decision sees of `tool`.
+    pub fn of(tool: &Tool) -> Self {
+        Self {
+            digest: tool.digest,
+            profile: tool.profile.clone(),
+            admission: tool.admission.name().to_owned(),
+            owner: tool.owner.clone(),
+        }
+    }
+}
+
 /// A person's approval of this very call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalFact {
@@ -301,7 +314,7 @@ pub struct Question {
     /// What is asked.
     pub asked: Asked,
     /// Who asks.
-    pub agent: Agent,
+    pub agent: Fixed<Agent>,
     /// How the asker proved to be that agent.
     pub attestation: Attestation,
     /// Whether it should have done so again by now.
@@ -310,7 +323,7 @@ pub struct Question {
     /// Within which task.
     pub task: TaskFacts,
     /// The tool, where one is known; a call of an unknown tool has none and is denied.
-    pub tool: Option<ToolFacts>,
+    pub tool: Option<Fixed<ToolFacts>>,
     /// The arguments.
     pub input: Value,
     /// Where each leaf of them came from, in the order of [`Value::leaves`].
