@@ -28,27 +28,28 @@ pub struct Trail {
     at: Digest,
 }
 
-/// That something was written into a server.
+/// That something was written into a server. As records have it, members in alphabetical order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
+    /// What it carries.
+    pub label: Label,
     /// Into which.
     pub server: ServerName,
     /// Where it can be found again; nowhere named: it could be anywhere.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub trails: BTreeSet<Trail>,
-    /// What it carries.
-    pub label: Label,
 }
 
-/// That an operator says that what a server holds carries no more than this.
+/// That an operator says that what a server holds carries no more than this. As records have it, members in
+/// alphabetical order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lowered {
-    /// Which.
-    pub server: ServerName,
     /// What stands at this path, and in the folder that it is; without one all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Digest>,
+    /// Which.
+    pub server: ServerName,
     /// What it carries at most.
     pub to: Ceiling,
 }
