@@ -7,7 +7,9 @@
 
 mod order;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use remit_model::task::Event;
 use remit_model::{
@@ -62,7 +64,7 @@ pub struct Parent {
     /// Its index.
     pub index: u64,
     /// Its log.
-    pub origin: String,
+    pub origin: Arc<str>,
 }
 
 /// The task a record belongs to, and its place there.
@@ -296,7 +298,7 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub commitments: BTreeMap<String, Digest>,
     /// Name and version of the decision engine.
-    pub engine: String,
+    pub engine: Cow<'static, str>,
     /// The task's epoch after this record.
     pub epoch: u64,
     /// What the record is about.
@@ -304,7 +306,7 @@ pub struct Entry {
     /// Nanoseconds on the node's monotonic clock; comparable within one process only.
     pub mono: u64,
     /// The node that wrote it.
-    pub node: String,
+    pub node: Arc<str>,
     /// The entries that caused it; for an outcome the first is its decision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<Parent>,
