@@ -19,7 +19,8 @@ pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
     }
 }
 
-/// What every record of a question has: `json` is the question's exact text, `digest` its SHA-256.
+/// What every record of a question has, but for the digest of the call that it may ask for: `json` is
+/// the question's exact text, `digest` its SHA-256.
 pub(crate) fn question(
     kind: Kind,
     pins: Pins,
@@ -33,7 +34,6 @@ pub(crate) fn question(
     draft.clear.possession = Some(question.possession);
     draft.clear.question = Some(digest);
     if let Some(call) = question.call() {
-        draft.clear.call = Some(call.digest(&question.input));
         draft.clear.tool = Some(clear_name(call));
     }
     draft.body.insert("question".to_owned(), json);

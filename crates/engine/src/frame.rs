@@ -25,10 +25,10 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// The question whether `call` may be made, in whose arguments `secrets` were seen.
+    /// The question whether a call may be made, of this digest, in whose arguments `secrets` were seen.
     pub(crate) fn call(
         &self,
-        (call, input): (Call, Value),
+        (call, input, digest): (Call, Value, Digest),
         secrets: Vec<SecretSeen>,
         memory: &Memory,
     ) -> Question {
@@ -37,7 +37,6 @@ impl Scene<'_> {
         let tool =
             call.tool().filter(|id| catalogue.is_offered(id)).and_then(|id| catalogue.get(&id));
         let resources = resources(&call, tool, &input);
-        let digest = call.digest(&input);
         let approval = self.approval(digest, tool);
         let unsettled = self.task.account().is_unsettled(digest);
         let (mut flow, wanted) = memory.of(self.task, |known| {

@@ -77,16 +77,15 @@ pub struct Call {
 impl Call {
     /// The name a remit's tool patterns are matched against.
     pub fn scope_name(&self) -> String {
-        match &self.operation {
-            Operation::CallTool { name } => format!("{}/{name}", self.server),
+        let name = match &self.operation {
+            Operation::CallTool { name } => name,
             Operation::ReadResource { .. }
-            | Operation::Complete { of: Completed::Resource, .. } => {
-                format!("{}/@resources", self.server)
-            }
+            | Operation::Complete { of: Completed::Resource, .. } => "@resources",
             Operation::GetPrompt { .. } | Operation::Complete { of: Completed::Prompt, .. } => {
-                format!("{}/@prompts", self.server)
+                "@prompts"
             }
-        }
+        };
+        [self.server.as_str(), "/", name].concat()
     }
 
     /// The tool, if it is a tool call.
