@@ -77,7 +77,7 @@ pub(crate) fn outcome(pins: Pins, done: &Done, label: Label, secrets: &[Finding]
     let result = done.reply().map_or("", Reply::text);
     draft.parents = vec![done.decision()];
     draft.clear.agent = Some(done.question().agent.name.to_string());
-    draft.clear.tool = done.question().call().map(Call::scope_name);
+    draft.clear.tool = done.question().call().map(clear_name);
     let asked = done.question();
     let unknown = matches!(done.outcome(), Outcome::Unknown { .. });
     let call = asked.call().filter(|_| unknown).map(|call| call.digest(&asked.input));
