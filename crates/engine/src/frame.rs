@@ -211,9 +211,12 @@ fn since(admission: &Admission) -> Timestamp {
 /// with, since an echo launders nothing.
 pub(crate) fn incoming(question: &Question) -> Label {
     let Some(call) = question.call() else { return Label::default() };
-    let returned = match &question.tool {
+    let mut label = match &question.tool {
         Some(tool) => remit_catalogue::returned_label(&tool.profile, &call.server),
         None => Label { integrity: Integrity::untrusted(call.server.as_str()), ..Label::default() },
     };
-    question.flow.iter().fold(returned, |label, leaf| label.join(leaf.label.clone()))
+    for leaf in &question.flow {
+        label.raise(&leaf.label);
+    }
+    label
 }

@@ -232,7 +232,7 @@ impl Shelf {
         if written.label.is_bottom() {
             return;
         }
-        raise(&mut self.all, &written.label);
+        self.all.raise(&written.label);
         let steps = written.trails.iter().flat_map(Trail::steps);
         let new: BTreeSet<_> = steps.filter(|step| !self.places.contains_key(*step)).collect();
         if written.trails.is_empty() || self.places.len().saturating_add(new.len()) > MAX_STORED {
@@ -249,7 +249,7 @@ impl Shelf {
         for folder in &trail.above {
             let place = self.places.entry(*folder).or_default();
             place.above = above.replace(*folder);
-            raise(&mut place.within, label);
+            place.within.raise(label);
         }
         let place = self.places.entry(trail.at).or_default();
         place.above = above;
@@ -282,12 +282,12 @@ impl Shelf {
         if here.label.is_bottom() {
             return;
         }
-        raise(&mut self.all, &here.label);
+        self.all.raise(&here.label);
         for folder in before.ways_up(name) {
             let place = self.places.entry(folder).or_default();
             place.above = before.above(&folder);
             if folder != name {
-                raise(&mut place.within, &here.label);
+                place.within.raise(&here.label);
             }
         }
         self.places.entry(name).or_default().here = here;
@@ -307,17 +307,13 @@ impl Shelf {
 
 impl Mark {
     fn raise(&mut self, decision: u64, by: &Label) {
-        raise(&mut self.label, by);
+        self.label.raise(by);
         self.decision = self.decision.max(decision);
     }
 
     fn lower(&mut self, to: Ceiling) {
         self.label = std::mem::take(&mut self.label).under(to);
     }
-}
-
-fn raise(label: &mut Label, by: &Label) {
-    *label = std::mem::take(label).join(by.clone());
 }
 
 #[cfg(test)]
