@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use remit_model::question::ToolFacts;
 use remit_model::tool::{Admission, Profile};
-use remit_model::{Digest, ServerName, Timestamp, Tool, ToolId};
+use remit_model::{Digest, Fixed, ServerName, Timestamp, Tool, ToolId};
 use serde::{Deserialize, Serialize};
 
 /// One thing that changed.
@@ -121,10 +122,23 @@ impl Change {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 pub struct Catalogue {
-    tools: BTreeMap<ToolId, Tool>,
+    tools: BTreeMap<ToolId, Listed>,
     known: BTreeSet<ServerName>,
     absent: BTreeSet<ToolId>,
     executables: BTreeMap<ServerName, Digest>,
+}
+
+/// A tool, and what decisions see of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Listed {
+    tool: Tool,
+    facts: Fixed<ToolFacts>,
+}
+
+impl From<Tool> for Listed {
+    fn from(tool: Tool) -> Self {
+        Self { facts: ToolFacts::of(&tool).into(), tool }
+    }
 }
 
 /// The catalogue as JSON can hold it: a map's key would have to be a string.
@@ -141,7 +155,7 @@ struct Stored {
 impl From<Stored> for Catalogue {
     fn from(stored: Stored) -> Self {
         let Stored { tools, known, absent, executables } = stored;
-        let tools = tools.into_iter().map(|tool| (tool.id.clone(), tool)).collect();
+        let tools = tools.into_iter().map(|tool| (tool.id.clone(), tool.into())).collect();
         Self { tools, known, absent, executables }
     }
 }
@@ -149,7 +163,12 @@ impl From<Stored> for Catalogue {
 impl From<Catalogue> for Stored {
     fn from(catalogue: Catalogue) -> Self {
         let Catalogue { tools, known, absent, executables } = catalogue;
-        Self { tools: tools.into_values().collect(), known, absent, executables }
+        Self {
+            tools: tools.into_values().map(|listed| listed.tool).collect(),
+            known,
+            absent,
+            executables,
+        }
     }
 }
 
@@ -157,22 +176,27 @@ impl Catalogue {
     /// Every tool, in the order of its id, those that vanished included: schema and policies do not
     /// depend on who happens to be up.
     pub fn tools(&self) -> impl Iterator<Item = &Tool> {
-        self.tools.values()
+        self.tools.values().map(|listed| &listed.tool)
     }
 
     /// The tools that their servers list now, whatever their admission.
     pub fn offered(&self) -> impl Iterator<Item = &Tool> {
-        self.tools.values().filter(|tool| !self.absent.contains(&tool.id))
+        self.tools().filter(|tool| !self.absent.contains(&tool.id))
     }
 
     /// The tools of one server, vanished ones included.
     pub fn of_server<'a>(&'a self, server: &'a ServerName) -> impl Iterator<Item = &'a Tool> {
-        self.tools.values().filter(move |tool| tool.id.server == *server)
+        self.tools().filter(move |tool| tool.id.server == *server)
     }
 
     /// One tool.
     pub fn get(&self, id: &ToolId) -> Option<&Tool> {
-        self.tools.get(id)
+        self.tools.get(id).map(|listed| &listed.tool)
+    }
+
+    /// What a decision sees of one tool.
+    pub fn facts(&self, id: &ToolId) -> Option<&Fixed<ToolFacts>> {
+        self.tools.get(id).map(|listed| &listed.facts)
     }
 
     /// Whether its server lists the tool now.
@@ -193,7 +217,7 @@ impl Catalogue {
     /// The digest over everything a decision may depend on: of each tool its id, the digest of its
     /// definition, its admission, its owner and its profile.
     pub fn digest(&self) -> Digest {
-        let rows: Vec<[Vec<u8>; 5]> = self.tools.values().map(digest_row).collect();
+        let rows: Vec<[Vec<u8>; 5]> = self.tools().map(digest_row).collect();
         let mut parts: Vec<&[u8]> = vec![b"remit/catalogue/v1"];
         parts.extend(rows.iter().flatten().map(Vec::as_slice));
         Digest::of_parts(&parts)
@@ -209,7 +233,7 @@ impl Catalogue {
             Change::Discovered(tool) | Change::Appeared(tool) | Change::Drifted { tool } => {
                 self.known.insert(tool.id.server.clone());
                 self.absent.remove(&tool.id);
-                self.tools.insert(tool.id.clone(), tool.clone());
+                self.tools.insert(tool.id.clone(), tool.clone().into());
             }
             Change::Pinned { server, executable, .. } => {
                 self.executables.insert(server.clone(), *executable);
@@ -223,22 +247,31 @@ impl Catalogue {
                 self.absent.remove(id);
             }
             Change::Admitted { id, by, at, digest } => {
-                if let Some(tool) = self.tools.get_mut(id).filter(|tool| tool.digest == *digest) {
-                    tool.admission = Admission::Admitted { since: *at, by: by.clone() };
-                }
+                let admission = Admission::Admitted { since: *at, by: by.clone() };
+                self.change(id, |tool| {
+                    if tool.digest == *digest {
+                        tool.admission = admission;
+                    }
+                });
             }
             Change::Withdrawn { id, by, at } => {
-                if let Some(tool) = self.tools.get_mut(id) {
-                    tool.admission = Admission::Withdrawn { since: *at, by: by.clone() };
-                }
+                let admission = Admission::Withdrawn { since: *at, by: by.clone() };
+                self.change(id, |tool| tool.admission = admission);
             }
             Change::Reprofiled { id, profile, flags, owner } => {
-                if let Some(tool) = self.tools.get_mut(id) {
+                self.change(id, |tool| {
                     tool.profile = profile.clone();
                     tool.flags.clone_from(flags);
                     tool.owner.clone_from(owner);
-                }
+                });
             }
+        }
+    }
+
+    fn change(&mut self, id: &ToolId, change: impl FnOnce(&mut Tool)) {
+        if let Some(listed) = self.tools.get_mut(id) {
+            change(&mut listed.tool);
+            listed.facts = ToolFacts::of(&listed.tool).into();
         }
     }
 }
@@ -253,4 +286,41 @@ fn digest_row(tool: &Tool) -> [Vec<u8>; 5] {
         tool.owner.clone().into_bytes(),
         profile,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOOL: &str = r#"{"id":{"server":"mail","name":"send"},"definition":"{}",
+        "digest":"1111111111111111111111111111111111111111111111111111111111111111",
+        "profile":{"effect":{"value":"send","origin":"assumed"},
+            "reach":{"value":"external","origin":"assumed"},
+            "sensitivity":{"value":"internal","origin":"assumed"},
+            "returns":{"value":"untrusted","origin":"assumed"},
+            "idempotent":{"value":false,"origin":"assumed"},"arguments":{}},
+        "admission":{"state":"admitted","since":1,"by":"configuration"},"owner":"ops"}"#;
+
+    #[test]
+    fn what_a_decision_sees_of_a_tool_follows_every_change() {
+        let tool: Tool = serde_json::from_str(TOOL).unwrap();
+        let (id, digest, at, by) = (tool.id.clone(), tool.digest, Timestamp(2), "olga".to_owned());
+        let profile = Profile { undo: Some("recall".to_owned()), ..tool.profile.clone() };
+        let drifted = Tool { digest: Digest::of(b"other"), ..tool.clone() };
+        let owner = "mail-team".to_owned();
+        let mut catalogue = Catalogue::default();
+        for change in [
+            Change::Discovered(tool),
+            Change::Withdrawn { id: id.clone(), by: by.clone(), at },
+            Change::Admitted { id: id.clone(), by, at, digest },
+            Change::Reprofiled { id: id.clone(), profile, flags: Vec::new(), owner },
+            Change::Drifted { tool: drifted },
+        ] {
+            let before = catalogue.facts(&id).cloned();
+            catalogue.apply(&change);
+            let facts = catalogue.facts(&id).unwrap();
+            assert_eq!(**facts, ToolFacts::of(catalogue.get(&id).unwrap()));
+            assert_ne!(Some(facts), before.as_ref(), "{}", change.name());
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use remit_engine::{Engine, Template};
 use remit_model::tool::{Known, Origin, Trust};
 use remit_model::{
-    Admission, Agent, AgentName, Effect, Reach, ServerName, Tool, ToolPattern, ToolScope,
+    Admission, Agent, AgentName, Effect, Fixed, Reach, ServerName, Tool, ToolPattern, ToolScope,
 };
 
 /// What servers have besides tools, as a remit names it.
@@ -41,7 +41,7 @@ pub(crate) fn templates(engine: &Engine, agent: &AgentName) -> Vec<Arc<Template>
 }
 
 /// The agent of this name.
-pub(crate) fn agent(engine: &Engine, name: &AgentName) -> Option<Arc<Agent>> {
+pub(crate) fn agent(engine: &Engine, name: &AgentName) -> Option<Fixed<Agent>> {
     engine.settings().agents.get(name).cloned()
 }
 

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use remit_model::task::CloseReason;
-use remit_model::{Agent, Class, Digest, Door, Lifecycle, Possession, Refusal, Task, TaskId};
+use remit_model::{
+    Agent, Class, Digest, Door, Fixed, Lifecycle, Possession, Refusal, Task, TaskId,
+};
 use remit_policy::{Permit, Verdict, decide};
 use remit_ports::{KeyError, Kind, Pins, Subject};
 
@@ -57,12 +59,12 @@ impl Engine {
     pub(crate) fn ask_to_open(
         &self,
         task: &Task,
-        agent: &Arc<Agent>,
+        agent: &Fixed<Agent>,
         possession: Possession,
     ) -> Result<Opening<'static>, Refusal> {
         let (world, settings) = (self.world(), self.settings());
         let caller = Caller {
-            agent: Arc::clone(agent),
+            agent: agent.clone(),
             task: task.id().clone(),
             door: Door::Internal,
             possession,

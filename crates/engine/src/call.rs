@@ -68,14 +68,21 @@ impl From<Refusal> for Refused {
     }
 }
 
-/// A task under its lock, with what is in force.
+/// A task under its lock, with what is in force, for one call.
 struct Desk<'a> {
     cell: &'a TaskCell,
     task: MutexGuard<'a, Task>,
     pins: Pins,
+    /// The call's digest (see [`Call::digest`]).
+    call: Digest,
 }
 
 impl Desk<'_> {
+    /// The digest of the call, if that is what `question` asks for: it may ask for what a call needs.
+    fn call_in(&self, question: &Question) -> Option<Digest> {
+        question.call().map(|_| self.call)
+    }
+
     fn commit(
         &mut self,
         engine: &Engine,
@@ -174,13 +181,14 @@ impl Engine {
         if !secrets.is_empty() {
             self.counters.secrets_in_calls.add();
         }
+        let digest = call.digest(&input);
         let task = cell.lock();
         // Only now: a change that is in force before the lock is held is seen here, and one that
         // comes later moves the epoch after the lock is let go.
         let world = self.world();
         let settings = self.settings.load();
         let now = self.now();
-        let mut desk = Desk { cell, task, pins: world.pins };
+        let mut desk = Desk { cell, task, pins: world.pins, call: digest };
         if secrets.iter().any(|secret| secret.rule == CANARY) {
             let alarmed = self.alarm((cell, &mut desk.task), Some((&call, None)));
             alarmed.map_err(|why| self.unrecorded(&why))?;
@@ -188,7 +196,7 @@ impl Engine {
         let lapsed = self.lapse((cell, &mut desk.task), (now, settings.renewed_within));
         lapsed.map_err(|why| self.unrecorded(&why))?;
         let scene = Scene { world: &world, settings: &settings, caller, task: &desk.task, now };
-        let question = scene.call((call, input), secrets, cell.memory());
+        let question = scene.call((call, input, digest), secrets, cell.memory());
         if !desk.task.is_open() {
             let refusal = not_open(&desk.task);
             return Err(self.refuse(&mut desk, &question, refusal).into());
@@ -224,11 +232,12 @@ impl Engine {
         let label = incoming(question).join(brought);
         let text = (drafted.question_digest(), json);
         let mut record = draft::question(Kind::Decision, desk.pins, "permit", question, text);
+        record.clear.call = desk.call_in(question);
         record.clear.policies = reasons;
         record.clear.event = Some(Event::Permitted(Permitted {
             cost: remit_policy::cost(question),
             label: label.clone(),
-            approval: question.approval.is_some().then_some(record.clear.call).flatten(),
+            approval: question.approval.is_some().then_some(desk.call),
             destroys: effect(question) == Effect::Destroy,
             foreseen: question.flow.iter().filter_map(|leaf| leaf.foreseen).collect(),
             writes: writes.clone(),
@@ -355,6 +364,7 @@ impl Engine {
             return throttled.into();
         }
         let mut draft = draft::refusal(desk.pins, question, &refusal);
+        draft.clear.call = desk.call_in(question);
         if refusal.hold.is_none() && (is_steered(question, Role::Target) || is_foreign(question)) {
             self.counters.suspected.add();
             draft.clear.event = Some(Event::Suspected);
@@ -368,7 +378,7 @@ impl Engine {
     /// Parks the call for a person; the same call held already keeps its hold.
     fn hold(&self, desk: &mut Desk<'_>, held: &Hold) -> Refused {
         let question = held.question();
-        let call = question.call().map_or(Digest([0; 32]), |call| call.digest(&question.input));
+        let call = desk.call;
         let account = desk.task.account();
         if let Some((hold, _)) = account.holds.iter().find(|(_, digest)| **digest == call) {
             let again = needs_approval(held, hold.clone());
@@ -386,6 +396,7 @@ impl Engine {
         let hold = HoldId::draw(self.ports.entropy.as_ref());
         let refusal = needs_approval(held, hold.clone());
         let mut record = draft::refusal(desk.pins, question, &refusal);
+        record.clear.call = desk.call_in(question);
         record.clear.event = Some(Event::Held { hold: hold.clone(), call });
         match desk.commit(self, record, question.now) {
             Ok(accepted) => {

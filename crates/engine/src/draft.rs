@@ -19,7 +19,8 @@ pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
     }
 }
 
-/// What every record of a question has: `json` is the question's exact text, `digest` its SHA-256.
+/// What every record of a question has, but for the digest of the call that it may ask for: `json` is
+/// the question's exact text, `digest` its SHA-256.
 pub(crate) fn question(
     kind: Kind,
     pins: Pins,
@@ -33,7 +34,6 @@ pub(crate) fn question(
     draft.clear.possession = Some(question.possession);
     draft.clear.question = Some(digest);
     if let Some(call) = question.call() {
-        draft.clear.call = Some(call.digest(&question.input));
         draft.clear.tool = Some(clear_name(call));
     }
     draft.body.insert("question".to_owned(), json);
@@ -77,7 +77,7 @@ pub(crate) fn outcome(pins: Pins, done: &Done, label: Label, secrets: &[Finding]
     let result = done.reply().map_or("", Reply::text);
     draft.parents = vec![done.decision()];
     draft.clear.agent = Some(done.question().agent.name.to_string());
-    draft.clear.tool = done.question().call().map(Call::scope_name);
+    draft.clear.tool = done.question().call().map(clear_name);
     let asked = done.question();
     let unknown = matches!(done.outcome(), Outcome::Unknown { .. });
     let call = asked.call().filter(|_| unknown).map(|call| call.digest(&asked.input));

@@ -1,8 +1,9 @@
 //! Stage 4: from a call to the question about it. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use remit_model::question::{Asked, Loan, TaskFacts, ToolFacts};
+use remit_model::question::{Asked, Loan, TaskFacts};
 use remit_model::{
     Admission, ApprovalFact, Call, Class, Digest, Integrity, Label, Operation, Question, Refusal,
     Resource, ResourceKind, SecretSeen, Task, Timestamp, Tool, Value, Wanted,
@@ -24,10 +25,10 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// The question whether `call` may be made, in whose arguments `secrets` were seen.
+    /// The question whether a call may be made, of this digest, in whose arguments `secrets` were seen.
     pub(crate) fn call(
         &self,
-        (call, input): (Call, Value),
+        (call, input, digest): (Call, Value, Digest),
         secrets: Vec<SecretSeen>,
         memory: &Memory,
     ) -> Question {
@@ -36,7 +37,6 @@ impl Scene<'_> {
         let tool =
             call.tool().filter(|id| catalogue.is_offered(id)).and_then(|id| catalogue.get(&id));
         let resources = resources(&call, tool, &input);
-        let digest = call.digest(&input);
         let approval = self.approval(digest, tool);
         let unsettled = self.task.account().is_unsettled(digest);
         let (mut flow, wanted) = memory.of(self.task, |known| {
@@ -74,11 +74,11 @@ impl Scene<'_> {
     fn question(&self, asked: Asked, tool: Option<&Tool>, input: Value) -> Question {
         Question {
             asked,
-            agent: self.caller.agent.as_ref().clone(),
+            agent: self.caller.agent.clone(),
             attestation: self.task.attestation().clone(),
             lapsed: self.task.has_lapsed(),
             task: facts(self.task),
-            tool: tool.map(tool_facts),
+            tool: tool.and_then(|tool| self.world.catalogue.facts(&tool.id)).cloned(),
             input,
             flow: Vec::new(),
             secrets: Vec::new(),
@@ -122,7 +122,7 @@ fn facts(task: &Task) -> TaskFacts {
     let (charter, account) = (&task.charter, task.account());
     TaskFacts {
         id: charter.id.clone(),
-        template: charter.template.clone(),
+        template: Arc::clone(&charter.template),
         remit: task.remit(),
         spent: account.spent,
         label: account.label.clone(),
@@ -134,15 +134,6 @@ fn facts(task: &Task) -> TaskFacts {
         on_behalf: charter.on_behalf.clone(),
         opened: charter.opened,
         last_used: account.last_used,
-    }
-}
-
-fn tool_facts(tool: &Tool) -> ToolFacts {
-    ToolFacts {
-        digest: tool.digest,
-        profile: tool.profile.clone(),
-        admission: tool.admission.name().to_owned(),
-        owner: tool.owner.clone(),
     }
 }
 
@@ -220,9 +211,12 @@ fn since(admission: &Admission) -> Timestamp {
 /// with, since an echo launders nothing.
 pub(crate) fn incoming(question: &Question) -> Label {
     let Some(call) = question.call() else { return Label::default() };
-    let returned = match &question.tool {
+    let mut label = match &question.tool {
         Some(tool) => remit_catalogue::returned_label(&tool.profile, &call.server),
         None => Label { integrity: Integrity::untrusted(call.server.as_str()), ..Label::default() },
     };
-    question.flow.iter().fold(returned, |label, leaf| label.join(leaf.label.clone()))
+    for leaf in &question.flow {
+        label.raise(&leaf.label);
+    }
+    label
 }

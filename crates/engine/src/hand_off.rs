@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use remit_model::task::{Ancestor, Charter, Event, MAX_HANDED_ON, MAX_LINEAGE};
 use remit_model::{
-    Agent, Attestation, Class, Refusal, Remit, ServerName, Spent, Task, TaskId, ToolRule, ToolScope,
+    Agent, Attestation, Class, Fixed, Refusal, Remit, ServerName, Spent, Task, TaskId, ToolRule,
+    ToolScope,
 };
 use remit_ports::Kind;
 use remit_token::Grant;
@@ -73,7 +74,7 @@ impl Engine {
 
     /// The agent that `to` is, if the parent's agent hands anything to it. One may always hand on to
     /// oneself: that only narrows.
-    fn receiver(&self, parent: &Task, to: &Client) -> Result<Arc<Agent>, Refusal> {
+    fn receiver(&self, parent: &Task, to: &Client) -> Result<Fixed<Agent>, Refusal> {
         let settings = self.settings.load();
         let giver = &parent.charter.agent;
         let hands_to = settings.agents.get(giver).map_or(&[][..], |agent| &agent.hands_to);
@@ -109,7 +110,7 @@ impl Engine {
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
             agent: to.agent.clone(),
-            template: template.unwrap_or_else(|| charter.template.clone()),
+            template: template.map_or_else(|| Arc::clone(&charter.template), Arc::from),
             purpose_given: purpose
                 .as_ref()
                 .map_or(charter.purpose_given, |_| !inherited.integrity.is_untrusted()),

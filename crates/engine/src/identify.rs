@@ -1,8 +1,6 @@
 //! Which agents a process is, and which of their tasks it may appear as.
 
-use std::sync::Arc;
-
-use remit_model::{Agent, TaskId, Timestamp, Workload};
+use remit_model::{Agent, Fixed, TaskId, Timestamp, Workload};
 
 use crate::Engine;
 
@@ -14,7 +12,7 @@ pub const MAX_RUNS: usize = 32;
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The agent.
-    pub agent: Arc<Agent>,
+    pub agent: Fixed<Agent>,
     /// Its open tasks that a process of the same user opened, in the order of their opening.
     pub runs: Vec<Run>,
 }
@@ -40,7 +38,7 @@ impl Engine {
         let settings = self.settings();
         let fitting = settings.agents.active().filter(|it| it.is(workload, settings.own_uid));
         let mut identities: Vec<_> =
-            fitting.map(|agent| Identity { agent: Arc::clone(agent), runs: Vec::new() }).collect();
+            fitting.map(|agent| Identity { agent: agent.clone(), runs: Vec::new() }).collect();
         if identities.is_empty() {
             return identities;
         }

@@ -51,7 +51,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use remit_model::{Agent, Clock, Door, Entropy, HoldId, Possession, ServerName, TaskId, Timestamp};
+use remit_model::{
+    Agent, Clock, Door, Entropy, Fixed, HoldId, Possession, ServerName, TaskId, Timestamp,
+};
 use remit_ports::{BodyKeys, Discovery, Draft, ForeignKeys, Issuers, Ledger, Store, Upstream};
 use remit_secrets::Lookout;
 use remit_token::{Assertions, Certificate, Presented, Proofs, Realm, TokenError, Uncertified};
@@ -100,7 +102,7 @@ impl std::fmt::Debug for Ports {
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The agent.
-    pub agent: Arc<Agent>,
+    pub agent: Fixed<Agent>,
     /// The task.
     pub task: TaskId,
     /// How it came in.

@@ -1,15 +1,16 @@
 //! Opening a task: a template, an agent that may open it, a purpose, and what narrows it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use remit_jose::Thumbprint;
 use remit_model::agent::AttestationMethod;
 use remit_model::task::{Charter, Consented};
 use remit_model::{
-    Agent, AgentName, Attestation, Budget, Class, Descent, Foreseen, Lifecycle, Named, Possession,
-    Refusal, Remit, ServerName, Task, TaskId, Tick, Timestamp, ToolRule, ToolScope, Workload,
+    Agent, AgentName, Attestation, Budget, Class, Descent, Fixed, Foreseen, Lifecycle, Named,
+    Possession, Refusal, Remit, ServerName, Task, TaskId, Tick, Timestamp, ToolRule, ToolScope,
+    Workload,
 };
 use remit_token::{Binding, Terms};
 use serde::Deserialize;
@@ -216,7 +217,7 @@ impl Engine {
         &self,
         opener: &Opener,
         mut proposal: Proposal,
-    ) -> Result<(Task, Arc<Agent>), Refusal> {
+    ) -> Result<(Task, Fixed<Agent>), Refusal> {
         let settings = self.settings();
         let template = settings.templates.get(&proposal.template).cloned().ok_or_else(|| {
             let known: Vec<_> = settings.templates.keys().map(String::as_str).collect();
@@ -298,7 +299,7 @@ impl Engine {
         opener: &Opener,
         template: &Template,
         wanted: Option<&AgentName>,
-    ) -> Result<Arc<Agent>, Refusal> {
+    ) -> Result<Fixed<Agent>, Refusal> {
         let settings = self.settings.load();
         let fits = |agent: &Agent| match opener {
             Opener::Operator(_) => true,
@@ -313,7 +314,7 @@ impl Engine {
             .filter_map(|name| settings.agents.get(name))
             .filter(|agent| fits(agent));
         match (fitting.next(), fitting.next()) {
-            (Some(agent), None) => Ok(Arc::clone(agent)),
+            (Some(agent), None) => Ok(agent.clone()),
             (Some(_), Some(_)) => Err(no(
                 "agent",
                 "more than one agent may open this template; name one with --agent",
@@ -367,7 +368,7 @@ impl Engine {
         Ok(Charter {
             id: TaskId::draw(self.ports.entropy.as_ref()),
             agent: agent.name.clone(),
-            template: template.name.clone(),
+            template: template.name.as_str().into(),
             purpose,
             purpose_given,
             declares: template.declare,

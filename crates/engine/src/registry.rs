@@ -5,14 +5,13 @@
 //! tasks that it had have ended.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use remit_model::{Agent, AgentName, Lifecycle, Standing};
+use remit_model::{Agent, AgentName, Fixed, Lifecycle, Standing};
 
 /// The agents by name.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    configured: BTreeMap<AgentName, Arc<Agent>>,
+    configured: BTreeMap<AgentName, Fixed<Agent>>,
     /// How those stand of whom the ledger says anything, configured or not.
     standing: BTreeMap<AgentName, Standing>,
 }
@@ -23,7 +22,7 @@ pub struct Registered<'a> {
     /// Its name.
     pub name: &'a AgentName,
     /// What is configured of it; nothing, if the ledger alone knows it.
-    pub agent: Option<&'a Arc<Agent>>,
+    pub agent: Option<&'a Fixed<Agent>>,
     /// How it stands; since the beginning, if it was active ever since.
     pub standing: Standing,
 }
@@ -31,19 +30,19 @@ pub struct Registered<'a> {
 impl FromIterator<Agent> for Registry {
     fn from_iter<T: IntoIterator<Item = Agent>>(agents: T) -> Self {
         let configured =
-            agents.into_iter().map(|agent| (agent.name.clone(), Arc::new(agent))).collect();
+            agents.into_iter().map(|agent| (agent.name.clone(), agent.into())).collect();
         Self { configured, standing: BTreeMap::new() }
     }
 }
 
 impl Registry {
     /// The agent of this name, if it is active.
-    pub fn get(&self, name: &AgentName) -> Option<&Arc<Agent>> {
+    pub fn get(&self, name: &AgentName) -> Option<&Fixed<Agent>> {
         self.configured.get(name).filter(|_| self.is_active(name))
     }
 
     /// Those that are active, in the order of their names.
-    pub fn active(&self) -> impl Iterator<Item = &Arc<Agent>> {
+    pub fn active(&self) -> impl Iterator<Item = &Fixed<Agent>> {
         self.configured.values().filter(|agent| self.is_active(&agent.name))
     }
 

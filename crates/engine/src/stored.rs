@@ -98,10 +98,13 @@ pub(crate) fn written(question: &Question, brought: &Label) -> Option<Written> {
     if effect == Effect::Read {
         return None;
     }
-    let label =
-        question.flow.iter().fold(brought.clone(), |label, leaf| label.join(leaf.label.clone()));
-    let label =
-        if is_own_words(question) { label.join(question.task.label.clone()) } else { label };
+    let mut label = brought.clone();
+    for leaf in &question.flow {
+        label.raise(&leaf.label);
+    }
+    if is_own_words(question) {
+        label.raise(&question.task.label);
+    }
     if label.is_bottom() {
         return None;
     }

@@ -62,7 +62,7 @@ impl Chain {
         let entry = parse(bytes)?;
         self.sequence(&entry)?;
         for parent in &entry.parents {
-            if parent.origin == self.origin && parent.index >= index {
+            if *parent.origin == *self.origin && parent.index >= index {
                 return Err(format!(
                     "it names entry {} as its cause, which is later",
                     parent.index
@@ -99,7 +99,7 @@ impl Chain {
         if entry.kind != Kind::Outcome {
             return Ok(());
         }
-        let decision = entry.parents.first().filter(|parent| parent.origin == self.origin);
+        let decision = entry.parents.first().filter(|parent| *parent.origin == *self.origin);
         let decision = decision.ok_or("it is an outcome and names no decision")?;
         if self.open.remove(&decision.index) {
             Ok(())

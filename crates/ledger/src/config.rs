@@ -17,7 +17,7 @@ pub struct Config {
     /// The state directory; `journal/` and `ledger/` lie in it.
     pub state: PathBuf,
     /// The name written into entries as `node`.
-    pub node: String,
+    pub node: Arc<str>,
     /// The journal grows by multiples of this many bytes.
     pub chunk: u64,
     /// A segment that would grow beyond this many bytes is followed by the next.
@@ -40,7 +40,7 @@ impl Config {
     pub fn new(state: PathBuf, node: &str) -> Self {
         Self {
             state,
-            node: node.to_owned(),
+            node: node.into(),
             chunk: 4 << 20,
             segment: 64 << 20,
             publish_every: Duration::from_secs(1),

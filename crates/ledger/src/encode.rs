@@ -1,6 +1,7 @@
 //! From a draft to the bytes of its entry and body. Everything that can be refused for its own
 //! sake is refused here, before the record has a place in the order.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use remit_model::Digest;
@@ -38,7 +39,7 @@ pub(crate) fn prepare(
     draft: Draft,
     config: &Config,
     doors: &Doors,
-    origin: &str,
+    origin: &Arc<str>,
 ) -> Result<Prepared, LedgerError> {
     let task = draft.subject.as_ref().map(|subject| &subject.task);
     let sealed = if draft.body.is_empty() {
@@ -58,7 +59,6 @@ pub(crate) fn prepare(
         Kind::Outcome => Room::Outcome,
         _ => draft.room,
     };
-    let parents = draft.parents.clone();
     let question = draft.clear.question;
     let (sequence, epoch) = draft.subject.as_ref().map_or((0, 0), |s| (s.sequence, s.epoch));
     let entry = Entry {
@@ -66,12 +66,12 @@ pub(crate) fn prepare(
         catalogue: draft.pins.catalogue,
         clear: draft.clear,
         commitments: sealed.commitments,
-        engine: draft.pins.engine.to_owned(),
+        engine: Cow::Borrowed(draft.pins.engine),
         epoch,
         kind: draft.kind,
         mono: doors.clock.monotonic(),
-        node: config.node.clone(),
-        parents: parent_links(&parents, origin),
+        node: Arc::clone(&config.node),
+        parents: parent_links(&draft.parents, origin),
         policy: draft.pins.policy,
         schema: draft.pins.schema,
         seq: sequence,
@@ -81,16 +81,29 @@ pub(crate) fn prepare(
     };
     let entry = canonical(&entry)?;
     let leaf = Digest(*Hash::leaf(&entry).as_bytes());
-    Ok(Prepared { entry, body: sealed.bytes, leaf, question, parents, room, settles })
+    Ok(Prepared {
+        entry,
+        body: sealed.bytes,
+        leaf,
+        question,
+        parents: draft.parents,
+        room,
+        settles,
+    })
 }
 
-fn parent_links(parents: &[u64], origin: &str) -> Vec<Parent> {
-    parents.iter().map(|index| Parent { index: *index, origin: origin.to_owned() }).collect()
+fn parent_links(parents: &[u64], origin: &Arc<str>) -> Vec<Parent> {
+    parents.iter().map(|index| Parent { index: *index, origin: Arc::clone(origin) }).collect()
 }
+
+/// Room for an entry as calls have them, so that few are moved while they are written.
+const USUAL_ENTRY: usize = 2 << 10;
 
 /// The entry's bytes, which are in canonical form as they are written (see [`Entry`]).
 fn canonical(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
-    let bytes = serde_json::to_vec(entry).map_err(|why| LedgerError::Misplaced(why.to_string()))?;
+    let mut bytes = Vec::with_capacity(USUAL_ENTRY);
+    serde_json::to_writer(&mut bytes, entry)
+        .map_err(|why| LedgerError::Misplaced(why.to_string()))?;
     if bytes.len() > MAX_ENTRY {
         return Err(LedgerError::TooLarge(format!(
             "its entry has {} bytes, an entry may have {MAX_ENTRY}",

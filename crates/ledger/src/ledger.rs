@@ -37,7 +37,7 @@ pub struct FileLedger {
     shared: Arc<Shared>,
     config: Arc<Config>,
     doors: Doors,
-    origin: String,
+    origin: Arc<str>,
     pens: Arc<Pens>,
     reader: Reader,
     board: Arc<Board>,
@@ -73,7 +73,7 @@ impl FileLedger {
     fn start(config: Arc<Config>, doors: Doors, recovered: Recovered) -> Result<Self, OpenError> {
         let Recovered { report, next, place, end, segment, open, publisher, lock } = recovered;
         let (reader, board) = (publisher.reader.clone(), Arc::clone(&publisher.board));
-        let (origin, pens) = (publisher.origin.clone(), Arc::clone(&publisher.pens));
+        let (origin, pens) = (Arc::from(&*publisher.origin), Arc::clone(&publisher.pens));
         let free = end.saturating_sub(place.offset);
         let queue = Queue {
             next,
@@ -402,7 +402,7 @@ impl Ledger for FileLedger {
             size: progress.durable,
             published: progress.published,
             refusing,
-            origin: self.origin.clone(),
+            origin: self.origin.to_string(),
         }
     }
 }

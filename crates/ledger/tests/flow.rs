@@ -27,7 +27,7 @@ fn records_read_back_in_order_with_their_bodies() {
     assert_eq!(question, "{\"call\":1,\"path\":\"/tmp/ä \\\"x\\\"\"}");
     assert_eq!(first.entry.clear.question, Some(Digest::of(question.as_bytes())));
     assert_eq!(seen[2].entry.parents[0].index, 1);
-    assert_eq!(seen[2].entry.parents[0].origin, "remit.example/log/n1");
+    assert_eq!(&*seen[2].entry.parents[0].origin, "remit.example/log/n1");
     assert_eq!(ledger.read(4).unwrap().unwrap().entry, seen[4].entry);
     assert!(ledger.read(7).unwrap().is_none());
     assert_eq!(ledger.tail(2).unwrap().iter().map(|o| o.index).collect::<Vec<_>>(), [5, 6]);

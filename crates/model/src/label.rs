@@ -85,6 +85,16 @@ impl Integrity {
         Self::Untrusted(Sources::Named(BTreeSet::from([source.to_owned()])))
     }
 
+    fn flows_to(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Trusted, _) | (Self::Untrusted(_), Self::Untrusted(Sources::Many)) => true,
+            (Self::Untrusted(Sources::Named(these)), Self::Untrusted(Sources::Named(those))) => {
+                these.is_subset(those)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether an outsider could have written it.
     pub fn is_untrusted(&self) -> bool {
         matches!(self, Self::Untrusted(_))
@@ -145,6 +155,15 @@ impl Label {
         self
     }
 
+    /// Rises to the join with `by`; whether that changed anything.
+    pub fn raise(&mut self, by: &Self) -> bool {
+        let rises = !by.flows_to(self);
+        if rises {
+            *self = std::mem::take(self).join(by.clone());
+        }
+        rises
+    }
+
     /// What somebody's secret carries.
     pub fn of_secret() -> Self {
         let confidentiality = Confidentiality::Confidential;
@@ -170,7 +189,9 @@ impl Label {
 
     /// Whether `self` is at most `other`, that is `self ⊔ other = other`.
     pub fn flows_to(&self, other: &Self) -> bool {
-        self.clone().join(other.clone()) == *other
+        self.confidentiality <= other.confidentiality
+            && self.integrity.flows_to(&other.integrity)
+            && self.tags.is_subset(&other.tags)
     }
 }
 
@@ -225,6 +246,16 @@ mod tests {
         #[test]
         fn join_never_falls(a in label(), b in label()) {
             prop_assert!(a.flows_to(&a.clone().join(b)));
+        }
+
+        #[test]
+        fn what_flows_adds_nothing_to_the_join(a in label(), b in label()) {
+            for (a, b) in [(&a, &b), (&a, &a.clone().join(b.clone()))] {
+                let (both, mut raised) = (a.clone().join(b.clone()), b.clone());
+                prop_assert_eq!(a.flows_to(b), both == *b);
+                prop_assert_eq!(raised.raise(a), both != *b);
+                prop_assert_eq!(raised, both);
+            }
         }
 
         #[test]

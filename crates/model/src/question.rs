@@ -14,12 +14,13 @@ use crate::budget::Spent;
 use crate::credential::CredentialName;
 use crate::digest::Digest;
 use crate::elsewhere::Named;
+use crate::fixed::Fixed;
 use crate::flow::{LeafFlow, SecretSeen, Wanted};
 use crate::id::TaskId;
 use crate::label::Label;
 use crate::remit::Remit;
 use crate::time::Timestamp;
-use crate::tool::{Profile, ToolId};
+use crate::tool::{Profile, Tool, ToolId};
 use crate::value::Value;
 
 /// What is asked of a server.
@@ -76,16 +77,15 @@ pub struct Call {
 impl Call {
     /// The name a remit's tool patterns are matched against.
     pub fn scope_name(&self) -> String {
-        match &self.operation {
-            Operation::CallTool { name } => format!("{}/{name}", self.server),
+        let name = match &self.operation {
+            Operation::CallTool { name } => name,
             Operation::ReadResource { .. }
-            | Operation::Complete { of: Completed::Resource, .. } => {
-                format!("{}/@resources", self.server)
-            }
+            | Operation::Complete { of: Completed::Resource, .. } => "@resources",
             Operation::GetPrompt { .. } | Operation::Complete { of: Completed::Prompt, .. } => {
-                format!("{}/@prompts", self.server)
+                "@prompts"
             }
-        }
+        };
+        [self.server.as_str(), "/", name].concat()
     }
 
     /// The tool, if it is a tool call.
@@ -242,7 +242,7 @@ pub struct TaskFacts {
     /// Which.
     pub id: TaskId,
     /// The template it was opened from.
-    pub template: String,
+    pub template: Arc<str>,
     /// Its authority.
     pub remit: Remit,
     /// What it had used before this call.
@@ -284,6 +284,18 @@ pub struct ToolFacts {
     pub owner: String,
 }
 
+impl ToolFacts {
+    /// What a decision sees of `tool`.
+    pub fn of(tool: &Tool) -> Self {
+        Self {
+            digest: tool.digest,
+            profile: tool.profile.clone(),
+            admission: tool.admission.name().to_owned(),
+            owner: tool.owner.clone(),
+        }
+    }
+}
+
 /// A person's approval of this very call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalFact {
@@ -301,7 +313,7 @@ pub struct Question {
     /// What is asked.
     pub asked: Asked,
     /// Who asks.
-    pub agent: Agent,
+    pub agent: Fixed<Agent>,
     /// How the asker proved to be that agent.
     pub attestation: Attestation,
     /// Whether it should have done so again by now.
@@ -310,7 +322,7 @@ pub struct Question {
     /// Within which task.
     pub task: TaskFacts,
     /// The tool, where one is known; a call of an unknown tool has none and is denied.
-    pub tool: Option<ToolFacts>,
+    pub tool: Option<Fixed<ToolFacts>>,
     /// The arguments.
     pub input: Value,
     /// Where each leaf of them came from, in the order of [`Value::leaves`].
@@ -352,5 +364,24 @@ impl Question {
     /// Errors: none in practice; the type's serialisation is total over its own values.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it has been written ever since: records must stay decidable.
+    const WRITTEN: &str = include_str!("question/sample.json");
+
+    #[test]
+    fn a_question_is_read_and_written_byte_for_byte() {
+        let text = WRITTEN.trim_end();
+        let question: Question = serde_json::from_str(text).unwrap();
+        for _ in 0..2 {
+            assert_eq!(question.to_json().unwrap(), text);
+        }
+        let again: Question = serde_json::from_str(&question.to_json().unwrap()).unwrap();
+        assert_eq!(again, question);
     }
 }

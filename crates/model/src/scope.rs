@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::argument::ArgumentPath;
+use crate::fixed::Fixed;
 use crate::value::Value;
 
 /// How many clauses a scope may have; each meet adds at most the other's (R13).
@@ -224,12 +225,12 @@ type Clause = BTreeSet<ToolRule>;
 /// Which tools, with which arguments. `ToolScope::default()` covers everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ToolScope(BTreeSet<Clause>);
+pub struct ToolScope(Fixed<BTreeSet<Clause>>);
 
 impl ToolScope {
     /// Any one of `rules` suffices; no rules cover nothing.
     pub fn any_of(rules: impl IntoIterator<Item = ToolRule>) -> Self {
-        Self(BTreeSet::from([rules.into_iter().collect()]))
+        Self(BTreeSet::from([rules.into_iter().collect()]).into())
     }
 
     /// Whether it covers everything.
@@ -239,9 +240,15 @@ impl ToolScope {
 
     /// Covers what both cover.
     #[must_use]
-    pub fn meet(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
-        self
+    pub fn meet(self, other: Self) -> Self {
+        // Most scopes are met by one that covers everything.
+        if self.within(&other) {
+            self
+        } else if other.within(&self) {
+            other
+        } else {
+            Self(self.0.union(&other.0).cloned().collect::<BTreeSet<_>>().into())
+        }
     }
 
     /// Whether `self` is known to cover at most what `other` covers (sound, not complete).

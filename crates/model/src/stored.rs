@@ -28,27 +28,28 @@ pub struct Trail {
     at: Digest,
 }
 
-/// That something was written into a server.
+/// That something was written into a server. As records have it, members in alphabetical order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
+    /// What it carries.
+    pub label: Label,
     /// Into which.
     pub server: ServerName,
     /// Where it can be found again; nowhere named: it could be anywhere.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub trails: BTreeSet<Trail>,
-    /// What it carries.
-    pub label: Label,
 }
 
-/// That an operator says that what a server holds carries no more than this.
+/// That an operator says that what a server holds carries no more than this. As records have it, members in
+/// alphabetical order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lowered {
-    /// Which.
-    pub server: ServerName,
     /// What stands at this path, and in the folder that it is; without one all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Digest>,
+    /// Which.
+    pub server: ServerName,
     /// What it carries at most.
     pub to: Ceiling,
 }
@@ -231,7 +232,7 @@ impl Shelf {
         if written.label.is_bottom() {
             return;
         }
-        raise(&mut self.all, &written.label);
+        self.all.raise(&written.label);
         let steps = written.trails.iter().flat_map(Trail::steps);
         let new: BTreeSet<_> = steps.filter(|step| !self.places.contains_key(*step)).collect();
         if written.trails.is_empty() || self.places.len().saturating_add(new.len()) > MAX_STORED {
@@ -248,7 +249,7 @@ impl Shelf {
         for folder in &trail.above {
             let place = self.places.entry(*folder).or_default();
             place.above = above.replace(*folder);
-            raise(&mut place.within, label);
+            place.within.raise(label);
         }
         let place = self.places.entry(trail.at).or_default();
         place.above = above;
@@ -281,12 +282,12 @@ impl Shelf {
         if here.label.is_bottom() {
             return;
         }
-        raise(&mut self.all, &here.label);
+        self.all.raise(&here.label);
         for folder in before.ways_up(name) {
             let place = self.places.entry(folder).or_default();
             place.above = before.above(&folder);
             if folder != name {
-                raise(&mut place.within, &here.label);
+                place.within.raise(&here.label);
             }
         }
         self.places.entry(name).or_default().here = here;
@@ -306,17 +307,13 @@ impl Shelf {
 
 impl Mark {
     fn raise(&mut self, decision: u64, by: &Label) {
-        raise(&mut self.label, by);
+        self.label.raise(by);
         self.decision = self.decision.max(decision);
     }
 
     fn lower(&mut self, to: Ceiling) {
         self.label = std::mem::take(&mut self.label).under(to);
     }
-}
-
-fn raise(label: &mut Label, by: &Label) {
-    *label = std::mem::take(label).join(by.clone());
 }
 
 #[cfg(test)]

@@ -154,11 +154,9 @@ impl Account {
     }
 
     fn raise(&mut self, label: &Label) {
-        let raised = self.label.clone().join(label.clone());
-        if raised != self.label {
+        if self.label.raise(label) {
             self.epoch += 1;
-            self.sealed |= raised.integrity.is_untrusted();
-            self.label = raised;
+            self.sealed |= self.label.integrity.is_untrusted();
         }
     }
 

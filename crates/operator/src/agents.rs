@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use remit_engine::lifecycle::ToStand;
 use remit_engine::registry::Registered;
 use remit_engine::{Engine, Settings};
-use remit_model::{AgentName, Lifecycle};
+use remit_model::{Agent, AgentName, Lifecycle};
 
 use crate::auth::{Anyone, Operator};
 use crate::{Door, Failure, wire};
@@ -26,7 +26,7 @@ fn view(engine: &Engine, settings: &Settings, registered: &Registered<'_>) -> wi
         spiffe_id: format!("spiffe://{domain}/agent/{name}"),
         lifecycle: registered.standing.lifecycle,
         since: (registered.standing.since.0 > 0).then_some(registered.standing.since),
-        configured: registered.agent.map(|agent| agent.as_ref().clone()),
+        configured: registered.agent.map(|agent| Agent::clone(agent)),
         templates: may_open.map(|template| template.name.clone()).collect(),
         keys: keys.map(|keys| keys.thumbprints()).unwrap_or_default(),
         tasks: 0,

@@ -31,7 +31,7 @@ fn view(cell: &TaskCell) -> wire::Task {
         agent: charter.agent.to_string(),
         named: task.attestation().named.clone(),
         on_behalf: charter.on_behalf.clone(),
-        template: charter.template.clone(),
+        template: charter.template.to_string(),
         purpose: charter.purpose.clone(),
         tools: task.remit().tools.headline(),
         remit: task.remit(),

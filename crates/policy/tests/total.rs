@@ -3,8 +3,8 @@
 //! without a policy none of them is permitted (promise R1).
 
 use proptest::prelude::*;
-use remit_model::question::Asked;
-use remit_model::{ApprovalFact, Operation, Timestamp};
+use remit_model::question::{Asked, ToolFacts};
+use remit_model::{Agent, ApprovalFact, Operation, Timestamp};
 use remit_model::{Question, Resource, ResourceKind, Tool, ToolId, Value};
 use remit_policy::cases::{CaseFile, ToolCase};
 use remit_policy::{CONTAINED, Snapshot, Source, Verdict, decide};
@@ -107,17 +107,15 @@ proptest! {
     ) {
         let (mut tool, mut question) = question(&name, &input);
         tool.owner.clone_from(&owner);
-        question.agent.owner = owner;
-        question.agent.zone = zone;
+        question.agent = Agent { owner, zone, ..Agent::clone(&question.agent) }.into();
         question.resources = resources;
         question.now = Timestamp(now);
         question.approval =
             group.map(|group| ApprovalFact { group, by: name.clone(), at: Timestamp(now) });
         if let Some(facts) = &mut question.tool {
-            facts.owner.clone_from(&tool.owner);
-            if quarantined {
-                facts.admission = "quarantined".to_owned();
-            }
+            let admission = if quarantined { "quarantined" } else { "admitted" }.to_owned();
+            let changed = ToolFacts { owner: tool.owner.clone(), admission, ..ToolFacts::clone(facts) };
+            *facts = changed.into();
         }
         let snapshot = Snapshot::compile(&contained(), &[tool.clone()], &[]).unwrap();
         let first = told(&decide(&snapshot, question.clone()));

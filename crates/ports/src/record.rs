@@ -5,13 +5,18 @@
 //! and a salted commitment for each field of its *body*, which lies beside it encrypted under the
 //! task's key. Erasing the key erases the body and leaves every proof valid (promise R10).
 
+mod order;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use remit_model::task::Event;
 use remit_model::{
     Class, CredentialName, Digest, Door, HoldId, LeaseId, Lowered, Possession, ServerName, TaskId,
     Timestamp,
 };
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// The schema version written into every entry.
@@ -59,7 +64,7 @@ pub struct Parent {
     /// Its index.
     pub index: u64,
     /// Its log.
-    pub origin: String,
+    pub origin: Arc<str>,
 }
 
 /// The task a record belongs to, and its place there.
@@ -87,7 +92,7 @@ pub struct Pins {
 }
 
 /// What became of a permitted call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Outcome {
     /// The server answered.
@@ -111,6 +116,34 @@ pub enum Outcome {
     },
     /// The door only advises; what followed was not reported.
     Unseen,
+}
+
+impl Outcome {
+    /// The word for it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Answered { .. } => "answered",
+            Self::Stopped => "stopped",
+            Self::NotSent { .. } => "not_sent",
+            Self::Unknown { .. } => "unknown",
+            Self::Unseen => "unseen",
+        }
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        if let Self::Answered { bytes, failed } = self {
+            members.serialize_entry("bytes", bytes)?;
+            members.serialize_entry("failed", failed)?;
+        }
+        members.serialize_entry("outcome", self.word())?;
+        if let Self::NotSent { why } | Self::Unknown { why } = self {
+            members.serialize_entry("why", why)?;
+        }
+        members.end()
+    }
 }
 
 /// A credential that is lent. Nothing here is secret.
@@ -212,7 +245,7 @@ pub struct Clear {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub door: Option<Door>,
     /// What changes in the task's state; the fold over these is the state.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "sorted")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "order::event")]
     pub event: Option<Event>,
     /// The hold.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,10 +254,10 @@ pub struct Clear {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<LeaseNote>,
     /// What a server holds carries no more than this.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "sorted")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lowered: Option<Lowered>,
     /// What became of the permit named by the first parent.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "sorted")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// The policies and checks that determined the answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -246,13 +279,6 @@ pub struct Clear {
     pub what: String,
 }
 
-/// Writes a value whose type does not have its members in alphabetical order as if it had.
-fn sorted<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut value = serde_json::to_value(value).map_err(serde::ser::Error::custom)?;
-    value.sort_all_objects();
-    value.serialize(serializer)
-}
-
 /// The body: field name → JSON text. Kept encrypted; the entry holds a commitment for each field.
 pub type Body = BTreeMap<String, String>;
 
@@ -272,7 +298,7 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub commitments: BTreeMap<String, Digest>,
     /// Name and version of the decision engine.
-    pub engine: String,
+    pub engine: Cow<'static, str>,
     /// The task's epoch after this record.
     pub epoch: u64,
     /// What the record is about.
@@ -280,7 +306,7 @@ pub struct Entry {
     /// Nanoseconds on the node's monotonic clock; comparable within one process only.
     pub mono: u64,
     /// The node that wrote it.
-    pub node: String,
+    pub node: Arc<str>,
     /// The entries that caused it; for an outcome the first is its decision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<Parent>,
@@ -301,48 +327,89 @@ pub struct Entry {
 
 #[cfg(test)]
 mod tests {
-    use remit_model::task::Permitted;
-    use remit_model::{Ceiling, Confidentiality, Integrity, Label, Trail, Value, Written};
+    use remit_model::agent::AttestationMethod;
+    use remit_model::task::{CloseReason, Permitted};
+    use remit_model::{
+        ApprovalFact, Ceiling, Confidentiality, Integrity, Label, Spent, ToolScope, Trail, Value,
+        Written,
+    };
 
     use super::*;
 
-    #[test]
-    fn what_is_written_is_canonical_whatever_happened() {
+    /// Every kind of event, with every member that it can have.
+    fn events() -> Vec<Event> {
         let label = Label { integrity: Integrity::untrusted("mail"), ..Label::default() };
-        let call = Digest::of(b"call");
-        let events = [
-            Event::Permitted(Permitted {
-                label: label.clone(),
-                approval: Some(call),
-                foreseen: [3].into(),
-                writes: Some(Written {
-                    server: "mail".parse().unwrap(),
-                    trails: [Trail::of(&["notes"])].into(),
-                    label: label.clone(),
-                }),
-                ..Permitted::default()
-            }),
+        let (call, at) = (Digest::of(b"call"), Timestamp(7));
+        let hold: HoldId = "hld_00000000000000000000000000".parse().unwrap();
+        let task: TaskId = "tsk_00000000000000000000000000".parse().unwrap();
+        let spent = Spent { calls: 1, effects: 2, bytes: 3 };
+        let rule = r#"{"tool":"mail/send","arguments":{"to[]":{"one_of":["a@b.example"]}}}"#;
+        let plan = ToolScope::any_of([serde_json::from_str(rule).unwrap()]);
+        let approval = ApprovalFact { group: "ops".to_owned(), by: "olga".to_owned(), at };
+        let writes = Written {
+            label: label.clone(),
+            server: "mail".parse().unwrap(),
+            trails: [Trail::of(&["notes"])].into(),
+        };
+        let permitted = Permitted {
+            cost: spent,
+            label: label.clone(),
+            approval: Some(call),
+            destroys: true,
+            foreseen: [3].into(),
+            writes: Some(writes),
+        };
+        let (named, workers) = (None, std::collections::BTreeSet::new());
+        vec![
+            Event::Permitted(permitted),
+            Event::Permitted(Permitted::default()),
+            Event::Suspected,
+            Event::CanarySeen,
+            Event::Lapsed { at },
+            Event::Declared { plan },
+            Event::Attested { method: AttestationMethod::UnixPeer, at, named, workers },
             Event::Settled { bytes: 7, unknown: Some(call), label },
-            Event::Closing { reason: remit_model::task::CloseReason::Idle },
+            Event::Settled { bytes: 7, unknown: None, label: Label::default() },
+            Event::Held { hold: hold.clone(), call },
+            Event::Approved { hold: hold.clone(), call, approval },
+            Event::Denied { hold },
+            Event::Frozen,
+            Event::Thawed,
+            Event::Closing { reason: CloseReason::Idle },
+            Event::Closed,
+            Event::HandedOn { task: task.clone(), budget: spent },
+            Event::GivenBack { task, used: spent },
             Event::Noted,
-        ];
+        ]
+    }
+
+    fn outcomes() -> Vec<Outcome> {
         let why = "it said \"no\"\n".to_owned();
-        let outcomes = [
+        vec![
             Outcome::Answered { bytes: 1, failed: false },
+            Outcome::Stopped,
             Outcome::NotSent { why: why.clone() },
             Outcome::Unknown { why },
             Outcome::Unseen,
-        ];
-        for (event, outcome) in events.into_iter().zip(outcomes) {
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_canonical_whatever_happened() {
+        let events = events().into_iter().map(Some);
+        let outcomes = outcomes().into_iter().map(Some);
+        for (event, outcome) in
+            events.map(|event| (event, None)).chain(outcomes.map(|outcome| (None, outcome)))
+        {
             let clear = Clear {
                 agent: Some("worker".to_owned()),
-                event: Some(event),
+                event,
                 lowered: Some(Lowered {
+                    at: Some(Digest::of(b"path")),
                     server: "mail".parse().unwrap(),
-                    at: Some(call),
                     to: Ceiling { sensitivity: Some(Confidentiality::Public), trusted: true },
                 }),
-                outcome: Some(outcome),
+                outcome,
                 policies: vec!["b".to_owned(), "a".to_owned()],
                 possession: Some(Possession::Dpop),
                 what: "permit".to_owned(),

@@ -152,18 +152,18 @@ impl MemoryLedger {
         }
         let failed = |why: serde_json::Error| LedgerError::Failed(why.to_string());
         let body = serde_json::to_vec(&draft.body).map_err(failed)?;
-        let parent = |index| Parent { index, origin: ORIGIN.to_owned() };
+        let parent = |index| Parent { index, origin: ORIGIN.into() };
         let question = draft.clear.question;
         let entry = Entry {
             body: (!draft.body.is_empty()).then(|| Digest::of(&body)),
             catalogue: draft.pins.catalogue,
             clear: draft.clear,
             commitments: commitments(index, &draft.body),
-            engine: draft.pins.engine.to_owned(),
+            engine: draft.pins.engine.into(),
             epoch: draft.subject.as_ref().map_or(0, |subject| subject.epoch),
             kind: draft.kind,
             mono: self.clock.monotonic(),
-            node: "memory".to_owned(),
+            node: "memory".into(),
             parents: draft.parents.into_iter().map(parent).collect(),
             policy: draft.pins.policy,
             schema: draft.pins.schema,
@@ -333,7 +333,7 @@ impl Ledger for MemoryLedger {
         let state = lock(&self.state);
         let size = state.disk.len() as u64;
         let refusing = state.refuses(Room::Permit);
-        LedgerStatus { size, published: size, refusing, origin: ORIGIN.to_owned() }
+        LedgerStatus { size, published: size, refusing, origin: ORIGIN.into() }
     }
 }
 

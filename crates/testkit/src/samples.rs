@@ -79,7 +79,7 @@ pub fn charter(n: u8) -> Charter {
     Charter {
         id: task_id(n),
         agent: agent_name("bot"),
-        template: "sample".to_owned(),
+        template: "sample".into(),
         purpose: "answer the mail".to_owned(),
         purpose_given: true,
         declares: false,
@@ -160,7 +160,7 @@ pub fn question(tool: &Tool, arguments: &str) -> Question {
     let charter = charter(1);
     Question {
         asked: Asked::Call(call(&tool.id, arguments)),
-        agent: agent(),
+        agent: agent().into(),
         attestation: attestation(),
         lapsed: false,
         task: TaskFacts {
@@ -178,12 +178,7 @@ pub fn question(tool: &Tool, arguments: &str) -> Question {
             opened: NOW,
             last_used: NOW,
         },
-        tool: Some(ToolFacts {
-            digest: tool.digest,
-            profile: tool.profile.clone(),
-            admission: tool.admission.name().to_owned(),
-            owner: tool.owner.clone(),
-        }),
+        tool: Some(ToolFacts::of(tool).into()),
         input: Value::parse(arguments).expect("the test's arguments are JSON"),
         flow: Vec::new(),
         secrets: Vec::new(),

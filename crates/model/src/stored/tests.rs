@@ -137,7 +137,7 @@ proptest! {
         stored.apply(1000, Change::Writes(&under_way));
         let at = at.and_then(|trails| trails.first().map(Trail::at));
         let server = under_way.server.clone();
-        stored.apply(1001, Change::Lowered(&Lowered { server, at, to }));
+        stored.apply(1001, Change::Lowered(&Lowered { at, server, to }));
         stored.apply(1002, Change::Settled(1000));
         prop_assert!(under_way.label.flows_to(&stored.of(&under_way.server, &under_way.trails)));
         prop_assert!(!stored.is_under_way(1000));

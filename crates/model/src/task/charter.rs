@@ -1,6 +1,7 @@
 //! What is fixed when a task is opened: whose it is, what it is for, and what it may do at most.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ pub struct Charter {
     /// Whose.
     pub agent: AgentName,
     /// The template it was opened from.
-    pub template: String,
+    pub template: Arc<str>,
     /// What it is for, in the words of whoever opened it.
     pub purpose: String,
     /// Whether those words are given: a person's or a template's, or an agent's that nothing from outside

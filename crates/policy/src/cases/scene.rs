@@ -148,19 +148,14 @@ impl Scene {
         let task = self.task.facts(now)?;
         Ok(Question {
             asked,
-            agent: self.agent.clone().map_or_else(agent, Ok)?,
+            agent: self.agent.clone().map_or_else(agent, Ok)?.into(),
             attestation: Attestation::own(AttestationMethod::UnixPeer, now),
             lapsed: false,
             flow: self.flow(tool, &input, &task),
             secrets: self.secrets(),
             wanted: self.wanted.unwrap_or(Wanted::Named),
             task,
-            tool: tool.map(|tool| ToolFacts {
-                digest: tool.digest,
-                profile: tool.profile.clone(),
-                admission: tool.admission.name().to_owned(),
-                owner: tool.owner.clone(),
-            }),
+            tool: tool.map(|tool| ToolFacts::of(tool).into()),
             input,
             resources,
             approval,
@@ -321,7 +316,7 @@ impl TaskCase {
         let last_used = Timestamp(now.0.saturating_sub(self.unused));
         Ok(TaskFacts {
             id: "tsk_00000000000000000000000000".parse().map_err(|why| format!("{why}"))?,
-            template: self.template.clone(),
+            template: self.template.as_str().into(),
             remit: Remit {
                 tools: self.tools.clone().map_or_else(ToolScope::default, ToolScope::any_of),
                 ceiling: self.ceiling.unwrap_or(Confidentiality::Restricted),
