@@ -4,8 +4,9 @@ use crate::atom::{Atom, Form};
 use crate::key::{Key, Keyed};
 use crate::origin::{Marks, Origins, Place};
 
-/// The most things that are told apart in a task: about 10 MiB, as much as a long day's reading.
-pub const MAX_VALUES: usize = 256 * 1024;
+/// The most things that are told apart in a task, as much as a long day's reading: what the table has places for
+/// before it takes twice its 7 MiB.
+pub const MAX_VALUES: usize = 224 * 1024;
 /// How many values room is made for ahead of them.
 const AT_ONCE: usize = 16 * 1024;
 
