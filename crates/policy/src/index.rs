@@ -7,6 +7,7 @@
 //! constraints that are in use, and the buckets where these meet are its slice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cedar_policy::{
@@ -76,7 +77,7 @@ type Bucket = (u32, u32, u32);
 #[derive(Clone, Debug)]
 pub(crate) struct Conditions {
     policy: native::Policy,
-    sight: Sight,
+    sight: Arc<Sight>,
 }
 
 impl Conditions {
@@ -85,7 +86,7 @@ impl Conditions {
     /// Errors: it does not parse, in words.
     pub(crate) fn of(id: &str, text: &str) -> Result<Self, String> {
         let policy = native::conditions(id, text)?;
-        Ok(Self { sight: Sight::of(&policy), policy })
+        Ok(Self { sight: Arc::new(Sight::of(&policy)), policy })
     }
 }
 
@@ -93,7 +94,9 @@ impl Conditions {
 #[derive(Debug)]
 pub(crate) struct Slice {
     pub(crate) policies: PolicySet,
-    pub(crate) sight: Sight,
+    pub(crate) sight: Arc<Sight>,
+    /// What it is told by from all others that were built, as long as its index lives.
+    pub(crate) number: u64,
 }
 
 /// The policies of a set by scope, with the slices built so far.
@@ -106,6 +109,8 @@ pub(crate) struct Index {
     policies: Vec<Conditions>,
     /// Owner: this index. A cache only: what is in it never changes an answer.
     slices: RwLock<BTreeMap<Vec<Bucket>, Arc<Slice>>>,
+    /// How many slices were built.
+    built: AtomicU64,
 }
 
 impl Index {
@@ -183,9 +188,10 @@ impl Index {
         let chosen: BTreeSet<usize> =
             buckets.iter().filter_map(|key| self.buckets.get(key)).flatten().copied().collect();
         let chosen = || chosen.iter().filter_map(|at| self.policies.get(*at));
-        let sight = Sight::of_any(chosen().map(|one| &one.sight)).into_owned();
+        let sight = Sight::of_any(chosen().map(|one| &one.sight));
         let policies = PolicySet::try_from_iter(chosen().map(|one| one.policy.clone()));
-        Ok(Slice { policies: policies.map_err(|why| why.to_string())?, sight })
+        let policies = policies.map_err(|why| why.to_string())?;
+        Ok(Slice { policies, sight, number: self.built.fetch_add(1, Ordering::Relaxed) })
     }
 }
 
