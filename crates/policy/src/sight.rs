@@ -28,10 +28,12 @@ pub(crate) struct Sight {
     which: bool,
     /// By name, whether what it names is used as a whole, too, and not only reached into.
     names: BTreeMap<String, bool>,
+    /// The marks of all names, so that most of the others need not be looked for.
+    marks: u64,
 }
 
 /// Everything.
-pub(crate) static ALL: Sight = Sight { all: true, which: true, names: BTreeMap::new() };
+pub(crate) static ALL: Sight = Sight { all: true, which: true, names: BTreeMap::new(), marks: 0 };
 
 impl Sight {
     /// What `policy` looks at. Recurses as deep as it nests.
@@ -62,6 +64,7 @@ impl Sight {
     }
 
     fn note(&mut self, name: &str, whole: bool) {
+        self.marks |= mark(name);
         match self.names.get_mut(name) {
             Some(known) => *known |= whole,
             None => drop(self.names.insert(name.to_owned(), whole)),
@@ -75,7 +78,7 @@ impl Sight {
 
     /// Whether something of this name is looked at.
     pub(crate) fn sees(&self, name: &str) -> bool {
-        self.all || self.names.contains_key(name)
+        self.all || (self.marks & mark(name) != 0 && self.names.contains_key(name))
     }
 
     /// What is looked at within the record `name`.
@@ -141,6 +144,13 @@ impl Sight {
             _ => self.value(expr),
         }
     }
+}
+
+/// One of 64 bits, by the length and the ends of a name.
+fn mark(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let [first, last] = [bytes.first(), bytes.last()].map(|byte| byte.map_or(0, |it| *it));
+    1 << ((bytes.len() + 5 * usize::from(first) + 11 * usize::from(last)) % 64)
 }
 
 fn is_group(kind: &EntityType) -> bool {
