@@ -1,6 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to say")]
-//! What one decision costs as the policy set grows, and what the index by scope costs where the
-//! slice of policies that can apply is ready and where it has to be put together.
+//! What one decision costs as the policy set grows, what it costs where policies look at something that
+//! is never the same again, and what the index by scope costs where the slice of policies that can
+//! apply is ready and where it has to be put together.
+//!
+//! A question that looks to the policies like one before is answered from memory; but for those that
+//! say otherwise, the rows ask one question again and again.
 
 use std::fmt::Write as _;
 
@@ -48,6 +52,14 @@ task = { untrusted = ["mail"] }
 /// are kept ready.
 const RECIPIENTS: usize = 2_000;
 
+/// A rule that applies to whatever is asked, by what a task has used.
+const COUNTER: &str = "@id(\"counter\") forbid (principal, action, resource) when \
+                       { context.task.bytes > 9000000000 };";
+
+/// A rule that applies to whatever is asked, by the clock.
+const CLOCK: &str = "@id(\"clock\") forbid (principal, action, resource) when \
+                     { context.now > datetime(\"2999-01-01\") };";
+
 /// Rules as a large organisation writes them: for one agent, one team, one recipient, one server.
 fn rules(count: usize) -> String {
     let mut text = String::new();
@@ -71,13 +83,13 @@ fn rules(count: usize) -> String {
     text
 }
 
-/// The pack `contained` and `count` rules beside it, and the questions of `cases`.
-fn setting(count: usize, cases: &str) -> (Snapshot, Vec<(String, Question)>) {
+/// The pack `contained` and `rules` beside it, and the questions of `cases`.
+fn setting(rules: String, cases: &str) -> (Snapshot, Vec<(String, Question)>) {
     let file: CaseFile = toml::from_str(cases).unwrap();
     let tools: Vec<_> = file.tools.iter().map(|tool| tool.tool().unwrap()).collect();
     let contained =
         CONTAINED.iter().map(|(path, text)| Source { path: (*path).into(), text: (*text).into() });
-    let rules = Source { path: "rules.cedar".into(), text: rules(count) };
+    let rules = Source { path: "rules.cedar".into(), text: rules };
     let sources: Vec<Source> = contained.chain([rules]).collect();
     let snapshot = Snapshot::compile(&sources, &tools, &[]).unwrap();
     let question = |case: &remit_policy::cases::Case| case.scene.question(&tools).unwrap();
@@ -88,25 +100,40 @@ fn measure(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
     snapshot: &Snapshot,
-    questions: &[Question],
+    mut next: impl FnMut() -> Question,
 ) {
-    let mut next = questions.iter().cycle();
     group.bench_function(name, |b| {
-        let setup = || next.next().unwrap().clone();
-        b.iter_batched(setup, |question| decide(snapshot, question), BatchSize::SmallInput);
+        b.iter_batched(&mut next, |question| decide(snapshot, question), BatchSize::SmallInput);
     });
+}
+
+/// A permit where nothing that policies look at changes, where a counter does, and where they look at
+/// the time.
+fn anew(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("anew");
+    for (name, rule) in [("nothing", ""), ("a counter", COUNTER), ("the time", CLOCK)] {
+        let (snapshot, cases) = setting(rule.to_owned(), CASES);
+        let (_, mut question) = cases.into_iter().next().unwrap();
+        measure(&mut group, name, &snapshot, || {
+            question.task.spent.bytes += 1;
+            question.now.0 += 1;
+            question.clone()
+        });
+    }
+    group.finish();
 }
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     for count in [1, 100, 1_000, 10_000] {
-        let (snapshot, cases) = setting(count, CASES);
+        let (snapshot, cases) = setting(rules(count), CASES);
         let mut group = criterion.benchmark_group(format!("decide, {count} policies"));
         for (name, question) in &cases {
-            measure(&mut group, name, &snapshot, std::slice::from_ref(question));
+            measure(&mut group, name, &snapshot, || question.clone());
         }
         group.finish();
     }
+    anew(&mut criterion);
     let tools = CASES.split("[[case]]").next().unwrap();
     let mut recipients = tools.to_owned();
     for n in 0..RECIPIENTS {
@@ -115,16 +142,12 @@ fn main() {
         let call = "name = \"n\"\nexpect = \"permit\"\ncall = \"mail/send_message\"";
         writeln!(recipients, "[[case]]\n{call}\narguments = {arguments}").unwrap();
     }
-    let (snapshot, cases) = setting(4 * RECIPIENTS, &recipients);
+    let (snapshot, cases) = setting(rules(4 * RECIPIENTS), &recipients);
     let questions: Vec<Question> = cases.into_iter().map(|(_, question)| question).collect();
     let mut group = criterion.benchmark_group("index");
-    measure(
-        &mut group,
-        "slice is ready",
-        &snapshot,
-        std::slice::from_ref(questions.first().unwrap()),
-    );
-    measure(&mut group, "slice is put together", &snapshot, &questions);
+    measure(&mut group, "slice is ready", &snapshot, || questions.first().unwrap().clone());
+    let mut next = questions.iter().cycle();
+    measure(&mut group, "slice is put together", &snapshot, || next.next().unwrap().clone());
     group.finish();
     criterion.final_summary();
 }

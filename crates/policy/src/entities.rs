@@ -5,10 +5,13 @@
 
 use cedar_policy::EntityUid;
 use remit_model::question::{Asked, Call};
-use remit_model::{Digest, Operation, Question, ResourceKind, ServerName};
+use remit_model::{Operation, Question, ResourceKind, ServerName};
 
+use crate::fact::{self, Fact, Facts, shown, text};
+use crate::key::Key;
+use crate::moments::Moments;
 use crate::names::{Names, TOOLS, uid};
-use crate::native::{self, Entity, Value, reference, text};
+use crate::native::{self, Entity};
 use crate::schema::{effect_group, reach_group, server_group};
 use crate::sight::{Seen, Sight};
 
@@ -24,11 +27,47 @@ impl Corner {
         Self { uid, ancestors }
     }
 
-    fn entity(&self, sight: &Sight, fill: impl FnOnce(&mut Seen<'_>)) -> Entity {
+    /// It with what `fill` says of it, as far as `sight` goes.
+    fn known<'a>(&'a self, sight: &'a Sight, fill: impl FnOnce(&mut Seen<'a>)) -> Known<'a> {
         let mut seen = Seen::new(sight);
         fill(&mut seen);
-        native::entity(&self.uid, seen.into_pairs(), &self.ancestors)
+        Known { corner: self, facts: seen.into_facts() }
     }
+}
+
+/// A corner and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Known<'a> {
+    corner: &'a Corner,
+    facts: Facts<'a>,
+}
+
+impl Known<'_> {
+    /// Adds it to the text that its question is known by; which entity it is only if that counts.
+    pub(crate) fn write(&self, sight: &Sight, key: &mut Key) {
+        if sight.tells_apart() {
+            key.length(self.corner.ancestors.len());
+            for uid in std::iter::once(&self.corner.uid).chain(&self.corner.ancestors) {
+                key.text(uid.type_name().basename());
+                key.text(uid.id().as_ref());
+            }
+        }
+        fact::write(&self.facts, key);
+    }
+}
+
+/// The entities of a request, each once.
+pub(crate) fn entities(all: &[Known<'_>], moments: &Moments) -> Vec<Entity> {
+    let mut made: Vec<&EntityUid> = Vec::with_capacity(all.len());
+    let mut entities = Vec::with_capacity(all.len());
+    for Known { corner, facts } in all {
+        if !made.contains(&&corner.uid) {
+            made.push(&corner.uid);
+            let pairs = fact::pairs(facts, moments);
+            entities.push(native::entity(&corner.uid, pairs, &corner.ancestors));
+        }
+    }
+    entities
 }
 
 /// What a request touches.
@@ -82,25 +121,18 @@ impl Corners {
         Self { principal, action, resources, server }
     }
 
-    /// Their entities, each once, as far as `sight` goes.
-    pub(crate) fn entities(
-        &self,
-        names: &Names,
-        question: &Question,
-        sight: &Sight,
-    ) -> Vec<Entity> {
-        let mut all = vec![
-            self.principal.entity(sight, |seen| agent(seen, names, question)),
-            self.action.entity(sight, |_| {}),
-        ];
-        let mut made: Vec<&EntityUid> = Vec::new();
-        for touched in self.server.iter().chain(&self.resources) {
-            if !made.contains(&&touched.corner.uid) {
-                made.push(&touched.corner.uid);
-                all.push(touched.corner.entity(sight, |seen| thing(seen, touched, question)));
-            }
-        }
-        all
+    /// What is known of each, as far as `sight` goes.
+    pub(crate) fn known<'a>(
+        &'a self,
+        names: &'a Names,
+        question: &'a Question,
+        sight: &'a Sight,
+    ) -> Vec<Known<'a>> {
+        let principal = self.principal.known(sight, |seen| agent(seen, names, question));
+        let action = self.action.known(sight, |_| {});
+        let touched = self.server.iter().chain(&self.resources);
+        let touched = touched.map(|it| it.corner.known(sight, |seen| thing(seen, it, question)));
+        [principal, action].into_iter().chain(touched).collect()
     }
 }
 
@@ -112,17 +144,16 @@ fn principal(names: &Names, question: &Question) -> Corner {
     Corner::new(uid(&names.agent, agent.name.as_str()), around.collect())
 }
 
-fn agent(seen: &mut Seen<'_>, names: &Names, question: &Question) {
+fn agent<'a>(seen: &mut Seen<'a>, names: &'a Names, question: &'a Question) {
     let agent = &question.agent;
     seen.add("name", || text(agent.name.as_str()));
     seen.add("owner", || text(&agent.owner));
-    seen.add("autonomy", || text(&agent.autonomy.to_string()));
-    seen.add_some("zone", agent.zone.as_ref(), |zone| reference(&uid(&names.zone, zone)));
+    seen.add("autonomy", || shown(&agent.autonomy));
+    seen.add_some("zone", agent.zone.as_ref(), |zone| Fact::Entity(&names.zone, zone));
     let made_of = &agent.composition;
-    let digest = |digest: &Digest| text(&digest.to_string());
     seen.add_some("model", made_of.model.as_deref(), text);
-    seen.add_some("prompt", made_of.prompt.as_ref(), digest);
-    seen.add_some("toolset", made_of.toolset.as_ref(), digest);
+    seen.add_some("prompt", made_of.prompt.as_ref(), shown);
+    seen.add_some("toolset", made_of.toolset.as_ref(), shown);
 }
 
 /// What is asked for, in the groups of the tool's effect, reach and server.
@@ -146,7 +177,7 @@ fn action(names: &Names, question: &Question) -> Corner {
     }
 }
 
-fn thing(seen: &mut Seen<'_>, touched: &Touched, question: &Question) {
+fn thing<'a>(seen: &mut Seen<'a>, touched: &'a Touched, question: &'a Question) {
     let id: &str = touched.corner.uid.id().as_ref();
     let Some(kind) = touched.kind else {
         return seen.add("template", || text(&question.task.template));
@@ -155,16 +186,20 @@ fn thing(seen: &mut Seen<'_>, touched: &Touched, question: &Question) {
         return seen.add("name", || text(id));
     }
     seen.add("value", || text(id));
-    seen.add_some("server", touched.corner.ancestors.first(), reference);
+    seen.add_some("server", touched.corner.ancestors.first(), entity);
     match kind {
         ResourceKind::Mailbox => seen.add("domain", || {
             let domain = id.rsplit_once('@').map_or("", |(_, domain)| domain);
-            text(&domain.to_ascii_lowercase())
+            text(domain.to_ascii_lowercase())
         }),
         ResourceKind::Host => seen.add("name", || text(without_port(id))),
-        ResourceKind::File => seen.add("traverses", || Value::from(traverses(id))),
+        ResourceKind::File => seen.add("traverses", || Fact::Flag(traverses(id))),
         _ => {}
     }
+}
+
+fn entity(uid: &EntityUid) -> Fact<'_> {
+    Fact::Entity(uid.type_name(), uid.id().as_ref())
 }
 
 /// The action of a call that is not of a tool.

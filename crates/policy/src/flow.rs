@@ -4,12 +4,11 @@
 //! argument has a role its provenance is `none`: what such a call touches was chosen by choosing the
 //! tool, and a rule that minds can say so.
 
-use std::sync::LazyLock;
-
 use remit_model::{Confidentiality, LeafFlow, Provenance, Question, Role, SecretSeen};
 
 use crate::context::rank;
-use crate::native::{Value, record, set, text};
+use crate::fact::{Fact, text, texts};
+use crate::names::Names;
 use crate::sight::{ALL, Seen};
 
 /// The roles that policies can speak of, by their names in `context.flow`.
@@ -23,11 +22,11 @@ pub(crate) const ROLES: [(&str, Role); 6] = [
 ];
 
 /// What `context.flow` holds.
-pub(crate) fn fill(flow: &mut Seen<'_>, question: &Question) {
+pub(crate) fn fill<'a>(flow: &mut Seen<'a>, names: &'a Names, question: &'a Question) {
     for (name, role) in ROLES {
         let leaves = || question.flow.iter().filter(move |leaf| leaf.role == role);
         if leaves().next().is_none() {
-            flow.add(name, || NOTHING.clone());
+            flow.add(name, || Fact::Constant(&names.no_role));
         } else {
             let (leaves, sealed) = (leaves().collect::<Vec<_>>(), question.task.sealed);
             flow.add_record(name, |seen| worst_of(seen, (&leaves, &question.secrets), sealed));
@@ -35,23 +34,27 @@ pub(crate) fn fill(flow: &mut Seen<'_>, question: &Question) {
     }
 }
 
-/// What is seen of a role that no argument has, which most are.
-static NOTHING: LazyLock<Value> = LazyLock::new(|| {
+/// What is seen of a role that no argument has.
+pub(crate) fn nothing() -> Fact<'static> {
     let mut nothing = Seen::new(&ALL);
     worst_of(&mut nothing, (&[], &[]), false);
-    record(nothing.into_pairs())
-});
+    Fact::Record(nothing.into_facts())
+}
 
-fn worst_of(seen: &mut Seen<'_>, (leaves, secrets): (&[&LeafFlow], &[SecretSeen]), sealed: bool) {
+fn worst_of<'a>(
+    seen: &mut Seen<'a>,
+    (leaves, secrets): (&[&LeafFlow], &'a [SecretSeen]),
+    sealed: bool,
+) {
     let worst = leaves.iter().map(|leaf| leaf.provenance).max();
     let untrusted = worst.is_some_and(|worst| worst.is_untrusted(sealed));
     let secrets = secrets.iter().filter(|it| leaves.iter().any(|leaf| leaf.path == it.path));
     let confidentiality = leaves.iter().map(|leaf| leaf.label.confidentiality).max();
     seen.add("provenance", || text(worst.map_or("none", Provenance::name)));
-    seen.add("pointed", || Value::from(leaves.iter().all(|leaf| pointed(leaf))));
+    seen.add("pointed", || Fact::Flag(leaves.iter().all(|leaf| pointed(leaf))));
     seen.add("integrity", || text(if untrusted { "untrusted" } else { "trusted" }));
     seen.add("confidentiality", || rank(confidentiality.unwrap_or(Confidentiality::Public)));
-    seen.add("secrets", || set(secrets.map(|it| text(&it.rule))));
+    seen.add("secrets", || texts(secrets.map(|it| it.rule.as_str())));
 }
 
 /// Whether a person's words led to where a value stands, or nobody can tell where it does; nobody need

@@ -7,6 +7,7 @@
 //! constraints that are in use, and the buckets where these meet are its slice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cedar_policy::{
@@ -36,23 +37,43 @@ struct Scopes {
     used: u32,
     any: Option<u32>,
     is: BTreeMap<EntityTypeName, u32>,
-    eq: BTreeMap<EntityUid, u32>,
-    within: BTreeMap<EntityUid, u32>,
-    is_within: BTreeMap<EntityTypeName, BTreeMap<EntityUid, u32>>,
+    eq: Numbers,
+    within: Numbers,
+    is_within: BTreeMap<EntityTypeName, Numbers>,
+}
+
+/// Numbers of entities; by id and then by type, since comparing types costs several times as much and
+/// hardly tells any apart.
+#[derive(Debug, Default)]
+struct Numbers(BTreeMap<Box<str>, Vec<(EntityTypeName, u32)>>);
+
+impl Numbers {
+    fn get(&self, uid: &EntityUid) -> Option<u32> {
+        let id: &str = uid.id().as_ref();
+        let of_type = |(kind, _): &&(EntityTypeName, u32)| kind == uid.type_name();
+        self.0.get(id)?.iter().find(of_type).map(|(_, number)| *number)
+    }
+
+    /// The number of `uid`, which is `new` if it has none yet.
+    fn number(&mut self, uid: &EntityUid, new: u32) -> u32 {
+        self.get(uid).unwrap_or_else(|| {
+            let id: &str = uid.id().as_ref();
+            self.0.entry(id.into()).or_default().push((uid.type_name().clone(), new));
+            new
+        })
+    }
 }
 
 impl Scopes {
     fn number(&mut self, scope: Scope) -> u32 {
+        let new = self.used;
         let number = match scope {
-            Scope::Any => self.any.get_or_insert(self.used),
-            Scope::Is(kind) => self.is.entry(kind).or_insert(self.used),
-            Scope::Eq(uid) => self.eq.entry(uid).or_insert(self.used),
-            Scope::In(uid) => self.within.entry(uid).or_insert(self.used),
-            Scope::IsIn(kind, uid) => {
-                self.is_within.entry(kind).or_default().entry(uid).or_insert(self.used)
-            }
+            Scope::Any => *self.any.get_or_insert(new),
+            Scope::Is(kind) => *self.is.entry(kind).or_insert(new),
+            Scope::Eq(uid) => self.eq.number(&uid, new),
+            Scope::In(uid) => self.within.number(&uid, new),
+            Scope::IsIn(kind, uid) => self.is_within.entry(kind).or_default().number(&uid, new),
         };
-        let number = *number;
         self.used = self.used.max(number.saturating_add(1));
         number
     }
@@ -61,12 +82,12 @@ impl Scopes {
     fn fitting(&self, corner: &Corner) -> Vec<u32> {
         let kind = corner.uid.type_name();
         let around = || std::iter::once(&corner.uid).chain(&corner.ancestors);
-        let exact = [self.any, self.is.get(kind).copied(), self.eq.get(&corner.uid).copied()];
+        let exact = [self.any, self.is.get(kind).copied(), self.eq.get(&corner.uid)];
         let inside = around().filter_map(|uid| self.within.get(uid));
         let of_kind = self.is_within.get(kind);
         let typed =
             of_kind.into_iter().flat_map(|of_kind| around().filter_map(|uid| of_kind.get(uid)));
-        exact.into_iter().flatten().chain(inside.copied()).chain(typed.copied()).collect()
+        exact.into_iter().flatten().chain(inside).chain(typed).collect()
     }
 }
 
@@ -76,7 +97,7 @@ type Bucket = (u32, u32, u32);
 #[derive(Clone, Debug)]
 pub(crate) struct Conditions {
     policy: native::Policy,
-    sight: Sight,
+    sight: Arc<Sight>,
 }
 
 impl Conditions {
@@ -85,7 +106,7 @@ impl Conditions {
     /// Errors: it does not parse, in words.
     pub(crate) fn of(id: &str, text: &str) -> Result<Self, String> {
         let policy = native::conditions(id, text)?;
-        Ok(Self { sight: Sight::of(&policy), policy })
+        Ok(Self { sight: Arc::new(Sight::of(&policy)), policy })
     }
 }
 
@@ -93,7 +114,9 @@ impl Conditions {
 #[derive(Debug)]
 pub(crate) struct Slice {
     pub(crate) policies: PolicySet,
-    pub(crate) sight: Sight,
+    pub(crate) sight: Arc<Sight>,
+    /// What it is told by from all others that were built, as long as its index lives.
+    pub(crate) number: u64,
 }
 
 /// The policies of a set by scope, with the slices built so far.
@@ -106,6 +129,8 @@ pub(crate) struct Index {
     policies: Vec<Conditions>,
     /// Owner: this index. A cache only: what is in it never changes an answer.
     slices: RwLock<BTreeMap<Vec<Bucket>, Arc<Slice>>>,
+    /// How many slices were built.
+    built: AtomicU64,
 }
 
 impl Index {
@@ -183,9 +208,10 @@ impl Index {
         let chosen: BTreeSet<usize> =
             buckets.iter().filter_map(|key| self.buckets.get(key)).flatten().copied().collect();
         let chosen = || chosen.iter().filter_map(|at| self.policies.get(*at));
-        let sight = Sight::of_any(chosen().map(|one| &one.sight)).into_owned();
+        let sight = Sight::of_any(chosen().map(|one| &one.sight));
         let policies = PolicySet::try_from_iter(chosen().map(|one| one.policy.clone()));
-        Ok(Slice { policies: policies.map_err(|why| why.to_string())?, sight })
+        let policies = policies.map_err(|why| why.to_string())?;
+        Ok(Slice { policies, sight, number: self.built.fetch_add(1, Ordering::Relaxed) })
     }
 }
 

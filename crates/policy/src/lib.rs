@@ -5,8 +5,12 @@
 //! (the remit, the budget, the deadline) is checked in Rust before Cedar is asked; what Cedar
 //! would shrug off (a policy that fails to evaluate) is a refusal here (promise R1).
 //!
-//! *Absences:* no I/O, no clock, no randomness; nothing outside the two arguments can change an
-//! answer, so a recorded question can be decided again by anyone.
+//! A question is described once, as far as the policies that can apply look at it. What that
+//! description says is all that Cedar is asked with, and it is what Cedar's answer is kept under for the
+//! next question that looks the same; the reasons told are made of the question itself.
+//!
+//! *Absences:* no I/O, no clock, no randomness; nothing outside the two arguments, and nothing that was
+//! asked before, can change an answer, so a recorded question can be decided again by anyone.
 
 mod ask;
 pub mod cases;
@@ -14,9 +18,12 @@ mod contained;
 mod context;
 mod decide;
 mod entities;
+mod fact;
 mod flow;
 mod index;
+mod key;
 mod load;
+mod memo;
 mod moments;
 mod names;
 mod native;

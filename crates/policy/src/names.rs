@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use remit_model::ResourceKind;
 
+use crate::fact::Constant;
+use crate::flow;
 use crate::moments::Moments;
 
 /// The namespace of everything.
@@ -12,6 +14,9 @@ pub(crate) const NAMESPACE: &str = "Remit";
 
 /// The approver group that always exists.
 pub(crate) const OPERATORS: &str = "operators";
+
+/// The entity type of approver groups.
+pub(crate) const GROUP: &str = "ApproverGroup";
 
 /// The group that every tool is in.
 pub(crate) const TOOLS: &str = "tools";
@@ -28,6 +33,8 @@ pub(crate) struct Names {
     kinds: BTreeMap<ResourceKind, EntityTypeName>,
     server: EntityTypeName,
     pub(crate) moments: Moments,
+    /// What is seen of a role that no argument has, which most are.
+    pub(crate) no_role: Constant,
 }
 
 impl Names {
@@ -44,11 +51,12 @@ impl Names {
             agent: name("Agent")?,
             team: name("Team")?,
             zone: name("Zone")?,
-            group: name("ApproverGroup")?,
+            group: name(GROUP)?,
             task: name("Task")?,
             action: name("Action")?,
             kinds: ResourceKind::ALL.into_iter().map(kind).collect::<Result<_, _>>()?,
             server: name("Server")?,
+            no_role: Constant::of(&flow::nothing(), &Moments::default()),
             moments: Moments::default(),
         })
     }

@@ -14,13 +14,15 @@
 //! `$ref` is not followed. An argument whose type contradicts the definition is a [`Mismatch`]:
 //! a policy written against the type could not see it, so the call is refused.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use remit_model::Value;
 use serde_json::json;
 
-use crate::native;
+use crate::fact::{Fact, Facts, text};
 use crate::number;
+use crate::sight::Sight;
 
 /// How deep records nest.
 const MAX_DEPTH: usize = 4;
@@ -30,6 +32,9 @@ const MAX_ATTRIBUTES: usize = 64;
 const MAX_TOTAL: usize = 256;
 /// How long an attribute's name is, in bytes.
 const MAX_NAME: usize = 128;
+
+/// What stands in a path for the items of a list.
+const ITEMS: &str = "[]";
 
 /// What one argument can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,39 +116,41 @@ impl Attributes {
         json!({ "type": "Record", "attributes": attributes })
     }
 
-    /// The arguments as Cedar sees them.
+    /// The arguments as policies see them, as far as `sight` goes; all are compared with their types.
     ///
     /// Errors: an argument is not of its type.
-    pub(crate) fn express(&self, value: &Value) -> Result<native::Value, Mismatch> {
-        self.record(value, "")
-    }
-
-    fn record(&self, value: &Value, at: &str) -> Result<native::Value, Mismatch> {
+    pub(crate) fn express<'a>(
+        &'a self,
+        value: &'a Value,
+        sight: &Sight,
+    ) -> Result<Fact<'a>, Mismatch> {
         let Value::Record(members) = value else {
-            return Err(Mismatch::new(at, "an object", value));
+            return Err(Mismatch::new("an object", value));
         };
-        let mut pairs: Vec<(String, native::Value)> = Vec::new();
+        let mut facts: Facts<'a> = Vec::new();
         for (name, shape) in &self.0 {
             let value = match members.get(name) {
                 None | Some(Value::Null) => continue,
                 Some(value) => value,
             };
-            let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
-            if let Some(expression) = shape.express(value, &path)? {
-                pairs.push((name.clone(), expression));
-            } else if let Value::Number(text) = value {
+            let fact = shape.express(value, sight.within(name));
+            if let Some(fact) = fact.map_err(|mismatch| mismatch.within(name))? {
+                if sight.sees(name) {
+                    facts.push((Cow::Borrowed(name), fact));
+                }
+            } else if let Value::Number(number) = value {
                 let beside = format!("{name}_text");
-                if !self.0.contains_key(&beside) {
-                    pairs.push((beside, native::text(text)));
+                if sight.sees(&beside) && !self.0.contains_key(&beside) {
+                    facts.push((Cow::Owned(beside), text(number)));
                 }
             }
         }
-        Ok(native::record(pairs.iter().map(|(name, value)| (name.as_str(), value.clone()))))
+        Ok(Fact::Record(facts))
     }
 }
 
 impl Mismatch {
-    fn new(path: &str, expected: &'static str, value: &Value) -> Self {
+    fn new(expected: &'static str, value: &Value) -> Self {
         let came = match value {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
@@ -152,7 +159,13 @@ impl Mismatch {
             Value::List(_) => "a list",
             Value::Record(_) => "an object",
         };
-        Self { path: path.to_owned(), expected, came }
+        Self { path: String::new(), expected, came }
+    }
+
+    /// The same of a member `name`, or of the items of it.
+    fn within(self, name: &str) -> Self {
+        let between = if matches!(self.path.as_str(), "" | ITEMS) { "" } else { "." };
+        Self { path: format!("{name}{between}{}", self.path), ..self }
     }
 }
 
@@ -198,23 +211,23 @@ impl Shape {
     }
 
     /// `None`: the value is a number that Cedar cannot hold exactly.
-    fn express(&self, value: &Value, at: &str) -> Result<Option<native::Value>, Mismatch> {
+    fn express<'a>(
+        &'a self,
+        value: &'a Value,
+        sight: &Sight,
+    ) -> Result<Option<Fact<'a>>, Mismatch> {
         match (self, value) {
-            (Self::Text, Value::Text(text)) => Ok(Some(native::text(text))),
-            (Self::Flag, Value::Bool(flag)) => Ok(Some(native::Value::from(*flag))),
-            (Self::Long, Value::Number(text)) => Ok(number::long(text).map(native::Value::from)),
-            (Self::Decimal, Value::Number(text)) => {
-                Ok(number::decimal(text).and_then(|decimal| native::decimal(&decimal)))
-            }
             (Self::Set(scalar), Value::List(items)) => {
-                let shape = scalar.shape();
-                let path = format!("{at}[]");
-                let set: Result<Option<Vec<_>>, _> =
-                    items.iter().map(|item| shape.express(item, &path)).collect();
-                Ok(set?.map(native::set))
+                let facts: Result<Option<Vec<_>>, _> =
+                    items.iter().map(|item| scalar.express(item)).collect();
+                Ok(facts.map_err(|mismatch| mismatch.within(ITEMS))?.map(Fact::Set))
             }
-            (Self::Record(attributes), value) => attributes.record(value, at).map(Some),
-            (shape, value) => Err(Mismatch::new(at, shape.words(), value)),
+            (Self::Record(attributes), value) => attributes.express(value, sight).map(Some),
+            (Self::Text, value) => Scalar::Text.express(value),
+            (Self::Flag, value) => Scalar::Flag.express(value),
+            (Self::Long, value) => Scalar::Long.express(value),
+            (Self::Decimal, Value::Number(text)) => Ok(number::decimal(text).map(Fact::Decimal)),
+            (shape, value) => Err(Mismatch::new(shape.words(), value)),
         }
     }
 
@@ -231,6 +244,16 @@ impl Shape {
 }
 
 impl Scalar {
+    /// `None`: the value is a number that Cedar cannot hold exactly.
+    fn express(self, value: &Value) -> Result<Option<Fact<'_>>, Mismatch> {
+        match (self, value) {
+            (Self::Text, Value::Text(said)) => Ok(Some(text(said))),
+            (Self::Flag, Value::Bool(flag)) => Ok(Some(Fact::Flag(*flag))),
+            (Self::Long, Value::Number(text)) => Ok(number::long(text).map(Fact::Long)),
+            (scalar, value) => Err(Mismatch::new(scalar.shape().words(), value)),
+        }
+    }
+
     fn shape(self) -> Shape {
         match self {
             Self::Text => Shape::Text,
@@ -281,6 +304,7 @@ fn kind(schema: &Value) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sight::ALL;
 
     fn attributes(properties: &str) -> Attributes {
         let schema = format!(r#"{{"type":"object","properties":{properties}}}"#);
@@ -331,7 +355,7 @@ mod tests {
             r#"{"amount":{"type":"integer"},"to":{"type":"array","items":{"type":"string"}},
                 "o":{"type":"object","properties":{"on":{"type":"boolean"}}}}"#,
         );
-        let express = |json: &str| seen.express(&Value::parse(json).unwrap());
+        let express = |json: &str| seen.express(&Value::parse(json).unwrap(), &ALL).map(drop);
         assert!(express(r#"{"amount":1e30,"to":[],"o":{},"more":1}"#).is_ok());
         assert!(express(r#"{"amount":null}"#).is_ok());
         for (json, path, expected, came) in [

@@ -5,25 +5,35 @@
 //! when a set is loaded, and a question is put with what they name. Names count wherever they stand
 //! (`resource.name` lets every `name` be seen), and a record that is used as a whole is made as a
 //! whole: too much is only slower.
+//!
+//! Which entity one is counts only where a policy compares it, looks for it in another or names it:
+//! where one is only reached into, any other that has the same would do.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use cedar_policy_core::ast::{Expr, ExprKind, Var};
+use cedar_policy_core::ast::{EntityType, Expr, ExprKind, Literal, Var};
 
-use crate::native::{Pair, Policy, Value, record};
+use crate::fact::{Fact, Facts};
+use crate::names::GROUP;
+use crate::native::Policy;
 
 /// The names that policies reach for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sight {
     /// Whether the context is used as a whole.
     all: bool,
+    /// Whether it counts which entity one is, and what it is in, and not only what it has.
+    which: bool,
     /// By name, whether what it names is used as a whole, too, and not only reached into.
     names: BTreeMap<String, bool>,
+    /// The marks of all names, so that most of the others need not be looked for.
+    marks: u64,
 }
 
 /// Everything.
-pub(crate) static ALL: Sight = Sight { all: true, names: BTreeMap::new() };
+pub(crate) static ALL: Sight = Sight { all: true, which: true, names: BTreeMap::new(), marks: 0 };
 
 impl Sight {
     /// What `policy` looks at. Recurses as deep as it nests.
@@ -34,12 +44,12 @@ impl Sight {
     }
 
     /// What any of `all` looks at.
-    pub(crate) fn of_any<'a>(all: impl IntoIterator<Item = &'a Self>) -> Cow<'a, Self> {
+    pub(crate) fn of_any<'a>(all: impl IntoIterator<Item = &'a Arc<Self>>) -> Arc<Self> {
         let mut all = all.into_iter();
-        let mut sight = all.next().map_or_else(Cow::default, Cow::Borrowed);
+        let mut sight = all.next().map_or_else(Arc::default, Arc::clone);
         for other in all {
-            if !std::ptr::eq(other, sight.as_ref()) {
-                sight.to_mut().add(other);
+            if !Arc::ptr_eq(other, &sight) {
+                Arc::make_mut(&mut sight).add(other);
             }
         }
         sight
@@ -47,25 +57,32 @@ impl Sight {
 
     fn add(&mut self, other: &Self) {
         self.all |= other.all;
+        self.which |= other.which;
         for (name, whole) in &other.names {
             self.note(name, *whole);
         }
     }
 
     fn note(&mut self, name: &str, whole: bool) {
+        self.marks |= mark(name);
         match self.names.get_mut(name) {
             Some(known) => *known |= whole,
             None => drop(self.names.insert(name.to_owned(), whole)),
         }
     }
 
+    /// Whether it counts which entity one is: one is compared, or is looked for in another.
+    pub(crate) fn tells_apart(&self) -> bool {
+        self.all || self.which
+    }
+
     /// Whether something of this name is looked at.
-    fn sees(&self, name: &str) -> bool {
-        self.all || self.names.contains_key(name)
+    pub(crate) fn sees(&self, name: &str) -> bool {
+        self.all || (self.marks & mark(name) != 0 && self.names.contains_key(name))
     }
 
     /// What is looked at within the record `name`.
-    fn within(&self, name: &str) -> &Self {
+    pub(crate) fn within(&self, name: &str) -> &Self {
         if self.names.get(name).is_some_and(|whole| *whole) { &ALL } else { self }
     }
 
@@ -99,8 +116,11 @@ impl Sight {
                 self.values(parts.iter());
             }
             ExprKind::Record(parts) => self.values(parts.values()),
-            // An entity as a value is its name.
-            ExprKind::Lit(_) | ExprKind::Var(Var::Principal | Var::Action | Var::Resource) => {}
+            // An entity as a value is its name. Groups of approvers are none of a question's corners;
+            // what names one is an attribute.
+            ExprKind::Var(Var::Principal | Var::Action | Var::Resource) => self.which = true,
+            ExprKind::Lit(Literal::EntityUID(uid)) => self.which |= !is_group(uid.entity_type()),
+            ExprKind::Lit(_) => {}
             ExprKind::Var(Var::Context) | ExprKind::Slot(_) | ExprKind::Unknown(_) => {
                 self.all = true;
             }
@@ -126,23 +146,34 @@ impl Sight {
     }
 }
 
+/// One of 64 bits, by the length and the ends of a name.
+fn mark(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let [first, last] = [bytes.first(), bytes.last()].map(|byte| byte.map_or(0, |it| *it));
+    1 << ((bytes.len() + 5 * usize::from(first) + 11 * usize::from(last)) % 64)
+}
+
+fn is_group(kind: &EntityType) -> bool {
+    AsRef::<str>::as_ref(&kind.name().basename()) == GROUP
+}
+
 /// Attributes as far as they are looked at.
 #[derive(Debug)]
 pub(crate) struct Seen<'a> {
     sight: &'a Sight,
-    pairs: Vec<Pair<'static>>,
+    facts: Facts<'a>,
 }
 
 impl<'a> Seen<'a> {
     /// None yet.
     pub(crate) fn new(sight: &'a Sight) -> Self {
-        Self { sight, pairs: Vec::new() }
+        Self { sight, facts: Vec::new() }
     }
 
     /// An attribute.
-    pub(crate) fn add(&mut self, name: &'static str, value: impl FnOnce() -> Value) {
+    pub(crate) fn add(&mut self, name: &'static str, fact: impl FnOnce() -> Fact<'a>) {
         if self.sight.sees(name) {
-            self.pairs.push((name, value()));
+            self.facts.push((Cow::Borrowed(name), fact()));
         }
     }
 
@@ -151,26 +182,26 @@ impl<'a> Seen<'a> {
         &mut self,
         name: &'static str,
         said: Option<T>,
-        value: impl FnOnce(T) -> Value,
+        fact: impl FnOnce(T) -> Fact<'a>,
     ) {
         if let Some(said) = said {
-            self.add(name, || value(said));
+            self.add(name, || fact(said));
         }
     }
 
     /// An attribute that is a record, of what `fill` says.
-    pub(crate) fn add_record(&mut self, name: &'static str, fill: impl FnOnce(&mut Seen<'a>)) {
+    pub(crate) fn add_record(&mut self, name: &'static str, fill: impl FnOnce(&mut Self)) {
         let sight = self.sight.within(name);
         self.add(name, || {
-            let mut within = Seen::new(sight);
+            let mut within = Self::new(sight);
             fill(&mut within);
-            record(within.pairs)
+            Fact::Record(within.facts)
         });
     }
 
     /// All of them.
-    pub(crate) fn into_pairs(self) -> Vec<Pair<'static>> {
-        self.pairs
+    pub(crate) fn into_facts(self) -> Facts<'a> {
+        self.facts
     }
 }
 
@@ -179,6 +210,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fact::{pairs, text};
+    use crate::moments::Moments;
     use crate::native::{self, PolicySet};
 
     fn policy(conditions: &str) -> Policy {
@@ -225,11 +258,12 @@ mod tests {
     fn of_several_everything_counts_that_one_of_them_sees() {
         let see = |text: &str| Sight::of(&policy(&format!("when {{ {text} }}")));
         let (a, b) = (see("context.a.x"), see("context.a == 1 && context.b"));
+        let (a, b, all) = (Arc::new(a), Arc::new(b), Arc::new(ALL.clone()));
         let both = Sight::of_any([&a, &b]);
         assert_eq!(both.names.iter().filter(|(_, whole)| **whole).count(), 3);
         assert!(both.sees("x") && both.sees("b") && !both.sees("y"));
         assert!(both.within("a").sees("y") && !a.within("a").sees("y"));
-        assert!(Sight::of_any([&a, &ALL]).sees("y") && !Sight::of_any([]).sees("a"));
+        assert!(Sight::of_any([&a, &all]).sees("y") && !Sight::of_any([]).sees("a"));
     }
 
     /// Conditions on a context of records `a` and `b` and a flag `c`, and on an agent with a name.
@@ -265,8 +299,8 @@ mod tests {
     fn answer(policy: &Policy, sight: &Sight, there: [bool; 6]) -> String {
         let [one, other, flag, x, y, name] = there;
         let members = |seen: &mut Seen<'_>| {
-            seen.add_some("x", x.then_some(1_i64), Value::from);
-            seen.add_some("y", y.then_some(2_i64), Value::from);
+            seen.add_some("x", x.then_some(1), Fact::Long);
+            seen.add_some("y", y.then_some(2), Fact::Long);
         };
         let mut context = Seen::new(sight);
         if one {
@@ -275,16 +309,18 @@ mod tests {
         if other {
             context.add_record("b", members);
         }
-        context.add_some("c", flag.then_some(true), Value::from);
+        context.add_some("c", flag.then_some(true), Fact::Flag);
         let uids: [cedar_policy::EntityUid; 3] =
             ["U::\"1\"", "A::\"1\"", "R::\"1\""].map(|uid| uid.parse().unwrap());
         let mut agent = Seen::new(sight);
-        agent.add_some("name", name.then_some("ann"), native::text);
-        let agent = native::entity(&uids[0], agent.into_pairs(), &[]);
+        agent.add_some("name", name.then_some("ann"), text);
+        let moments = Moments::default();
+        let (agent, context) = (agent.into_facts(), context.into_facts());
+        let agent = native::entity(&uids[0], pairs(&agent, &moments), &[]);
         let entities = native::entities(vec![agent]).unwrap();
         let [principal, action, resource] = &uids;
         let set = PolicySet::try_from_iter([policy.clone()]).unwrap();
-        let context = native::context(context.into_pairs());
+        let context = native::context(pairs(&context, &moments));
         let response = native::ask(&set, (principal, action, resource), context, &entities);
         format!("{:?}, failed: {}", response.decision, !response.diagnostics.errors.is_empty())
     }

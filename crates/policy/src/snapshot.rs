@@ -9,6 +9,7 @@ use remit_model::{Digest, Tool, ToolId};
 
 use crate::index::Index;
 use crate::load::{Issue, LoadError, Source};
+use crate::memo::Memo;
 use crate::names::{NAMESPACE, Names, OPERATORS};
 use crate::parse::{Parsed, PolicyInfo, parse, whole};
 use crate::schema;
@@ -25,6 +26,7 @@ const LISTED: usize = 12;
 pub struct Snapshot {
     pub(crate) names: Names,
     pub(crate) index: Index,
+    pub(crate) memo: Memo,
     pub(crate) inputs: BTreeMap<ToolId, Attributes>,
     /// The groups a held call may wait for, in the order they are asked about.
     pub(crate) groups: Vec<String>,
@@ -77,6 +79,7 @@ impl Snapshot {
             index: Index::new(
                 parsed.iter().map(|one| (one.policy.clone(), one.conditions.clone())).collect(),
             ),
+            memo: Memo::default(),
             inputs: compiled.inputs,
             groups,
             policies: parsed.into_iter().map(|one| (one.info.id.clone(), one.info)).collect(),
