@@ -72,7 +72,7 @@ fn task<'a>(seen: &mut Seen<'a>, question: &'a Question) {
     let task = &question.task;
     let confidentiality = task.label.confidentiality;
     seen.add("id", || text(task.id.as_str()));
-    seen.add("template", || text(&task.template));
+    seen.add("template", || text(&*task.template));
     seen.add("sealed", || Fact::Flag(task.sealed));
     seen.add("integrity", || text(integrity(&task.label)));
     seen.add("confidentiality", || rank(confidentiality));

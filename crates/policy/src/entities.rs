@@ -180,7 +180,7 @@ fn action(names: &Names, question: &Question) -> Corner {
 fn thing<'a>(seen: &mut Seen<'a>, touched: &'a Touched, question: &'a Question) {
     let id: &str = touched.corner.uid.id().as_ref();
     let Some(kind) = touched.kind else {
-        return seen.add("template", || text(&question.task.template));
+        return seen.add("template", || text(&*question.task.template));
     };
     if kind == ResourceKind::Server {
         return seen.add("name", || text(id));
