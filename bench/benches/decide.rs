@@ -125,6 +125,7 @@ fn anew(criterion: &mut Criterion) {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
+    anew(&mut criterion);
     for count in [1, 100, 1_000, 10_000] {
         let (snapshot, cases) = setting(rules(count), CASES);
         let mut group = criterion.benchmark_group(format!("decide, {count} policies"));
@@ -133,7 +134,6 @@ fn main() {
         }
         group.finish();
     }
-    anew(&mut criterion);
     let tools = CASES.split("[[case]]").next().unwrap();
     let mut recipients = tools.to_owned();
     for n in 0..RECIPIENTS {
