@@ -257,7 +257,7 @@ mod tests {
     use proptest::prelude::*;
     use remit_model::tool::Trust;
     use remit_model::{
-        Confidentiality, Integrity, Reach, Resource, Sources, Timestamp, Tool, Value, Wanted,
+        Confidentiality, Fixed, Integrity, Reach, Resource, Sources, Timestamp, Tool, Value, Wanted,
     };
 
     use super::*;
@@ -366,11 +366,11 @@ mod tests {
         let input = |text: &str| Value::parse(text).unwrap();
         let now = question.now.0;
         match number {
-            0 => question.agent.name = "ann".parse().unwrap(),
-            1 => question.agent.owner = "red".into(),
-            2 => question.agent.zone = Some("lab".into()),
-            3 => question.agent.composition.model = Some("abc".into()),
-            4 => question.agent.composition.model = Some("bc".into()),
+            0 => other(&mut question.agent, |agent| agent.name = "ann".parse().unwrap()),
+            1 => other(&mut question.agent, |agent| agent.owner = "red".into()),
+            2 => other(&mut question.agent, |agent| agent.zone = Some("lab".into())),
+            3 => other(&mut question.agent, |agent| agent.composition.model = Some("abc".into())),
+            4 => other(&mut question.agent, |agent| agent.composition.model = Some("bc".into())),
             5 => question.resources = vec![mailbox("a@b.example")],
             6 => question.resources = vec![mailbox("a@b.example"), mailbox("a@b.example")],
             7 => question.resources = vec![mailbox("e@f.example"), mailbox("x@d.example")],
@@ -400,14 +400,24 @@ mod tests {
                 leaf.label.confidentiality = Confidentiality::Restricted;
             }),
             26 => question.tool.iter_mut().for_each(|tool| {
-                tool.profile.reach.value = Reach::Local;
-                tool.profile.returns.value = Trust::Untrusted;
+                other(tool, |tool| {
+                    tool.profile.reach.value = Reach::Local;
+                    tool.profile.returns.value = Trust::Untrusted;
+                });
             }),
             _ => question.tool.iter_mut().for_each(|tool| {
-                tool.owner = "alpha".to_owned();
-                tool.admission = "quarantined".to_owned();
+                other(tool, |tool| {
+                    tool.owner = "alpha".to_owned();
+                    tool.admission = "quarantined".to_owned();
+                });
             }),
         }
+    }
+
+    fn other<T: Clone>(fixed: &mut Fixed<T>, change: impl FnOnce(&mut T)) {
+        let mut value = T::clone(fixed);
+        change(&mut value);
+        *fixed = value.into();
     }
 
     fn told(verdict: &Verdict) -> String {
