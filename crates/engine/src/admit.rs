@@ -96,7 +96,8 @@ impl Engine {
         self.make_key(task.id()).await?;
         let json = permit.question().to_json().map_err(|why| unrecorded(&why))?;
         let text = (Digest::of(json.as_bytes()), json);
-        let mut record = draft::question(Kind::Task, pins, "opened", permit.question(), text);
+        let mut record =
+            draft::question(Kind::Task, pins, "opened", (permit.question(), None), text);
         record.clear.actor = person.map(str::to_owned);
         let charter = serde_json::to_string(task.charter.as_ref());
         record.body.insert("charter".to_owned(), charter.map_err(|why| unrecorded(&why))?);

@@ -231,8 +231,8 @@ impl Engine {
         let writes = written(question, &brought);
         let label = incoming(question).join(brought);
         let text = (drafted.question_digest(), json);
-        let mut record = draft::question(Kind::Decision, desk.pins, "permit", question, text);
-        record.clear.call = desk.call_in(question);
+        let asked = (question, desk.call_in(question));
+        let mut record = draft::question(Kind::Decision, desk.pins, "permit", asked, text);
         record.clear.policies = reasons;
         record.clear.event = Some(Event::Permitted(Permitted {
             cost: remit_policy::cost(question),
@@ -318,7 +318,7 @@ impl Engine {
         self.withdraw_echoed(&done);
         let (done, mut secrets) = self.without_secrets(done);
         secrets.extend(overheard);
-        // Before anybody is shown it: what a later call is made of must be found. It is read behind the answer.
+        // Before anybody is shown it: what a later call is made of must be found. It is read beside all that follows.
         let brought = self.shelves.brought(done.question());
         if let Some(reply) = done.reply() {
             let label = incoming(done.question()).join(brought.clone());
@@ -363,8 +363,8 @@ impl Engine {
             );
             return throttled.into();
         }
-        let mut draft = draft::refusal(desk.pins, question, &refusal);
-        draft.clear.call = desk.call_in(question);
+        let asked = (question, desk.call_in(question));
+        let mut draft = draft::refusal(desk.pins, asked, &refusal);
         if refusal.hold.is_none() && (is_steered(question, Role::Target) || is_foreign(question)) {
             self.counters.suspected.add();
             draft.clear.event = Some(Event::Suspected);
@@ -395,8 +395,8 @@ impl Engine {
         self.counters.held.add();
         let hold = HoldId::draw(self.ports.entropy.as_ref());
         let refusal = needs_approval(held, hold.clone());
-        let mut record = draft::refusal(desk.pins, question, &refusal);
-        record.clear.call = desk.call_in(question);
+        let asked = (question, desk.call_in(question));
+        let mut record = draft::refusal(desk.pins, asked, &refusal);
         record.clear.event = Some(Event::Held { hold: hold.clone(), call });
         match desk.commit(self, record, question.now) {
             Ok(accepted) => {

@@ -19,13 +19,13 @@ pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
     }
 }
 
-/// What every record of a question has, but for the digest of the call that it may ask for: `json` is
-/// the question's exact text, `digest` its SHA-256.
+/// What every record of a question has: `call` is the digest of the call that it asks for, if it asks for one,
+/// `json` its exact text, `digest` the SHA-256 of that.
 pub(crate) fn question(
     kind: Kind,
     pins: Pins,
     what: &str,
-    question: &Question,
+    (question, call): (&Question, Option<Digest>),
     (digest, json): (Digest, String),
 ) -> Draft {
     let mut draft = note(kind, pins, what);
@@ -33,6 +33,7 @@ pub(crate) fn question(
     draft.clear.door = Some(question.door);
     draft.clear.possession = Some(question.possession);
     draft.clear.question = Some(digest);
+    draft.clear.call = call;
     if let Some(call) = question.call() {
         draft.clear.tool = Some(clear_name(call));
     }
@@ -56,12 +57,16 @@ pub(crate) fn clear_name(call: &Call) -> String {
     }
 }
 
-/// A refusal or a hold.
-pub(crate) fn refusal(pins: Pins, asked: &Question, refusal: &Refusal) -> Draft {
+/// A refusal or a hold; `call` as for [`question`].
+pub(crate) fn refusal(
+    pins: Pins,
+    (asked, call): (&Question, Option<Digest>),
+    refusal: &Refusal,
+) -> Draft {
     let json = asked.to_json().unwrap_or_default();
     let digest = Digest::of(json.as_bytes());
     let what = if refusal.hold.is_some() { "hold" } else { "deny" };
-    let mut draft = question(Kind::Refusal, pins, what, asked, (digest, json));
+    let mut draft = question(Kind::Refusal, pins, what, (asked, call), (digest, json));
     draft.clear.class = Some(refusal.class);
     draft.clear.hold.clone_from(&refusal.hold);
     draft.clear.policies = refusal.reasons.iter().map(|r| r.policy.clone()).collect();

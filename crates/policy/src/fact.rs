@@ -2,8 +2,9 @@
 //!
 //! A question is described once, as facts, and they have two uses: their text is what a question is
 //! known by where answers are kept ([`Fact::write`], [`crate::memo`]), their values are what Cedar is
-//! asked with ([`Fact::value`]). Nothing else is made of a question, so two that have the same text
-//! are the same to Cedar.
+//! asked with ([`Fact::value`]). Nothing else is made of a question but which entities it is about, and those
+//! are in the text where a policy tells them apart ([`crate::sight`]). So two that have the same text are the
+//! same to the policies.
 
 use std::borrow::Cow;
 

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cedar_policy_core::ast::{EntityType, Expr, ExprKind, Literal, Var};
+use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, Var};
 
 use crate::fact::{Fact, Facts};
 use crate::names::GROUP;
@@ -107,8 +107,13 @@ impl Sight {
                 self.values([&**test_expr, &**then_expr, &**else_expr]);
             }
             ExprKind::And { left: one, right: other }
-            | ExprKind::Or { left: one, right: other }
-            | ExprKind::BinaryApp { arg1: one, arg2: other, .. } => self.values([&**one, &**other]),
+            | ExprKind::Or { left: one, right: other } => self.values([&**one, &**other]),
+            ExprKind::BinaryApp { arg1: one, arg2: other, op } => {
+                // What an entity is in, and its tags, are its own, wherever it was found.
+                let own = matches!(op, BinaryOp::In | BinaryOp::GetTag | BinaryOp::HasTag);
+                self.which |= own && !is_group_itself(other);
+                self.values([&**one, &**other]);
+            }
             ExprKind::UnaryApp { arg: part, .. }
             | ExprKind::Like { expr: part, .. }
             | ExprKind::Is { expr: part, .. } => self.value(part),
@@ -119,7 +124,7 @@ impl Sight {
             // An entity as a value is its name. Groups of approvers are none of a question's corners;
             // what names one is an attribute.
             ExprKind::Var(Var::Principal | Var::Action | Var::Resource) => self.which = true,
-            ExprKind::Lit(Literal::EntityUID(uid)) => self.which |= !is_group(uid.entity_type()),
+            ExprKind::Lit(Literal::EntityUID(_)) => self.which |= !is_group_itself(expr),
             ExprKind::Lit(_) => {}
             ExprKind::Var(Var::Context) | ExprKind::Slot(_) | ExprKind::Unknown(_) => {
                 self.all = true;
@@ -153,8 +158,10 @@ fn mark(name: &str) -> u64 {
     1 << ((bytes.len() + 5 * usize::from(first) + 11 * usize::from(last)) % 64)
 }
 
-fn is_group(kind: &EntityType) -> bool {
-    AsRef::<str>::as_ref(&kind.name().basename()) == GROUP
+/// Whether it names a group of approvers.
+fn is_group_itself(expr: &Expr) -> bool {
+    let ExprKind::Lit(Literal::EntityUID(uid)) = expr.expr_kind() else { return false };
+    AsRef::<str>::as_ref(&uid.entity_type().name().basename()) == GROUP
 }
 
 /// Attributes as far as they are looked at.

@@ -44,7 +44,7 @@ pub(crate) enum Part {
 }
 
 /// A text that is taken in.
-pub(crate) struct Sight<'a> {
+pub(crate) struct Intake<'a> {
     /// Where it begins.
     pub(crate) place: Place,
     /// What it can carry.
@@ -53,7 +53,7 @@ pub(crate) struct Sight<'a> {
     pub(crate) led: Option<&'a Origins>,
 }
 
-impl Sight<'_> {
+impl Intake<'_> {
     /// Whether a person's words led to this text and not to what stands at `place`.
     #[inline]
     fn is_led_beyond(&self, place: Place) -> bool {
@@ -96,7 +96,7 @@ impl Outside {
 
     /// Takes in that `key` stands in a text, `at` bytes behind its beginning. Whether the place is kept.
     #[inline]
-    pub(crate) fn add(&mut self, key: Key, (text, at): (&Sight<'_>, usize), part: Part) -> bool {
+    pub(crate) fn add(&mut self, key: Key, (text, at): (&Intake<'_>, usize), part: Part) -> bool {
         let Some(known) = self.entries.get_mut(&key) else {
             return self.insert(key, text, at, part);
         };
@@ -109,7 +109,7 @@ impl Outside {
         led
     }
 
-    fn insert(&mut self, key: Key, text: &Sight<'_>, at: usize, part: Part) -> bool {
+    fn insert(&mut self, key: Key, text: &Intake<'_>, at: usize, part: Part) -> bool {
         let room = self.entries.len() < MAX_VALUES;
         if room {
             let (place, spread) = (text.place.at(at), Spread::NOWHERE.with(part));

@@ -13,7 +13,7 @@ use crate::fold::{plain, strict};
 use crate::given::Given;
 use crate::key::{Key, Keys, Kind};
 use crate::origin::{Origin, Origins};
-use crate::outside::{Outside, Part, RecordId, Sight};
+use crate::outside::{Intake, Outside, Part, RecordId};
 use crate::records::{Record, Records};
 
 /// What is kept of results.
@@ -263,10 +263,10 @@ impl<'a> Reading<'a> {
 
     fn scalar(&mut self, text: &str, spot: &Spot) {
         let Kept { origins, scalars, .. } = &mut *self.kept;
-        let sight = Sight { place: origins.next(), marks: origins.marks(self.origin), led: None };
+        let intake = Intake { place: origins.next(), marks: origins.marks(self.origin), led: None };
         let mut new = false;
         atoms(text, &mut |atom: Atom<'_>| {
-            new |= scalars.add(atom.key, (&sight, 0), Part::Of(spot.record));
+            new |= scalars.add(atom.key, (&intake, 0), Part::Of(spot.record));
         });
         if new {
             origins.passage(self.origin, (&spot.path, spot.record), text);
@@ -295,12 +295,12 @@ impl<'a> Reading<'a> {
         let Self { kept: Kept { outside, origins, .. }, held, origin, .. } = self;
         let led = origins.is_pointed_origin(*origin);
         let (place, marks) = (origins.next(), origins.marks(*origin));
-        let sight = Sight { place, marks, led: led.then_some(&*origins) };
+        let intake = Intake { place, marks, led: led.then_some(&*origins) };
         let only = manner == Manner::Title && chunks(text).len() == 1;
         let part = if led || only { Part::Aside } else { Part::Of(record) };
         outside.make_room(text.len());
         let held = held.as_mut();
-        let mut taking = Taking { outside, sight, part, manner, held, new: false, whole: true };
+        let mut taking = Taking { outside, intake, part, manner, held, new: false, whole: true };
         atoms(text, &mut taking);
         (taking.new, taking.whole)
     }
@@ -315,7 +315,7 @@ impl<'a> Reading<'a> {
 /// A text on its way into what is kept.
 struct Taking<'a> {
     outside: &'a mut Outside,
-    sight: Sight<'a>,
+    intake: Intake<'a>,
     /// Where in its record it stands.
     part: Part,
     manner: Manner,
@@ -342,16 +342,16 @@ impl Visitor for Taking<'_> {
         // A title says how its own record is called, if it is no more than that.
         let called = self.manner == Manner::Title && atom.form == Form::Pair;
         let part = if called { Part::Aside } else { self.part };
-        self.new |= self.outside.add(atom.key, (&self.sight, atom.at), part);
+        self.new |= self.outside.add(atom.key, (&self.intake, atom.at), part);
     }
 
     fn visit_all<'a>(&mut self, atoms: impl Iterator<Item = Atom<'a>>) {
         if self.held.is_some() || self.manner == Manner::Title {
             atoms.for_each(|atom| self.visit(atom));
         } else {
-            let Self { outside, sight, part, new, .. } = self;
+            let Self { outside, intake, part, new, .. } = self;
             for atom in atoms {
-                *new |= outside.add(atom.key, (sight, atom.at), *part);
+                *new |= outside.add(atom.key, (intake, atom.at), *part);
             }
         }
     }

@@ -127,7 +127,7 @@ impl Engine {
             Err((question, refusal)) => {
                 self.counters.refused(refusal.class);
                 if cell.may_record_refusal(now) {
-                    let record = draft::refusal(world.pins, &question, &refusal);
+                    let record = draft::refusal(world.pins, (&question, None), &refusal);
                     let ledger = self.ports.ledger.as_ref();
                     if let Err(why) = cell.commit(&mut guard, ledger, record, now) {
                         tracing::warn!(%task, %why, "a refusal could not be recorded");

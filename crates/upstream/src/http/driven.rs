@@ -18,6 +18,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::rt::{Read, Write};
+use tokio::task::coop::unconstrained;
 use tokio_util::sync::CancellationToken;
 
 /// What a request is made of.
@@ -45,9 +46,13 @@ impl Connection {
         // Why it ended also reaches whoever waits for the answer.
         let driver: Pin<Box<dyn Future<Output = ()> + Send>> = match ended {
             None => Box::pin(async { drop(connection.await) }),
-            Some(ended) => {
-                Box::pin(async move { drop(ended.run_until_cancelled(connection).await) })
-            }
+            Some(ended) => Box::pin(async move {
+                tokio::select! {
+                    biased;
+                    () = ended.cancelled() => {}
+                    _ = connection => {}
+                }
+            }),
         };
         let mut this = Self { sender, driver: Some(driver) };
         poll_fn(|cx| this.poll_ready(cx)).await?;
@@ -79,10 +84,11 @@ impl Connection {
         mut self,
         request: Out,
     ) -> Result<Response<Driven>, TrySendError<Out>> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+        // Nothing but driving brings the answer about, and whoever drives is awake: it has no waker of its own,
+        // so it may not be put off for that of others' turns.
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
         let response = poll_fn(|cx| {
             self.drive(cx);
-            // Nothing but that brings it about, and whoever does it is awake.
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         });
         let response = response.await?;

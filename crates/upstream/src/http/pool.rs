@@ -42,9 +42,30 @@ pub(crate) struct Pool {
     connector: HttpsConnector<HttpConnector>,
     uri: Uri,
     health: Arc<Health>,
-    idle: Mutex<Vec<(Connection, u64)>>,
+    idle: Arc<Mutex<Idle>>,
     /// Fires once what is shown on its connections was taken back; none where nothing is.
     ended: Option<CancellationToken>,
+}
+
+/// Connections that nobody uses, those that were used last at the end, and since when each is not.
+#[derive(Default)]
+struct Idle {
+    connections: Vec<(Connection, u64)>,
+    /// Whether somebody comes for those that are too old.
+    watched: bool,
+}
+
+impl Idle {
+    /// Takes out what was not used for too long by `now`, to be closed.
+    fn expired(&mut self, now: u64) -> Vec<(Connection, u64)> {
+        let fresh = |since: u64| Duration::from_nanos(now.saturating_sub(since)) < IDLE;
+        let old = self.connections.partition_point(|(_, since)| !fresh(*since));
+        self.connections.drain(..old).collect()
+    }
+}
+
+fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Pool {
@@ -69,7 +90,7 @@ impl Pool {
         plain.set_connect_timeout(Some(CONNECT));
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
         let connector = connector.enable_http1().wrap_connector(plain);
-        Ok(Self { connector, uri: server.uri.clone(), health, idle: Mutex::default(), ended })
+        Ok(Self { connector, uri: server.uri.clone(), health, idle: Arc::default(), ended })
     }
 
     /// What is shown on its connections was taken back: ends all of them, whatever goes through them, and
@@ -78,7 +99,7 @@ impl Pool {
         if let Some(ended) = &self.ended {
             ended.cancel();
         }
-        self.idle().clear();
+        lock(&self.idle).connections.clear();
     }
 
     /// Sends `request` once the gate opens.
@@ -111,15 +132,14 @@ impl Pool {
     pub(crate) fn give_back(&self, answer: Driven) {
         let now = self.health.now();
         let Some(connection) = answer.into_connection() else { return };
-        let mut idle = self.idle();
+        let mut idle = lock(&self.idle);
         // Looked at under the lock, so that none is kept after the end.
-        if idle.len() < MAX_IDLE && !self.has_ended() {
-            idle.push((connection, now));
+        if idle.connections.len() < MAX_IDLE && !self.has_ended() {
+            idle.connections.push((connection, now));
+            if !std::mem::replace(&mut idle.watched, true) {
+                tokio::spawn(close_unused(Arc::clone(&self.idle), Arc::clone(&self.health)));
+            }
         }
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<(Connection, u64)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn has_ended(&self) -> bool {
@@ -129,14 +149,12 @@ impl Pool {
     /// The connection that was used last, unless that is too long ago.
     fn reuse(&self) -> Option<Connection> {
         let now = self.health.now();
-        let mut idle = self.idle();
-        let (connection, since) = idle.pop()?;
-        if Duration::from_nanos(now.saturating_sub(since)) < IDLE {
-            return Some(connection);
-        }
-        // The others are older still.
-        idle.clear();
-        None
+        let mut idle = lock(&self.idle);
+        let expired = idle.expired(now);
+        let newest = idle.connections.pop();
+        drop(idle);
+        drop(expired);
+        newest.map(|(connection, _)| connection)
     }
 
     async fn checkout(&self) -> Result<Connection, String> {
@@ -164,6 +182,22 @@ impl Pool {
     }
 }
 
+/// Closes what was not used for too long, until there is nothing more.
+async fn close_unused(idle: Arc<Mutex<Idle>>, health: Arc<Health>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let mut all = lock(&idle);
+        let expired = all.expired(health.now());
+        all.watched = !all.connections.is_empty();
+        let done = !all.watched;
+        drop(all);
+        drop(expired);
+        if done {
+            return;
+        }
+    }
+}
+
 /// An error with its causes, in one line.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -183,5 +217,61 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use http_body_util::BodyExt as _;
+    use remit_testkit::ManualClock;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::gate::Own;
+
+    /// Answers every request on it, and says how many there were once it is closed.
+    async fn serve(mut stream: TcpStream) -> usize {
+        let mut asked = 0;
+        while stream.read(&mut [0; 1024]).await.unwrap() > 0 {
+            asked += 1;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        }
+        asked
+    }
+
+    async fn ask(pool: &Pool) -> Driven {
+        let request = Request::post("/mcp").header("host", "h").body(Full::default()).unwrap();
+        let mut body = pool.send(request, &Own).await.unwrap().into_body();
+        (&mut body).collect().await.unwrap();
+        body
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_not_needed_any_more_is_closed_while_others_are_used() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+        let server = HttpServer::new(&url, &BTreeMap::new()).unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let health = Arc::new(Health::new(Arc::<ManualClock>::clone(&clock), Vec::new()));
+        let pool = Pool::new(&server, None, health).unwrap();
+        let accepted = tokio::spawn(async move {
+            let one = tokio::spawn(serve(listener.accept().await.unwrap().0));
+            (one, tokio::spawn(serve(listener.accept().await.unwrap().0)))
+        });
+
+        let both = (ask(&pool).await, ask(&pool).await);
+        pool.give_back(both.0);
+        pool.give_back(both.1);
+        for _ in 0..2 {
+            clock.advance(Duration::from_millis(1_500));
+            let again = ask(&pool).await;
+            pool.give_back(again);
+        }
+        let (older, newer) = accepted.await.unwrap();
+        assert_eq!(older.await.unwrap(), 1, "it was closed");
+        assert!(!newer.is_finished(), "the other goes on");
     }
 }
