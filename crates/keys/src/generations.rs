@@ -134,10 +134,15 @@ impl Generations {
     /// When generation `number` was made, by its mark of `kind`: in milliseconds since 1970.
     pub(crate) fn made(&self, number: u64, kind: &str) -> Result<Timestamp, KeysError> {
         let mark = self.path(number, kind);
-        let made = file::read(&mark)?;
-        let made = std::str::from_utf8(&made).ok().and_then(|text| text.trim().parse().ok());
         let expected = "expected when its key was made, in milliseconds since 1970";
-        made.map(Timestamp).ok_or_else(|| KeysError::damaged(&mark, &expected))
+        time(&file::read(&mark)?).ok_or_else(|| KeysError::damaged(&mark, &expected))
+    }
+
+    /// When draft `number` was made, by its mark; `None` if that is not there, or a crash left it
+    /// half-written.
+    pub(crate) fn drafted(&self, number: u64) -> Result<Option<Timestamp>, KeysError> {
+        let mark = self.path(number, self.form.draft);
+        if mark.exists() { Ok(time(&file::read(&mark)?)) } else { Ok(None) }
     }
 
     /// The file by which generation `number` counts.
@@ -152,4 +157,9 @@ impl Generations {
     fn name(&self, number: u64, kind: &str) -> String {
         format!("{}-{number}.{kind}", self.form.stem)
     }
+}
+
+/// The time that a mark holds.
+fn time(mark: &[u8]) -> Option<Timestamp> {
+    std::str::from_utf8(mark).ok()?.trim().parse().ok().map(Timestamp)
 }

@@ -85,19 +85,23 @@ impl LogKeys {
     pub fn load(&self, origin: &str) -> Result<Vec<LogKey>, KeysError> {
         let mut keys = Vec::new();
         for (number, counts) in self.0.known()? {
-            let kind = if counts { MADE } else { DRAFT };
-            if self.0.path(number, kind).exists() {
-                keys.push(self.open(origin, (number, kind))?);
+            let made =
+                if counts { Some(self.0.made(number, MADE)?) } else { self.0.drafted(number)? };
+            if let Some(made) = made {
+                keys.push(self.open(origin, (number, made, counts))?);
             }
         }
         Ok(keys)
     }
 
-    fn open(&self, origin: &str, (number, kind): (u64, &str)) -> Result<LogKey, KeysError> {
-        let made = self.0.made(number, kind)?;
+    fn open(
+        &self,
+        origin: &str,
+        (number, made, counts): (u64, Timestamp, bool),
+    ) -> Result<LogKey, KeysError> {
         let key = SigningKey::new(origin, self.0.signer(number, KEY)?);
         let key = key.map_err(|why| KeysError::damaged(&self.file(number), &why))?;
-        Ok(LogKey { number, made, counts: kind == MADE, key })
+        Ok(LogKey { number, made, counts, key })
     }
 
     /// Makes the next key and writes it down as a draft in place of earlier ones.
@@ -111,7 +115,7 @@ impl LogKeys {
     ) -> Result<LogKey, KeysError> {
         let number = self.0.next()?;
         self.write(number, now, entropy)?;
-        self.open(origin, (number, DRAFT))
+        self.open(origin, (number, now, false))
     }
 
     fn write(&self, number: u64, now: Timestamp, entropy: &dyn Entropy) -> Result<(), KeysError> {
@@ -170,6 +174,8 @@ mod tests {
         assert_eq!((lost.name(), lost.is_first()), ("log-2".to_owned(), false));
         assert_eq!(told(&keys), [(1, true, NOW), (2, false, Timestamp(5))]);
         // As a crash leaves it half-written.
+        fs::write(dir.path().join("log-2.made.new"), "").unwrap();
+        assert_eq!(told(&keys), [(1, true, NOW)]);
         fs::remove_file(dir.path().join("log-2.made.new")).unwrap();
         assert_eq!(told(&keys), [(1, true, NOW)]);
         let made = keys.draft("log.test", Timestamp(7), &entropy).unwrap();
