@@ -257,7 +257,8 @@ mod tests {
     use proptest::prelude::*;
     use remit_model::tool::Trust;
     use remit_model::{
-        Confidentiality, Fixed, Integrity, Reach, Resource, Sources, Timestamp, Tool, Value, Wanted,
+        Confidentiality, Door, Fixed, Integrity, Named, Possession, Reach, Resource, Sources,
+        Timestamp, Tool, Value, Wanted,
     };
 
     use super::*;
@@ -292,13 +293,38 @@ mod tests {
         ask = "lend db postgres s"
 
         [[case]]
+        name = "keep"
+        expect = "permit"
+        ask = "keep db postgres s"
+
+        [[case]]
         name = "open"
         expect = "permit"
         ask = "open"
+
+        [[case]]
+        name = "continue"
+        expect = "permit"
+        ask = "continue"
+
+        [[case]]
+        name = "list"
+        expect = "permit"
+        list = "s/t"
+
+        [[case]]
+        name = "prompt"
+        expect = "permit"
+        prompt = "s/p"
+
+        [[case]]
+        name = "complete"
+        expect = "permit"
+        complete = "s/p"
     "#;
 
     /// What single rules look at, so that all else is not seen.
-    const CONDITIONS: [&str; 24] = [
+    const CONDITIONS: [&str; 26] = [
         "(principal, action, resource) when { principal == Remit::Agent::\"bot\" }",
         "(principal, action, resource) when { principal in Remit::Team::\"red\" }",
         "(principal, action, resource) when { Remit::Agent::\"bot\" in Remit::Zone::\"lab\" }",
@@ -323,6 +349,8 @@ mod tests {
         "(principal, action, resource) when { context.task.sources.containsAny([\"s\", \"*\"]) }",
         "(principal, action, resource) when { context.now > datetime(\"2026-11-23T22:00:00.003Z\") }",
         "(principal, action in Remit::Action::\"tools\", resource) when { context.flow.content.provenance == \"tainted\" }",
+        "(principal, action, resource) when { context.task has on_behalf && context.task.on_behalf.subject == \"olga\" }",
+        "(principal, action, resource) when { context.possession == \"dpop\" || context.door == \"mcp-stdio\" }",
     ];
 
     fn tools_and_questions() -> (Vec<Tool>, Vec<Question>) {
@@ -356,7 +384,7 @@ mod tests {
     }
 
     /// How one question can differ from another.
-    const CHANGES: usize = 28;
+    const CHANGES: usize = 31;
 
     fn change(question: &mut Question, number: usize) {
         let approved = |group: &str, by: &str, at| {
@@ -405,6 +433,12 @@ mod tests {
                     tool.profile.returns.value = Trust::Untrusted;
                 });
             }),
+            27 => question.possession = Possession::Dpop,
+            28 => question.door = Door::McpStdio,
+            29 => {
+                let (issuer, subject) = ("https://idp.example".to_owned(), "olga".to_owned());
+                question.task.on_behalf = Some(Named { issuer, subject });
+            }
             _ => question.tool.iter_mut().for_each(|tool| {
                 other(tool, |tool| {
                     tool.owner = "alpha".to_owned();
@@ -432,7 +466,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn what_was_decided_before_changes_no_answer(
-            asked in 0_usize..4,
+            asked in 0_usize..9,
             changes in prop::collection::vec(0..CHANGES, 0..4),
         ) {
             static WARM: LazyLock<Vec<Snapshot>> = LazyLock::new(snapshots);
