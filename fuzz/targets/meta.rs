@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use remit_mcp::meta::{self, RequestMeta};
-use remit_mcp::{Era, Object, Raw, RpcError};
+use remit_mcp::{Edit, Era, Object, Raw, RpcError};
 
 fn object(text: &str) -> Option<Object> {
     Object::parse(&Raw::parse(text).ok()?).ok()
@@ -37,7 +37,9 @@ fuzz_target!(|text: &str| {
     }
     if let Some(read) = read {
         assert_eq!(read.revision.era(), Era::Stateless);
-        let injected = read.inject(given.as_ref());
+        let empty = Object::empty();
+        let given = given.as_ref().unwrap_or(&empty);
+        let injected = read.clone().inject(Edit::of(given));
         let params = meta::replace(Some(&params), Some(injected)).unwrap();
         let params = object(params.as_str()).expect("an object");
         assert_eq!(RequestMeta::read(Some(&params)), Ok(Some(read)));
