@@ -32,22 +32,14 @@ pub(crate) fn fill<'a>(seen: &mut Seen<'a>, names: &'a Names, question: &'a Ques
             seen.add_record("flow", |seen| flow::fill(seen, names, question));
             seen.add("wanted", || text(question.wanted.name()));
             seen.add("server", || text(call.server.as_str()));
-            let tool = match &call.operation {
-                Operation::CallTool { name } => Some(name),
-                Operation::ReadResource { uri } => {
-                    seen.add("uri", || text(uri));
-                    None
-                }
-                Operation::GetPrompt { name } => {
-                    seen.add("name", || text(name));
-                    None
-                }
-                Operation::Complete { reference, .. } => {
-                    seen.add("reference", || text(reference));
-                    None
-                }
-            };
-            of_tool(seen, &call.server, tool.map_or("", String::as_str));
+            let mut tool = "";
+            match &call.operation {
+                Operation::CallTool { name } => tool = name,
+                Operation::ReadResource { uri } => seen.add("uri", || text(uri)),
+                Operation::GetPrompt { name } => seen.add("name", || text(name)),
+                Operation::Complete { reference, .. } => seen.add("reference", || text(reference)),
+            }
+            of_tool(seen, &call.server, tool);
         }
         Asked::ListTool(id) => of_tool(seen, &id.server, &id.name),
         Asked::OpenTask | Asked::ContinueTask => {}

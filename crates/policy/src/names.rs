@@ -47,6 +47,7 @@ impl Names {
             full.parse::<EntityTypeName>().map_err(|why| why.to_string())
         };
         let kind = |kind: ResourceKind| name(kind.entity_type()).map(|name| (kind, name));
+        let moments = Moments::default();
         Ok(Self {
             agent: name("Agent")?,
             team: name("Team")?,
@@ -56,8 +57,8 @@ impl Names {
             action: name("Action")?,
             kinds: ResourceKind::ALL.into_iter().map(kind).collect::<Result<_, _>>()?,
             server: name("Server")?,
-            no_role: Constant::of(&flow::nothing(), &Moments::default()),
-            moments: Moments::default(),
+            no_role: Constant::of(&flow::nothing(), &moments),
+            moments,
         })
     }
 
