@@ -211,12 +211,9 @@ fn since(admission: &Admission) -> Timestamp {
 /// with, since an echo launders nothing.
 pub(crate) fn incoming(question: &Question) -> Label {
     let Some(call) = question.call() else { return Label::default() };
-    let mut label = match &question.tool {
+    let returned = match &question.tool {
         Some(tool) => remit_catalogue::returned_label(&tool.profile, &call.server),
         None => Label { integrity: Integrity::untrusted(call.server.as_str()), ..Label::default() },
     };
-    for leaf in &question.flow {
-        label.raise(&leaf.label);
-    }
-    label
+    returned.join(question.carried())
 }

@@ -91,7 +91,7 @@ fn carried(rule: &str) -> Label {
 pub(crate) fn label(flow: &mut [LeafFlow], seen: &[SecretSeen]) {
     for leaf in flow.iter_mut().filter(|leaf| leaf.role != Role::Secret) {
         for secret in seen.iter().filter(|secret| secret.path == leaf.path) {
-            leaf.label = leaf.label.clone().join(carried(&secret.rule));
+            leaf.label.raise(&carried(&secret.rule));
         }
     }
 }

@@ -98,10 +98,7 @@ pub(crate) fn written(question: &Question, brought: &Label) -> Option<Written> {
     if effect == Effect::Read {
         return None;
     }
-    let mut label = brought.clone();
-    for leaf in &question.flow {
-        label.raise(&leaf.label);
-    }
+    let mut label = brought.clone().join(question.carried());
     if is_own_words(question) {
         label.raise(&question.task.label);
     }

@@ -359,6 +359,15 @@ impl Question {
         }
     }
 
+    /// What its arguments carry: the join of their labels.
+    pub fn carried(&self) -> Label {
+        let mut carried = Label::default();
+        for leaf in &self.flow {
+            carried.raise(&leaf.label);
+        }
+        carried
+    }
+
     /// The exact bytes that stand in the record's body.
     ///
     /// Errors: none in practice; the type's serialisation is total over its own values.
