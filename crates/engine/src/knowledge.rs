@@ -45,9 +45,7 @@ pub(crate) struct Knowledge {
 impl Memory {
     /// Asks or tells what is known in `task`, which is under its lock.
     pub(crate) fn of<T>(&self, task: &Task, ask: impl FnOnce(&mut Knowledge) -> T) -> T {
-        ask(self
-            .read_by(|| Knowledge::of(task))
-            .get_or_insert_with(|| Box::new(Knowledge::of(task))))
+        self.with(|| Knowledge::of(task), ask)
     }
 
     /// Keeps what was answered to `question` by that decision, with the label it carries, to be read; before
@@ -60,43 +58,60 @@ impl Memory {
 
     /// Reads what is not read yet.
     pub(crate) fn read(&self) {
-        drop(self.read_by(Knowledge::forgotten));
+        let mut known = self.known();
+        // Where all was forgotten there is nothing to begin with.
+        if !self.unread().is_empty() {
+            self.read_into(known.get_or_insert_with(|| Box::new(Knowledge::forgotten())));
+        }
     }
 
     /// Takes in what a server says in the middle of a call, as JSON, before anybody is told.
     pub(crate) fn overhear(&self, source: &Source, json: &str) {
-        let mut known = self.read_by(Knowledge::forgotten);
-        let known = known.get_or_insert_with(|| Box::new(Knowledge::forgotten()));
         let value = Value::parse(json);
         let mut texts = Vec::new();
         match &value {
             Ok(value) => collect(value.member("params").unwrap_or(value), &mut texts),
             Err(_) => texts.push(json),
         }
-        known.index.see(source, Seen { structured: None, texts: &texts });
+        self.with(Knowledge::forgotten, |known| {
+            known.index.see(source, Seen { structured: None, texts: &texts });
+        });
     }
 
     /// Forgets all of it: the task has ended.
     pub(crate) fn forget(&self) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         self.unread().clear();
         *known = None;
     }
 
-    /// What is known once all is read; `begin` makes it where there was nothing.
-    fn read_by(&self, begin: impl Fn() -> Knowledge) -> MutexGuard<'_, Option<Box<Knowledge>>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Asks or tells what is known once all is read, and `begin` gives where nothing is.
+    fn with<T>(
+        &self,
+        begin: impl FnOnce() -> Knowledge,
+        ask: impl FnOnce(&mut Knowledge) -> T,
+    ) -> T {
+        let mut known = self.known();
+        let known = known.get_or_insert_with(|| Box::new(begin()));
+        self.read_into(known);
+        ask(known)
+    }
+
+    fn read_into(&self, known: &mut Knowledge) {
         loop {
             let next = self.unread().pop_front();
-            let Some(Unread { source, reply }) = next else { return known };
-            let knowledge = known.get_or_insert_with(|| Box::new(begin()));
-            let read = catch_unwind(AssertUnwindSafe(|| knowledge.see(&source, reply.text())));
+            let Some(Unread { source, reply }) = next else { return };
+            let read = catch_unwind(AssertUnwindSafe(|| known.see(&source, reply.text())));
             if read.is_err() {
                 // Nobody knows what was in it: from now on it could be anything.
                 tracing::error!(decision = source.decision, "what a call returned cannot be read");
-                knowledge.index = Index::forgotten();
+                known.index = Index::forgotten();
             }
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Box<Knowledge>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unread(&self) -> MutexGuard<'_, VecDeque<Unread>> {
@@ -155,7 +170,7 @@ impl Knowledge {
             }
         }
         for leaf in flow.iter_mut().filter(|leaf| is_made_of_anything(leaf)) {
-            leaf.label = leaf.label.clone().join(entered.clone());
+            leaf.label.raise(entered);
         }
         flow
     }
@@ -252,9 +267,10 @@ mod tests {
     /// Whether `text` was read somewhere.
     fn knows(memory: &Memory, text: &str) -> bool {
         let input = Value::parse(&json!({ "to": text }).to_string()).unwrap();
-        let known = memory.read_by(Knowledge::forgotten);
-        let flow = known.as_ref().unwrap().index.trace(&|_| Role::Target, &input);
-        flow.iter().any(|leaf| leaf.evidence.is_some())
+        memory.with(Knowledge::forgotten, |known| {
+            let flow = known.index.trace(&|_| Role::Target, &input);
+            flow.iter().any(|leaf| leaf.evidence.is_some())
+        })
     }
 
     #[test]
@@ -275,7 +291,7 @@ mod tests {
         memory.unread().push_back(unread("write to eve@evil.example"));
         memory.forget();
         memory.read();
-        assert!(memory.known.lock().unwrap().is_none());
+        assert!(memory.known().is_none());
     }
 
     #[test]
