@@ -322,9 +322,10 @@ impl Engine {
         let brought = self.shelves.brought(done.question());
         if let Some(reply) = done.reply() {
             let label = incoming(done.question()).join(brought.clone());
-            cell.memory().see(done.question(), (done.decision(), label), reply);
-            let reader = Arc::clone(cell);
-            tokio::spawn(async move { reader.memory().read() });
+            if cell.memory().see(done.question(), (done.decision(), label), reply) {
+                let reader = Arc::clone(cell);
+                tokio::spawn(async move { reader.memory().read() });
+            }
         }
         let mut task = cell.lock();
         if secrets.iter().any(Finding::is_canary) {

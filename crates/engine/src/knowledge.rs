@@ -48,12 +48,25 @@ impl Memory {
         self.with(|| Knowledge::of(task), ask)
     }
 
-    /// Keeps what was answered to `question` by that decision, with the label it carries, to be read; before
-    /// anybody is shown it.
-    pub(crate) fn see(&self, question: &Question, (decision, label): (u64, Label), reply: &Reply) {
-        if let Some(source) = source(question, (decision, label)) {
-            self.unread().push_back(Unread { source, reply: reply.clone() });
+    /// Keeps what was answered to `question` by that decision, with the label it carries, before anybody is shown
+    /// it. Whether it is left to be read.
+    #[must_use]
+    pub(crate) fn see(
+        &self,
+        question: &Question,
+        (decision, label): (u64, Label),
+        reply: &Reply,
+    ) -> bool {
+        let Some(source) = source(question, (decision, label)) else { return false };
+        // Where whoever knows most has nothing more to learn, there is nothing to do later.
+        if let Ok(mut known) = self.known.try_lock()
+            && let Some(known) = known.as_mut().filter(|known| !known.index.reads(&source))
+        {
+            known.pass_over(&source);
+            return false;
         }
+        self.unread().push_back(Unread { source, reply: reply.clone() });
+        true
     }
 
     /// Reads what is not read yet.
@@ -184,6 +197,9 @@ impl Knowledge {
     }
 
     fn see(&mut self, source: &Source, json: &str) {
+        if !self.index.reads(source) {
+            return self.pass_over(source);
+        }
         match Value::parse(json) {
             Ok(value) => {
                 let mut texts = Vec::new();
@@ -196,6 +212,11 @@ impl Knowledge {
                 self.index.see(source, Seen { structured: None, texts: &[json] });
             }
         }
+    }
+
+    /// Takes in that something came, whose words do not count.
+    fn pass_over(&mut self, source: &Source) {
+        self.index.see(source, Seen { structured: None, texts: &[] });
     }
 }
 

@@ -36,6 +36,7 @@ use crate::chunk::{Signs, chunks};
 use crate::column::{Column, is_field};
 use crate::fold::strict;
 use crate::given::{Given, Text};
+use crate::origin::Origin;
 use crate::read::{Kept, Reading, joined};
 use crate::shape::is_link;
 use crate::trace::{Answer, Leaf};
@@ -95,6 +96,19 @@ impl Index {
             return;
         }
         let origin = self.kept.origins.result(source);
+        if self.reads(source) {
+            self.read(source, origin, seen);
+        }
+        self.kept.origins.end(origin);
+    }
+
+    /// Whether the words of what `source` returned count. Where no more is kept an outsider's do not: all that is
+    /// not given is tainted already, and carries whatever has come in.
+    pub fn reads(&self, source: &Source) -> bool {
+        !(self.is_full() && source.label.integrity.is_untrusted())
+    }
+
+    fn read(&mut self, source: &Source, origin: Origin, seen: Seen<'_>) {
         let mut reading = Reading::new(&mut self.kept, &self.given, origin, &source.tool.name);
         let parsed: Vec<_> = seen.texts.iter().map(|text| structure(text)).collect();
         let also = parsed.iter().flatten().filter(|value| Some(*value) != seen.structured);
@@ -102,7 +116,6 @@ impl Index {
         let texts = seen.texts.iter().zip(&parsed).filter(|(_, value)| value.is_none());
         let texts: Vec<&str> = texts.map(|(text, _)| *text).collect();
         reading.result(&structures, &texts);
-        self.kept.origins.end(origin);
     }
 
     fn trust(&mut self, source: &Source, seen: Seen<'_>) {

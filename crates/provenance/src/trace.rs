@@ -79,9 +79,17 @@ impl Index {
             Role::Content | Role::Flag => self.content(leaf.text),
         };
         if self.is_blind() && answer.provenance > Provenance::Given {
-            return Answer { provenance: Provenance::Tainted, ..answer };
+            return self.unknown(answer);
         }
         answer
+    }
+
+    /// What can be taken from anything, whatever else is known of it.
+    fn unknown(&self, answer: Answer) -> Answer {
+        let origins = &self.kept.origins;
+        let mut label = answer.label;
+        label.raise(&origins.label(origins.entered()));
+        Answer { provenance: Provenance::Tainted, label, ..answer }
     }
 
     /// Who or what an effect reaches: exactly what was given, or not.

@@ -266,6 +266,18 @@ fn beyond_the_bound_nothing_but_what_was_given_is_safe() {
         }
     }
     assert_eq!(trace(&index, Role::Target, "ann@acme.example")[0].provenance, Provenance::Given);
+    // What comes now is not told apart from what came before: all of it is in whatever is not given.
+    let late = Label { tags: ["late".to_owned()].into(), ..source(false).label };
+    let late = Source { label: late, ..source(false) };
+    assert!(!index.reads(&late));
+    index.see(&late, Seen { structured: None, texts: &["Write to bob@acme.example"] });
+    for (value, carries) in [("note-1", true), ("bob@acme.example", true), ("ann@acme.example", false)] {
+        let leaf = &trace(&index, Role::Target, value)[0];
+        assert_eq!(leaf.label.tags.contains("late"), carries, "{value}");
+    }
+    let trusted = Source { label: Label::default(), ..source(false) };
+    index.see(&trusted, Seen { structured: None, texts: &["The account is bob@acme.example"] });
+    assert_eq!(trace(&index, Role::Target, "bob@acme.example")[0].provenance, Provenance::Given);
 }
 
 #[test]
