@@ -52,9 +52,9 @@ impl Builder {
             if row.len() < usize::from(WIDTH) {
                 break;
             }
-            let row = std::mem::take(row);
+            let row = emptied(row);
             if level == 0 {
-                let bundle = std::mem::take(&mut self.bundle);
+                let bundle = emptied(&mut self.bundle);
                 full.extend(self.made(Level::Entries, bundle));
             }
             full.extend(self.made(Level::Hashes(level), concat(&row)));
@@ -82,6 +82,12 @@ impl Builder {
         let last = self.size().checked_shr(shift)?.checked_sub(1)?;
         Some((Tile::in_tree(level, last / u64::from(WIDTH), self.size())?, bytes))
     }
+}
+
+/// What stands in `list`, and in its place nothing, with room for as much again.
+fn emptied<T>(list: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(list.len());
+    std::mem::replace(list, room)
 }
 
 fn concat(row: &[Hash]) -> Vec<u8> {

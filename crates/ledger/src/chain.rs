@@ -47,11 +47,11 @@ impl Chain {
 
     /// Checks the next record with its body; says what does not hold.
     pub(crate) fn check(&mut self, item: &Item) -> Result<(), String> {
-        let entry = self.check_entry(item.index, &item.entry)?;
-        if entry.body != frame::body_digest(&item.body) {
+        let entry = self.check_entry(item.index, item.payload.entry())?;
+        if entry.body != frame::body_digest(item.payload.body()) {
             return Err("the body is not the one whose digest it names".to_owned());
         }
-        if entry.commitments.is_empty() != item.body.is_empty() {
+        if entry.commitments.is_empty() != item.payload.body().is_empty() {
             return Err("it commits to fields without a body, or has a body without any".to_owned());
         }
         Ok(())

@@ -67,20 +67,33 @@ pub(crate) fn prefix(bytes: [u8; PREFIX]) -> Option<(u32, [u8; 4])> {
     (bytes != [0; PREFIX]).then_some((u32::from_be_bytes([a, b, c, d]), sum))
 }
 
-/// Takes a payload apart, after its checksum was compared; `None` if it is not that of `index`.
-pub(crate) fn open(index: u64, sum: [u8; 4], mut payload: Vec<u8>) -> Option<(Vec<u8>, Vec<u8>)> {
-    let length = u32::try_from(payload.len()).ok()?.to_be_bytes();
-    if checksum(index, length, &[&payload]) != sum {
-        return None;
+/// What a frame holds, as it lies in the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Payload(Vec<u8>);
+
+impl Payload {
+    /// Takes what stands behind a frame's first eight bytes; `None` if `sum` is not its checksum as entry `index`.
+    pub(crate) fn open(index: u64, sum: [u8; 4], bytes: Vec<u8>) -> Option<Self> {
+        let length = u32::try_from(bytes.len()).ok()?.to_be_bytes();
+        let fits = checksum(index, length, &[&bytes]) == sum && split(&bytes).is_some();
+        fits.then_some(Self(bytes))
     }
-    let entry_length = usize::from(u16::from_be_bytes(*payload.first_chunk()?));
-    let end = entry_length.checked_add(2)?;
-    if end > payload.len() {
-        return None;
+
+    /// Canonical JSON.
+    pub(crate) fn entry(&self) -> &[u8] {
+        split(&self.0).unwrap_or_default().0
     }
-    let body = payload.split_off(end);
-    payload.drain(..2);
-    Some((payload, body))
+
+    /// The ciphertext; empty if the entry has no body.
+    pub(crate) fn body(&self) -> &[u8] {
+        split(&self.0).unwrap_or_default().1
+    }
+}
+
+/// The entry and the body.
+fn split(payload: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = payload.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
 /// The digest of a body's ciphertext as entries name it.
@@ -100,7 +113,8 @@ mod tests {
         let read = |frame: &[u8], index| {
             let (length, sum) = prefix(frame[..PREFIX].try_into().unwrap())?;
             let payload = frame.get(PREFIX..PREFIX + usize::try_from(length).unwrap())?.to_vec();
-            open(index, sum, payload)
+            let payload = Payload::open(index, sum, payload)?;
+            Some((payload.entry().to_vec(), payload.body().to_vec()))
         };
         let expected = (b"{\"entry\":1}".to_vec(), b"ciphertext".to_vec());
         assert_eq!(read(&frame, 7), Some(expected));

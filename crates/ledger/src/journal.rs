@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::frame;
+use crate::frame::{self, Payload};
 
 /// Where a frame starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +28,7 @@ impl Place {
 pub(crate) struct Item {
     pub(crate) index: u64,
     pub(crate) place: Place,
-    pub(crate) entry: Vec<u8>,
-    pub(crate) body: Vec<u8>,
+    pub(crate) payload: Payload,
 }
 
 /// Why the journal cannot be read on.
@@ -136,11 +135,10 @@ impl Cursor {
         if length == 0 || taken > left {
             return Err(self.bad("expected a record, or zeros to the end of the segment"));
         }
-        let mut payload = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        self.read(&mut payload)?;
-        let (entry, body) = frame::open(self.index, sum, payload)
+        let payload = self.read_all(length)?;
+        let payload = Payload::open(self.index, sum, payload)
             .ok_or_else(|| self.bad("the record does not fit its checksum"))?;
-        let item = Item { index: self.index, place, entry, body };
+        let item = Item { index: self.index, place, payload };
         self.place.offset = place.offset.saturating_add(taken);
         self.index = self.index.saturating_add(1);
         Ok(Some(item))
@@ -172,6 +170,16 @@ impl Cursor {
     fn read(&mut self, buffer: &mut [u8]) -> Result<(), JournalError> {
         let read = self.open.as_mut().map_or(Ok(()), |open| open.reader.read_exact(buffer));
         read.map_err(|why| self.io(why))
+    }
+
+    fn read_all(&mut self, length: u32) -> Result<Vec<u8>, JournalError> {
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        let read = self.open.as_mut().map_or(Ok(0), |open| {
+            open.reader.by_ref().take(u64::from(length)).read_to_end(&mut bytes)
+        });
+        let read = read.map_err(|why| self.io(why))?;
+        let whole = read as u64 == u64::from(length);
+        whole.then_some(bytes).ok_or_else(|| self.io(io::ErrorKind::UnexpectedEof.into()))
     }
 
     /// Checks that the `left` bytes from here to the end of the segment are zeros.
@@ -233,7 +241,7 @@ mod tests {
         let mut cursor = Cursor::new(dir.path(), Place::start_of(0), 0, true);
         let first = cursor.next().unwrap().unwrap();
         assert_eq!(
-            (first.entry.as_slice(), first.body.as_slice()),
+            (first.payload.entry(), first.payload.body()),
             (&b"entry 0"[..], &b"body"[..])
         );
         assert_eq!(drain(&mut cursor), [1, 2, 3, 4]);

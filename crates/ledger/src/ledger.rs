@@ -102,7 +102,7 @@ impl FileLedger {
             publish: Condvar::new(),
             marks: Arc::clone(&reader.marks),
         });
-        let writer = Writer { shared: Arc::clone(&shared) };
+        let mut writer = Writer::new(Arc::clone(&shared));
         let maker = Maker {
             shared: Arc::clone(&shared),
             config: Arc::clone(&config),

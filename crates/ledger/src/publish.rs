@@ -118,16 +118,16 @@ impl Publisher {
             let index = builder.size();
             let item = cursor.next()?.filter(|item| item.index == index);
             let item = item.ok_or(PublishError::Short(index))?;
-            for (tile, bytes) in push(&mut builder, &item.entry)? {
+            for (tile, bytes) in push(&mut builder, item.payload.entry())? {
                 self.put(&tile, &bytes, &mut dirs)?;
                 full.push(tile);
             }
-            let changes = line.follow(index, &item.entry);
+            let changes = line.follow(index, item.payload.entry());
             let changes = changes.map_err(|why| PublishError::Entry { index, why })?;
             // A key of before may be gone when the public log is made again from the journal: what it vouched
             // for comes back from a copy or not at all.
             let ours = changes && self.pens.of(line.now()).is_ok();
-            change = ours.then_some((index, item.entry));
+            change = ours.then(|| (index, item.payload.entry().to_vec()));
         }
         let grown = Tile::written(from, builder.size());
         for (tile, bytes) in builder.edge().iter().filter(|(tile, _)| grown.contains(tile)) {

@@ -355,9 +355,9 @@ impl Walk<'_> {
 
     fn take(&mut self, item: &Item) -> Result<(), OpenError> {
         let bad = |why| OpenError::Entry { index: item.index, why };
-        let brief: Brief = serde_json::from_slice(&item.entry)
+        let brief: Brief = serde_json::from_slice(item.payload.entry())
             .map_err(|why| bad(format!("not an entry: {why}")))?;
-        self.line.follow(item.index, &item.entry).map_err(bad)?;
+        self.line.follow(item.index, item.payload.entry()).map_err(bad)?;
         match (brief.kind, brief.parents.first()) {
             (Kind::Decision, _) => {
                 self.open.insert(item.index);
@@ -368,7 +368,7 @@ impl Walk<'_> {
             _ => {}
         }
         self.publisher.reader.marks.note(item.index, item.place);
-        let full = publish::push(&mut self.builder, &item.entry)?;
+        let full = publish::push(&mut self.builder, item.payload.entry())?;
         if self.builder.size() <= self.signed() {
             self.restore(&full)?;
         }

@@ -183,7 +183,7 @@ impl Check {
             let file = format!("journal/{}", journal::name(item.place.segment));
             let sound = self.chain.check(&item);
             sound.map_err(|why| wrong(file.as_str(), Some(item.index), why))?;
-            self.take(&file, &item.entry)?;
+            self.take(&file, item.payload.entry())?;
             if item.index.is_multiple_of(256) {
                 progress(self.builder.size(), self.size);
             }

@@ -178,12 +178,22 @@ impl Shared {
 
 /// Writes the records.
 pub(crate) struct Writer {
-    pub(crate) shared: Arc<Shared>,
+    shared: Arc<Shared>,
+    /// The frames of a group, kept for its room.
+    frames: Vec<u8>,
 }
 
+/// As much room for frames is kept from group to group: that of some hundred records.
+const KEPT_ROOM: usize = 1 << 20;
+
 impl Writer {
+    /// Writes what comes into `shared`.
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, frames: Vec::new() }
+    }
+
     /// Runs until the ledger closes.
-    pub(crate) fn run(&self) {
+    pub(crate) fn run(&mut self) {
         loop {
             let (batch, last) = self.wait();
             if !batch.is_empty() {
@@ -222,11 +232,10 @@ impl Writer {
     }
 
     /// One group: durable and answered, or the ledger has failed.
-    fn write(&self, batch: Vec<Pending>) {
-        let written = {
-            let failed = self.shared.queue().failed.clone();
-            failed.map_or_else(|| self.commit(&batch).map_err(|why| failure(&why)), Err)
-        };
+    fn write(&mut self, batch: Vec<Pending>) {
+        let failed = self.shared.queue().failed.clone();
+        let written =
+            failed.map_or_else(|| self.commit(&batch).map_err(|why| failure(&why)), Err);
         if let Err(why) = written {
             self.fail(batch, &why);
             return;
@@ -254,16 +263,17 @@ impl Writer {
 
     /// One write and one sync for each segment the group touches: one, but for the moment when a
     /// segment is full. The next segment is touched only when the one before is durable.
-    fn commit(&self, batch: &[Pending]) -> io::Result<()> {
+    fn commit(&mut self, batch: &[Pending]) -> io::Result<()> {
         for run in batch.chunk_by(|a, b| a.place.segment == b.place.segment) {
             let Some(first) = run.first() else { continue };
             let segment = self.shared.segment(first.place.segment)?;
-            let mut bytes = Vec::new();
+            self.frames.clear();
             for item in run {
-                frame::write(&mut bytes, item.index, &item.entry, &item.body);
+                frame::write(&mut self.frames, item.index, &item.entry, &item.body);
             }
-            segment.write(&bytes, first.place.offset)?;
+            segment.write(&self.frames, first.place.offset)?;
             segment.sync()?;
+            self.frames.shrink_to(KEPT_ROOM);
         }
         Ok(())
     }
