@@ -10,10 +10,10 @@
 //! where one is only reached into, any other that has the same would do.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy_core::ast::{BinaryOp, Expr, ExprKind, Literal, Var};
+use foldhash::fast::FixedState;
 
 use crate::fact::{Fact, Facts};
 use crate::names::GROUP;
@@ -27,13 +27,20 @@ pub(crate) struct Sight {
     /// Whether it counts which entity one is, and what it is in, and not only what it has.
     which: bool,
     /// By name, whether what it names is used as a whole, too, and not only reached into.
-    names: BTreeMap<String, bool>,
+    names: Names,
     /// The marks of all names, so that most of the others need not be looked for.
     marks: u64,
 }
 
+#[expect(
+    clippy::disallowed_types,
+    reason = "asked some hundred times a question, and walked where order is nothing"
+)]
+type Names = std::collections::HashMap<String, bool, FixedState>;
+
 /// Everything.
-pub(crate) static ALL: Sight = Sight { all: true, which: true, names: BTreeMap::new(), marks: 0 };
+pub(crate) static ALL: Sight =
+    Sight { all: true, which: true, names: Names::with_hasher(FixedState::with_seed(0)), marks: 0 };
 
 impl Sight {
     /// What `policy` looks at. Recurses as deep as it nests.
@@ -55,6 +62,7 @@ impl Sight {
         sight
     }
 
+    #[expect(clippy::iter_over_hash_type, reason = "in whatever order, the same comes of it")]
     fn add(&mut self, other: &Self) {
         self.all |= other.all;
         self.which |= other.which;
@@ -233,7 +241,9 @@ mod tests {
         }
         let name =
             |(name, whole): (&String, &bool)| format!("{name}{}", if *whole { "!" } else { "" });
-        sight.names.iter().map(name).collect::<Vec<_>>().join(" ")
+        let mut names: Vec<_> = sight.names.iter().map(name).collect();
+        names.sort();
+        names.join(" ")
     }
 
     #[test]
