@@ -240,10 +240,7 @@ mod tests {
         segment(dir.path(), 1, 3, 2, 5);
         let mut cursor = Cursor::new(dir.path(), Place::start_of(0), 0, true);
         let first = cursor.next().unwrap().unwrap();
-        assert_eq!(
-            (first.payload.entry(), first.payload.body()),
-            (&b"entry 0"[..], &b"body"[..])
-        );
+        assert_eq!((first.payload.entry(), first.payload.body()), (&b"entry 0"[..], &b"body"[..]));
         assert_eq!(drain(&mut cursor), [1, 2, 3, 4]);
         let (place, index) = cursor.position();
         assert_eq!((place.segment, index), (1, 5));

@@ -82,7 +82,8 @@ impl Reader {
         let index = item.index;
         let damaged =
             |why: &dyn fmt::Display| LedgerError::Damaged(format!("entry {index}: {why}"));
-        let entry: Entry = serde_json::from_slice(item.payload.entry()).map_err(|why| damaged(&why))?;
+        let entry: Entry =
+            serde_json::from_slice(item.payload.entry()).map_err(|why| damaged(&why))?;
         if entry.body != crate::frame::body_digest(item.payload.body()) {
             return Err(damaged(&"its body is not the one it names"));
         }
@@ -90,7 +91,9 @@ impl Reader {
             return Ok(Replayed { index, entry, body: None });
         }
         let body = match self.keys.key(entry.task.as_ref()) {
-            Ok(key) => Some(seal::open(&entry, item.payload.body(), &key).map_err(|why| damaged(&why))?),
+            Ok(key) => {
+                Some(seal::open(&entry, item.payload.body(), &key).map_err(|why| damaged(&why))?)
+            }
             Err(KeyError::Gone(_)) => None,
             Err(why) => return Err(LedgerError::Key(Arc::new(why))),
         };

@@ -234,8 +234,7 @@ impl Writer {
     /// One group: durable and answered, or the ledger has failed.
     fn write(&mut self, batch: Vec<Pending>) {
         let failed = self.shared.queue().failed.clone();
-        let written =
-            failed.map_or_else(|| self.commit(&batch).map_err(|why| failure(&why)), Err);
+        let written = failed.map_or_else(|| self.commit(&batch).map_err(|why| failure(&why)), Err);
         if let Err(why) = written {
             self.fail(batch, &why);
             return;

@@ -1,7 +1,7 @@
 //! Rewriting single members of an object while all other bytes stay.
 
 use crate::object::Object;
-use crate::raw::Raw;
+use crate::raw::{Raw, push_string};
 
 /// Changes to an object, applied by [`Edit::finish`].
 ///
@@ -16,7 +16,7 @@ pub struct Edit<'a> {
 impl<'a> Edit<'a> {
     /// Starts from `object`, unchanged.
     pub fn of(object: &'a Object) -> Self {
-        Self { object, changes: Vec::new() }
+        Self { object, changes: Vec::with_capacity(4) }
     }
 
     /// Sets the member `name`.
@@ -84,7 +84,7 @@ impl<'a> Edit<'a> {
                 if !empty {
                     out.push(',');
                 }
-                out.push_str(Raw::string(name).as_str());
+                push_string(&mut out, name);
                 out.push(':');
                 out.push_str(value.as_str());
                 empty = false;

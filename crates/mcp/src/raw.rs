@@ -31,8 +31,9 @@ impl Raw {
 
     /// A string value.
     pub fn string(text: &str) -> Self {
-        // INVARIANT: serialising a `str` cannot fail.
-        Self::trusted(&serde_json::to_string(text).unwrap_or_default())
+        let mut quoted = String::with_capacity(text.len() + 2);
+        push_string(&mut quoted, text);
+        Self::trusted(&quoted)
     }
 
     /// Text that is known to be JSON.
@@ -79,6 +80,16 @@ impl Raw {
     /// strings are always escaped in JSON, so no value changes.
     pub fn to_line(&self) -> String {
         self.as_str().replace(['\n', '\r'], " ")
+    }
+}
+
+/// Writes `text` as a string value.
+pub(crate) fn push_string(out: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        // INVARIANT: serialising a `str` cannot fail.
+        out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    } else {
+        out.extend(["\"", text, "\""]);
     }
 }
 
@@ -136,6 +147,14 @@ mod tests {
         assert_eq!(raw.as_str(), "{\"a\" : 1.50, \"b\":[ 1e9 ]}");
         assert_eq!(serde_json::to_string(&raw).unwrap(), raw.as_str());
         assert!(!format!("{raw:?}").contains("1.50"));
+    }
+
+    #[test]
+    fn strings_are_escaped_where_they_must_be() {
+        for text in ["", "plain ü \u{7f}", "a\"b", "a\\b", "a\nb", "\0", "\u{1f}"] {
+            assert_eq!(Raw::string(text).as_str(), serde_json::to_string(text).unwrap());
+            assert_eq!(Raw::string(text).as_text().as_deref(), Some(text));
+        }
     }
 
     #[test]

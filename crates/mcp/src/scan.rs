@@ -18,6 +18,9 @@ pub(crate) struct Span {
     pub(crate) value: Range<usize>,
 }
 
+/// Room for the members of an object as messages have them.
+const USUAL_MEMBERS: usize = 8;
+
 /// The spans of the members of the object in `text`; `None` if it is not an object.
 pub(crate) fn members(text: &str) -> Option<Vec<Span>> {
     let bytes = text.as_bytes();
@@ -25,7 +28,7 @@ pub(crate) fn members(text: &str) -> Option<Vec<Span>> {
     if bytes.get(at) != Some(&b'{') {
         return None;
     }
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(USUAL_MEMBERS);
     at = skip_blanks(bytes, at + 1);
     while bytes.get(at) == Some(&b'"') {
         let key_end = string_end(bytes, at);
@@ -92,8 +95,8 @@ pub(crate) fn depth(text: &str) -> usize {
 pub(crate) fn duplicate(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     // The names of every object that is open, and where those of each begin; `None` for arrays.
-    let mut names: Vec<Name<'_>> = Vec::new();
-    let mut open: Vec<Option<usize>> = Vec::new();
+    let mut names: Vec<Name<'_>> = Vec::with_capacity(2 * USUAL_MEMBERS);
+    let mut open: Vec<Option<usize>> = Vec::with_capacity(USUAL_MEMBERS);
     let (mut at, mut at_name) = (0, false);
     while let Some(byte) = bytes.get(at) {
         match byte {

@@ -271,7 +271,9 @@ fn beyond_the_bound_nothing_but_what_was_given_is_safe() {
     let late = Source { label: late, ..source(false) };
     assert!(!index.reads(&late));
     index.see(&late, Seen { structured: None, texts: &["Write to bob@acme.example"] });
-    for (value, carries) in [("note-1", true), ("bob@acme.example", true), ("ann@acme.example", false)] {
+    for (value, carries) in
+        [("note-1", true), ("bob@acme.example", true), ("ann@acme.example", false)]
+    {
         let leaf = &trace(&index, Role::Target, value)[0];
         assert_eq!(leaf.label.tags.contains("late"), carries, "{value}");
     }
