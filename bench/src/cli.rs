@@ -119,7 +119,8 @@ pub(crate) struct Lines {
     /// A built program; several are measured side by side
     #[arg(long, default_value = "target/release/remit", value_name = "[NAME=]PATH")]
     pub(crate) remit: Vec<Binary>,
-    /// Its policies (`contained`: the pack `contained`) and how many tasks are open
+    /// Its policies (`contained`: the pack `contained`) and how many tasks are open; behind that `:new`, if they are
+    /// new in each round, and `:lent`, if they are lent a credential
     #[arg(
         long,
         value_delimiter = ',',

@@ -82,6 +82,18 @@ impl Place {
         Ok(Self { name: name.to_owned(), target, at_rest, stand })
     }
 
+    /// Gives it new tasks, if it is to have some in each round.
+    ///
+    /// Errors: the Remit behind it refuses.
+    pub(crate) async fn renew(&mut self) -> Result<(), Fail> {
+        if let Some(stand) = &mut self.stand
+            && stand.renew().await?
+        {
+            self.target = stand.target()?;
+        }
+        Ok(())
+    }
+
     /// Stops the Remit behind it where it is, so that it costs nothing while others are measured.
     ///
     /// Errors: it is gone.

@@ -35,9 +35,13 @@ struct Proposal<'a> {
     template: &'a str,
 }
 
-#[derive(Deserialize)]
-struct Granted {
-    grant: String,
+/// A task that was opened.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Task {
+    #[serde(rename = "task")]
+    id: String,
+    /// Its grant.
+    pub(crate) grant: String,
 }
 
 impl Operator {
@@ -59,12 +63,19 @@ impl Operator {
         Ok(Self { connection: connect(state).await?, session: self.session.clone() })
     }
 
-    /// Opens a task and takes its grant.
+    /// Opens a task.
     ///
     /// Errors: Remit refuses.
-    pub(crate) async fn open(&mut self, template: &str) -> Result<String, Fail> {
-        let granted: Granted = self.post("/v1/tasks", &Proposal { template }).await?;
-        Ok(granted.grant)
+    pub(crate) async fn open(&mut self, template: &str) -> Result<Task, Fail> {
+        self.post("/v1/tasks", &Proposal { template }).await
+    }
+
+    /// Closes a task.
+    ///
+    /// Errors: Remit refuses.
+    pub(crate) async fn close(&mut self, task: &Task) -> Result<(), Fail> {
+        let path = format!("/v1/tasks/{}/close", task.id);
+        self.post::<serde::de::IgnoredAny>(&path, &()).await.map(drop)
     }
 
     async fn post<T: DeserializeOwned>(

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::child::{Running, output};
 use crate::fail::Fail;
-use crate::operator::Operator;
+use crate::operator::{Operator, Task};
 use crate::process::Process;
 use crate::target::Target;
 use crate::upstream::TOOL;
@@ -28,8 +28,8 @@ const PER_SESSION: usize = 20_000;
 /// How often it is asked whether the tool is there yet, and how long between: five minutes in all.
 const OFFER_LOOKS: usize = 600;
 const OFFER_PAUSE: Duration = Duration::from_millis(500);
-/// How many grants are kept: more tasks than connections lie open, but are not used.
-const MAX_GRANTS: usize = 1_024;
+/// How many tasks are used: more than connections lie open.
+const MAX_TASKS: usize = 1_024;
 
 /// What stands in the policy folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,25 +49,36 @@ pub(crate) struct Setup {
     pub(crate) tasks: usize,
     /// Whether calls are sent with a credential that is lent to their task.
     pub(crate) lent: bool,
+    /// Whether the tasks are new in each round. Others read on until they are at their bounds.
+    pub(crate) fresh: bool,
 }
 
 impl FromStr for Setup {
     type Err = String;
 
-    /// `POLICIES:TASKS` or `POLICIES:TASKS:lent`, where `contained` stands for the pack `contained`.
+    /// `POLICIES:TASKS`, `POLICIES:TASKS:lent` or `POLICIES:TASKS:new`, where `contained` stands for the pack
+    /// `contained`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "expected POLICIES:TASKS like `1:10`, `contained:10` or `1:10:lent`, got `{text}`"
+                "expected POLICIES:TASKS like `1:10`, `contained:10`, `1:10:lent` or `1:10:new`, got `{text}`"
             )
         };
-        let (text, lent) = text.strip_suffix(":lent").map_or((text, false), |rest| (rest, true));
-        let (policies, tasks) = text.split_once(':').ok_or_else(wrong)?;
-        let policies = match policies {
+        let mut parts = text.split(':');
+        let policies = match parts.next().ok_or_else(wrong)? {
             "contained" => Policies::Contained,
             count => Policies::Generated(count.parse().map_err(|_| wrong())?),
         };
-        Ok(Self { policies, tasks: tasks.parse().map_err(|_| wrong())?, lent })
+        let tasks = parts.next().and_then(|tasks| tasks.parse().ok()).ok_or_else(wrong)?;
+        let mut setup = Self { policies, tasks, lent: false, fresh: false };
+        for part in parts {
+            match part {
+                "lent" => setup.lent = true,
+                "new" => setup.fresh = true,
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(setup)
     }
 }
 
@@ -78,7 +89,7 @@ impl fmt::Display for Setup {
             Policies::Generated(1) => f.write_str("1 policy")?,
             Policies::Generated(count) => write!(f, "{count} policies")?,
         }
-        write!(f, ", {} open", self.tasks)?;
+        write!(f, ", {} {}", self.tasks, if self.fresh { "new" } else { "open" })?;
         f.write_str(if self.lent { ", lent a credential" } else { "" })
     }
 }
@@ -90,7 +101,9 @@ pub(crate) struct Stand {
     // Dropped before the folder it writes into.
     serving: Running,
     dir: TempDir,
-    grants: Vec<String>,
+    setup: Setup,
+    /// As many as are used.
+    tasks: Vec<Task>,
     address: String,
 }
 
@@ -149,8 +162,23 @@ impl Stand {
         let serving = Running::start(binary, &arguments, ready).await?;
         let address = serde_json::from_str::<Ready>(&serving.said)?.address;
         until_offered(binary, text(&state)?).await?;
-        let grants = open(&state, setup.tasks).await?;
-        Ok(Self { binary: binary.to_owned(), serving, dir, grants, address })
+        let tasks = open(&state, setup.tasks).await?;
+        Ok(Self { binary: binary.to_owned(), serving, dir, setup, tasks, address })
+    }
+
+    /// Closes its tasks and opens others, where each round is to have new ones. Whether it did.
+    ///
+    /// Errors: Remit refuses.
+    pub(crate) async fn renew(&mut self) -> Result<bool, Fail> {
+        if self.setup.fresh {
+            let state = self.dir.path().join("state");
+            let mut operator = Operator::log_in(&state, PASSPHRASE).await?;
+            for task in self.tasks.drain(..) {
+                operator.close(&task).await?;
+            }
+            self.tasks = open(&state, self.setup.tasks).await?;
+        }
+        Ok(self.setup.fresh)
     }
 
     /// Where the load goes.
@@ -159,7 +187,8 @@ impl Stand {
     pub(crate) fn target(&self) -> Result<Target, Fail> {
         let url = format!("http://{}/mcp", self.address);
         let target = Target::new(&url, &format!("{SERVER}__{TOOL}"))?;
-        Ok(Target { tokens: self.grants.clone(), ..target.watching(self.serving.process) })
+        let tokens = self.tasks.iter().map(|task| task.grant.clone()).collect();
+        Ok(Target { tokens, ..target.watching(self.serving.process) })
     }
 
     /// The process.
@@ -199,8 +228,8 @@ async fn until_offered(binary: &Path, state: &str) -> Result<(), Fail> {
 }
 
 /// Opens `count` tasks. As an operator: the limit on openings is for peers.
-async fn open(state: &Path, count: usize) -> Result<Vec<String>, Fail> {
-    let mut grants = Vec::new();
+async fn open(state: &Path, count: usize) -> Result<Vec<Task>, Fail> {
+    let mut tasks = Vec::new();
     let mut left = count;
     while left > 0 {
         let batch = left.min(PER_SESSION);
@@ -211,20 +240,20 @@ async fn open(state: &Path, count: usize) -> Result<Vec<String>, Fail> {
             openers.spawn(open_some(operator.beside(state).await?, share));
         }
         while let Some(opened) = openers.join_next().await {
-            grants.extend(opened??);
+            tasks.extend(opened??);
         }
-        grants.truncate(MAX_GRANTS);
+        tasks.truncate(MAX_TASKS);
         left = left.saturating_sub(batch);
     }
-    Ok(grants)
+    Ok(tasks)
 }
 
-async fn open_some(mut operator: Operator, count: usize) -> Result<Vec<String>, Fail> {
-    let mut grants = Vec::new();
+async fn open_some(mut operator: Operator, count: usize) -> Result<Vec<Task>, Fail> {
+    let mut tasks = Vec::new();
     for _ in 0..count {
-        grants.push(operator.open(TEMPLATE).await?);
+        tasks.push(operator.open(TEMPLATE).await?);
     }
-    Ok(grants)
+    Ok(tasks)
 }
 
 fn text(path: &Path) -> Result<&str, Fail> {
@@ -286,10 +315,13 @@ mod tests {
             ("1000:10", "1000 policies, 10 open"),
             ("contained:1", "pack contained, 1 open"),
             ("1:10:lent", "1 policy, 10 open, lent a credential"),
+            ("1:10:new", "1 policy, 10 new"),
         ] {
             assert_eq!(text.parse::<Setup>().unwrap().to_string(), named);
         }
-        assert!("1".parse::<Setup>().is_err() && "x:1".parse::<Setup>().is_err());
+        for wrong in ["1", "x:1", "1:x", "1:1:old"] {
+            assert!(wrong.parse::<Setup>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -41,11 +41,11 @@ struct Table {
 /// Errors: something does not start, or a call was not answered as it should be.
 pub(crate) async fn run(args: &cli::Table) -> Result<(), Fail> {
     let machine = Machine::read()?;
-    let lineup = Lineup::up(&args.lines).await?;
+    let mut lineup = Lineup::up(&args.lines).await?;
     let at_rest = lineup.places.iter().map(|place| (place.name.clone(), place.at_rest)).collect();
     let mut cells = Vec::new();
     for plan in args.shape.plans() {
-        cells.extend(measured(&lineup, plan, args.rounds).await?);
+        cells.extend(measured(&mut lineup, plan, args.rounds).await?);
     }
     let seconds = args.shape.seconds.as_secs_f64();
     let table = Table { machine, seconds, cells, at_rest };
@@ -56,10 +56,10 @@ pub(crate) async fn run(args: &cli::Table) -> Result<(), Fail> {
 }
 
 /// All rows under one load.
-async fn measured(lineup: &Lineup, plan: Plan, rounds: usize) -> Result<Vec<Cell>, Fail> {
+async fn measured(lineup: &mut Lineup, plan: Plan, rounds: usize) -> Result<Vec<Cell>, Fail> {
     let mut all = vec![Vec::new(); lineup.places.len()];
     for round in 1..=rounds {
-        for (place, done) in lineup.places.iter().zip(&mut all) {
+        for (place, done) in lineup.places.iter_mut().zip(&mut all) {
             let figures = once(place, plan).await?;
             say::progress(&format!(
                 "round {round} of {rounds}: {} connections, {} B, {}: {:.0} calls/s",
@@ -79,8 +79,9 @@ async fn measured(lineup: &Lineup, plan: Plan, rounds: usize) -> Result<Vec<Cell
     Ok(cells.collect())
 }
 
-async fn once(place: &Place, plan: Plan) -> Result<Figures, Fail> {
+async fn once(place: &mut Place, plan: Plan) -> Result<Figures, Fail> {
     place.unpark()?;
+    place.renew().await?;
     let run = load::run(&place.target, plan).await;
     place.park()?;
     let run = run.map_err(|why| Fail::new(format!("{}: {why}", place.name)))?;
