@@ -1,10 +1,11 @@
-//! The tasks of this workspace: `cargo xtask tidy | conformance | dojo | test | crash | fuzz | ci`.
+//! The tasks of this workspace: `cargo xtask tidy | conformance | dojo | test | crash | fuzz | dist | ci`.
 //!
 //! What a reviewer would otherwise check by hand is checked here (`tidy`), and what a newcomer
 //! would otherwise have to know is started here (`conformance`, `test`, `ci`).
 
 mod ci;
 mod crash;
+mod dist;
 mod dojo;
 mod fuzz;
 mod install;
@@ -27,6 +28,7 @@ usage: cargo xtask COMMAND
          conformance suite, which must find that page as it is
   crash  kill the server at random instants under load: [--kills N] [--seed N]
   fuzz   [--seconds N] [--target T] the fuzz targets, or one, over their seeds and then N seconds
+  dist   build the program as it is to be installed, laid out by a recorded load, into target/dist
   ci     fmt, clippy, tidy, doc, deny, test, fuzz: everything that must pass before a merge
 ";
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         ["dojo", options @ ..] => dojo::run(&root, options),
         ["test"] => ci::test(&root),
         ["crash", options @ ..] => crash::run(&root, options),
+        ["dist"] => dist::run(&root),
         ["ci"] => ci::run(&root),
         ["fuzz", options @ ..] => fuzz_as(options).and_then(|(n, t)| fuzz::run(&root, n, t)),
         _ => Err(USAGE.to_owned()),

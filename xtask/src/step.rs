@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 use crate::Failure;
 
 /// Runs `work` under a heading and says how long it took.
-pub(crate) fn timed(name: &str, work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+pub(crate) fn timed<T>(
+    name: &str,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
     timed_on(&mut std::io::stdout(), name, work)
 }
 
-fn timed_on(
+fn timed_on<T>(
     out: &mut dyn Write,
     name: &str,
-    work: impl FnOnce() -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
     print(out, &format!("== {name}"));
     let started = now();
     let result = work();
@@ -114,8 +117,8 @@ mod tests {
     #[test]
     fn a_heading_tells_how_it_ended() {
         let mut out = Vec::new();
-        assert_eq!(timed_on(&mut out, "x", || Err("no".to_owned())), Err("no".to_owned()));
-        assert_eq!(timed_on(&mut out, "y", || Ok(())), Ok(()));
+        assert_eq!(timed_on::<()>(&mut out, "x", || Err("no".to_owned())), Err("no".to_owned()));
+        assert_eq!(timed_on(&mut out, "y", || Ok(7)), Ok(7));
         let lines = String::from_utf8(out).unwrap();
         assert_eq!(lines, "== x\n== x: FAILED after 0 s\n== y\n== y: ok after 0 s\n");
     }
