@@ -102,10 +102,11 @@ impl Index {
         self.kept.origins.end(origin);
     }
 
-    /// Whether the words of what `source` returned count. Where no more is kept an outsider's do not: all that is
-    /// not given is tainted already, and carries whatever has come in.
+    /// Whether the words of what `source` returned count. Where no more of them is kept an outsider's do not: all
+    /// that people did not say just so is tainted already, and carries whatever has come in.
     pub fn reads(&self, source: &Source) -> bool {
-        !(self.is_full() && source.label.integrity.is_untrusted())
+        let full = self.kept.origins.is_full() || self.kept.outside.is_full();
+        !(full && source.label.integrity.is_untrusted())
     }
 
     fn read(&mut self, source: &Source, origin: Origin, seen: Seen<'_>) {

@@ -123,7 +123,9 @@ impl Index {
             return self.name(leaf, address);
         }
         let shared = self.shared(text, Sought::Name);
+        // What people said the parts of is theirs, unless somebody else may have said the whole.
         if !shared.whole
+            && !self.is_blind()
             && let Some(place) = self.composed(text)
         {
             return self.given_at(place);

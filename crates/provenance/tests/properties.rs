@@ -320,6 +320,40 @@ fn the_same_text_is_read_anew_where_it_says_more() {
 }
 
 #[test]
+fn what_people_said_the_parts_of_is_given_only_where_nobody_else_can_have_said_the_whole() {
+    let purpose = "Look at acme.example and delete the old draft for ann in /srv/notes";
+    let composed = ["https://acme.example/delete/ann", "/srv/notes/draft/ann"];
+    let provenances =
+        |index: &Index| composed.map(|value| trace(index, Role::Target, value)[0].provenance);
+    let mut index = Index::default();
+    index.give("purpose", purpose);
+    assert_eq!(provenances(&index), [Provenance::Given; 2]);
+    // Full of words, or of text.
+    let words = |index: &mut Index, from: usize| {
+        let words: Vec<_> =
+            (from..from + 20_000).map(|word| format!("w{}", word * 7_919)).collect();
+        see(index, &(false, Some(words.join(" ")), None));
+    };
+    let text = |index: &mut Index, from: usize| {
+        see(index, &(false, Some(format!("{from} {}", "w".repeat(MAX_BYTES / 5))), None));
+    };
+    let mut forgotten = Index::forgotten();
+    forgotten.give("purpose", purpose);
+    let mut full = [words, text].map(|fill: fn(&mut Index, usize)| {
+        let (mut index, mut from) = (index.clone(), 0);
+        while !index.is_full() {
+            fill(&mut index, from);
+            from += 20_000;
+        }
+        index
+    });
+    for index in full.iter_mut().chain([&mut forgotten]) {
+        see(index, &(false, Some(format!("open {} and {}", composed[0], composed[1])), None));
+        assert_eq!(provenances(index), [Provenance::Tainted; 2]);
+    }
+}
+
+#[test]
 fn after_a_restart_whatever_is_not_given_is_tainted() {
     let mut index = Index::forgotten();
     index.give("purpose", "Write to ann@acme.example");
