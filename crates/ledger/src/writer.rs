@@ -266,13 +266,14 @@ impl Writer {
         for run in batch.chunk_by(|a, b| a.place.segment == b.place.segment) {
             let Some(first) = run.first() else { continue };
             let segment = self.shared.segment(first.place.segment)?;
-            self.frames.clear();
             for item in run {
                 frame::write(&mut self.frames, item.index, &item.entry, &item.body);
             }
-            segment.write(&self.frames, first.place.offset)?;
-            segment.sync()?;
+            let written = segment.write(&self.frames, first.place.offset);
+            self.frames.clear();
             self.frames.shrink_to(KEPT_ROOM);
+            written?;
+            segment.sync()?;
         }
         Ok(())
     }
