@@ -35,7 +35,7 @@ pub(crate) struct Place {
 pub(crate) struct Lineup {
     /// The rows.
     pub(crate) places: Vec<Place>,
-    _servers: [Running; 2],
+    servers: [Running; 2],
 }
 
 impl Lineup {
@@ -55,7 +55,21 @@ impl Lineup {
         for peer in &lines.peer {
             places.push(Place::new(&peer.name, target(peer)?, None)?);
         }
-        Ok(Self { places, _servers: [upstream, proxy] })
+        Ok(Self { places, servers: [upstream, proxy] })
+    }
+
+    /// Ends every Remit as its operator would, so that it writes what it writes at its end.
+    ///
+    /// Errors: one does not end well.
+    pub(crate) async fn end(self) -> Result<(), Fail> {
+        for place in self.places {
+            place.unpark()?;
+            if let Some(stand) = place.stand {
+                stand.end().await?;
+            }
+        }
+        drop(self.servers);
+        Ok(())
     }
 }
 

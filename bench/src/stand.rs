@@ -196,6 +196,13 @@ impl Stand {
         self.serving.process
     }
 
+    /// Stops it.
+    ///
+    /// Errors: it does not end well.
+    pub(crate) async fn end(self) -> Result<(), Fail> {
+        self.serving.end().await
+    }
+
     /// Stops it and reads its ledger.
     ///
     /// Errors: it does not end well, or the ledger does not verify.

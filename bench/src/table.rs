@@ -47,6 +47,7 @@ pub(crate) async fn run(args: &cli::Table) -> Result<(), Fail> {
     for plan in args.shape.plans() {
         cells.extend(measured(&mut lineup, plan, args.rounds).await?);
     }
+    lineup.end().await?;
     let seconds = args.shape.seconds.as_secs_f64();
     let table = Table { machine, seconds, cells, at_rest };
     if let Some(file) = &args.report.json {

@@ -60,9 +60,12 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
 
 /// Sends calls through `program` until each path of a call is taken often.
 fn load(root: &Path, program: &Path) -> Result<(), Failure> {
-    command(root, &["cargo", "build", "--release", "-p", "remit-bench"], &[])?;
+    let folder = root.join("target");
+    let line = ["cargo", "build", "--release", "-p", "remit-bench"];
+    command(root, &line, &[("CARGO_TARGET_DIR", text(&folder)?)])?;
+    let bench = folder.join("release/remit-bench");
     let named = format!("counted={}", text(program)?);
-    let words = ["target/release/remit-bench", "table", "--remit", &named];
+    let words = [text(&bench)?, "table", "--remit", &named];
     command(root, &[&words, &LOAD[..]].concat(), &[])
 }
 
@@ -98,7 +101,9 @@ impl Compiler {
     fn build(&self, root: &Path, name: &str, flags: &str) -> Result<PathBuf, Failure> {
         let folder = root.join("target/dist").join(name);
         let line = ["cargo", "build", "--release", "-p", "remit-app", "--target", &self.target];
-        let variables = [("RUSTFLAGS", flags), ("CARGO_TARGET_DIR", text(&folder)?)];
+        // Before all other ways to say them.
+        let flags = ("CARGO_ENCODED_RUSTFLAGS", flags);
+        let variables = [flags, ("CARGO_TARGET_DIR", text(&folder)?)];
         command(root, &line, &variables)?;
         Ok(folder.join(&self.target).join("release/remit"))
     }
