@@ -328,6 +328,8 @@ impl Stand {
             .arg("--state")
             .arg(&self.state)
             .env("UPSTREAM_PASSWORD", SECRET)
+            // Why a handshake failed is told to nobody else.
+            .env("REMIT_LOG", "info,remit::network=debug")
             .envs(self.environment.iter().cloned())
             .stdin(typing)
             .stdout(Stdio::piped())

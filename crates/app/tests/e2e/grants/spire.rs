@@ -267,7 +267,8 @@ async fn rotation_and_death_of_the_source_interrupt_nobody() {
             meet(&worker, &house).await.expect("what was said last still counts");
             spire.start().await;
         }
-        let mut line = meet(&worker, &house).await.unwrap();
+        let met = meet(&worker, &house).await;
+        let mut line = met.unwrap_or_else(|why| panic!("{why}: {}", house.log()));
         own.insert(line.server());
         if line.call(("Bearer", &grant)).await.status == 401 {
             let form = [CREDENTIALS, ("client_id", WORKER), ("authorization_details", &further)];
