@@ -80,8 +80,9 @@ async fn meet(source: &X509Source, house: &Stand) -> Result<Line, String> {
     let setup = Setup::meeting(source.clone(), GATE);
     loop {
         match setup.connect(house.address()).await {
-            // For a moment after its SVID was renewed `spiffe-rustls` connects to nobody.
-            Err(why) if why.contains("is pending") => {
+            // For a moment after its SVID was renewed `spiffe-rustls` connects to nobody. If that comes as it says
+            // which signatures it takes, it says none, which is no list to a server.
+            Err(why) if why.contains("is pending") || why.contains("DecodeError") => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             met => return met,
