@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Failure;
-use crate::step::{command, say, timed};
+use crate::step::{command, output, say, timed};
 
 /// What is sent through the program while it counts: few and many callers at a time, short and long results, tasks
 /// that have just begun and tasks at their bounds.
@@ -71,14 +71,14 @@ fn load(root: &Path, program: &Path) -> Result<(), Failure> {
 
 impl Compiler {
     fn ask(root: &Path) -> Result<Self, Failure> {
-        let about = said(root, &["rustc", "--version", "--verbose"])?;
+        let about = output(root, &["rustc", "--version", "--verbose"])?;
         let line = |name: &str| {
             let line = about.lines().find_map(|line| line.strip_prefix(name));
             line.ok_or_else(|| format!("expected `rustc --version --verbose` to say `{name}…`"))
         };
         let target = line("host: ")?.to_owned();
         let llvm = line("LLVM version: ")?.split('.').next().unwrap_or_default().to_owned();
-        let sysroot = said(root, &["rustc", "--print", "sysroot"])?;
+        let sysroot = output(root, &["rustc", "--print", "sysroot"])?;
         let tools = Path::new(sysroot.trim()).join("lib/rustlib").join(&target).join("bin");
         Ok(Self { target, tools, llvm })
     }
@@ -107,14 +107,6 @@ impl Compiler {
         command(root, &line, &variables)?;
         Ok(folder.join(&self.target).join("release/remit"))
     }
-}
-
-/// What a command prints.
-fn said(root: &Path, words: &[&str]) -> Result<String, Failure> {
-    let (program, rest) = words.split_first().ok_or("expected a command, got none")?;
-    let output = Command::new(program).args(rest).current_dir(root).output();
-    let output = output.map_err(|why| format!("`{}` cannot be started: {why}", words.join(" ")))?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Removes what an earlier run counted.

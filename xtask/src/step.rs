@@ -49,6 +49,16 @@ pub(crate) fn quiet(
     })
 }
 
+/// The same for a command whose output is asked for.
+///
+/// Errors: it cannot be started, or fails; with what it said of that.
+pub(crate) fn output(root: &Path, words: &[&str]) -> Result<String, Failure> {
+    let output = started(root, words, &[], Command::output)?;
+    let why = String::from_utf8_lossy(&output.stderr);
+    ended(words, output.status).map_err(|failed| format!("{failed}: {}", why.trim()))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 fn started<T>(
     root: &Path,
     words: &[&str],
@@ -104,6 +114,9 @@ mod tests {
         assert!(command(here, &[], &[]).is_err());
         assert!(quiet(here, &["true"], &[]).is_ok());
         assert!(quiet(here, &["false"], &[]).unwrap_err().contains("`false` failed"));
+        let said = output(here, &["sh", "-c", "echo why >&2; exit 3"]).unwrap_err();
+        assert!(said.ends_with("exit status: 3: why"), "{said}");
+        assert_eq!(output(here, &["echo", "what"]), Ok("what\n".to_owned()));
     }
 
     #[test]

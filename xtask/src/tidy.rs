@@ -9,10 +9,9 @@ mod source;
 mod traces;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::Failure;
-use crate::step::say;
+use crate::step::{output, say};
 
 /// One thing that is wrong, in one line.
 type Finding = String;
@@ -52,16 +51,8 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
 
 /// The files git knows or would add, without what is ignored.
 fn tracked(root: &Path) -> Result<Vec<String>, Failure> {
-    let output = Command::new("git")
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-        .current_dir(root)
-        .output()
-        .map_err(|error| format!("`git ls-files` cannot be started: {error}"))?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("`git ls-files` failed: {}", why.trim()));
-    }
-    let list = String::from_utf8_lossy(&output.stdout);
+    let list =
+        output(root, &["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
     Ok(list.split_terminator('\0').map(str::to_owned).collect())
 }
 
