@@ -35,7 +35,7 @@ pub(crate) struct Place {
 pub(crate) struct Lineup {
     /// The rows.
     pub(crate) places: Vec<Place>,
-    servers: [Running; 2],
+    _servers: [Running; 2],
 }
 
 impl Lineup {
@@ -55,7 +55,7 @@ impl Lineup {
         for peer in &lines.peer {
             places.push(Place::new(&peer.name, target(peer)?, None)?);
         }
-        Ok(Self { places, servers: [upstream, proxy] })
+        Ok(Self { places, _servers: [upstream, proxy] })
     }
 
     /// Ends every Remit as its operator would, so that it writes what it writes at its end.
@@ -68,7 +68,6 @@ impl Lineup {
                 stand.end().await?;
             }
         }
-        drop(self.servers);
         Ok(())
     }
 }

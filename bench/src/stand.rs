@@ -56,8 +56,7 @@ pub(crate) struct Setup {
 impl FromStr for Setup {
     type Err = String;
 
-    /// `POLICIES:TASKS`, `POLICIES:TASKS:lent` or `POLICIES:TASKS:new`, where `contained` stands for the pack
-    /// `contained`.
+    /// `POLICIES:TASKS`, with `:lent` and `:new` behind it or not, where `contained` stands for the pack `contained`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
