@@ -27,7 +27,7 @@ pub(crate) struct Sight {
     /// Whether it counts which entity one is, and what it is in, and not only what it has.
     which: bool,
     /// By name, whether what it names is used as a whole, too, and not only reached into.
-    names: Names,
+    names: ByName,
     /// The marks of all names, so that most of the others need not be looked for.
     marks: u64,
 }
@@ -36,11 +36,15 @@ pub(crate) struct Sight {
     clippy::disallowed_types,
     reason = "asked some hundred times a question, and walked where order is nothing"
 )]
-type Names = std::collections::HashMap<String, bool, FixedState>;
+type ByName = std::collections::HashMap<String, bool, FixedState>;
 
 /// Everything.
-pub(crate) static ALL: Sight =
-    Sight { all: true, which: true, names: Names::with_hasher(FixedState::with_seed(0)), marks: 0 };
+pub(crate) static ALL: Sight = Sight {
+    all: true,
+    which: true,
+    names: ByName::with_hasher(FixedState::with_seed(0)),
+    marks: 0,
+};
 
 impl Sight {
     /// What `policy` looks at. Recurses as deep as it nests.
