@@ -26,10 +26,9 @@ use clap::Parser;
 use crate::cli::Cli;
 use crate::out::Out;
 
-/// A call makes and drops some hundred small values on several threads, which costs the system's
-/// allocator a sixth of all the time there is.
+/// A call makes some hundred small values, and what one thread made another drops.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
