@@ -15,7 +15,7 @@ use crate::chunk::{Chunk, chunks, is_cue, words};
 use crate::figure::{Figure, LONGEST, day_of_month, figure, month};
 use crate::fold::{plain, strict};
 use crate::key::{Key, Keyed, Keys, Kind};
-use crate::shape::{compact, host, is_distinct, is_number_like};
+use crate::shape::{compact, host, is_distinct, is_grouped, is_number_like};
 
 pub(crate) use naming::Mention;
 use naming::{extension, is_telling};
@@ -210,7 +210,7 @@ impl Given {
 
     fn name(&mut self, name: &str, at: Place) {
         let compact = compact(name);
-        if compact.len() < name.len() && is_number_like(&compact) {
+        if compact.len() < name.len() && is_grouped(name) && is_number_like(&compact) {
             self.names.entry(compact.into()).or_insert(at);
         }
         self.names.entry(name.into()).or_insert(at);
@@ -249,7 +249,8 @@ impl Given {
             return Some(*place);
         }
         let compact = compact(&name);
-        (is_number_like(&compact)).then(|| self.names.get(compact.as_str()).copied()).flatten()
+        let number = is_grouped(&name) && is_number_like(&compact);
+        number.then(|| self.names.get(compact.as_str()).copied()).flatten()
     }
 
     fn figure(&self, text: &str, asked: Asked<'_>) -> Option<Place> {
@@ -284,7 +285,8 @@ impl Given {
     /// An account or phone number in groups.
     fn grouped(&self, pieces: &[Chunk<'_>]) -> Option<Place> {
         let whole: String = pieces.iter().map(|piece| compact(piece.text)).collect();
-        let grouped = spaced(pieces).into_iter().any(|(joined, _)| joined == whole);
+        let grouped = pieces.iter().all(|piece| is_grouped(piece.text))
+            && spaced(pieces).into_iter().any(|(joined, _)| joined == whole);
         grouped.then(|| self.names.get(strict(&whole).as_str()).copied()).flatten()
     }
 

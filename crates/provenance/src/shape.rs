@@ -24,6 +24,12 @@ pub(crate) fn compact_length(piece: &str) -> usize {
     piece.chars().filter(|c| c.is_alphanumeric()).map(char::len_utf8).sum()
 }
 
+/// Whether a piece can be an account or phone number in groups. In any other piece the marks say where its
+/// parts begin and end: `123456@7.example` is not `1234567@.example`, nor is one address of a network another.
+pub(crate) fn is_grouped(piece: &str) -> bool {
+    piece.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '(' | ')' | '+'))
+}
+
 /// Whether what is left of a piece without its separators is an account or phone number.
 pub(crate) fn is_number_like(compact: &str) -> bool {
     let digits = compact.bytes().filter(u8::is_ascii_digit).count();
