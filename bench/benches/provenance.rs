@@ -66,7 +66,7 @@ fn index(values: usize) -> Index {
     while index.values() < values {
         let text = prose(from, 4 << 10);
         from += 1_000;
-        index.see(&source(), Seen { structured: None, texts: &[&text] });
+        index.see(&source(), Seen { texts: &[&text], ..Seen::default() });
     }
     index
 }
@@ -80,7 +80,7 @@ fn main() {
     for (what, structured, texts) in
         [("16 KiB", None, &texts[..]), ("a list of 30", Some(&list), &[])]
     {
-        let seen = Seen { structured, texts };
+        let seen = Seen { structured, texts, ..Seen::default() };
         group.throughput(Throughput::Elements(1));
         group.bench_function(format!("see {what}"), |b| {
             let fresh = || index(0);

@@ -32,8 +32,8 @@ fuzz_target!(|input: &str| {
             label: Label { integrity: Integrity::untrusted("store"), ..Label::default() },
         };
         let seen = match &structured {
-            Some(value) if pointed.is_some() => Seen { structured: Some(value), texts: &[] },
-            _ => Seen { structured: None, texts: &[text] },
+            Some(value) if pointed.is_some() => Seen { structured: Some(value), ..Seen::default() },
+            _ => Seen { texts: &[text], ..Seen::default() },
         };
         for role in ROLES {
             let role = |_: &ArgumentPath| role;

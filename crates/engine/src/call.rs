@@ -24,7 +24,7 @@ use crate::frame::{Scene, incoming, input};
 use crate::lend::Need;
 use crate::relay::Relay;
 use crate::stored::written;
-use crate::{Caller, Change, Engine, Held, Walking, draft, knowledge, lookout};
+use crate::{Caller, Change, Engine, Held, Walking, draft, extent, knowledge, lookout};
 
 /// How often a call is asked again after the epoch moved under it.
 const ATTEMPTS: usize = 3;
@@ -114,7 +114,7 @@ impl Engine {
         link: Link,
     ) -> Result<Settled, Refusal> {
         let cell = self.cell(&caller.task).ok_or_else(unknown_task)?;
-        let input = input(&call)?;
+        let input = extent::bounded(input(&call)?)?;
         let mut asked = Some((call, input));
         for _ in 0..ATTEMPTS {
             let Some((call, input)) = asked.take() else { break };

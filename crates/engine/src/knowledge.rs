@@ -81,14 +81,12 @@ impl Memory {
     /// Takes in what a server says in the middle of a call, as JSON, before anybody is told.
     pub(crate) fn overhear(&self, source: &Source, json: &str) {
         let value = Value::parse(json);
-        let mut texts = Vec::new();
+        let mut shown = Shown::default();
         match &value {
-            Ok(value) => collect(value.member("params").unwrap_or(value), &mut texts),
-            Err(_) => texts.push(json),
+            Ok(value) => shown.collect(value.member("params").unwrap_or(value)),
+            Err(_) => shown.texts.push(json),
         }
-        self.with(Knowledge::forgotten, |known| {
-            known.index.see(source, Seen { structured: None, texts: &texts });
-        });
+        self.with(Knowledge::forgotten, |known| known.index.see(source, shown.beside(None)));
     }
 
     /// Forgets all of it: the task has ended.
@@ -202,21 +200,21 @@ impl Knowledge {
         }
         match Value::parse(json) {
             Ok(value) => {
-                let mut texts = Vec::new();
-                collect(&value, &mut texts);
-                let structured = value.member("structuredContent");
-                self.index.see(source, Seen { structured, texts: &texts });
+                let mut shown = Shown::default();
+                shown.collect(&value);
+                self.index.see(source, shown.beside(value.member("structuredContent")));
             }
             // What one reader cannot make out another may: all of it is text.
             Err(_) => {
-                self.index.see(source, Seen { structured: None, texts: &[json] });
+                self.index
+                    .see(source, Shown { texts: vec![json], ..Shown::default() }.beside(None));
             }
         }
     }
 
     /// Takes in that something came, whose words do not count.
     fn pass_over(&mut self, source: &Source) {
-        self.index.see(source, Seen { structured: None, texts: &[] });
+        self.index.see(source, Shown::default().beside(None));
     }
 }
 
@@ -258,17 +256,38 @@ const NO_TEXT: [&str; 3] = ["structuredContent", "type", "mimeType"];
 const BYTES: [&str; 2] = ["data", "blob"];
 
 /// Every text of a result that a model may be shown.
-fn collect<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
-    match value {
-        Value::Text(text) => texts.push(text),
-        Value::List(items) => items.iter().for_each(|item| collect(item, texts)),
-        Value::Record(members) => {
-            let bytes = members.contains_key("mimeType");
-            let shown = |name: &str| !(NO_TEXT.contains(&name) || (bytes && BYTES.contains(&name)));
-            let members = members.iter().filter(|(name, _)| shown(name));
-            members.for_each(|(_, member)| collect(member, texts));
+#[derive(Default)]
+struct Shown<'a> {
+    texts: Vec<&'a str>,
+    /// What resources hold.
+    documents: Vec<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    fn collect(&mut self, value: &'a Value) {
+        match value {
+            Value::Text(text) => self.texts.push(text),
+            Value::List(items) => items.iter().for_each(|item| self.collect(item)),
+            Value::Record(members) => {
+                let bytes = members.contains_key("mimeType");
+                let resource = members.contains_key("uri");
+                for (name, member) in members {
+                    match member {
+                        _ if NO_TEXT.contains(&name.as_str()) => {}
+                        _ if bytes && BYTES.contains(&name.as_str()) => {}
+                        Value::Text(text) if resource && name == "text" => {
+                            self.documents.push(text);
+                        }
+                        member => self.collect(member),
+                    }
+                }
+            }
+            _ => {}
         }
-        _ => {}
+    }
+
+    fn beside(&'a self, structured: Option<&'a Value>) -> Seen<'a> {
+        Seen { structured, texts: &self.texts, documents: &self.documents }
     }
 }
 
@@ -292,6 +311,20 @@ mod tests {
             let flow = known.index.trace(&|_| Role::Target, &input);
             flow.iter().any(|leaf| leaf.evidence.is_some())
         })
+    }
+
+    #[test]
+    fn what_a_resource_holds_is_a_document_wherever_it_stands() {
+        let result = json!({ "content": [
+            { "type": "text", "text": "said" },
+            { "type": "resource", "resource": { "uri": "drive://1", "mimeType": "a/b", "text": "held" } },
+            { "type": "resource_link", "uri": "drive://2", "name": "linked" },
+        ] });
+        let result = Value::parse(&result.to_string()).unwrap();
+        let mut shown = Shown::default();
+        shown.collect(&result);
+        assert_eq!(shown.documents, ["held"]);
+        assert_eq!(shown.texts, ["said", "drive://1", "linked", "drive://2"]);
     }
 
     #[test]

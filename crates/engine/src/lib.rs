@@ -21,6 +21,7 @@ pub mod discover;
 mod draft;
 pub mod elsewhere;
 pub mod erase;
+mod extent;
 mod frame;
 pub mod hand_off;
 pub mod identify;

@@ -185,6 +185,13 @@ const DOCUMENTS: [&str; 8] =
 /// What is such a document also where it is only got.
 const PAGES: [&str; 5] = ["webpage", "page", "website", "url", "site"];
 
+/// What tools do that show what they are asked for, be it a record or a document.
+const GETTING: [&str; 5] = ["get", "show", "print", "display", "dump"];
+
+/// What is a document then: what is in something, and not the thing itself.
+const CONTENTS: [&str; 8] =
+    ["content", "text", "body", "raw", "source", "markdown", "html", "prompt"];
+
 /// Fields that hold such a document, whatever is in it.
 const BODIES: [&str; 4] = ["body", "html", "payload", "raw"];
 
@@ -258,7 +265,9 @@ impl Column {
         let fetched = does(&FETCHING) && (about(&FETCHING) || about(&FETCHED));
         let read = does(&READING)
             && (about(&DOCUMENTS) || about(&PAGES) || (about(&READING) && does(&DOCUMENTS)));
-        fetched || read || (does(&["get"]) && about(&PAGES))
+        let shown = does(&GETTING)
+            && (about(&PAGES) || about(&CONTENTS) || (about(&GETTING) && does(&CONTENTS)));
+        fetched || read || shown
     }
 
     /// Whether a field of this name only holds others together.
@@ -475,6 +484,11 @@ mod tests {
             ("fetch_emails", false),
             ("get_pull_request", false),
             ("fetch_json", true),
+            ("get_file_contents", true),
+            ("get_email_body", true),
+            ("show_raw", true),
+            ("prompts/get", true),
+            ("get_message", false),
         ] {
             assert_eq!(Column::of(name).is_document(), document, "{name}");
         }

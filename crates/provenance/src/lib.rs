@@ -28,7 +28,7 @@ mod records;
 mod shape;
 mod trace;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use remit_model::{ArgumentPath, Label, LeafFlow, Provenance, Role, ToolId, Value};
 
@@ -39,7 +39,7 @@ use crate::given::{Given, Text};
 use crate::origin::Origin;
 use crate::read::{Kept, Reading, joined};
 use crate::shape::is_link;
-use crate::trace::{Answer, Leaf};
+use crate::trace::{Answer, Leaf, List};
 
 pub use given::MAX_GIVEN;
 pub use origin::MAX_BYTES;
@@ -60,12 +60,15 @@ pub struct Source {
 }
 
 /// What a tool returned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Seen<'a> {
     /// Its structured content, where the server structures what it returns.
     pub structured: Option<&'a Value>,
     /// Its texts.
     pub texts: &'a [&'a str],
+    /// Those of its texts that are documents of somebody's: what looks like records in them is what their
+    /// writers made look like that.
+    pub documents: &'a [&'a str],
 }
 
 /// What one task has seen.
@@ -117,11 +120,15 @@ impl Index {
         let texts = seen.texts.iter().zip(&parsed).filter(|(_, value)| value.is_none());
         let texts: Vec<&str> = texts.map(|(text, _)| *text).collect();
         reading.result(&structures, &texts);
+        for document in seen.documents {
+            reading.document(document, structure(document).as_ref());
+        }
     }
 
     fn trust(&mut self, source: &Source, seen: Seen<'_>) {
         let tool = source.tool.to_string();
-        let mut texts: Vec<String> = seen.texts.iter().map(|text| (*text).to_owned()).collect();
+        let texts = seen.texts.iter().chain(seen.documents);
+        let mut texts: Vec<String> = texts.map(|text| (*text).to_owned()).collect();
         if let Some(structured) = seen.structured {
             structured.leaves(&mut |path, leaf| match leaf {
                 Value::Text(text) | Value::Number(text) => texts.push(format!("{path}: {text}")),
@@ -143,16 +150,16 @@ impl Index {
     /// The label of an answer is that of all that the leaf shares something with; what is *derived* and
     /// has no evidence can be made of everything that has entered the task, which the caller knows.
     pub fn trace(&self, role: &dyn Fn(&ArgumentPath) -> Role, input: &Value) -> Vec<LeafFlow> {
-        let mut lists: BTreeMap<String, BTreeSet<Box<str>>> = BTreeMap::new();
+        let mut lists: BTreeMap<String, List> = BTreeMap::new();
         input.leaves(&mut |path, leaf| {
             if let Value::Text(text) | Value::Number(text) = leaf
                 && path.ends_with("[]")
             {
-                lists.entry(path.to_owned()).or_default().insert(strict(text).into());
+                lists.entry(path.to_owned()).or_default().values.insert(strict(text).into());
             }
         });
         let mut found = Vec::new();
-        let none = BTreeSet::new();
+        let none = List::default();
         input.leaves(&mut |path, value| {
             let list = lists.get(path).unwrap_or(&none);
             let path = ArgumentPath::from(path);
@@ -181,7 +188,7 @@ impl Index {
 
     /// The riskiest of the links in `text`, which is content.
     fn links(&self, path: &ArgumentPath, text: &str) -> Option<LeafFlow> {
-        let (argument, list, role) = (Column::default(), BTreeSet::new(), Role::Link);
+        let (argument, list, role) = (Column::default(), List::default(), Role::Link);
         let pieces = chunks(text);
         let marked = pieces.iter().filter(|piece| piece.signs.has(Signs::MARK));
         let links = marked.map(|piece| piece.text).filter(|piece| is_link(piece));
@@ -198,7 +205,7 @@ impl Index {
         name: &str,
     ) -> LeafFlow {
         let role = role(&path);
-        let (argument, list) = (Column::default(), BTreeSet::new());
+        let (argument, list) = (Column::default(), List::default());
         let answer = self.answer(Leaf { role, text: name, argument: &argument, list: &list });
         let Answer { provenance, label, evidence } = answer;
         LeafFlow { path, role, provenance, label, evidence, foreseen: None }

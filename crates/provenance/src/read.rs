@@ -139,20 +139,33 @@ impl<'a> Reading<'a> {
     /// Reads a result of these structures and texts.
     pub(crate) fn result(&mut self, structures: &[&Value], texts: &[&str]) {
         self.held = (!structures.is_empty() && !texts.is_empty()).then(Keys::default);
+        let nature = if self.tool.is_document() { Nature::Body } else { Nature::Other };
         for structure in structures {
-            self.structure(structure);
+            self.structure(structure, nature);
         }
         let manner = if structures.is_empty() { Manner::Alone } else { Manner::Beside };
         for text in texts {
-            self.unseen(text, "", RecordId::default());
-            self.words(&plain(text), "", (RecordId::default(), manner));
+            self.plainly(text, manner);
+        }
+        self.held = None;
+    }
+
+    /// Reads a text that is a document of somebody's, and a structure as a whole or not.
+    pub(crate) fn document(&mut self, text: &str, structure: Option<&Value>) {
+        match structure {
+            Some(value) => self.structure(value, Nature::Body),
+            None => self.plainly(text, Manner::Alone),
         }
     }
 
-    fn structure(&mut self, value: &Value) {
+    fn plainly(&mut self, text: &str, manner: Manner) {
+        self.unseen(text, "", RecordId::default());
+        self.words(&plain(text), "", (RecordId::default(), manner));
+    }
+
+    fn structure(&mut self, value: &Value, nature: Nature) {
         let (column, kind, record) = (self.tool.clone(), self.tool.clone(), RecordId::default());
         let path = String::new();
-        let nature = if kind.is_document() { Nature::Body } else { Nature::Other };
         self.value(value, &Spot { path, column, kind, record, nature, within: false });
     }
 

@@ -14,6 +14,9 @@ use crate::outside::RecordId;
 /// The most records that a task keeps, and the most names of people and things: about 10 MiB of each.
 pub const MAX_RECORDS: usize = 16 * 1024;
 
+/// The most records that people's words are looked at for as one name. Of more nobody can tell which is meant.
+const MAX_RIVALS: usize = 64;
+
 /// A value in a field that is not text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
@@ -62,6 +65,7 @@ pub(crate) struct Records {
     /// What makes a record the same one when it is seen again: its ids, its titles, its address.
     by_name: BTreeMap<Box<str>, u32>,
     by_mention: BTreeMap<(u32, u32), BTreeSet<u32>>,
+    by_entry: BTreeMap<Box<str>, BTreeSet<u32>>,
     identities: BTreeMap<Box<str>, Held>,
     full: bool,
 }
@@ -130,6 +134,9 @@ impl Records {
         let (parties, kind) = (self.parties(&record), self.columns.number(&record.kind));
         let (ids, titles) = (record.ids.into_iter().collect(), record.titles.into());
         let (entry, mentions) = (record.entry, Vec::new());
+        if let Some(entry) = &entry {
+            self.by_entry.entry(entry.clone()).or_default().insert(number);
+        }
         let held = Held { place, marks };
         let mut kept = Kept { ids, titles, parties, entry, kind, held, mentions };
         kept.name(given);
@@ -238,6 +245,9 @@ impl Records {
     fn is_contested(&self, mention: Mention, number: u32, kept: &Kept, asked: &Column) -> bool {
         let around = self.by_mention.range(..=(mention.start, u32::MAX));
         around.filter(|((_, end), _)| *end >= mention.end).any(|((start, end), numbers)| {
+            if numbers.len() > MAX_RIVALS {
+                return true;
+            }
             let others = numbers.iter().filter(|other| **other != number);
             let mut others = others.filter_map(|other| self.kept.get(*other as usize));
             let longer = (*start, *end) != (mention.start, mention.end);
@@ -251,14 +261,15 @@ impl Records {
         })
     }
 
-    /// All records that people named and that pass `holds`.
-    fn all_named(&self, holds: impl Fn(&Kept) -> bool) -> Vec<(&Kept, Named)> {
-        let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
-        let named = numbers.into_iter().filter_map(|number| {
-            let kept = self.kept.get(number as usize).filter(|kept| holds(kept))?;
+    /// Those of the records of these `numbers` that people named, each with how.
+    fn all_named<'a>(
+        &'a self,
+        numbers: impl Iterator<Item = u32> + 'a,
+    ) -> impl Iterator<Item = (&'a Kept, Named)> {
+        numbers.filter_map(|number| {
+            let kept = self.kept.get(number as usize)?;
             Some((kept, self.named(number, kept, &Column::default())?))
-        });
-        named.collect()
+        })
     }
 
     /// The record whose parties in the field that `asked` names are just `values`, but for those that
@@ -274,8 +285,10 @@ impl Records {
         let values: BTreeSet<&str> = values.iter().map(AsRef::as_ref).filter(other).collect();
         let column = self.columns.numbers.get(asked).filter(|_| !values.is_empty())?;
         let parties = |kept: &Kept| kept.parties.iter().position(|(number, _)| number == column);
-        let mut named = self.all_named(|kept| parties(kept).is_some());
-        named.retain(|(_, named)| named.mention.is_strong());
+        let numbers: BTreeSet<u32> = self.by_mention.values().flatten().copied().collect();
+        let with = |number: &u32| self.kept.get(*number as usize).and_then(parties).is_some();
+        let named = self.all_named(numbers.into_iter().filter(with));
+        let mut named: Vec<_> = named.filter(|(_, named)| named.mention.is_strong()).collect();
         if named.iter().any(|(_, named)| named.mention.quoted) {
             named.retain(|(_, named)| named.mention.quoted);
         } else if let [(first, _), others @ ..] = named.as_slice()
@@ -294,9 +307,9 @@ impl Records {
     /// The entry of a directory whose address is `text`, if a person named it as people are named, or in
     /// quotes, and no other entry is called so.
     pub(crate) fn referenced_entry(&self, text: &str) -> Option<Named> {
-        let text = strict(text);
-        let named = self.all_named(|kept| kept.entry.as_deref() == Some(text.as_str()));
-        named.into_iter().map(|(_, named)| named).find(|named| named.mention.is_name())
+        let numbers = self.by_entry.get(strict(text).as_str())?;
+        let mut named = self.all_named(numbers.iter().copied()).map(|(_, named)| named);
+        named.find(|named| named.mention.is_name())
     }
 
     /// The records with this id and a title that nobody writes by accident.

@@ -1,5 +1,6 @@
 //! Tracing one value of a call to where it came from.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use remit_model::{Evidence, Label, Provenance, Role};
@@ -17,6 +18,11 @@ use crate::read::Kept;
 use crate::records::{Held, Named};
 use crate::shape::{LONG, compact, host, is_mail};
 
+/// The longest path or URL that is looked at part by part, and the most folders in it. Each beginning of it is
+/// looked up, so that one of a million folders would take minutes under its task's lock.
+const MAX_PATH: usize = 2048;
+const MAX_FOLDERS: usize = 64;
+
 /// Where a value came from.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -33,7 +39,14 @@ pub(crate) struct Leaf<'a> {
     /// The words of the argument's name.
     pub(crate) argument: &'a Column,
     /// All that the argument holds, if it is a list.
-    pub(crate) list: &'a BTreeSet<Box<str>>,
+    pub(crate) list: &'a List,
+}
+
+/// All that an argument holds that is a list, and what was found for it as a whole.
+#[derive(Default)]
+pub(crate) struct List {
+    pub(crate) values: BTreeSet<Box<str>>,
+    named: OnceCell<Option<Named>>,
 }
 
 /// What is looked for in a value.
@@ -198,13 +211,19 @@ impl Index {
         if !leaf.argument.nouns().any(|noun| self.given.speaks_of(noun)) {
             return None;
         }
-        let alone = BTreeSet::from([strict(text).into()]);
-        let all = if leaf.list.is_empty() { &alone } else { leaf.list };
-        records.referenced_parties(all, leaf.argument, &self.given)
+        let named = |all| records.referenced_parties(all, leaf.argument, &self.given);
+        if leaf.list.values.is_empty() {
+            return named(&BTreeSet::from([strict(text).into()]));
+        }
+        *leaf.list.named.get_or_init(|| named(&leaf.list.values))
     }
 
     /// A path or a URL all of whose parts were given.
     fn composed(&self, text: &str) -> Option<given::Place> {
+        let separators = text.bytes().filter(|byte| matches!(byte, b'/' | b'\\')).count();
+        if text.len() > MAX_PATH || separators > MAX_FOLDERS {
+            return None;
+        }
         let address = host(text).filter(|_| !is_mail(text));
         let (known, rest) = match address {
             Some(host) => {

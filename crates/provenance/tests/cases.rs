@@ -46,6 +46,8 @@ struct Saw {
     #[serde(default)]
     text: Vec<String>,
     #[serde(default)]
+    document: Vec<String>,
+    #[serde(default)]
     pointed: bool,
     #[serde(default)]
     trusted: bool,
@@ -71,7 +73,9 @@ fn found(case: &Case) -> Vec<LeafFlow> {
             pointed: saw.pointed,
             label: Label { confidentiality, integrity, ..Label::default() },
         };
-        index.see(&source, Seen { structured: structured.as_ref(), texts: &texts });
+        let documents: Vec<&str> = saw.document.iter().map(String::as_str).collect();
+        let structured = structured.as_ref();
+        index.see(&source, Seen { structured, texts: &texts, documents: &documents });
     }
     let role =
         |path: &ArgumentPath| case.role.get(path.0.as_str()).copied().unwrap_or(Role::Target);

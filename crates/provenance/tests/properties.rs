@@ -62,7 +62,10 @@ fn source(pointed: bool) -> Source {
 fn see(index: &mut Index, (pointed, text, json): &Result) {
     let structured = json.as_ref().map(|json| Value::parse(json).unwrap());
     let texts: Vec<&str> = text.iter().map(String::as_str).collect();
-    index.see(&source(*pointed), Seen { structured: structured.as_ref(), texts: &texts });
+    index.see(
+        &source(*pointed),
+        Seen { structured: structured.as_ref(), texts: &texts, ..Seen::default() },
+    );
 }
 
 fn index(given: &[String], results: &[Result]) -> Index {
@@ -270,7 +273,7 @@ fn beyond_the_bound_nothing_but_what_was_given_is_safe() {
     let late = Label { tags: ["late".to_owned()].into(), ..source(false).label };
     let late = Source { label: late, ..source(false) };
     assert!(!index.reads(&late));
-    index.see(&late, Seen { structured: None, texts: &["Write to bob@acme.example"] });
+    index.see(&late, Seen { texts: &["Write to bob@acme.example"], ..Seen::default() });
     for (value, carries) in
         [("note-1", true), ("bob@acme.example", true), ("ann@acme.example", false)]
     {
@@ -278,7 +281,7 @@ fn beyond_the_bound_nothing_but_what_was_given_is_safe() {
         assert_eq!(leaf.label.tags.contains("late"), carries, "{value}");
     }
     let trusted = Source { label: Label::default(), ..source(false) };
-    index.see(&trusted, Seen { structured: None, texts: &["The account is bob@acme.example"] });
+    index.see(&trusted, Seen { texts: &["The account is bob@acme.example"], ..Seen::default() });
     assert_eq!(trace(&index, Role::Target, "bob@acme.example")[0].provenance, Provenance::Given);
 }
 
@@ -308,13 +311,13 @@ fn the_same_text_is_read_anew_where_it_says_more() {
     let mut index = Index::default();
     see(&mut index, &(false, None, Some(r#"[{"id": "13", "title": "rent-plan.docx"}]"#.into())));
     let texts = ["It is in rent-plan.docx"];
-    index.see(&source(true), Seen { structured: None, texts: &texts });
+    index.see(&source(true), Seen { texts: &texts, ..Seen::default() });
     // Where a person pointed, nothing is chosen by whoever wrote there.
     assert_eq!(trace(&index, Role::Target, "13")[0].provenance, Provenance::Assigned);
-    index.see(&source(false), Seen { structured: None, texts: &texts });
+    index.see(&source(false), Seen { texts: &texts, ..Seen::default() });
     assert_eq!(trace(&index, Role::Target, "13")[0].provenance, Provenance::Tainted);
     for tag in ["a", "b"] {
-        index.see(&tagged(tag), Seen { structured: None, texts: &texts });
+        index.see(&tagged(tag), Seen { texts: &texts, ..Seen::default() });
     }
     assert_eq!(trace(&index, Role::Target, "13")[0].label.tags.len(), 2);
 }
@@ -372,4 +375,29 @@ fn what_nests_as_deep_as_values_may_is_read() {
     see(&mut index, &(false, None, Some(deep)));
     let found = trace(&index, Role::Target, "mallory@evil.example");
     assert_eq!(found[0].provenance, Provenance::Tainted);
+}
+
+#[test]
+fn what_would_be_looked_up_again_and_again_is_not() {
+    // One name for thousands of records that are one by their id, and one that is another.
+    let record = |number: usize| {
+        let other = if number == 0 { "8" } else { "7" };
+        serde_json::json!({ "id": other, "file_id": number.to_string(), "title": "weekly report" })
+    };
+    let mut records: Vec<_> = (0..4000).map(record).collect();
+    let parties: Vec<_> = (0..2000).map(|number| format!("p{number}@a.example")).collect();
+    records.push(serde_json::json!({ "id": "9", "title": "Team Sync", "participants": parties }));
+    let json = serde_json::json!({ "result": records }).to_string();
+    let said = "Send the weekly report to the participants of 'Team Sync', and read a/b".to_owned();
+    let index = index(&[said], &[(false, None, Some(json))]);
+    let deep = "a/".repeat(40_000);
+    assert_eq!(trace(&index, Role::Target, &deep)[0].provenance, Provenance::Derived);
+    assert_eq!(
+        trace(&index, Role::Link, &format!("https://{deep}"))[0].provenance,
+        Provenance::Derived
+    );
+    let input = serde_json::json!({ "participants": parties }).to_string();
+    let flow = index.trace(&|_| Role::Target, &Value::parse(&input).unwrap());
+    assert!(flow.iter().all(|leaf| leaf.provenance == Provenance::Referenced));
+    assert_eq!(trace(&index, Role::Target, "7")[0].provenance, Provenance::Assigned);
 }
