@@ -422,7 +422,7 @@ impl Engine {
         refused.refusal
     }
 
-    fn unrecorded(&self, why: &CommitError) -> Refusal {
+    pub(crate) fn unrecorded(&self, why: &CommitError) -> Refusal {
         self.counters.transient.add();
         match why {
             CommitError::Ledger(LedgerError::TooLarge(_)) => Refusal::one(
@@ -471,7 +471,7 @@ fn transient(check: &str, text: &str, remedy: &str) -> Refusal {
     Refusal::one(Class::Transient, check, text, remedy)
 }
 
-fn unknown_task() -> Refusal {
+pub(crate) fn unknown_task() -> Refusal {
     Refusal::one(
         Class::Structural,
         "no-task",
@@ -480,7 +480,7 @@ fn unknown_task() -> Refusal {
     )
 }
 
-fn not_open(task: &Task) -> Refusal {
+pub(crate) fn not_open(task: &Task) -> Refusal {
     let state = task.state.name();
     let remedy = match state {
         "frozen" => "stop working; an operator can resume the task with `remit task thaw`",

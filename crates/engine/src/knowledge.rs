@@ -89,6 +89,15 @@ impl Memory {
         self.with(Knowledge::forgotten, |known| known.index.see(source, shown.beside(None)));
     }
 
+    /// Takes in what a server lists, each as JSON, before anybody is shown it; `task` is under its lock.
+    pub(crate) fn shown(&self, task: &Task, source: &Source, definitions: &[String]) {
+        self.of(task, |known| {
+            for definition in definitions {
+                known.see(source, definition);
+            }
+        });
+    }
+
     /// Forgets all of it: the task has ended.
     pub(crate) fn forget(&self) {
         let mut known = self.known();

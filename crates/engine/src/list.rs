@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use remit_model::{ServerName, Tool};
+use remit_model::task::Event;
+use remit_model::{Integrity, Label, Refusal, ServerName, Tool, ToolId};
 use remit_policy::{Verdict, decide};
 use remit_ports::Discovery;
+use remit_provenance::Source;
 
+use crate::call::{not_open, unknown_task};
+use crate::cell::CommitError;
 use crate::frame::Scene;
 use crate::{Caller, Engine};
 
@@ -48,6 +52,39 @@ impl Engine {
             offers.get(server).map(|offer| (server.clone(), Arc::clone(offer)))
         };
         servers.iter().filter(covered).filter_map(offered).collect()
+    }
+
+    /// Takes into the caller's task what `server` lists beside its tools, before its agent is shown it: names and
+    /// titles are chosen by whoever may put something there (promises R5 and R6). Each list is on record.
+    ///
+    /// Errors: the task takes no calls, or it cannot be recorded; nothing may be shown then.
+    pub async fn show(
+        &self,
+        caller: &Caller,
+        (server, list): (&ServerName, &str),
+        definitions: &[String],
+    ) -> Result<(), Refusal> {
+        if definitions.is_empty() {
+            return Ok(());
+        }
+        let cell = self.cell(&caller.task).ok_or_else(unknown_task)?;
+        let integrity = Integrity::untrusted(server.as_str());
+        let label = Label { integrity, ..Label::default() }.join(self.shelves.all_of(server));
+        let accepted = {
+            let mut task = cell.lock();
+            if !task.is_open() {
+                return Err(not_open(&task));
+            }
+            let event = Event::Shown { label: label.clone() };
+            let accepted = self.signal((&cell, &mut task), (list, event), None);
+            let accepted = accepted.map_err(|why| self.unrecorded(&why))?;
+            let (tool, decision) = (ToolId::new(server, list), accepted.index());
+            let source = Source { tool, decision, pointed: false, label };
+            cell.memory().shown(&task, &source, definitions);
+            accepted
+        };
+        let durable = accepted.durable().await;
+        durable.map(drop).map_err(|why| self.unrecorded(&CommitError::Ledger(why)))
     }
 
     /// What each server offers, as last seen.

@@ -43,7 +43,7 @@ impl Engine {
         }
         let tool = call.map(|(call, _)| draft::clear_name(call));
         tracing::error!(task = %cell.id(), agent = %cell.agent(), tool, "a canary was seen");
-        self.signal((cell, task), ("canary", Event::CanarySeen), call)
+        self.signal((cell, task), ("canary", Event::CanarySeen), call).map(drop)
     }
 
     /// JSON for an agent with a placeholder for each secret in it; `None` if there is none.

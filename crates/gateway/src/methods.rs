@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use remit_mcp::revision::Era;
 use remit_mcp::{Edit, Object, Raw, Request, RpcError, meta, method};
-use remit_model::{Call, Operation, ServerName};
+use remit_model::{Call, Operation, Refusal, ServerName};
+use remit_ports::Discovery;
 
 pub(crate) use about::opening;
 pub(crate) use tools::called;
@@ -67,10 +68,10 @@ impl Context<'_> {
         match (self.request.method(), self.peer.era()) {
             (method::TOOLS_LIST, _) => self.list_tools(),
             (method::TOOLS_CALL, _) => self.call_tool().await,
-            (method::RESOURCES_LIST, _) => self.list_resources(),
-            (method::TEMPLATES_LIST, _) => self.list_templates(),
+            (method::RESOURCES_LIST, _) => self.list_resources().await,
+            (method::TEMPLATES_LIST, _) => self.list_templates().await,
             (method::RESOURCES_READ, _) => self.read_resource(),
-            (method::PROMPTS_LIST, _) => self.list_prompts(),
+            (method::PROMPTS_LIST, _) => self.list_prompts().await,
             (method::PROMPTS_GET, _) => self.get_prompt(),
             (method::COMPLETE, _) => self.complete(),
             (method::DISCOVER, Era::Stateless) => Ok(self.discover()),
@@ -109,6 +110,23 @@ impl Context<'_> {
 
     fn own(&self, result: &str) -> Plan {
         Plan::Answer(self.form().own(result))
+    }
+
+    fn refused(&self, refusal: &Refusal) -> Plan {
+        Plan::Answer(self.form().refused(refusal))
+    }
+
+    /// Lets the caller's task take in what is in these lists, before they are shown.
+    async fn show(
+        &self,
+        offers: &Offers,
+        list: fn(&Discovery) -> &[String],
+    ) -> Result<(), Refusal> {
+        let (engine, caller) = (&self.gateway.engine, &self.peer.caller);
+        for (server, offer) in offers {
+            engine.show(caller, (server, self.request.method()), list(offer)).await?;
+        }
+        Ok(())
     }
 
     /// A list as one page. Lists are bounded by what their servers may offer, so there is no
@@ -161,6 +179,9 @@ impl Context<'_> {
         Prepared { call, form: self.form(), subscribes: None }
     }
 }
+
+/// What servers offer beside tools.
+type Offers = Vec<(ServerName, Arc<Discovery>)>;
 
 /// A member of the parameters and its new value.
 type Change = Option<(&'static str, Raw)>;

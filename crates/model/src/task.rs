@@ -340,6 +340,10 @@ impl State {
                 state.account_mut().suspect();
                 Ok(state)
             }
+            (mut state, Event::Shown { label }) => {
+                state.account_mut().raise(label);
+                Ok(state)
+            }
             (mut state, Event::Lapsed { at }) => {
                 state.account_mut().lapse(*at);
                 Ok(state)

@@ -365,6 +365,7 @@ mod tests {
             Event::Permitted(Permitted::default()),
             Event::Suspected,
             Event::CanarySeen,
+            Event::Shown { label: label.clone() },
             Event::Lapsed { at },
             Event::Declared { plan },
             Event::Attested { method: AttestationMethod::UnixPeer, at, named, workers },

@@ -9,11 +9,14 @@ use super::{Context, Plan, call, member};
 const PROMPTS: &str = "@prompts";
 
 impl Context<'_> {
-    pub(super) fn list_prompts(&self) -> Result<Plan, RpcError> {
+    pub(super) async fn list_prompts(&self) -> Result<Plan, RpcError> {
+        let offers = self.gateway.engine.offers(&self.peer.caller, &self.servers, PROMPTS);
+        if let Err(refusal) = self.show(&offers, |offer| &offer.prompts).await {
+            return Ok(self.refused(&refusal));
+        }
         let names = self.names();
         let mut prompts = Vec::new();
-        for (server, offer) in self.gateway.engine.offers(&self.peer.caller, &self.servers, PROMPTS)
-        {
+        for (server, offer) in offers {
             prompts.extend(offer.prompts.iter().filter_map(|definition| {
                 let prompt = Object::parse(&Raw::parse(definition).ok()?).ok()?;
                 let name = names.write(&server, &prompt.text("name")?);

@@ -12,23 +12,32 @@ use remit_model::{Call, Operation, ServerName};
 use remit_ports::Discovery;
 use serde_json::json;
 
-use super::{Context, Plan, call, member};
+use super::{Context, Offers, Plan, call, member};
 use crate::walk::Prepared;
 
 /// What a remit's tool patterns call the resources of a server.
 const RESOURCES: &str = "@resources";
 
-type Offers = Vec<(ServerName, Arc<Discovery>)>;
-
 impl Context<'_> {
-    pub(super) fn list_resources(&self) -> Result<Plan, RpcError> {
-        let items = self.reachable().into_iter().flat_map(|(_, offer)| offer.resources.clone());
-        self.page("resources", &items.collect::<Vec<_>>())
+    pub(super) async fn list_resources(&self) -> Result<Plan, RpcError> {
+        self.list_of("resources", |offer| &offer.resources).await
     }
 
-    pub(super) fn list_templates(&self) -> Result<Plan, RpcError> {
-        let items = self.reachable().into_iter().flat_map(|(_, offer)| offer.templates.clone());
-        self.page("resourceTemplates", &items.collect::<Vec<_>>())
+    pub(super) async fn list_templates(&self) -> Result<Plan, RpcError> {
+        self.list_of("resourceTemplates", |offer| &offer.templates).await
+    }
+
+    async fn list_of(
+        &self,
+        member: &str,
+        list: fn(&Discovery) -> &[String],
+    ) -> Result<Plan, RpcError> {
+        let offers = self.reachable();
+        if let Err(refusal) = self.show(&offers, list).await {
+            return Ok(self.refused(&refusal));
+        }
+        let items = offers.iter().flat_map(|(_, offer)| list(offer)).cloned();
+        self.page(member, &items.collect::<Vec<_>>())
     }
 
     pub(super) fn read_resource(&self) -> Result<Plan, RpcError> {

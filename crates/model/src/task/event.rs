@@ -61,6 +61,11 @@ pub enum Event {
     Suspected,
     /// A canary was seen: a secret that lies somewhere for nothing but to be found.
     CanarySeen,
+    /// It was shown what a server lists beside its tools, which whoever may name things there has written.
+    Shown {
+        /// What that brings.
+        label: Label,
+    },
     /// Its agent did not prove anew in time to be it.
     Lapsed {
         /// When it had done so last.
