@@ -78,8 +78,8 @@ fn wants_sampling(result: &Object) -> bool {
         return false;
     }
     let Some(wanted) = result.object("inputRequests") else { return false };
-    let mut methods = wanted.names().filter_map(|name| wanted.object(name)?.text("method"));
-    methods.any(|asked| asked == method::SAMPLE)
+    let asked = |one: &Raw| Object::parse(one).ok()?.text("method");
+    wanted.members().any(|(_, one)| asked(&one).is_some_and(|asked| asked == method::SAMPLE))
 }
 
 /// What to say where no answer came.
@@ -128,5 +128,23 @@ fn to_wire(refusal: &Refusal) -> Refused {
         reasons: reasons.collect(),
         remedy: refusal.remedy.clone(),
         hold: refusal.hold.as_ref().map(ToString::to_string),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wants(requests: &str) -> bool {
+        let result = format!(r#"{{"resultType":"input_required","inputRequests":{{{requests}}}}}"#);
+        wants_sampling(&Object::parse(&Raw::parse(&result).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn sampling_is_found_behind_any_number_of_other_requests() {
+        let others = (0..100_000).map(|n| format!(r#""{n}":{{"method":"roots/list"}}"#));
+        let others = others.collect::<Vec<_>>().join(",");
+        assert!(wants(&format!(r#"{others},"s":{{"method":"sampling/createMessage"}}"#)));
+        assert!(!wants(&format!(r#"{others},"s":{{"method":"elicitation/create"}},"t":7"#)));
     }
 }

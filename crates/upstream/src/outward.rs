@@ -20,8 +20,12 @@ pub(crate) fn capabilities(link: Option<&Link>) -> Raw {
     let declared = declared.and_then(|text| Raw::parse(text).ok());
     let declared = declared.and_then(|raw| Object::parse(&raw).ok());
     let Some(declared) = declared else { return Object::empty().raw().clone() };
-    let unknown: Vec<_> = declared.names().filter(|name| !CARRIED.contains(name)).collect();
-    unknown.iter().fold(Edit::of(&declared), |edit, name| edit.remove(name)).finish()
+    // From what is carried and not from what is not, of which a client may declare any number.
+    let nothing = Object::empty();
+    CARRIED
+        .iter()
+        .fold(Edit::of(&nothing), |edit, name| edit.put(name, declared.get(name)))
+        .finish()
 }
 
 /// What we call ourselves to servers; `version` is ours.
@@ -129,6 +133,14 @@ mod tests {
         assert_eq!(meta.capabilities.as_str(), r#"{"elicitation":{"form":{}}}"#);
         assert_eq!(meta.client_info, Some(us()));
         assert!(!sent.object("_meta").unwrap().has("progressToken"));
+    }
+
+    #[test]
+    fn what_cannot_be_carried_costs_no_more_the_more_of_it_is_declared() {
+        let declared =
+            (0..200_000).map(|n| format!(r#""x{n}":{{}}"#)).collect::<Vec<_>>().join(",");
+        let link = link(&format!(r#"{{{declared},"roots":{{"listChanged":true}}}}"#));
+        assert_eq!(capabilities(Some(&link)).as_str(), r#"{"roots":{"listChanged":true}}"#);
     }
 
     #[test]
