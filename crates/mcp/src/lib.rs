@@ -13,6 +13,7 @@
 //!
 //! *Absences:* no I/O, no async, no clock, nothing else of this workspace.
 
+mod buffer;
 pub mod edit;
 pub mod error;
 pub mod frame;

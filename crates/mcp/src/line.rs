@@ -1,5 +1,6 @@
 //! Newline-delimited messages, as the stdio transport has them, bounded.
 
+use crate::buffer::Buffer;
 use crate::raw::Raw;
 
 /// Cuts a stream of bytes into lines.
@@ -8,8 +9,7 @@ use crate::raw::Raw;
 /// memory up to the bound and the next one is read as usual.
 #[derive(Debug)]
 pub struct Lines {
-    buffer: Vec<u8>,
-    scanned: usize,
+    buffer: Buffer,
     skipping: bool,
     max: usize,
 }
@@ -25,49 +25,42 @@ pub struct TooLong {
 impl Lines {
     /// Lines of at most `max` bytes.
     pub fn new(max: usize) -> Self {
-        Self { buffer: Vec::new(), scanned: 0, skipping: false, max }
+        Self { buffer: Buffer::default(), skipping: false, max }
     }
 
     /// Takes in bytes as they come, in any pieces. Call [`Lines::next_line`] until it is `None`
     /// before giving more.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        self.buffer.feed(bytes);
     }
 
     /// The next complete line without its end (`\n` or `\r\n`); blank lines are left out.
     pub fn next_line(&mut self) -> Option<Result<Vec<u8>, TooLong>> {
         loop {
-            let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
-            let Some(offset) = fresh.iter().position(|byte| *byte == b'\n') else {
-                self.scanned = self.buffer.len();
+            let Some(end) = self.buffer.find(|byte| byte == b'\n') else {
                 return self.overflow();
             };
-            let end = self.scanned + offset;
-            let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
-            self.scanned = 0;
+            let line = self.buffer.take(end + 1);
             if std::mem::take(&mut self.skipping) {
                 continue;
             }
-            line.pop();
-            if line.last() == Some(&b'\r') {
-                line.pop();
-            }
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.len() > self.max {
                 return Some(Err(TooLong { max: self.max }));
             }
             if !line.iter().all(u8::is_ascii_whitespace) {
-                return Some(Ok(line));
+                return Some(Ok(line.to_vec()));
             }
         }
     }
 
     fn overflow(&mut self) -> Option<Result<Vec<u8>, TooLong>> {
         // One more for a carriage return that belongs to the line's end.
-        if self.buffer.len() <= self.max + 1 && !self.skipping {
+        if self.buffer.rest().len() <= self.max + 1 && !self.skipping {
             return None;
         }
-        self.buffer = Vec::new();
-        self.scanned = 0;
+        self.buffer.clear();
         let first = !std::mem::replace(&mut self.skipping, true);
         first.then_some(Err(TooLong { max: self.max }))
     }
@@ -106,10 +99,18 @@ mod tests {
         for piece in [&b"1234567"[..], b"89", b"\n", b"ok\n", b"12345\n", b"1234\r\n"] {
             lines.feed(piece);
             got.extend(drain(&mut lines));
-            assert!(lines.buffer.len() <= 8);
+            assert!(lines.buffer.rest().len() <= 8);
         }
         let long = Err(TooLong { max: 4 });
         assert_eq!(got, [long.clone(), Ok(b"ok".to_vec()), long, Ok(b"1234".to_vec())]);
+    }
+
+    #[test]
+    fn many_short_lines_in_one_piece_cost_no_more_each() {
+        let count = 1 << 21;
+        let mut lines = Lines::new(4);
+        lines.feed("1\n".repeat(count).as_bytes());
+        assert_eq!(std::iter::from_fn(|| lines.next_line()).count(), count);
     }
 
     proptest! {

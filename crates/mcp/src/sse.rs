@@ -2,6 +2,12 @@
 
 use std::fmt::Write as _;
 
+use crate::buffer::Buffer;
+
+/// The longest id of an event that is kept. Every event carries the last one seen, so a long one
+/// would be copied for each; servers use a number or a UUID, some with the name of a stream.
+const MAX_EVENT_ID: usize = 1 << 10;
+
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
@@ -9,7 +15,8 @@ pub struct Event {
     pub event: String,
     /// Its data, lines joined by `\n`.
     pub data: String,
-    /// The last id seen on the stream.
+    /// The last id seen on the stream; `None` if that had more than 1 KiB, and then the stream has
+    /// no id to go on from.
     pub id: Option<String>,
 }
 
@@ -30,8 +37,7 @@ pub enum SseError {
 /// Cuts a stream of bytes into events, holding at most the bound of one event.
 #[derive(Debug)]
 pub struct Events {
-    buffer: Vec<u8>,
-    scanned: usize,
+    buffer: Buffer,
     /// The data lines so far; `None` if there were none.
     pending: Option<String>,
     event: String,
@@ -45,8 +51,7 @@ impl Events {
     /// Events of at most `max` bytes each.
     pub fn new(max: usize) -> Self {
         Self {
-            buffer: Vec::new(),
-            scanned: 0,
+            buffer: Buffer::default(),
             pending: None,
             id: None,
             event: String::new(),
@@ -60,7 +65,7 @@ impl Events {
     /// before giving more.
     pub fn feed(&mut self, bytes: &[u8]) {
         if !self.broken {
-            self.buffer.extend_from_slice(bytes);
+            self.buffer.feed(bytes);
         }
     }
 
@@ -68,7 +73,7 @@ impl Events {
     /// the stream cannot be read on.
     pub fn next_event(&mut self) -> Option<Result<Event, SseError>> {
         if self.broken {
-            self.buffer = Vec::new();
+            self.buffer.clear();
             return None;
         }
         let next = self.advance();
@@ -111,7 +116,9 @@ impl Events {
                 }
             }
             "event" => value.clone_into(&mut self.event),
-            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+            "id" if !value.contains('\0') => {
+                self.id = (value.len() <= MAX_EVENT_ID).then(|| value.to_owned());
+            }
             _ => {}
         }
         Ok(())
@@ -129,27 +136,21 @@ impl Events {
     /// A line ends with `\n`, `\r\n` or `\r`; a `\r` at the end of what came so far waits for what
     /// follows.
     fn next_line(&mut self) -> Option<Result<String, SseError>> {
-        let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
-        let found = fresh.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-        let Some(end) = found.map(|offset| self.scanned + offset) else {
-            self.scanned = self.buffer.len();
-            return self.is_over(self.buffer.len()).then_some(Err(self.too_long()));
+        let Some(end) = self.buffer.find(|byte| matches!(byte, b'\n' | b'\r')) else {
+            return self.is_over(self.buffer.rest().len()).then_some(Err(self.too_long()));
         };
         // However the bytes arrive, the bound is the same.
         if self.is_over(end) {
             return Some(Err(self.too_long()));
         }
-        let width = match (self.buffer.get(end), self.buffer.get(end + 1)) {
+        let rest = self.buffer.rest();
+        let width = match (rest.get(end), rest.get(end + 1)) {
             (Some(b'\r'), Some(b'\n')) => 2,
-            (Some(b'\r'), None) => {
-                self.scanned = end;
-                return None;
-            }
+            (Some(b'\r'), None) => return None,
             _ => 1,
         };
-        let mut line: Vec<u8> = self.buffer.drain(..end + width).collect();
+        let mut line = self.buffer.take(end + width).to_vec();
         line.truncate(end);
-        self.scanned = 0;
         let Ok(mut text) = String::from_utf8(line) else { return Some(Err(SseError::NotUtf8)) };
         if !std::mem::replace(&mut self.started, true) && text.starts_with('\u{feff}') {
             text.remove(0);
@@ -218,6 +219,28 @@ mod tests {
         assert_eq!(read(&[&comment]), read(&[one, two]));
         let many = "data: 0123456789012345678901234567890\n".repeat(3);
         assert_eq!(read(&[&many]), [Err(SseError::TooLong { max: 64 })]);
+    }
+
+    #[test]
+    fn many_short_events_in_one_piece_cost_no_more_each() {
+        let count = 1 << 20;
+        let mut events = Events::new(64);
+        events.feed("data: x\n\n".repeat(count).as_bytes());
+        assert_eq!(std::iter::from_fn(|| events.next_event()).count(), count);
+    }
+
+    #[test]
+    fn a_long_id_is_not_carried_from_event_to_event() {
+        let (longest, count) = ("x".repeat(MAX_EVENT_ID), 1 << 18);
+        let mut events = Events::new(8 << 20);
+        events.feed(format!("id: {longest}\ndata: x\n\n").as_bytes());
+        assert_eq!(events.next_event().unwrap().unwrap().id, Some(longest));
+        events.feed(format!("id: {}\n", "x".repeat(8 << 20)).as_bytes());
+        events.feed("data: x\n\n".repeat(count).as_bytes());
+        let got = std::iter::from_fn(|| events.next_event()).filter(|e| *e == Ok(event("x")));
+        assert_eq!(got.count(), count);
+        events.feed(b"id: 7\ndata: x\n\n");
+        assert_eq!(events.next_event().unwrap().unwrap().id.as_deref(), Some("7"));
     }
 
     proptest! {
