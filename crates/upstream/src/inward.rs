@@ -20,6 +20,12 @@ use crate::table::Table;
 
 /// How many requests of a server may wait for its client at once.
 const MAX_REQUESTS: usize = 8;
+/// How many requests of a server are answered at once: those that wait for its client, and some
+/// whose answers it has not read yet. A server that asks on without reading gets no further ones.
+const MAX_ANSWERS: usize = 32;
+/// The longest message outside any call that is passed on. What MCP has there names one thing, and
+/// many are kept for whoever is slow to read them.
+const MAX_EVENT: usize = 64 << 10;
 
 /// Where what servers say goes, besides to clients.
 #[derive(Clone)]
@@ -48,6 +54,8 @@ pub(crate) struct Inward {
     /// What goes nowhere: what is lent now, and what was lent before it.
     veils: Mutex<(Veil, Veil)>,
     room: Semaphore,
+    /// One for each answer that may be under way.
+    answers: Arc<Semaphore>,
 }
 
 impl Inward {
@@ -61,7 +69,8 @@ impl Inward {
     ) -> Self {
         let room = Semaphore::new(MAX_REQUESTS);
         let veils = Mutex::new((outlet.veil.clone(), Veil::default()));
-        Self { server, task, table, health, outlet, veils, room }
+        let answers = Arc::new(Semaphore::new(MAX_ANSWERS));
+        Self { server, task, table, health, outlet, veils, room, answers }
     }
 
     /// Takes a notification. `via` is the client on whose stream it came, where streams are
@@ -76,24 +85,35 @@ impl Inward {
                 }
             }
             method::ACKNOWLEDGED | method::CANCELLED => {}
-            other => {
-                if other == method::TOOLS_CHANGED && self.task.is_some() {
-                    let mut drifted =
-                        self.outlet.drifted.lock().unwrap_or_else(PoisonError::into_inner);
-                    drifted.clone_from(&self.task);
-                }
-                let event = UpstreamEvent {
-                    server: self.server.clone(),
-                    task: self.task.clone(),
-                    method: other.to_owned(),
-                    message: via
-                        .map_or(&Veil::default(), |link| &link.veil)
-                        .cleaned(self.cleaned(notification.raw().as_str().to_owned())),
-                };
-                // Nobody may be listening yet; that is no error.
-                let _ = self.outlet.events.send(event);
-            }
+            _ => self.publish(notification, via),
         }
+    }
+
+    /// Tells whoever listens what the server said outside any call.
+    fn publish(&self, notification: &Notification, via: Option<&Link>) {
+        let (method, message) = (notification.method(), notification.raw().as_str());
+        if message.len() > MAX_EVENT {
+            self.health.error(&format!(
+                "expected a notification outside any call of at most {MAX_EVENT} bytes, got {}; \
+                 it was not passed on",
+                message.len(),
+            ));
+            return;
+        }
+        if method == method::TOOLS_CHANGED && self.task.is_some() {
+            let mut drifted = self.outlet.drifted.lock().unwrap_or_else(PoisonError::into_inner);
+            drifted.clone_from(&self.task);
+        }
+        let event = UpstreamEvent {
+            server: self.server.clone(),
+            task: self.task.clone(),
+            method: method.to_owned(),
+            message: via
+                .map_or(&Veil::default(), |link| &link.veil)
+                .cleaned(self.cleaned(message.to_owned())),
+        };
+        // Nobody may be listening yet; that is no error.
+        let _ = self.outlet.events.send(event);
     }
 
     /// Progress carries our token; the client gets its own back.
@@ -107,19 +127,42 @@ impl Inward {
         self.forward(&link, &notification.rewritten(params));
     }
 
-    /// Answers a request of the server: the text of the response.
-    pub(crate) async fn request(&self, request: &Request, via: Option<Link>) -> Raw {
+    /// Answers a request of the server beside everything else; `hand_over` takes the response to it.
+    /// What is asked while as many answers are under way as may be gets none.
+    pub(crate) fn answer<H: Future<Output = ()> + Send>(
+        self: &Arc<Self>,
+        request: Request,
+        via: Option<Link>,
+        hand_over: impl FnOnce(Raw) -> H + Send + 'static,
+    ) {
+        let Ok(under_way) = Arc::clone(&self.answers).try_acquire_owned() else {
+            self.health.error(&format!(
+                "expected at most {MAX_ANSWERS} requests of the server to be open, got another; \
+                 it was not answered",
+            ));
+            return;
+        };
+        let me = Arc::clone(self);
+        tokio::spawn(async move {
+            let response = me.respond(request, via).await;
+            hand_over(response).await;
+            drop(under_way);
+        });
+    }
+
+    /// The response to a request of the server, which is gone when this is over: it may be large,
+    /// and a response may have to wait.
+    async fn respond(&self, request: Request, via: Option<Link>) -> Raw {
+        let id = request.id().clone();
         let answer = match request.method() {
             method::PING => Ok(Object::empty().raw().clone()),
             method::SAMPLE => Err(refuse("sampling is switched off here")),
-            method::ELICIT | method::ROOTS_LIST => self.ask_client(request, via).await,
+            method::ELICIT | method::ROOTS_LIST => self.ask_client(&request, via).await,
             other => Err(RpcError::method_not_found(other).to_raw()),
         };
         let text = match answer {
-            Ok(result) => Response::result_text(request.id(), &result),
-            Err(error) => {
-                format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"error\":{error}}}", request.id())
-            }
+            Ok(result) => Response::result_text(&id, &result),
+            Err(error) => format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}"),
         };
         // INVARIANT: built from JSON values; should it ever not parse, the server gets nothing.
         Raw::parse(&text).unwrap_or_else(|_| Object::empty().raw().clone())
@@ -193,4 +236,74 @@ fn can(link: &Link, method: &str) -> bool {
     let wanted = if method == method::ELICIT { "elicitation" } else { "roots" };
     let declared = link.capabilities.as_deref().and_then(|text| Raw::parse(text).ok());
     declared.and_then(|raw| Object::parse(&raw).ok()).is_some_and(|caps| caps.has(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use remit_mcp::{Frame, Limits};
+    use remit_testkit::ManualClock;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn inward() -> (Arc<Inward>, broadcast::Receiver<UpstreamEvent>) {
+        let (events, listening) = broadcast::channel(4);
+        let health = Health::new(Arc::new(ManualClock::default()), Vec::new());
+        let outlet = Outlet {
+            events,
+            drifted: Arc::default(),
+            wait: Duration::from_secs(1),
+            veil: Veil::default(),
+        };
+        let (server, table) = ("t".parse().unwrap(), Arc::new(Table::new(1)));
+        (Arc::new(Inward::new(server, None, table, Arc::new(health), outlet)), listening)
+    }
+
+    fn frame(text: &str) -> Frame {
+        Frame::parse(text.as_bytes(), Limits { bytes: 1 << 20, depth: 8 }).unwrap()
+    }
+
+    fn ping(inward: &Arc<Inward>, queue: &mpsc::Sender<Raw>) {
+        let Frame::Request(ping) = frame(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#) else {
+            panic!("no request")
+        };
+        let queue = queue.clone();
+        inward.answer(ping, None, |answer| async move { queue.send(answer).await.unwrap() });
+    }
+
+    #[tokio::test]
+    async fn a_server_that_asks_and_does_not_read_has_a_bounded_number_of_answers_under_way() {
+        let (inward, _events) = inward();
+        let (queue, mut answers) = mpsc::channel(1);
+        for _ in 0..1000 {
+            ping(&inward, &queue);
+        }
+        assert!(inward.health.report().1.unwrap().contains("it was not answered"));
+        for _ in 0..MAX_ANSWERS {
+            let answer = answers.recv().await.unwrap();
+            assert_eq!(answer.as_str(), r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+        }
+        while inward.answers.available_permits() < MAX_ANSWERS {
+            tokio::task::yield_now().await;
+        }
+        assert!(answers.try_recv().is_err(), "the others get none");
+        ping(&inward, &queue);
+        assert!(answers.recv().await.is_some(), "whoever reads is answered again");
+    }
+
+    #[tokio::test]
+    async fn a_long_message_outside_any_call_is_not_kept_for_those_who_listen() {
+        let (inward, mut events) = inward();
+        for length in [MAX_EVENT, 1] {
+            let uri = "x".repeat(length);
+            let updated = format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{{"uri":"{uri}"}}}}"#
+            );
+            let Frame::Notification(updated) = frame(&updated) else { panic!("no notification") };
+            inward.notification(&updated, None);
+        }
+        assert!(events.try_recv().unwrap().message.len() < MAX_EVENT);
+        assert!(events.try_recv().is_err());
+        assert!(inward.health.report().1.unwrap().contains("it was not passed on"));
+    }
 }

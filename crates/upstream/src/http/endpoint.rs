@@ -229,12 +229,11 @@ impl Endpoint {
                 }
             }
             Aside::Request(request) => {
-                let (me, link) = (Weak::clone(&self.me), link.cloned());
-                let equipment = Arc::clone(equipment);
-                tokio::spawn(async move {
-                    let Some(me) = me.upgrade() else { return };
-                    let answer = me.inward.request(&request, link).await;
-                    me.tell_with(answer, &equipment).await;
+                let (me, equipment) = (Weak::clone(&self.me), Arc::clone(equipment));
+                self.inward.answer(request, link.cloned(), |answer| async move {
+                    if let Some(me) = me.upgrade() {
+                        me.tell_with(answer, &equipment).await;
+                    }
                 });
             }
         }

@@ -233,9 +233,8 @@ fn take(line: &[u8], bounds: FrameLimits, inward: &Arc<Inward>, queue: &mpsc::We
         }
         Ok(Frame::Notification(notification)) => inward.notification(&notification, None),
         Ok(Frame::Request(request)) => {
-            let (inward, queue) = (Arc::clone(inward), queue.clone());
-            tokio::spawn(async move {
-                let answer = inward.request(&request, None).await;
+            let queue = queue.clone();
+            inward.answer(request, None, |answer| async move {
                 if let Some(queue) = queue.upgrade() {
                     let _ = queue.send(Job::own(&answer)).await;
                 }
