@@ -121,9 +121,6 @@ impl Engine {
         let mut offers = (*self.offers.load_full()).clone();
         let known = offers.insert(server.clone(), Arc::clone(offer));
         self.offers.store(Arc::new(offers));
-        let beside = |offer: &Discovery| {
-            (offer.resources.clone(), offer.templates.clone(), offer.prompts.clone())
-        };
         if known.is_none_or(|known| beside(&known) != beside(offer)) {
             self.announce(Change::Tools);
         }
@@ -179,4 +176,9 @@ impl Engine {
         }
         self.announce(Change::Tools);
     }
+}
+
+/// What a server offers beside its tools.
+fn beside(offer: &Discovery) -> [&[String]; 3] {
+    [&offer.resources, &offer.templates, &offer.prompts]
 }

@@ -107,11 +107,12 @@ impl Watch {
         if before.tools != now.tools {
             self.due.push_back(Notice::Tools);
         }
-        let listed = |offer: &Discovery| (offer.resources.clone(), offer.templates.clone());
-        if differ(&before.resources, &now.resources, listed) {
+        if differ(&before.resources, &now.resources, |one, other| {
+            one.resources == other.resources && one.templates == other.templates
+        }) {
             self.due.push_back(Notice::Resources);
         }
-        if differ(&before.prompts, &now.prompts, |offer| offer.prompts.clone()) {
+        if differ(&before.prompts, &now.prompts, |one, other| one.prompts == other.prompts) {
             self.due.push_back(Notice::Prompts);
         }
     }
@@ -157,16 +158,16 @@ impl View {
     }
 }
 
-/// Whether `part` of any server's offer differs.
-fn differ<T: PartialEq>(
+/// Whether any server's offer is not the `same`.
+fn differ(
     before: &BTreeMap<ServerName, Arc<Discovery>>,
     now: &BTreeMap<ServerName, Arc<Discovery>>,
-    part: impl Fn(&Discovery) -> T,
+    same: impl Fn(&Discovery, &Discovery) -> bool,
 ) -> bool {
-    let same = |(server, offer): (&ServerName, &Arc<Discovery>)| {
-        now.get(server).is_some_and(|other| Arc::ptr_eq(offer, other) || part(offer) == part(other))
+    let stays = |(server, offer): (&ServerName, &Arc<Discovery>)| {
+        now.get(server).is_some_and(|other| Arc::ptr_eq(offer, other) || same(offer, other))
     };
-    before.len() != now.len() || !before.iter().all(same)
+    before.len() != now.len() || !before.iter().all(stays)
 }
 
 /// The next thing a server says; never, once nothing can come any more.

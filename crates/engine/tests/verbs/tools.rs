@@ -5,7 +5,7 @@ use remit_policy::Source;
 use remit_ports::Discovery;
 use remit_testkit::samples::server;
 
-use crate::bench::{Bench, definition, operator};
+use crate::bench::{Bench, definition, offer, operator};
 
 fn read_file() -> ToolId {
     ToolId::new(&server("files"), "read_file")
@@ -32,6 +32,26 @@ async fn a_changed_tool_holds_for_its_owner_until_it_is_admitted() {
     assert!(bench.engine.admit_tool(&olga, &read_file(), stale).await.is_err());
     bench.engine.admit_tool(&olga, &read_file(), digest).await.unwrap();
     bench.call(&caller, "files/read_file").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_offered_beside_tools_is_announced_when_it_differs_and_only_then() {
+    let bench = Bench::new().await;
+    let mut changes = bench.engine.changes();
+    let tools = offer(&["read_file", "write_file", "read_page"]);
+    let with = |uri: &str| vec![format!(r#"{{"uri":"{uri}"}}"#)];
+    for (next, differs) in [
+        (tools.clone(), false),
+        (Discovery { resources: with("a"), ..tools.clone() }, true),
+        (Discovery { resources: with("a"), ..tools.clone() }, false),
+        (Discovery { templates: with("a"), ..tools.clone() }, true),
+        (Discovery { prompts: with("a"), ..tools.clone() }, true),
+    ] {
+        bench.upstream.offer(&server("files"), next.clone());
+        bench.engine.discover(&server("files")).await.unwrap();
+        assert_eq!(changes.try_recv().is_ok(), differs, "{next:?}");
+        assert!(changes.try_recv().is_err(), "once");
+    }
 }
 
 #[tokio::test]
