@@ -23,8 +23,8 @@ const MAX_REQUESTS: usize = 8;
 /// How many requests of a server are answered at once: those that wait for its client, and some
 /// whose answers it has not read yet. A server that asks on without reading gets no further ones.
 const MAX_ANSWERS: usize = 32;
-/// The longest message outside any call that is passed on. What MCP has there names one thing, and
-/// many are kept for whoever is slow to read them.
+/// The longest notification that is passed on. What MCP has there names one thing, reports progress or
+/// is a line of a log, and many are kept for whoever is slow to read them.
 const MAX_EVENT: usize = 64 << 10;
 
 /// Where what servers say goes, besides to clients.
@@ -92,12 +92,7 @@ impl Inward {
     /// Tells whoever listens what the server said outside any call.
     fn publish(&self, notification: &Notification, via: Option<&Link>) {
         let (method, message) = (notification.method(), notification.raw().as_str());
-        if message.len() > MAX_EVENT {
-            self.health.error(&format!(
-                "expected a notification outside any call of at most {MAX_EVENT} bytes, got {}; \
-                 it was not passed on",
-                message.len(),
-            ));
+        if self.is_over(message) {
             return;
         }
         if method == method::TOOLS_CHANGED && self.task.is_some() {
@@ -114,6 +109,18 @@ impl Inward {
         };
         // Nobody may be listening yet; that is no error.
         let _ = self.outlet.events.send(event);
+    }
+
+    /// Whether a notification is too long to be passed on, which is noted.
+    fn is_over(&self, message: &str) -> bool {
+        let over = message.len() > MAX_EVENT;
+        if over {
+            self.health.error(&format!(
+                "expected a notification of at most {MAX_EVENT} bytes, got {}; it was not passed on",
+                message.len(),
+            ));
+        }
+        over
     }
 
     /// Progress carries our token; the client gets its own back.
@@ -203,6 +210,9 @@ impl Inward {
 impl Inward {
     /// A client that is slow loses notifications rather than holding up the server.
     fn forward(&self, link: &Link, notification: &Raw) {
+        if self.is_over(notification.as_str()) {
+            return;
+        }
         if let Some(message) = self.veiled(link, notification) {
             let _ = link.to_client.try_send(ToClient::Notification(message));
         }
@@ -241,7 +251,7 @@ fn can(link: &Link, method: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use remit_mcp::{Frame, Limits};
-    use remit_testkit::ManualClock;
+    use remit_testkit::{ManualClock, samples};
     use tokio::sync::mpsc;
 
     use super::*;
@@ -289,6 +299,24 @@ mod tests {
         assert!(answers.try_recv().is_err(), "the others get none");
         ping(&inward, &queue);
         assert!(answers.recv().await.is_some(), "whoever reads is answered again");
+    }
+
+    #[test]
+    fn a_long_line_of_a_log_is_not_kept_for_the_client_of_a_call() {
+        let (inward, _events) = inward();
+        let (to_client, mut heard) = mpsc::channel(4);
+        let link = Link { to_client, ..samples::link() };
+        for length in [MAX_EVENT, 1] {
+            let data = "x".repeat(length);
+            let line = format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"data":"{data}"}}}}"#
+            );
+            let Frame::Notification(line) = frame(&line) else { panic!("no notification") };
+            inward.notification(&line, Some(&link));
+        }
+        let Ok(ToClient::Notification(short)) = heard.try_recv() else { panic!("nothing came") };
+        assert!(short.get().len() < MAX_EVENT && heard.try_recv().is_err());
+        assert!(inward.health.report().1.unwrap().contains("it was not passed on"));
     }
 
     #[tokio::test]
