@@ -18,6 +18,7 @@
 //! *Absences:* this crate knows ports, never the engine; it reads no clock, randomness or
 //! environment of its own; it never rewrites a byte of a record that was acknowledged.
 
+mod again;
 mod board;
 mod builder;
 mod chain;

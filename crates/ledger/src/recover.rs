@@ -1,4 +1,5 @@
-//! Start-up: reads what is really on disk and brings everything else in line with it.
+//! Start-up: reads the journal, makes sure that what it read is on disk, and brings everything else in
+//! line with it.
 //!
 //! The journal is believed as far as its frames fit their checksums. A torn end is cut only where
 //! no signed checkpoint covers it: such records were never acknowledged, or at most within the
@@ -16,6 +17,7 @@ use remit_ports::{Kind, Parent};
 use remit_tlog::{Checkpoint, Hash, Tile, VerifierKey, tile};
 use serde::Deserialize;
 
+use crate::again::Again;
 use crate::board::{Board, Signed};
 use crate::builder::{Builder, Made};
 use crate::files::{self, Segment};
@@ -95,6 +97,17 @@ pub enum OpenError {
     /// There is no key at all.
     #[error("there is no key to sign the log with: restore `keys/`")]
     NoKey,
+    /// What was read may be in memory alone.
+    #[error(
+        "`{file}`: its records were read, but may be in memory alone, and cannot be written again and \
+         synced: {why}; nothing was published or taken, look at the disk, then start again"
+    )]
+    Unkept {
+        /// The segment, relative to the state directory.
+        file: String,
+        /// Why.
+        why: io::Error,
+    },
     /// The public log cannot be brought up to date.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -154,6 +167,7 @@ struct Walk<'a> {
     open: BTreeSet<u64>,
     dirs: BTreeSet<std::path::PathBuf>,
     rebuilt: Vec<String>,
+    again: Again,
 }
 
 /// Reads the journal, cuts a torn end, and publishes what is not published.
@@ -198,11 +212,13 @@ pub(crate) fn recover(
         open: BTreeSet::new(),
         dirs: BTreeSet::new(),
         rebuilt: Vec::new(),
+        again: Again::new(config, doors),
     };
     let mut cursor = Cursor::new(&config.journal(), Place::start_of(0), 0, true);
     let cut = walk.run(&mut cursor, config, doors)?;
     walk.check_named(&named)?;
     walk.publisher.keys_of(walk.line.now())?;
+    walk.again.finish()?;
     let (next, open, rebuilt) = (walk.builder.size(), walk.open, walk.rebuilt);
     match publisher.publish(next) {
         // A disk that refuses tiles must not keep stops from being recorded: the publisher goes on
@@ -368,6 +384,10 @@ impl Walk<'_> {
             _ => {}
         }
         self.publisher.reader.marks.note(item.index, item.place);
+        // What is under the checkpoint was durable before that was signed.
+        if item.index >= self.signed() {
+            self.again.add(item)?;
+        }
         let full = publish::push(&mut self.builder, item.payload.entry())?;
         if self.builder.size() <= self.signed() {
             self.restore(&full)?;
