@@ -25,7 +25,8 @@ pub trait Segment: Send + Sync {
 
 /// Where a ledger writes.
 pub trait Files: Send + Sync {
-    /// Opens or creates a segment.
+    /// Opens or creates a segment. Each is an open file of its own, which is told for itself of what
+    /// could not be written since.
     fn segment(&self, path: &Path) -> io::Result<Box<dyn Segment>>;
     /// Puts a whole file in place of what is at `path`, durable but for its name: see
     /// [`Files::sync_dir`]. A reader sees the old file or the new one.

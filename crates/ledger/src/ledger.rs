@@ -71,7 +71,8 @@ impl FileLedger {
     }
 
     fn start(config: Arc<Config>, doors: Doors, recovered: Recovered) -> Result<Self, OpenError> {
-        let Recovered { report, next, place, end, segment, open, publisher, lock } = recovered;
+        let Recovered { report, next, place, end, segment, room, open, publisher, lock } =
+            recovered;
         let (reader, board) = (publisher.reader.clone(), Arc::clone(&publisher.board));
         let (origin, pens) = (Arc::from(&*publisher.origin), Arc::clone(&publisher.pens));
         let free = end.saturating_sub(place.offset);
@@ -103,8 +104,9 @@ impl FileLedger {
             marks: Arc::clone(&reader.marks),
         });
         let mut writer = Writer::new(Arc::clone(&shared));
-        let maker = Maker {
+        let mut maker = Maker {
             shared: Arc::clone(&shared),
+            segment: room,
             config: Arc::clone(&config),
             doors: doors.clone(),
         };

@@ -152,6 +152,8 @@ pub(crate) struct Recovered {
     /// The end of the allocated room in the last segment.
     pub(crate) end: u64,
     pub(crate) segment: Box<dyn Segment>,
+    /// The same, open once more for making room in it.
+    pub(crate) room: Box<dyn Segment>,
     pub(crate) open: BTreeSet<u64>,
     pub(crate) publisher: Publisher,
     /// Holds the lock on the journal's folder.
@@ -231,7 +233,8 @@ pub(crate) fn recover(
     let (place, _) = cursor.position();
     remove_ahead(config, place.segment);
     let path = journal::path(&config.journal(), place.segment);
-    let segment = doors.files.segment(&path).map_err(|why| io_error(&path, why))?;
+    let open_segment = || doors.files.segment(&path).map_err(|why| io_error(&path, why));
+    let (segment, room) = (open_segment()?, open_segment()?);
     let end = fs::metadata(&path).map_err(|why| io_error(&path, why))?.len();
     let report = OpenReport {
         entries: next,
@@ -240,7 +243,7 @@ pub(crate) fn recover(
         cut,
         rebuilt,
     };
-    Ok(Recovered { report, next, place, end, segment, open, publisher, lock })
+    Ok(Recovered { report, next, place, end, segment, room, open, publisher, lock })
 }
 
 fn io_error(path: &Path, why: io::Error) -> OpenError {

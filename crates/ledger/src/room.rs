@@ -9,10 +9,10 @@
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use crate::files;
+use crate::files::{self, Segment};
 use crate::recover::{OpenError, start_segment};
 use crate::writer::{DiskRoom, Queue, Shared};
-use crate::{Config, Doors, frame};
+use crate::{Config, Doors, frame, journal};
 
 /// The segment after the one that is written to.
 #[derive(Clone, Copy, Debug)]
@@ -25,13 +25,16 @@ pub(crate) struct Spare {
 /// Makes room.
 pub(crate) struct Maker {
     pub(crate) shared: Arc<Shared>,
+    /// The last segment there is. Not the writer's open file: of what the kernel could not write it
+    /// tells each open file once, and the writer must be told when that was a record.
+    pub(crate) segment: Box<dyn Segment>,
     pub(crate) config: Arc<Config>,
     pub(crate) doors: Doors,
 }
 
 impl Maker {
     /// Runs until the ledger closes.
-    pub(crate) fn run(&self) {
+    pub(crate) fn run(&mut self) {
         loop {
             let queue = self.shared.queue();
             let queue = self
@@ -48,7 +51,7 @@ impl Maker {
     }
 
     /// Makes room until there is twice as much as wanted, so that it is not asked for at once again.
-    pub(crate) fn grow(&self) {
+    pub(crate) fn grow(&mut self) {
         loop {
             let (last, is_spare) = {
                 let mut queue = self.shared.queue();
@@ -76,7 +79,7 @@ impl Maker {
     }
 
     /// A chunk more, in the last segment or in a new one; on a nearly full disk in the last.
-    fn step(&self, last: Spare, is_spare: bool) -> io::Result<()> {
+    fn step(&mut self, last: Spare, is_spare: bool) -> io::Result<()> {
         let chunk = self.config.chunk.max(1);
         if is_spare || last.end.saturating_add(chunk) <= self.config.segment {
             return self.extend(last, chunk);
@@ -88,9 +91,8 @@ impl Maker {
     }
 
     fn extend(&self, last: Spare, bytes: u64) -> io::Result<()> {
-        let segment = self.shared.segment(last.number)?;
         let to = last.end.saturating_add(bytes);
-        segment.allocate(last.end, to)?;
+        self.segment.allocate(last.end, to)?;
         let mut queue = self.shared.queue();
         // Records may have gone over to it meanwhile.
         if queue.place.segment == last.number {
@@ -104,12 +106,14 @@ impl Maker {
         Ok(())
     }
 
-    fn follow(&self, number: u32, bytes: u64) -> io::Result<()> {
+    fn follow(&mut self, number: u32, bytes: u64) -> io::Result<()> {
         let segment = start_segment(&self.config, &self.doors, number, bytes);
         let segment = segment.map_err(|why| match why {
             OpenError::Io { why, .. } => why,
             other => io::Error::other(other.to_string()),
         })?;
+        let path = journal::path(&self.config.journal(), number);
+        self.segment = self.doors.files.segment(&path)?;
         self.shared.segments().insert(number, segment.into());
         let mut queue = self.shared.queue();
         queue.spare = Some(Spare { number, end: frame::HEAD.saturating_add(bytes) });

@@ -125,8 +125,8 @@ pub(crate) struct Shared {
     pub(crate) low: Condvar,
     /// Room was made, or cannot be; or the queue is shorter.
     pub(crate) grown: Notify,
-    /// The segments that records may still be written to: the current one, the spare, and for a
-    /// moment the one before.
+    /// The segments that records may still be written to, as the writer alone has them open: the current
+    /// one, the spare, and for a moment the one before.
     pub(crate) segments: Mutex<BTreeMap<u32, Arc<dyn Segment>>>,
     pub(crate) progress: Mutex<Progress>,
     /// The ledger got further, for whoever waits for that.

@@ -1,7 +1,8 @@
 #![cfg(test)]
 //! A kernel whose memory shows what its disk has not: after a sync that failed, or that never came, a
 //! start reads bytes that are gone with the power. What is acknowledged after that start is there all
-//! the same.
+//! the same. And a kernel that tells each open file once of what it could not write: whoever waits for
+//! a record is told, whoever else was.
 
 mod support;
 
@@ -9,7 +10,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use remit_ledger::FileLedger;
 use remit_ledger::files::{Disk, Files, Segment};
@@ -23,6 +26,8 @@ struct Below {
     bytes: Vec<u8>,
     /// What the kernel still means to write.
     dirty: Vec<Range<usize>>,
+    /// How often it could not.
+    errors: u64,
 }
 
 #[derive(Default)]
@@ -31,10 +36,19 @@ struct Platter {
     /// Syncs fail; whether the kernel then forgets what it meant to write.
     failing: Option<bool>,
     writes: Vec<usize>,
+    /// The next write does not get to the disk, and its sync waits until the segment has grown.
+    loses: Option<Lost>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    Next,
+    Written,
+    Grown,
 }
 
 #[derive(Clone, Default)]
-struct Cached(Arc<Mutex<Platter>>);
+struct Cached(Arc<Mutex<Platter>>, Arc<Condvar>);
 
 impl Cached {
     fn fail(&self, failing: Option<bool>) {
@@ -57,15 +71,25 @@ impl Cached {
     }
 }
 
-struct CachedSegment(Cached, PathBuf, Box<dyn Segment>);
+/// An open segment, and of how many errors it was told.
+struct CachedSegment(Cached, PathBuf, Box<dyn Segment>, AtomicU64);
+
+impl CachedSegment {
+    /// What the kernel could not write, once for each open file.
+    fn tell(&self, below: &Below) -> io::Result<()> {
+        let told = self.3.swap(below.errors, Ordering::SeqCst);
+        if told < below.errors { Err(io::Error::other("input/output error")) } else { Ok(()) }
+    }
+}
 
 impl Files for Cached {
     fn segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
         let segment = Disk.segment(path)?;
         let bytes = std::fs::read(path)?;
         let mut platter = self.0.lock().unwrap();
-        platter.segments.entry(path.to_owned()).or_insert(Below { bytes, dirty: Vec::new() });
-        Ok(Box::new(CachedSegment(self.clone(), path.to_owned(), segment)))
+        let below = platter.segments.entry(path.to_owned());
+        let told = below.or_insert(Below { bytes, ..Below::default() }).errors;
+        Ok(Box::new(CachedSegment(self.clone(), path.to_owned(), segment, told.into())))
     }
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         Disk.replace(path, bytes)
@@ -80,13 +104,24 @@ impl Segment for CachedSegment {
         let mut platter = self.0.0.lock().unwrap();
         let from = usize::try_from(at).unwrap();
         platter.writes.push(bytes.len());
-        platter.segments.get_mut(&self.1).unwrap().dirty.push(from..from + bytes.len());
+        let lost = platter.loses == Some(Lost::Next);
+        let below = platter.segments.get_mut(&self.1).unwrap();
+        if lost {
+            below.errors += 1;
+            platter.loses = Some(Lost::Written);
+        } else {
+            below.dirty.push(from..from + bytes.len());
+        }
         self.2.write(bytes, at)
     }
     fn sync(&self) -> io::Result<()> {
-        let mut platter = self.0.0.lock().unwrap();
+        let platter = self.0.0.lock().unwrap();
+        let waits = |p: &mut Platter| p.loses == Some(Lost::Written);
+        let waited = self.0.1.wait_timeout_while(platter, Duration::from_secs(20), waits);
+        let mut platter = waited.unwrap().0;
         let failing = platter.failing;
         let below = platter.segments.get_mut(&self.1).unwrap();
+        self.tell(below)?;
         if let Some(forgets) = failing {
             below.dirty.retain(|_| !forgets);
             return Err(io::Error::other("input/output error"));
@@ -99,10 +134,15 @@ impl Segment for CachedSegment {
         Ok(())
     }
     fn allocate(&self, from: u64, to: u64) -> io::Result<()> {
-        self.2.allocate(from, to)?;
         let mut platter = self.0.0.lock().unwrap();
-        platter.segments.get_mut(&self.1).unwrap().bytes.resize(usize::try_from(to).unwrap(), 0);
-        Ok(())
+        if platter.loses == Some(Lost::Written) {
+            platter.loses = Some(Lost::Grown);
+            self.0.1.notify_all();
+        }
+        let below = platter.segments.get_mut(&self.1).unwrap();
+        self.tell(below)?;
+        below.bytes.resize(usize::try_from(to).unwrap(), 0);
+        self.2.allocate(from, to)
     }
 }
 
@@ -189,4 +229,33 @@ fn what_is_under_the_checkpoint_is_left_alone_and_without_one_all_is_written_aga
     let after: Vec<_> = journal().into_iter().filter(records).collect();
     assert!(after == before, "the same bytes in the same places");
     assert_eq!(verify(dir.path()).unwrap().entries, 7);
+}
+
+#[test]
+fn who_makes_room_does_not_hear_of_a_lost_record_instead_of_who_waits_for_it() {
+    let (cached, dir) = (Cached::default(), tempfile::tempdir().unwrap());
+    let mut config = config(dir.path());
+    config.segment = 1 << 30;
+    let doors = world_on(Arc::new(cached.clone())).doors;
+    let ledger = FileLedger::open(config, signing_key(), doors).unwrap();
+    calls(&ledger, 1, 1);
+    cached.0.lock().unwrap().loses = Some(Lost::Next);
+    let lost = ledger.append(restriction(1, 3)).unwrap();
+    let is = |step| cached.0.lock().unwrap().loses == Some(step);
+    while is(Lost::Next) {
+        std::thread::yield_now();
+    }
+    // Until there is so little room that more is made, in the segment that is being synced.
+    while !is(Lost::Grown) {
+        match ledger.append(draft(Kind::Signal, "s")) {
+            Ok(_) | Err(LedgerError::Busy) => std::thread::yield_now(),
+            Err(why) => panic!("{why}"),
+        }
+    }
+    let told = wait(lost.durable());
+    assert!(matches!(told, Err(LedgerError::Failed(_))), "{told:?}");
+    assert!(matches!(ledger.append(restriction(1, 4)), Err(LedgerError::Failed(_))));
+    ledger.close();
+    cached.lose_power();
+    assert_eq!(try_open(dir.path()).unwrap().report().entries, 3);
 }
