@@ -60,27 +60,26 @@ impl Space {
         }
     }
 
-    /// Takes the room for a record, or nothing. A record that may use ordinary room alone goes to the
-    /// next segment where this one has none, once that can hold all that is reserved.
+    /// Takes the room for a record, or nothing. A record goes to the next segment where this one has no
+    /// room for it, once that can hold it and all that is reserved.
     pub(crate) fn take(&mut self, asked: Asked) -> Result<Fit, NoRoom> {
-        let outcomes = self.outcomes();
-        let kept = match asked.room {
-            Room::Permit => outcomes
-                .saturating_add(self.restriction_reserve)
-                .saturating_add(self.outcome_reserve),
-            Room::Ordinary => outcomes.saturating_add(self.restriction_reserve),
-            Room::Restriction => outcomes,
-            Room::Outcome => {
-                let others = outcomes.saturating_sub(self.outcome_reserve);
-                let own = asked.size <= self.outcome_reserve;
-                if own { others } else { others.saturating_add(self.restriction_reserve) }
-            }
+        let outcomes = match asked.room {
+            Room::Permit => self.outcomes().saturating_add(self.outcome_reserve),
+            Room::Outcome => self.outcomes().saturating_sub(self.outcome_reserve),
+            Room::Ordinary | Room::Restriction => self.outcomes(),
         };
-        let needed = asked.size.saturating_add(kept);
-        let moves = matches!(asked.room, Room::Permit | Room::Ordinary);
-        let fit = if needed <= self.free {
+        // A restriction uses the room that is kept for them, an outcome that which was kept for it.
+        let draws = match asked.room {
+            Room::Restriction => true,
+            Room::Outcome => asked.size <= self.outcome_reserve,
+            Room::Permit | Room::Ordinary => false,
+        };
+        let least = asked.size.saturating_add(outcomes);
+        let whole = least.saturating_add(self.restriction_reserve);
+        let here = if draws { least } else { whole };
+        let fit = if here <= self.free {
             Fit::Here
-        } else if moves && needed <= self.spare {
+        } else if whole <= self.spare {
             self.free = std::mem::take(&mut self.spare);
             Fit::Next
         } else {
@@ -181,23 +180,62 @@ mod tests {
         space.take(ask(Room::Outcome, 210, 8, Some(7))).unwrap();
     }
 
+    #[test]
+    fn stops_and_large_outcomes_go_to_the_next_segment_too_once_it_holds_all_that_is_reserved() {
+        for (room, settles, reserved) in
+            [(Room::Restriction, None, 150), (Room::Outcome, Some(7), 50)]
+        {
+            let mut space = Space::new(110, BTreeSet::from([7]), &config());
+            let asked = ask(room, 200, 8, settles);
+            assert_eq!(space.take(asked), Err(NoRoom));
+            space.grow_spare(200 + reserved - 1);
+            assert_eq!(space.take(asked), Err(NoRoom), "{room:?}");
+            space.grow_spare(1);
+            assert_eq!(space.take(asked), Ok(Fit::Next), "{room:?}");
+            assert_eq!((space.free, space.spare), (reserved, 0));
+        }
+    }
+
     proptest! {
         #[test]
-        fn every_open_call_can_always_settle(
-            asks in prop::collection::vec((0_u8..4, 1_u64..150), 0..200), free in 0_u64..3000,
+        fn every_open_call_can_always_settle_and_whoever_is_refused_has_more_room_made(
+            asks in prop::collection::vec((0_u8..6, 1_u64..150), 0..200), free in 50_u64..3000,
         ) {
-            let mut space = Space::new(free, BTreeSet::new(), &config());
+            let mut config = config();
+            config.max_body = 0;
+            let mut space = Space::new(free, BTreeSet::new(), &config);
+            // What restrictions took since all that is reserved was there.
+            let mut stops = 0;
             for (index, (room, size)) in (0_u64..).zip(asks) {
                 let settles = space.open.first().copied();
                 let asked = match (room, settles) {
                     (0, _) => ask(Room::Permit, size, index, None),
-                    (1, Some(_)) => ask(Room::Outcome, size.min(100), index, settles),
+                    (1, Some(_)) => ask(Room::Outcome, size, index, settles),
                     (2, _) => ask(Room::Restriction, size, index, None),
+                    (3, _) => {
+                        space.grow_spare(size * 10);
+                        continue;
+                    }
+                    // As much as the maker makes at most: twice what is wanted.
+                    (4, _) if size < 10 => {
+                        space.grow_spare(space.wanted() * 2);
+                        continue;
+                    }
                     _ => ask(Room::Ordinary, size, index, None),
                 };
                 let taken = space.take(asked);
-                prop_assert!(asked.room != Room::Outcome || taken.is_ok());
-                prop_assert!(space.free >= space.outcomes() || space.open.is_empty());
+                let kept = asked.room == Room::Outcome && size <= 100;
+                prop_assert!(!kept || taken == Ok(Fit::Here));
+                prop_assert!(taken.is_ok() || !space.is_ample());
+                if asked.room == Room::Restriction && taken.is_ok() {
+                    stops += size;
+                }
+                if taken == Ok(Fit::Next) {
+                    prop_assert!(space.free >= space.reserved());
+                    stops = 0;
+                }
+                prop_assert!(space.free >= space.outcomes());
+                prop_assert!(space.free + stops >= space.reserved());
             }
         }
     }
