@@ -68,6 +68,19 @@ pub(crate) fn path(dir: &Path, segment: u32) -> PathBuf {
     dir.join(name(segment))
 }
 
+/// Whether a segment is nothing but zeros from `offset` on.
+pub(crate) fn is_zero_from(segment: &Path, offset: u64) -> io::Result<bool> {
+    let mut file = File::open(segment)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let (mut buffer, zeros) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 || buffer.get(..read) != zeros.get(..read) {
+            return Ok(read == 0);
+        }
+    }
+}
+
 /// Reads frames in order, across segments.
 pub(crate) struct Cursor {
     dir: PathBuf,
@@ -150,7 +163,8 @@ impl Cursor {
             let opened = self.open_segment().map_err(|why| self.io(why))?;
             let (head, open) = opened;
             if head != frame::head(self.place.segment) {
-                return Err(self.bad("the segment's head is not `remit journal 2` and its number"));
+                let why = "the segment's head is not `remit journal 2` and its number";
+                return Err(self.bad_at(0, why));
             }
             self.open = Some(open);
         }
@@ -187,26 +201,23 @@ impl Cursor {
         if !self.strict || left == 0 {
             return Ok(());
         }
-        let mut file = File::open(path(&self.dir, self.place.segment)).map_err(|w| self.io(w))?;
-        file.seek(SeekFrom::Start(self.place.offset)).map_err(|why| self.io(why))?;
-        let (mut buffer, zeros) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-        loop {
-            let read = file.read(&mut buffer).map_err(|why| self.io(why))?;
-            if read == 0 {
-                return Ok(());
-            }
-            if buffer.get(..read) != zeros.get(..read) {
-                return Err(self.bad("expected nothing but zeros after the last record"));
-            }
+        let zero = is_zero_from(&path(&self.dir, self.place.segment), self.place.offset);
+        if zero.map_err(|why| self.io(why))? {
+            return Ok(());
         }
+        Err(self.bad("expected nothing but zeros after the last record"))
     }
 
     fn bad(&self, why: &'static str) -> JournalError {
+        self.bad_at(self.place.offset, why)
+    }
+
+    fn bad_at(&self, offset: u64, why: &'static str) -> JournalError {
         JournalError::Bad {
             file: format!("journal/{}", name(self.place.segment)),
             segment: self.place.segment,
             index: self.index,
-            offset: self.place.offset,
+            offset,
             why,
         }
     }

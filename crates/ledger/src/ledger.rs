@@ -62,7 +62,12 @@ impl FileLedger {
         let recovered = recover(&config, signing.into(), &doors)?;
         let report = recovered.report.clone();
         if let Some(cut) = &report.cut {
-            tracing::warn!(file = cut.file, entry = cut.index, why = cut.why, "cut a torn end");
+            tracing::warn!(
+                file = cut.file,
+                entry = cut.index,
+                why = cut.why,
+                "cut what is no record off the journal's end"
+            );
         }
         if !report.rebuilt.is_empty() {
             tracing::warn!(tiles = report.rebuilt.len(), "wrote missing tiles again");

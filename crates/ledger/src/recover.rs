@@ -3,8 +3,8 @@
 //!
 //! The journal is believed as far as its frames fit their checksums. A torn end is cut only where
 //! no signed checkpoint covers it: such records were never acknowledged, or at most within the
-//! last moment before power was lost on a disk that lied. Everything else that does not fit is an
-//! error, and nothing is written.
+//! last moment before power was lost on a disk that lied. A segment made ahead whose head is wrong goes.
+//! Everything else that does not fit is an error, and nothing is written.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
@@ -116,7 +116,7 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
-/// A torn end that was cut off.
+/// A torn end that was cut off, or a segment without a record whose head was wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// The segment, relative to the state directory.
@@ -346,6 +346,7 @@ impl Walk<'_> {
     ) -> Result<Option<Cut>, OpenError> {
         self.at_checkpoint()?;
         let cut = loop {
+            let (end, _) = cursor.position();
             match cursor.next() {
                 Ok(Some(item)) => self.take(&item)?,
                 Ok(None) => break None,
@@ -356,7 +357,9 @@ impl Walk<'_> {
                     }
                     let cut = Cut { file, index, offset, why };
                     cut_off(config, doors, segment, &cut)?;
-                    *cursor = Cursor::new(&config.journal(), cursor.position().0, index, true);
+                    // A segment with a wrong head is gone.
+                    let place = if offset < frame::HEAD { end } else { cursor.position().0 };
+                    *cursor = Cursor::new(&config.journal(), place, index, true);
                     break Some(cut);
                 }
                 Err(why) => return Err(why.into()),
@@ -439,36 +442,56 @@ impl Walk<'_> {
     }
 }
 
-/// Overwrites everything from the torn record on with zeros. A later segment may exist already, but
-/// hold no record: its first one is written only when everything before it is durable.
+/// Cuts off everything from the torn record on. A later segment may exist already, but hold no record:
+/// its first one is written only when everything before it is durable.
 fn cut_off(config: &Config, doors: &Doors, segment: u32, cut: &Cut) -> Result<(), OpenError> {
     let dir = config.journal();
+    let path = journal::path(&dir, segment);
+    let is_head = cut.offset < frame::HEAD;
+    if is_head && !journal::is_zero_from(&path, frame::HEAD).map_err(|why| io_error(&path, why))? {
+        let why = "the segment's head is wrong although records follow it: restore the journal";
+        return Err(beyond_cutting(segment, cut, why));
+    }
     let later = segment.saturating_add(1);
     if journal::path(&dir, later).exists() {
         let mut after = Cursor::new(&dir, Place::start_of(later), cut.index, true);
         if !matches!(after.next(), Ok(None)) {
-            return Err(OpenError::Journal(JournalError::Bad {
-                file: cut.file.clone(),
-                segment,
-                index: cut.index,
-                offset: cut.offset,
-                why: "a record is damaged although later ones exist: restore the journal",
-            }));
+            let why = "a record is damaged although later ones exist: restore the journal";
+            return Err(beyond_cutting(segment, cut, why));
         }
         remove_ahead(config, segment);
     }
-    let path = journal::path(&dir, segment);
-    let zero = || {
-        let length = fs::metadata(&path)?.len();
-        let file = doors.files.segment(&path)?;
-        let zeros = vec![0; 1 << 16];
-        let mut at = cut.offset;
-        while at < length {
-            let left = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX);
-            file.write(zeros.get(..left).unwrap_or(&zeros), at)?;
-            at = at.saturating_add(zeros.len() as u64);
-        }
-        file.sync()
-    };
-    zero().map_err(|why| io_error(&path, why))
+    if is_head {
+        return drop_empty(config, doors, segment);
+    }
+    zero(doors, &path, cut.offset).map_err(|why| io_error(&path, why))
+}
+
+fn beyond_cutting(segment: u32, cut: &Cut, why: &'static str) -> OpenError {
+    let (file, index, offset) = (cut.file.clone(), cut.index, cut.offset);
+    OpenError::Journal(JournalError::Bad { file, segment, index, offset, why })
+}
+
+/// Removes a segment that holds no record and whose head is wrong: whatever was written behind it
+/// would not be read again. Records go on in the one before; the first is made anew.
+fn drop_empty(config: &Config, doors: &Doors, segment: u32) -> Result<(), OpenError> {
+    let path = journal::path(&config.journal(), segment);
+    fs::remove_file(&path).map_err(|why| io_error(&path, why))?;
+    if segment > 0 {
+        return Ok(());
+    }
+    start_segment(config, doors, segment, config.chunk).map(|_| ())
+}
+
+/// Overwrites a segment with zeros from `at` on.
+fn zero(doors: &Doors, path: &Path, mut at: u64) -> io::Result<()> {
+    let length = fs::metadata(path)?.len();
+    let file = doors.files.segment(path)?;
+    let zeros = vec![0; 1 << 16];
+    while at < length {
+        let left = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX);
+        file.write(zeros.get(..left).unwrap_or(&zeros), at)?;
+        at = at.saturating_add(zeros.len() as u64);
+    }
+    file.sync()
 }

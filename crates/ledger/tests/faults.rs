@@ -333,6 +333,62 @@ fn a_torn_end_before_an_empty_segment_is_cut_but_never_before_a_record() {
     assert!(refused.contains("entry 7") && refused.contains("later ones exist"), "{refused}");
 }
 
+/// The last segment of `journal` with a record in it, and the one that would come next.
+fn last_segments(journal: &Path) -> (PathBuf, PathBuf, u8) {
+    let last = u8::from(journal.join("00000001.seg").exists());
+    let name = |number: u8| journal.join(format!("{number:08}.seg"));
+    let holds = |path: &Path| std::fs::read(path).unwrap().iter().skip(24).any(|byte| *byte != 0);
+    let last = if holds(&name(last)) { last } else { last - 1 };
+    (name(last), name(last + 1), last + 1)
+}
+
+#[test]
+fn an_empty_segment_with_a_wrong_head_is_made_again_and_nothing_is_lost_in_it() {
+    for at in [0, 15, 16, 23] {
+        let dir = tempfile::tempdir().unwrap();
+        calls(&open(dir.path()), 1, 3);
+        let (_, next, number) = last_segments(&dir.path().join("journal"));
+        let mut empty =
+            [&b"remit journal 2\n"[..], &[0, 0, 0, 0, 0, 0, 0, number], &[0; 5000]].concat();
+        empty[at] ^= 1;
+        std::fs::write(&next, &empty).unwrap();
+        let ledger = open(dir.path());
+        let cut = ledger.report().cut.clone().unwrap();
+        assert_eq!((cut.index, cut.offset), (7, 0), "byte {at}");
+        calls(&ledger, 2, 3);
+        ledger.close();
+        let ledger = open(dir.path());
+        assert_eq!((ledger.report().entries, &ledger.report().cut), (14, &None), "byte {at}");
+        ledger.close();
+        assert_eq!(verify(dir.path()).unwrap().entries, 14);
+    }
+}
+
+#[test]
+fn an_empty_first_segment_with_a_wrong_head_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal");
+    std::fs::create_dir_all(&journal).unwrap();
+    std::fs::write(journal.join("00000000.seg"), [0; 5000]).unwrap();
+    calls(&open(dir.path()), 1, 3);
+    assert_eq!(open(dir.path()).report().entries, 7);
+}
+
+#[test]
+fn a_segment_with_a_wrong_head_and_records_is_never_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    calls(&open(dir.path()), 1, 3);
+    // No checkpoint says that they are records.
+    std::fs::remove_dir_all(dir.path().join("ledger")).unwrap();
+    let path = dir.path().join("journal/00000000.seg");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[3] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let refused = try_open(dir.path()).unwrap_err().to_string();
+    assert!(refused.contains("head is wrong although records follow"), "{refused}");
+    assert!(std::fs::read(&path).unwrap() == bytes, "nothing was touched");
+}
+
 #[test]
 fn it_opens_on_a_full_disk_and_settles_what_was_open() {
     let dir = tempfile::tempdir().unwrap();
