@@ -46,6 +46,13 @@ impl CommitError {
     }
 }
 
+/// A stop of this task took effect and is not on record yet.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a stop of task `{0}` is not on record yet; it is tried again when the ledger has taken it"
+)]
+pub(crate) struct Owing(TaskId);
+
 /// One task.
 #[derive(Debug)]
 pub struct TaskCell {
@@ -166,13 +173,17 @@ impl TaskCell {
         Ok(())
     }
 
-    /// The task, if it has moved on since the projection was written, and if the log has taken all
-    /// that happened to it.
-    pub(crate) fn unsaved(&self) -> Option<Task> {
+    /// The task, if it has moved on since the projection was written.
+    ///
+    /// Errors: it is ahead of the log, which is no state to save; and left out, it would stand in the
+    /// projection before records that the projection's position covers.
+    pub(crate) fn unsaved(&self) -> Result<Option<Task>, Owing> {
         let task = self.lock();
-        let owes = !self.owed.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if !self.owed.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return Err(Owing(self.id.clone()));
+        }
         let moved = task.account().sequence != self.saved.load(Ordering::Acquire);
-        (moved && !owes).then(|| task.clone())
+        Ok(moved.then(|| task.clone()))
     }
 
     /// The projection has `task`, which [`Self::unsaved`] gave.

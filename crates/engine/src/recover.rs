@@ -5,7 +5,8 @@
 //!
 //! The projection is written from memory, task by task while they go on working: it names a position
 //! of the log, and each task is at least as far as that. What a task had already applied is known by
-//! its sequence number and skipped when the log is read on from there.
+//! its sequence number and skipped when the log is read on from there. While the record of a stop is owed
+//! nothing is written: memory is ahead of the log then.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -317,8 +318,8 @@ impl Engine {
     /// Writes the projection: what has changed since it was written last, from memory. Never on a
     /// call's path.
     ///
-    /// Errors: the store cannot be written, or the ledger does not say what is on disk; the next
-    /// start replays more.
+    /// Errors: the store cannot be written, the ledger does not say what is on disk, or a stop is not
+    /// on record yet; the next start replays more.
     pub async fn project(self: &Arc<Self>) -> Result<(), StoreError> {
         // Before the position, so that everything the log holds up to there is in memory.
         let (position, catalogue) = {
@@ -333,18 +334,22 @@ impl Engine {
 
     fn save(&self, position: u64, catalogue: &Catalogue) -> Result<(), StoreError> {
         let catalogue = serde_json::to_string(catalogue).map_err(|why| not_written(&why))?;
-        let changed: Vec<(Arc<TaskCell>, Task)> = self
-            .cells()
-            .into_iter()
-            .filter_map(|cell| cell.unsaved().map(|task| (cell, task)))
-            .collect();
+        // The position counts for all of them, so none is left out that has moved on.
+        let mut changed: Vec<(Arc<TaskCell>, Task)> = Vec::new();
+        for cell in self.cells() {
+            let unsaved = cell.unsaved().map_err(|why| not_written(&why))?;
+            changed.extend(unsaved.map(|task| (cell, task)));
+        }
         let tasks = changed.iter().map(|(_, task)| task.clone()).collect();
         let open_calls = self.calls_open().iter().map(|(at, task)| (*at, task.clone())).collect();
         let holds = self.held().iter().map(|(hold, held)| (hold.clone(), held.index)).collect();
         let leases = self.lending.book().out();
         let standing = {
             // Whoever changes it holds this from the record until it is in force.
-            let _owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+            if !owed.is_empty() {
+                return Err(not_written(&"a stop of an agent is not on record yet"));
+            }
             self.settings.load().agents.standing().clone().into_iter().collect()
         };
         // What was in memory may not have been on disk yet, and the log is the truth.
@@ -395,13 +400,25 @@ fn replay(ports: &Ports) -> Result<Fold, StartError> {
         tracing::warn!(%why, "the projection is of no use; replaying the whole ledger");
         None
     });
-    let mut fold = Fold::from_projection(projection.unwrap_or_default());
+    let Some(projection) = projection else { return follow(ports, Fold::default()) };
+    let fold = Fold::from_projection(projection);
     if fold.position > ports.ledger.status().size {
         tracing::warn!("the projection is ahead of the ledger; replaying the whole ledger");
-        fold = Fold::default();
+        return follow(ports, Fold::default());
     }
-    let from = fold.position;
-    ports.ledger.replay(from, &mut |record| fold.visit(record))?;
+    match follow(ports, fold) {
+        // The ledger alone is the truth, and it may be consistent without what was saved.
+        Err(why @ StartError::Inconsistent { .. }) => {
+            tracing::warn!(%why, "the projection does not fit the ledger; replaying the whole ledger");
+            follow(ports, Fold::default())
+        }
+        done => done,
+    }
+}
+
+/// `fold`, brought up to the ledger's end.
+fn follow(ports: &Ports, mut fold: Fold) -> Result<Fold, StartError> {
+    ports.ledger.replay(fold.position, &mut |record| fold.visit(record))?;
     match fold.broken.take() {
         Some(why) => Err(why),
         None => Ok(fold),

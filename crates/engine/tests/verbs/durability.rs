@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use remit_model::Class;
+use remit_engine::lifecycle::ToStand;
 use remit_model::task::CloseReason;
-use remit_ports::{Kind, Outcome};
+use remit_model::{Class, Lifecycle};
+use remit_ports::{Kind, Outcome, Projection, Store as _};
 use remit_testkit::Fault;
 
 use crate::bench::{Bench, operator};
@@ -173,6 +174,65 @@ async fn a_lost_projection_costs_time_not_truth() {
     bench.store.lose();
     bench.restart().await;
     assert_eq!(bench.engine.cell(&caller.task).unwrap().lock().account().spent.calls, 1);
+}
+
+#[tokio::test]
+async fn while_a_stop_is_not_on_record_nothing_is_saved() {
+    for caught_up in [false, true] {
+        let mut bench = Bench::new().await;
+        let caller = bench.task().await;
+        bench.engine.project().await.unwrap();
+        let saved = bench.store.kept();
+        bench.call(&caller, "files/read_file").await.unwrap();
+        bench.ledger.set_exhausted(true);
+        bench.engine.freeze(&caller.task, "olga").unwrap();
+        let why = bench.engine.project().await.unwrap_err().to_string();
+        assert!(why.contains(caller.task.as_str()), "{why}");
+        assert_eq!(bench.store.kept(), saved);
+        bench.ledger.set_exhausted(false);
+        if caught_up {
+            bench.engine.expire();
+        }
+        bench.restart().await;
+        if caught_up {
+            bench.engine.thaw(&caller.task, "olga").unwrap();
+        }
+        bench.call(&caller, "files/read_file").await.unwrap();
+        bench.engine.project().await.unwrap();
+        bench.assert_recorded_then_done();
+    }
+}
+
+#[tokio::test]
+async fn a_stop_of_an_agent_is_not_saved_before_it_is_on_record() {
+    let bench = Bench::new().await;
+    bench.ledger.set_exhausted(true);
+    let (agent, lifecycle) = (&"bot".parse().unwrap(), Lifecycle::Suspended);
+    let stop = ToStand { agent, lifecycle, actor: "olga", reason: None };
+    bench.engine.stand(stop).unwrap();
+    bench.engine.project().await.unwrap_err();
+    bench.ledger.set_exhausted(false);
+    bench.engine.expire();
+    bench.engine.project().await.unwrap();
+    assert_eq!(bench.store.kept().unwrap().standing.len(), 1);
+}
+
+#[tokio::test]
+async fn a_projection_that_the_ledger_does_not_follow_from_costs_time_not_truth() {
+    let mut bench = Bench::new().await;
+    let caller = bench.task().await;
+    bench.engine.project().await.unwrap();
+    let early = bench.store.kept().unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap();
+    bench.engine.project().await.unwrap();
+    // It covers records that its task does not.
+    let late = bench.store.kept().unwrap();
+    bench.store.save(&Projection { tasks: early.tasks, ..late }).unwrap();
+    bench.call(&caller, "files/read_file").await.unwrap();
+    bench.restart().await;
+    assert_eq!(bench.engine.cell(&caller.task).unwrap().lock().account().spent.calls, 2);
+    bench.call(&caller, "files/read_file").await.unwrap();
+    bench.assert_recorded_then_done();
 }
 
 #[tokio::test]
