@@ -48,7 +48,7 @@ mod tasks;
 mod walking;
 pub mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -160,6 +160,9 @@ pub struct Engine {
     pub(crate) open_calls: Mutex<BTreeMap<u64, TaskId>>,
     /// The labels of what servers hold. Written by `call` and `lower`.
     pub(crate) shelves: stored::Shelves,
+    /// Tasks whose erasure is on record and whose key may still be there. Written by `erase`, together
+    /// with the record.
+    pub(crate) erasing: Mutex<BTreeSet<TaskId>>,
     /// What is lent. Written by `lend`.
     pub(crate) lending: lend::Lending,
     /// What finds other people's secrets. Written by `lookout`; read at each call.
@@ -274,6 +277,10 @@ impl Engine {
 
     pub(crate) fn calls_open(&self) -> MutexGuard<'_, BTreeMap<u64, TaskId>> {
         self.open_calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn being_erased(&self) -> MutexGuard<'_, BTreeSet<TaskId>> {
+        self.erasing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn announce(&self, change: Change) {

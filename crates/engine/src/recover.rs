@@ -8,7 +8,7 @@
 //! its sequence number and skipped when the log is read on from there. While the record of a stop is owed
 //! nothing is written: memory is ahead of the log then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -28,7 +28,7 @@ use tokio::sync::broadcast;
 
 use crate::cell::TaskCell;
 use crate::consent::{Codes, Renewals};
-use crate::erase::{forget, is_erasure};
+use crate::erase::{self, forget, is_erasure};
 use crate::key::Grants;
 use crate::lend::{self, Lending};
 use crate::stored::Shelves;
@@ -65,8 +65,8 @@ struct Fold {
     leases: BTreeMap<LeaseId, LeaseOut>,
     standing: BTreeMap<AgentName, Standing>,
     stored: Stored,
-    /// Tasks whose erasure is on record.
-    erased: Vec<TaskId>,
+    /// Tasks whose erasure is on record and whose key may still be there.
+    erasing: BTreeSet<TaskId>,
     broken: Option<StartError>,
 }
 
@@ -96,7 +96,7 @@ impl Fold {
             catalogue,
             open_calls: projection.open_calls.into_iter().collect(),
             tasks,
-            erased: Vec::new(),
+            erasing: projection.erasing.into_iter().collect(),
             broken: None,
         }
     }
@@ -143,7 +143,7 @@ impl Fold {
         self.keep(index, &id, &entry);
         let erasure = is_erasure(entry.kind, &entry.clear.what);
         if erasure {
-            self.erased.push(id.clone());
+            self.erasing.insert(id.clone());
         }
         let mut event = entry.clear.event.unwrap_or(Event::Noted);
         if let (Event::Attested { named, workers, .. }, Some(who)) = (&mut event, field("who")) {
@@ -226,7 +226,7 @@ impl Engine {
         minter: Minter,
     ) -> Result<Arc<Self>, StartError> {
         let fold = replay(&ports)?;
-        finish_erasures(&ports, &fold.erased);
+        let erasing = erase::finish(ports.keys.as_ref(), fold.erasing);
         let groups = settings.group_names();
         let agents = settings.agents.standing_as(fold.standing);
         let settings = Settings { agents, ..settings };
@@ -249,6 +249,7 @@ impl Engine {
             holds: Mutex::new(fold.holds),
             open_calls: Mutex::new(fold.open_calls),
             shelves: Shelves::new(fold.stored),
+            erasing: Mutex::new(erasing),
             lending: Lending::recovered(fold.leases, ports.clock.now()),
             openings: Mutex::default(),
             being_opened: tokio::sync::RwLock::default(),
@@ -344,6 +345,7 @@ impl Engine {
         let open_calls = self.calls_open().iter().map(|(at, task)| (*at, task.clone())).collect();
         let holds = self.held().iter().map(|(hold, held)| (hold.clone(), held.index)).collect();
         let leases = self.lending.book().out();
+        let erasing = self.being_erased().iter().cloned().collect();
         let standing = {
             // Whoever changes it holds this from the record until it is in force.
             let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -363,6 +365,7 @@ impl Engine {
             leases,
             standing,
             stored: self.shelves.all(),
+            erasing,
         };
         self.ports.store.save(&projection)?;
         for (cell, task) in &changed {
@@ -381,17 +384,6 @@ fn fingerprints(entropy: &dyn Entropy) -> remit_secrets::Key {
 
 fn not_written(why: &dyn std::fmt::Display) -> StoreError {
     StoreError { action: "written", why: why.to_string() }
-}
-
-/// Destroys the keys that a crash left behind between the record of an erasure and its deed.
-fn finish_erasures(ports: &Ports, erased: &[TaskId]) {
-    for task in erased {
-        if ports.keys.key(Some(task)).is_ok()
-            && let Err(why) = ports.keys.erase(task)
-        {
-            tracing::error!(%task, %why, "a recorded erasure is not carried out; erase it again");
-        }
-    }
 }
 
 /// The newest projection, brought up to the ledger's end.

@@ -27,6 +27,8 @@ pub struct Projection {
     pub standing: Vec<(AgentName, Standing)>,
     /// The labels of what servers hold.
     pub stored: Stored,
+    /// Tasks whose erasure is on record and whose key may still be there.
+    pub erasing: Vec<TaskId>,
 }
 
 /// A credential that is out.

@@ -14,7 +14,7 @@ use crate::file::fault;
 
 /// The version of what the tables hold. Another one is not read but replayed; so a change of any
 /// type in a [`Projection`] that old JSON would not survive must raise it.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 const TASKS: TableDefinition<'_, &str, &str> = TableDefinition::new("tasks");
 const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
@@ -39,6 +39,7 @@ pub(crate) fn read(database: &Database) -> Result<Option<Projection>, Fault> {
         leases: meta(&read, "leases")?,
         standing: meta(&read, "standing")?,
         stored: meta(&read, "stored")?,
+        erasing: meta(&read, "erasing")?,
     }))
 }
 
@@ -85,6 +86,7 @@ pub(crate) fn write(database: &Database, changed: &Projection) -> Result<(), Fau
     put(&write, "leases", &changed.leases)?;
     put(&write, "standing", &changed.standing)?;
     put(&write, "stored", &changed.stored)?;
+    put(&write, "erasing", &changed.erasing)?;
     {
         let mut table = write.open_table(TASKS).map_err(fault)?;
         for task in &changed.tasks {

@@ -63,6 +63,7 @@ fn projection(position: u64, tasks: Vec<Task>) -> Projection {
             Standing { lifecycle: Lifecycle::Retired, since: Timestamp(5) },
         )],
         stored: stored(),
+        erasing: vec![samples::task_id(2)],
     }
 }
 
@@ -162,7 +163,7 @@ fn a_damaged_file_never_gives_a_wrong_answer() {
 #[test]
 fn another_version_is_moved_aside() {
     for (name, json, says) in [
-        ("version", "1", "version 1, expected 5"),
+        ("version", "1", "version 1, expected 6"),
         ("position", "-1", "`position`"),
         ("open_calls", "[[1]]", "`open_calls`"),
     ] {

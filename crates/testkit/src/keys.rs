@@ -20,6 +20,7 @@ struct State {
     keys: BTreeMap<TaskId, BodyKey>,
     erased: BTreeSet<TaskId>,
     fault: Option<Fault>,
+    unreadable: bool,
 }
 
 impl MemoryKeys {
@@ -31,6 +32,11 @@ impl MemoryKeys {
     /// The next creation or erasure fails.
     pub fn fail_next(&self, fault: Fault) {
         lock(&self.state).fault = Some(fault);
+    }
+
+    /// Whether the keys of tasks cannot be read from now on, though they are there.
+    pub fn set_unreadable(&self, unreadable: bool) {
+        lock(&self.state).unreadable = unreadable;
     }
 
     /// The tasks that have a key.
@@ -67,7 +73,11 @@ impl BodyKeys for MemoryKeys {
 
     fn key(&self, task: Option<&TaskId>) -> Result<BodyKey, KeyError> {
         let Some(task) = task else { return Ok(key_of("node")) };
-        let key = lock(&self.state).keys.get(task).cloned();
+        let state = lock(&self.state);
+        if state.unreadable {
+            return Err(KeyError::Failed("the test wanted it".to_owned()));
+        }
+        let key = state.keys.get(task).cloned();
         key.ok_or_else(|| KeyError::Gone(task.to_string()))
     }
 
@@ -108,5 +118,8 @@ mod tests {
         assert!(keys.create(&task).is_err() && keys.key(Some(&task)).is_err());
         keys.fail_next(Fault::After);
         assert!(keys.create(&task).is_err() && keys.key(Some(&task)).is_ok());
+        keys.set_unreadable(true);
+        assert!(matches!(keys.key(Some(&task)), Err(KeyError::Failed(_))));
+        assert!(keys.key(None).is_ok() && keys.tasks() == [task]);
     }
 }

@@ -138,6 +138,11 @@ impl Bench {
         self.keys.fail_next(remit_testkit::Fault::Before);
     }
 
+    /// Whether the keyring cannot read the keys that it has.
+    pub(crate) fn set_unreadable_keys(&self, unreadable: bool) {
+        self.keys.set_unreadable(unreadable);
+    }
+
     /// Whether the records of `task` can still be read.
     pub(crate) fn has_key(&self, task: &TaskId) -> bool {
         self.keys.tasks().contains(task)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use remit_engine::lifecycle::ToStand;
 use remit_model::task::CloseReason;
-use remit_model::{Class, Lifecycle};
+use remit_model::{Class, Lifecycle, TaskId};
 use remit_ports::{Kind, Outcome, Projection, Store as _};
 use remit_testkit::Fault;
 
@@ -235,16 +235,70 @@ async fn a_projection_that_the_ledger_does_not_follow_from_costs_time_not_truth(
     bench.assert_recorded_then_done();
 }
 
+/// A task that has ended and whose erasure is on record, while the keyring failed.
+async fn erased_on_record_alone(bench: &Bench) -> TaskId {
+    let task = bench.task().await.task;
+    bench.engine.close(&task, CloseReason::Done, "olga").unwrap();
+    bench.fail_next_key();
+    let why = bench.engine.erase(&operator(), &task).await.unwrap_err().to_string();
+    assert!(why.contains("on record") && bench.has_key(&task), "{why}");
+    task
+}
+
 #[tokio::test]
 async fn an_erasure_that_a_crash_interrupted_is_finished_at_the_start() {
+    for projected in [false, true] {
+        let mut bench = Bench::new().await;
+        let task = erased_on_record_alone(&bench).await;
+        if projected {
+            bench.engine.project().await.unwrap();
+        }
+        bench.restart().await;
+        assert!(!bench.has_key(&task), "projected: {projected}");
+        bench.engine.project().await.unwrap();
+        assert_eq!(bench.store.kept().unwrap().erasing, []);
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_is_tried_at_each_start_until_the_key_is_gone() {
     let mut bench = Bench::new().await;
-    let caller = bench.task().await;
-    bench.engine.close(&caller.task, CloseReason::Done, "olga").unwrap();
-    bench.fail_next_key();
-    bench.engine.erase(&operator(), &caller.task).await.unwrap_err();
-    assert!(bench.has_key(&caller.task), "recorded, not yet done");
+    let task = erased_on_record_alone(&bench).await;
+    for unreadable in [false, true] {
+        bench.engine.project().await.unwrap();
+        bench.set_unreadable_keys(unreadable);
+        bench.fail_next_key();
+        bench.restart().await;
+        bench.set_unreadable_keys(false);
+        assert!(bench.has_key(&task), "unreadable: {unreadable}");
+    }
+    bench.engine.project().await.unwrap();
     bench.restart().await;
-    assert!(!bench.has_key(&caller.task));
+    assert!(!bench.has_key(&task));
+}
+
+#[tokio::test]
+async fn an_erasure_whose_caller_goes_away_is_carried_out() {
+    let bench = Bench::new().await;
+    let task = bench.task().await.task;
+    bench.engine.close(&task, CloseReason::Done, "olga").unwrap();
+    bench.ledger.hold();
+    let actor = operator();
+    let mut erasing = Box::pin(bench.engine.erase(&actor, &task));
+    while bench.ledger.waiting() == 0 {
+        tokio::select! {
+            erased = &mut erasing => panic!("it was not held: {erased:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    drop(erasing);
+    bench.ledger.release();
+    let gone = async {
+        while bench.has_key(&task) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
 }
 
 #[tokio::test]
