@@ -354,7 +354,9 @@ impl Engine {
             }
             self.settings.load().agents.standing().clone().into_iter().collect()
         };
-        // What was in memory may not have been on disk yet, and the log is the truth.
+        let stored = self.shelves.all();
+        // What was in memory may not have been on disk yet, and the log is the truth. So nothing is read
+        // from memory after this.
         self.ports.ledger.sync().map_err(|why| not_written(&why))?;
         let projection = Projection {
             position,
@@ -364,7 +366,7 @@ impl Engine {
             holds,
             leases,
             standing,
-            stored: self.shelves.all(),
+            stored,
             erasing,
         };
         self.ports.store.save(&projection)?;

@@ -40,7 +40,11 @@ struct State {
     held: bool,
     fault: Option<Fault>,
     failed: Option<LedgerError>,
+    after_sync: Option<Hook>,
 }
+
+/// What happens once.
+type Hook = Box<dyn FnOnce() + Send>;
 
 /// What there is none of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,6 +100,11 @@ impl MemoryLedger {
     /// From now on records are taken but do not become durable.
     pub fn hold(&self) {
         lock(&self.state).held = true;
+    }
+
+    /// At the end of the next sync `hook` runs, before whoever waits for that goes on.
+    pub fn after_sync(&self, hook: impl FnOnce() + Send + 'static) {
+        lock(&self.state).after_sync = Some(Box::new(hook));
     }
 
     /// Makes everything durable that waits, in order, and what comes from now on.
@@ -304,12 +313,19 @@ impl Ledger for MemoryLedger {
 
     /// A log that is told to hold its records says so instead of waiting.
     fn sync(&self) -> Result<(), LedgerError> {
-        let state = lock(&self.state);
-        match &state.failed {
-            Some(failed) => Err(failed.clone()),
-            None if state.queue.is_empty() => Ok(()),
-            None => Err(LedgerError::Busy),
+        let (synced, hook) = {
+            let mut state = lock(&self.state);
+            let synced = match &state.failed {
+                Some(failed) => Err(failed.clone()),
+                None if state.queue.is_empty() => Ok(()),
+                None => Err(LedgerError::Busy),
+            };
+            (synced, state.after_sync.take())
+        };
+        if let Some(hook) = hook {
+            hook();
         }
+        synced
     }
 
     fn replay(&self, from: u64, visit: &mut dyn FnMut(Replayed)) -> Result<(), LedgerError> {

@@ -171,6 +171,41 @@ async fn what_is_left_while_somebody_reads_reaches_them_with_its_labels() {
     bench.assert_recorded_then_done();
 }
 
+/// More than the records between a start and the first write after it.
+const LOST: usize = 60;
+
+#[tokio::test]
+async fn records_that_were_lost_while_a_projection_was_saved_hide_none_that_took_their_place() {
+    let mut bench = bench().await;
+    let writer = bench.task().await;
+    bench.call(&writer, "files/read_page").await.unwrap();
+    let (synced, is_synced) = tokio::sync::oneshot::channel();
+    let (go_on, goes_on) = std::sync::mpsc::channel();
+    bench.ledger.after_sync(move || {
+        synced.send(()).unwrap();
+        goes_on.recv().unwrap();
+    });
+    let engine = Arc::clone(&bench.engine);
+    let saving = tokio::spawn(async move { engine.project().await });
+    is_synced.await.unwrap();
+    bench.ledger.hold();
+    let words = r#"{"path":"/n/lost","content":"b"}"#;
+    for _ in 0..LOST {
+        tokio::spawn(bench.engine.call(writer.clone(), call("notes/write_note", words), link()));
+    }
+    while bench.ledger.waiting() < LOST {
+        tokio::task::yield_now().await;
+    }
+    go_on.send(()).unwrap();
+    saving.await.unwrap().unwrap();
+    bench.restart().await;
+    ready(&bench).await;
+    leave(&bench, "/n/a").await;
+    let found = after(&bench, "notes/read_note", r#"{"path":"/n/a"}"#).await;
+    assert_eq!(found, names(&["files", "notes"]));
+    bench.assert_recorded_then_done();
+}
+
 /// What whoever reads there takes on once an operator has said that nobody from outside wrote it.
 async fn trust(bench: &Bench, path: Option<&str>) -> Result<Label, LowerError> {
     let to = Ceiling { trusted: true, ..Ceiling::default() };
