@@ -71,23 +71,21 @@ struct Fold {
 }
 
 impl Fold {
-    /// The fold that `projection` saves; from nothing where its catalogue cannot be read, because
-    /// an empty one in its place would take every server at its word again.
-    fn from_projection(projection: Projection) -> Self {
-        let catalogue = projection.catalogue.as_deref().map(serde_json::from_str::<Catalogue>);
-        let Some(Ok(catalogue)) = catalogue else {
-            if projection.position > 0 {
-                tracing::warn!("the projection has no readable catalogue; replaying everything");
-            }
-            return Self::default();
-        };
+    /// The fold that `projection` saves.
+    ///
+    /// Errors: its catalogue cannot be read, and an empty one in its place would take every server at
+    /// its word again.
+    fn from_projection(projection: Projection) -> Result<Self, String> {
+        let catalogue = projection.catalogue.ok_or("it has no catalogue")?;
+        let catalogue: Catalogue = serde_json::from_str(&catalogue)
+            .map_err(|why| format!("its catalogue is not read: {why}"))?;
         let tasks: BTreeMap<_, _> =
             projection.tasks.into_iter().map(|task| (task.id().clone(), task)).collect();
         let holds = projection.holds.into_iter().filter_map(|(hold, index)| {
             let owner = tasks.values().find(|task| task.account().holds.contains_key(&hold))?;
             Some((hold, Held { task: owner.id().clone(), index }))
         });
-        Self {
+        Ok(Self {
             position: projection.position,
             holds: holds.collect(),
             leases: projection.leases.into_iter().map(|out| (out.note.id.clone(), out)).collect(),
@@ -98,7 +96,7 @@ impl Fold {
             tasks,
             erasing: projection.erasing.into_iter().collect(),
             broken: None,
-        }
+        })
     }
 
     fn visit(&mut self, record: Replayed) {
@@ -388,26 +386,37 @@ fn not_written(why: &dyn std::fmt::Display) -> StoreError {
     StoreError { action: "written", why: why.to_string() }
 }
 
-/// The newest projection, brought up to the ledger's end.
+/// The newest projection, brought up to the ledger's end; all of the ledger where it is of no use.
 fn replay(ports: &Ports) -> Result<Fold, StartError> {
-    let projection = ports.store.load().unwrap_or_else(|why| {
-        tracing::warn!(%why, "the projection is of no use; replaying the whole ledger");
-        None
-    });
-    let Some(projection) = projection else { return follow(ports, Fold::default()) };
-    let fold = Fold::from_projection(projection);
-    if fold.position > ports.ledger.status().size {
-        tracing::warn!("the projection is ahead of the ledger; replaying the whole ledger");
-        return follow(ports, Fold::default());
+    let why = match saved(ports) {
+        Ok(None) => return follow(ports, Fold::default()),
+        Ok(Some(fold)) => match follow(ports, fold) {
+            // The ledger alone is the truth, and it may be consistent without what was saved.
+            Err(why @ StartError::Inconsistent { .. }) => why.to_string(),
+            done => return done,
+        },
+        Err(why) => why,
+    };
+    tracing::warn!(why, "the projection is of no use; replaying the whole ledger");
+    // What it says of tasks must not stand beside what is saved next.
+    if let Err(why) = ports.store.set_aside(&why) {
+        tracing::warn!(%why, "nothing is saved before that can be done");
     }
-    match follow(ports, fold) {
-        // The ledger alone is the truth, and it may be consistent without what was saved.
-        Err(why @ StartError::Inconsistent { .. }) => {
-            tracing::warn!(%why, "the projection does not fit the ledger; replaying the whole ledger");
-            follow(ports, Fold::default())
-        }
-        done => done,
+    follow(ports, Fold::default())
+}
+
+/// The fold that was saved last, if there is one.
+///
+/// Errors: it is of no use, and why.
+fn saved(ports: &Ports) -> Result<Option<Fold>, String> {
+    let Some(projection) = ports.store.load().map_err(|why| why.to_string())? else {
+        return Ok(None);
+    };
+    let (position, size) = (projection.position, ports.ledger.status().size);
+    if position > size {
+        return Err(format!("it covers {position} entries; the ledger has {size}"));
     }
+    Fold::from_projection(projection).map(Some)
 }
 
 /// `fold`, brought up to the ledger's end.

@@ -50,7 +50,7 @@ pub struct LeaseOut {
 #[derive(Debug, thiserror::Error)]
 #[error("the projection could not be {action}: {why}")]
 pub struct StoreError {
-    /// `read` or `written`.
+    /// `read`, `written` or `moved aside`.
     pub action: &'static str,
     /// Why.
     pub why: String,
@@ -65,4 +65,8 @@ pub trait Store: Send + Sync {
     ///
     /// Errors: nothing was replaced; the next save must give the tasks of this one too.
     fn save(&self, changed: &Projection) -> Result<(), StoreError>;
+    /// What is kept is of no use, because of `why`: the next save begins anew, and nothing of it comes back.
+    ///
+    /// Errors: it is still there; it is tried again before the next save, which fails if that does.
+    fn set_aside(&self, why: &str) -> Result<(), StoreError>;
 }

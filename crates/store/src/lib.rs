@@ -1,7 +1,7 @@
 //! The projection of the ledger, in one file, so that a start need not replay everything.
 //!
 //! Nothing here is the truth: the ledger is. Whatever is wrong with the file (torn, foreign, of
-//! another version, not what it says) it is moved aside to `projection.redb.bad`, said once in
+//! another version, not what it says, not of this ledger) it is moved aside to `projection.redb.bad`, said once in
 //! the log, and the ledger is replayed from its beginning instead. Only a disk that refuses to be
 //! read or written is an error.
 //!
@@ -45,6 +45,8 @@ struct State {
     /// no other is begun: a save names only what changed, so a new file would lack the rest and
     /// still carry a position.
     begun: bool,
+    /// Why what is in the file is of no use, where it could not be moved aside yet.
+    in_the_way: Option<String>,
 }
 
 impl fmt::Debug for RedbStore {
@@ -74,7 +76,8 @@ impl RedbStore {
             None => file::open(&self.path)?,
         };
         let projection = tables::read(&database)?;
-        *state = State { database: Some(database), begun: projection.is_some() };
+        state.database = Some(database);
+        state.begun = projection.is_some();
         Ok(projection)
     }
 
@@ -90,7 +93,8 @@ impl RedbStore {
             None => file::create(&self.path)?,
         };
         tables::write(&database, changed)?;
-        *state = State { database: Some(database), begun: true };
+        state.database = Some(database);
+        state.begun = true;
         Ok(())
     }
 
@@ -101,7 +105,7 @@ impl RedbStore {
         catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err(fault()))
     }
 
-    fn set_aside(&self, why: &str, action: &'static str) -> Result<(), StoreError> {
+    fn move_aside(&self, why: &str, action: &'static str) -> Result<(), StoreError> {
         self.state().database = None;
         let aside = file::set_aside(&self.path)
             .map_err(|fault| StoreError { action, why: fault.to_string() })?;
@@ -122,7 +126,7 @@ impl Store for RedbStore {
             Ok(projection) => Ok(projection),
             Err(Fault::Disk(why)) => Err(StoreError { action: "read", why }),
             Err(Fault::Useless(why)) => {
-                self.set_aside(&why, "read")?;
+                self.move_aside(&why, "read")?;
                 self.state().begun = false;
                 Ok(None)
             }
@@ -133,14 +137,25 @@ impl Store for RedbStore {
     /// until the next start, which replays the ledger.
     fn save(&self, changed: &Projection) -> Result<(), StoreError> {
         let action = "written";
+        let in_the_way = self.state().in_the_way.clone();
+        if let Some(why) = in_the_way {
+            self.set_aside(&why)?;
+        }
         match Self::guarded(|| self.write(changed)) {
             Ok(()) => Ok(()),
             Err(Fault::Disk(why)) => Err(StoreError { action, why }),
             Err(Fault::Useless(why)) => {
-                self.set_aside(&why, action)?;
+                self.move_aside(&why, action)?;
                 Err(StoreError { action, why })
             }
         }
+    }
+
+    fn set_aside(&self, why: &str) -> Result<(), StoreError> {
+        *self.state() = State { in_the_way: Some(why.to_owned()), ..State::default() };
+        self.move_aside(why, "moved aside")?;
+        *self.state() = State::default();
+        Ok(())
     }
 }
 

@@ -113,6 +113,36 @@ fn assert_moved_aside(dir: &TempDir, store: &RedbStore, what: &str) {
 }
 
 #[test]
+fn nothing_of_what_was_set_aside_comes_back() {
+    let (dir, store) = stand();
+    store.save(&projection(9, vec![task(1, "a"), task(2, "b")])).unwrap();
+    store.load().unwrap();
+    store.set_aside("ahead").unwrap();
+    let fresh = projection(1, vec![task(2, "b")]);
+    store.save(&fresh).unwrap();
+    assert_eq!(store.load().unwrap(), Some(fresh));
+    assert!(dir.path().join("projection.redb.bad").exists());
+}
+
+#[test]
+fn nothing_is_saved_beside_what_cannot_be_set_aside() {
+    let (dir, store) = stand();
+    let before = projection(9, vec![task(1, "a")]);
+    store.save(&before).unwrap();
+    // A file cannot take the place of a folder.
+    let aside = dir.path().join("projection.redb.bad");
+    fs::create_dir(&aside).unwrap();
+    let fresh = projection(1, vec![task(2, "b")]);
+    let error = store.set_aside("ahead").unwrap_err().to_string();
+    assert!(error.contains("could not be moved aside"), "{error}");
+    store.save(&fresh).unwrap_err();
+    assert_eq!(store.load().unwrap(), Some(before));
+    fs::remove_dir(&aside).unwrap();
+    store.save(&fresh).unwrap();
+    assert_eq!(store.load().unwrap(), Some(fresh));
+}
+
+#[test]
 fn what_is_no_database_is_moved_aside() {
     for (what, content) in [("empty", &b""[..]), ("text", b"hello"), ("long", &[0x5a; 9000])] {
         let (dir, store) = stand();

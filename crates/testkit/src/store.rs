@@ -77,6 +77,11 @@ impl Store for MemoryStore {
         }
         fault.map_or(Ok(()), |_| Err(failed("written")))
     }
+
+    fn set_aside(&self, _: &str) -> Result<(), StoreError> {
+        self.lose();
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -113,5 +118,9 @@ mod tests {
         assert_eq!((kept.position, kept.catalogue, store.saves()), (3, None, 2));
         store.set_unreadable(true);
         assert!(store.load().is_err());
+        store.set_unreadable(false);
+        store.set_aside("of no use").unwrap();
+        store.save(&second).unwrap();
+        assert_eq!(store.load().unwrap(), Some(second));
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use remit_engine::lifecycle::ToStand;
 use remit_model::task::CloseReason;
-use remit_model::{Class, Lifecycle, TaskId};
+use remit_model::{Class, Lifecycle, Task, TaskId};
 use remit_ports::{Kind, Outcome, Projection, Store as _};
-use remit_testkit::Fault;
+use remit_testkit::{Fault, samples};
 
 use crate::bench::{Bench, operator};
 
@@ -233,6 +233,27 @@ async fn a_projection_that_the_ledger_does_not_follow_from_costs_time_not_truth(
     assert_eq!(bench.engine.cell(&caller.task).unwrap().lock().account().spent.calls, 2);
     bench.call(&caller, "files/read_file").await.unwrap();
     bench.assert_recorded_then_done();
+}
+
+#[tokio::test]
+async fn nothing_of_a_projection_that_was_of_no_use_comes_back() {
+    let of_another_log = |saved: &mut Projection| saved.position = u64::MAX;
+    let unreadable = |saved: &mut Projection| saved.catalogue = Some("{".to_owned());
+    for spoil in [of_another_log as fn(&mut Projection), unreadable] {
+        let mut bench = Bench::new().await;
+        let caller = bench.task().await;
+        bench.engine.project().await.unwrap();
+        let mut saved = bench.store.kept().unwrap();
+        saved.tasks = vec![Task::open(samples::charter(9))];
+        spoil(&mut saved);
+        bench.store.save(&saved).unwrap();
+        for _ in 0..2 {
+            bench.restart().await;
+            let tasks: Vec<_> = bench.engine.cells().iter().map(|cell| cell.id().clone()).collect();
+            assert_eq!(tasks, std::slice::from_ref(&caller.task));
+            bench.engine.project().await.unwrap();
+        }
+    }
 }
 
 /// A task that has ended and whose erasure is on record, while the keyring failed.

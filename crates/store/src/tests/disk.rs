@@ -17,7 +17,7 @@ fn failing(before: &Projection, plan: &DiskPlan) -> (TempDir, RedbStore) {
     let file = fs::File::options().read(true).write(true).open(dir.path().join("projection.redb"));
     let database = Database::builder().create_with_backend(plan.strikes(file.unwrap())).unwrap();
     let store = RedbStore::new(dir.path());
-    *store.state() = State { database: Some(database), begun: true };
+    *store.state() = State { database: Some(database), begun: true, in_the_way: None };
     (dir, store)
 }
 
