@@ -66,7 +66,8 @@ pub struct TaskCell {
     /// Moves with everything that can change an answer already given; compared right before bytes
     /// are sent. Starts at the task's recorded epoch; policy changes move it too.
     epoch: Arc<AtomicU64>,
-    /// Fires at a stop; replaced when the task is thawed. Written under the task's lock.
+    /// Fires at a stop; replaced when the task is thawed, under the task's lock, and when it fires before
+    /// that is held. While the task stands still it has fired, unless nothing has begun since the start.
     stop: Mutex<CancellationToken>,
     in_flight: AtomicUsize,
     refusals: Mutex<(Timestamp, u32)>,
@@ -204,7 +205,17 @@ impl TaskCell {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Stops everything that is under way.
+    /// Stops everything that is under way, before the task's lock is held: whoever decides under it may
+    /// take long. What begins after that is for [`Self::stop`], so it gets a token that has not fired.
+    pub(crate) fn interrupt(&self) {
+        self.move_epoch();
+        let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        if !stop.is_cancelled() {
+            std::mem::take(&mut *stop).cancel();
+        }
+    }
+
+    /// Stops everything that is under way, under the task's lock.
     pub(crate) fn stop(&self) {
         self.move_epoch();
         self.stop.lock().unwrap_or_else(PoisonError::into_inner).cancel();

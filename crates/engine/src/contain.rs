@@ -1,7 +1,9 @@
 //! Stops: freeze, thaw, close, and the ends that come by themselves.
 //!
 //! A stop acts first and is recorded then (promise R2): the epoch moves and open calls are
-//! cancelled before the ledger is asked, and if it cannot write the task stays stopped.
+//! cancelled before the ledger is asked, and if it cannot write the task stays stopped. That is done twice:
+//! before the task's lock is held, since a decision under it may take long, and under it for what began
+//! meanwhile. So the outcome of a call that was cancelled may stand in the log before the stop.
 
 use std::sync::Arc;
 
@@ -169,6 +171,8 @@ impl Engine {
         what: &str,
         actor: &str,
     ) -> Result<InForce, ContainError> {
+        // If this is refused, the task stands still already and nothing was under way.
+        cell.interrupt();
         let mut guard = cell.lock();
         let next = Task::clone(&guard).apply(event, self.now()).map_err(|refused| refused.1)?;
         cell.stop();
