@@ -6,7 +6,7 @@ use std::sync::Arc;
 use remit_model::question::{Asked, Loan, TaskFacts};
 use remit_model::{
     Admission, ApprovalFact, Call, Class, Digest, Integrity, Label, Operation, Question, Refusal,
-    Resource, ResourceKind, SecretSeen, Task, Timestamp, Tool, Value, Wanted,
+    Resource, ResourceKind, SecretSeen, Task, Timestamp, Tool, Value, Wanted, folded,
 };
 
 use crate::Caller;
@@ -139,8 +139,9 @@ fn facts(task: &Task) -> TaskFacts {
 
 /// The arguments of a call, read once.
 ///
-/// Errors: they are not one JSON value, name something twice or nest too deep; nothing is lost by
-/// refusing, because no two parsers need agree on what they mean.
+/// Errors: they are not one JSON value, name something twice or nest too deep, or a parameter's name
+/// is one of the protocol's but for the case of its letters; nothing is lost by refusing, because no
+/// two parsers need agree on what they mean.
 pub(crate) fn input(call: &Call) -> Result<Value, Refusal> {
     let params = Value::parse(&call.params).map_err(|why| {
         Refusal::one(
@@ -150,6 +151,10 @@ pub(crate) fn input(call: &Call) -> Result<Value, Refusal> {
             "send the call again with arguments that are plain JSON",
         )
     })?;
+    own_names(&params, &PARAMETERS)?;
+    if let Some(reference) = params.member("ref") {
+        own_names(reference, &REFERENCE)?;
+    }
     let member = |name: &str| params.member(name).cloned().unwrap_or_default();
     let text = |text: &str| Value::Text(text.to_owned());
     let (named, seen): (Value, &[&str]) = match &call.operation {
@@ -165,6 +170,48 @@ pub(crate) fn input(call: &Call) -> Result<Value, Refusal> {
         ),
     };
     with_rest(named, rest(params, seen))
+}
+
+/// What the protocol calls the parameters of requests that reach servers.
+const PARAMETERS: [&str; 12] = [
+    "name",
+    "arguments",
+    "uri",
+    "ref",
+    "argument",
+    "context",
+    "_meta",
+    "task",
+    "inputResponses",
+    "requestState",
+    "cursor",
+    "level",
+];
+
+/// What it calls the members of `ref`, which says what is completed.
+const REFERENCE: [&str; 3] = ["type", "name", "uri"];
+
+/// Errors: a member of `params` is one of `names` but for the case of its letters. It would reach the
+/// server, and one that does not tell them apart would act on it instead of what was decided.
+fn own_names(params: &Value, names: &[&str]) -> Result<(), Refusal> {
+    let Value::Record(members) = params else { return Ok(()) };
+    let others = members.keys().filter(|name| !names.contains(&name.as_str()));
+    for other in others {
+        let fold = folded(other);
+        // The protocol's names are ASCII.
+        if let Some(name) = names.iter().find(|name| name.eq_ignore_ascii_case(&fold)) {
+            return Err(Refusal::one(
+                Class::Structural,
+                "unreadable",
+                format!(
+                    "the parameter `{other}` differs from `{name}` only in the case of letters, \
+                     so servers could read it as that"
+                ),
+                "send the call again without it",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Under what name the input holds the parameters beside the arguments. They reach the server, so

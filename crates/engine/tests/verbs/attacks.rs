@@ -7,8 +7,9 @@ use remit_engine::Caller;
 use remit_engine::client::Owner;
 use remit_engine::open::{Holding, OPENING_WINDOW, OPENINGS_PER_WINDOW, Opener, Proposal};
 use remit_model::agent::AttestationMethod;
+use remit_model::question::Completed;
 use remit_model::task::CloseReason;
-use remit_model::{Call, Class, HoldId, Refusal, TaskId, ToolId, Workload};
+use remit_model::{Call, Class, HoldId, Operation, Refusal, TaskId, ToolId, Workload};
 use remit_policy::Source;
 use remit_ports::{Discovery, Settled, Store};
 use remit_testkit::samples::{agent_name, link, server};
@@ -56,6 +57,37 @@ async fn an_approval_covers_what_is_sent_beside_the_arguments() {
     assert_eq!(refusal.class, Class::Structural, "{refusal:?}");
     assert!(bench.upstream.sent().is_empty());
     call_beside(&bench, &caller, r#""_meta":{"progressToken":1}"#).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_parameter_passes_that_a_server_could_read_as_another() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    let call_as = |parameters: &str| {
+        let plain = call("files/read_file", "{}");
+        let call = Call { params: format!("{{{parameters}}}").into(), ..plain };
+        bench.engine.call(caller.clone(), call, link())
+    };
+    let usual = r#""name":"read_file","arguments":{"path":"a"}"#;
+    for other in ["Name", "ARGUMENTS", "_Meta", "inputresponses", "ta\u{17f}k"] {
+        let refusal = call_as(&format!(r#"{usual},"{other}":"send_money""#)).await.unwrap_err();
+        assert_eq!(refusal.class, Class::Structural, "{refusal:?}");
+        let why = &refusal.reasons[0].text;
+        assert!(why.contains(other) && why.contains("only in the case of letters"), "{why}");
+    }
+    assert!(bench.upstream.sent().is_empty());
+    call_as(&format!(r#"{usual},"extra":1,"Extra":2"#)).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_reference_passes_that_a_server_could_read_as_another() {
+    let bench = Bench::new().await;
+    let caller = bench.task().await;
+    let params = r#"{"ref":{"type":"ref/prompt","name":"a","Name":"b"},"argument":{}}"#;
+    let operation = Operation::Complete { reference: "a".into(), of: Completed::Prompt };
+    let call = Call { operation, params: params.into(), ..call("files/read_file", "{}") };
+    let refusal = bench.engine.call(caller, call, link()).await.unwrap_err();
+    assert!(refusal.reasons[0].text.contains("`Name` differs from `name`"), "{refusal:?}");
 }
 
 #[tokio::test]
