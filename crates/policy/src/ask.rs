@@ -8,9 +8,10 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use cedar_policy_core::authorizer::{AuthorizationError, Decision, Response};
-use remit_model::{ApprovalFact, Class, Question, Refusal};
+use remit_model::{ApprovalFact, Class, Question, Refusal, ToolId};
 
 use crate::context::{self, NOW};
+use crate::declared::{Declared, Misspelt};
 use crate::entities::{Corner, Corners, Known, entities};
 use crate::fact::{self, Fact, Facts};
 use crate::index::Slice;
@@ -108,7 +109,7 @@ impl<'a> Ask<'a> {
     /// Describes `question`, as far as the policies that can apply look at it.
     ///
     /// Errors: the tool is not in the schema the policies were validated against, or an argument is
-    /// not of its type; as the refusal to give.
+    /// not of its type or could be read as another; as the refusal to give.
     pub(crate) fn new(
         snapshot: &'a Snapshot,
         question: &'a Question,
@@ -209,7 +210,7 @@ fn input<'a>(
     sight: &Sight,
 ) -> Result<Option<Fact<'a>>, Refusal> {
     let Some(tool) = question.asked.tool() else { return Ok(None) };
-    let Some(attributes) = snapshot.inputs.get(&tool) else {
+    let Some(Declared { attributes, names }) = snapshot.inputs.get(&tool) else {
         return Err(Refusal::one(
             Class::Structural,
             "unknown-tool",
@@ -221,20 +222,30 @@ fn input<'a>(
     if question.call().is_none() {
         return Ok(None);
     }
-    attributes.express(&question.input, sight).map(Some).map_err(
-        |Mismatch { path, expected, came }| {
-            let argument = if path.is_empty() {
-                "the arguments".to_owned()
-            } else {
-                format!("argument `{path}`")
-            };
-            Refusal::one(
-                Class::Structural,
-                "input",
-                format!("`{tool}` declares {argument} as {expected}, got {came}"),
-                "send the arguments in the types that the tool's definition names",
-            )
-        },
+    names.compare(&question.input).map_err(|why| misspelt(&tool, &why))?;
+    attributes.express(&question.input, sight).map(Some).map_err(|why| mismatch(&tool, why))
+}
+
+fn mismatch(tool: &ToolId, Mismatch { path, expected, came }: Mismatch) -> Refusal {
+    let argument =
+        if path.is_empty() { "the arguments".to_owned() } else { format!("argument `{path}`") };
+    Refusal::one(
+        Class::Structural,
+        "input",
+        format!("`{tool}` declares {argument} as {expected}, got {came}"),
+        "send the arguments in the types that the tool's definition names",
+    )
+}
+
+fn misspelt(tool: &ToolId, Misspelt { path, declared }: &Misspelt) -> Refusal {
+    Refusal::one(
+        Class::Structural,
+        "input",
+        format!(
+            "argument `{path}` differs from `{declared}`, which `{tool}` declares, only in the case of \
+             letters, so servers could read it as that"
+        ),
+        format!("leave `{path}` out; `{declared}` is spelt as the tool's definition spells it"),
     )
 }
 

@@ -17,6 +17,7 @@ pub mod cases;
 mod contained;
 mod context;
 mod decide;
+mod declared;
 mod entities;
 mod fact;
 mod flow;

@@ -12,6 +12,7 @@ use remit_model::tool::Admission;
 use remit_model::{Effect, Reach, ResourceKind, Tool, ToolId};
 use serde_json::{Map, Value, json};
 
+use crate::declared::Declared;
 use crate::names::{NAMESPACE, TOOLS};
 use crate::shape::Attributes;
 
@@ -30,7 +31,7 @@ const REACHES: [Reach; 3] = [Reach::Local, Reach::Internal, Reach::External];
 pub(crate) struct Compiled {
     pub(crate) schema: Schema,
     pub(crate) text: String,
-    pub(crate) inputs: BTreeMap<ToolId, Attributes>,
+    pub(crate) inputs: BTreeMap<ToolId, Declared>,
 }
 
 /// The schema of `tools` and approver `groups`.
@@ -40,8 +41,8 @@ pub(crate) fn compile(tools: &[Tool], groups: &BTreeSet<String>) -> Result<Compi
     if tools.len() > MAX_TOOLS {
         return Err(format!("expected at most {MAX_TOOLS} tools, got {}", tools.len()));
     }
-    let inputs: BTreeMap<ToolId, Attributes> =
-        tools.iter().map(|tool| (tool.id.clone(), visible_input(tool))).collect();
+    let inputs: BTreeMap<ToolId, Declared> =
+        tools.iter().map(|tool| (tool.id.clone(), declared(tool))).collect();
     let document = json!({
         NAMESPACE: {
             "commonTypes": common_types(),
@@ -55,12 +56,12 @@ pub(crate) fn compile(tools: &[Tool], groups: &BTreeSet<String>) -> Result<Compi
     Ok(Compiled { schema, text, inputs })
 }
 
-/// What policies see of a tool's input. A tool in quarantine keeps the definition it was admitted
+/// What a tool declares of its input. A tool in quarantine keeps the definition it was admitted
 /// with, so that a change at a server cannot invalidate the policies in force.
-fn visible_input(tool: &Tool) -> Attributes {
+fn declared(tool: &Tool) -> Declared {
     match &tool.admission {
-        Admission::Quarantined { before: Some(before), .. } => Attributes::of_definition(before),
-        _ => Attributes::of_definition(&tool.definition),
+        Admission::Quarantined { before: Some(before), .. } => Declared::of_definition(before),
+        _ => Declared::of_definition(&tool.definition),
     }
 }
 
@@ -182,7 +183,7 @@ fn entity_types(groups: &BTreeSet<String>) -> Value {
     Value::Object(types)
 }
 
-fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
+fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Declared>) -> Value {
     let mut actions = Map::new();
     let mut groups: Vec<String> = vec![TOOLS.to_owned()];
     groups.extend(EFFECTS.map(|effect| effect_group(effect).to_owned()));
@@ -202,7 +203,8 @@ fn actions(tools: &[Tool], inputs: &BTreeMap<ToolId, Attributes>) -> Value {
             reach_group(tool.profile.reach.value).to_owned(),
             server_group(tool.id.server.as_str()),
         ];
-        let context = tool_context(inputs.get(&tool.id).unwrap_or(&none));
+        let input = inputs.get(&tool.id).map_or(&none, |declared| &declared.attributes);
+        let context = tool_context(input);
         actions.insert(tool.id.to_string(), action(&parents, &kinds(tool), &context));
     }
     for (name, resources, extra) in [

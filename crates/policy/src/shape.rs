@@ -68,13 +68,9 @@ pub(crate) struct Mismatch {
 }
 
 impl Attributes {
-    /// What Cedar can see of the input of the tool with this definition (one JSON object).
-    pub(crate) fn of_definition(definition: &str) -> Self {
-        let value = Value::parse(definition).unwrap_or_default();
-        let mut left = MAX_TOTAL;
-        value
-            .member("inputSchema")
-            .map_or_else(Self::default, |schema| Self::of_properties(schema, 0, &mut left))
+    /// What Cedar can see of the input of a tool with this `inputSchema`.
+    pub(crate) fn of_schema(schema: &Value) -> Self {
+        Self::of_properties(schema, 0, &mut { MAX_TOTAL })
     }
 
     fn of_properties(schema: &Value, depth: usize, left: &mut usize) -> Self {
@@ -308,7 +304,7 @@ mod tests {
 
     fn attributes(properties: &str) -> Attributes {
         let schema = format!(r#"{{"type":"object","properties":{properties}}}"#);
-        Attributes::of_definition(&format!(r#"{{"name":"t","inputSchema":{schema}}}"#))
+        Attributes::of_schema(&Value::parse(&schema).unwrap())
     }
 
     #[test]

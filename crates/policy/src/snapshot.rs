@@ -7,13 +7,13 @@ use cedar_policy::ffi::DetailedError;
 use cedar_policy::{PolicySet, Schema, ValidationError, ValidationMode, Validator};
 use remit_model::{Digest, Tool, ToolId};
 
+use crate::declared::Declared;
 use crate::index::Index;
 use crate::load::{Issue, LoadError, Source};
 use crate::memo::Memo;
 use crate::names::{NAMESPACE, Names, OPERATORS};
 use crate::parse::{Parsed, PolicyInfo, parse, whole};
 use crate::schema;
-use crate::shape::Attributes;
 
 /// The stack on which policies are read and checked, in bytes. Cedar does both by recursion, and a
 /// policy as large as may be takes more than a worker's 2 MiB; what is not touched costs nothing.
@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub(crate) names: Names,
     pub(crate) index: Index,
     pub(crate) memo: Memo,
-    pub(crate) inputs: BTreeMap<ToolId, Attributes>,
+    pub(crate) inputs: BTreeMap<ToolId, Declared>,
     /// The groups a held call may wait for, in the order they are asked about.
     pub(crate) groups: Vec<String>,
     policies: BTreeMap<String, PolicyInfo>,
