@@ -1,7 +1,8 @@
 //! MCP over newline-delimited JSON (the stdio transport), both eras, on any stream of bytes.
 //!
 //! The caller is given: whoever opened the stream has authenticated it. Requests are answered as
-//! they end, in any order. What the client does not read in time ends the connection.
+//! they end, in any order. What the client does not read in time ends the connection, and while many
+//! answers wait for that nothing more is read of it (promise R13).
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +11,10 @@ use std::time::Duration;
 use remit_engine::Caller;
 use remit_mcp::line::{Lines, encode};
 use remit_mcp::meta::RequestMeta;
-use remit_mcp::{Frame, Notification, Raw, Request, RpcError, method};
+use remit_mcp::{Frame, Id, Notification, Raw, Request, RpcError, method};
 use remit_model::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +30,12 @@ use crate::watch::{Notice, Watch};
 
 /// How many messages may wait to be written.
 const QUEUE: usize = 64;
+/// How many answers may be under way beside the calls of the task that may be. With one at least, those
+/// that wait for the client's own answers never keep these from being read; the rest are refusals,
+/// which are short and may wait as messages do.
+const REFUSALS: usize = 64;
+/// How many subscriptions may be open. A client needs one, and may be opening the next.
+const MAX_LISTENING: usize = 16;
 /// How much is read at once.
 const CHUNK: usize = 16 * 1024;
 /// How long answers under way may take once the client has closed its end.
@@ -114,6 +121,10 @@ struct Line {
     session: Arc<Mutex<Option<Arc<Session>>>>,
     /// Answers under way: `finish` waits for them.
     answers: TaskTracker,
+    /// How many more of them may be.
+    room: Arc<Semaphore>,
+    /// How many more subscriptions may be open.
+    listening: Arc<Semaphore>,
     /// Fires when the connection ends.
     ended: CancellationToken,
 }
@@ -125,6 +136,7 @@ impl Line {
         server: Option<ServerName>,
         queue: mpsc::Sender<Out>,
     ) -> Self {
+        let room = gateway.config.max_in_flight.saturating_add(REFUSALS);
         Self {
             gateway,
             caller,
@@ -133,6 +145,8 @@ impl Line {
             calls: Arc::default(),
             session: Arc::default(),
             answers: TaskTracker::new(),
+            room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
+            listening: Arc::new(Semaphore::new(MAX_LISTENING)),
             ended: CancellationToken::new(),
         }
     }
@@ -304,35 +318,50 @@ impl Line {
             return;
         };
         if request.method() == method::LISTEN && peer.session.is_none() {
-            tokio::spawn(self.clone().listen(peer, request, open));
+            self.subscribe(peer, request, open).await;
             return;
         }
         match methods::plan(&self.gateway, &peer, &request).await {
             Plan::Answer(answer) => self.send(answer.text(request.id())).await,
             Plan::Call(call) => {
+                // Nobody closes it.
+                let Ok(place) = Arc::clone(&self.room).acquire_owned().await else { return };
                 let cancelled = open.cancelled.clone();
                 let walk =
                     Walk::begin(&self.gateway, &request, *call, cancelled.clone(), Some(open));
-                self.answers.spawn(self.clone().carry(peer, request, walk, cancelled));
+                let answer = self.clone().carry(peer, walk, cancelled);
+                self.answers.spawn(self.clone().answer(request.id().clone(), answer, place));
             }
         }
     }
 
-    /// Relays a call's messages and its answer. A cancelled call is not answered.
+    /// Sends the answer to a call once there is one. A cancelled call is not answered.
+    async fn answer(
+        self,
+        id: Id,
+        answer: impl Future<Output = Option<Answer>>,
+        _place: OwnedSemaphorePermit,
+    ) {
+        // The call is gone by the time its answer waits to be read, however large it was.
+        if let Some(answer) = answer.await {
+            self.send(answer.text(&id)).await;
+        }
+    }
+
+    /// Relays a call's messages; its answer, unless it is cancelled.
     async fn carry(
         self,
         peer: Peer,
-        request: Request,
         mut walk: Walk,
         cancelled: CancellationToken,
-    ) {
+    ) -> Option<Answer> {
         loop {
             let step = tokio::select! {
                 // First, because a call that is cancelled may end in the same moment.
                 biased;
                 () = cancelled.cancelled() => {
                     walk.cancel();
-                    return;
+                    return None;
                 }
                 step = walk.next() => step,
             };
@@ -343,15 +372,29 @@ impl Line {
                     // is then refused when its call ends.
                     drop(self.queue.try_send(Out::Message(text)));
                 }
-                Step::Ended(answer) => {
-                    self.send(answer.text(request.id())).await;
-                    return;
-                }
+                Step::Ended(answer) => return Some(answer),
             }
         }
     }
 
-    async fn listen(self, peer: Peer, request: Request, open: OpenCall) {
+    async fn subscribe(&self, peer: Peer, request: Request, open: OpenCall) {
+        let Ok(place) = Arc::clone(&self.listening).try_acquire_owned() else {
+            let error = RpcError::internal(format!(
+                "{MAX_LISTENING} subscriptions of this connection are open already; cancel one first"
+            ));
+            self.send(error.render(Some(request.id()))).await;
+            return;
+        };
+        tokio::spawn(self.clone().listen(peer, request, open, place));
+    }
+
+    async fn listen(
+        self,
+        peer: Peer,
+        request: Request,
+        open: OpenCall,
+        _place: OwnedSemaphorePermit,
+    ) {
         let mut listening = match Listening::open(&self.gateway, &peer, &request).await {
             Ok(listening) => listening,
             Err(error) => {

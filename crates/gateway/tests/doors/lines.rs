@@ -266,3 +266,56 @@ async fn a_client_that_does_not_read_is_let_go() {
     };
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
 }
+
+#[tokio::test]
+async fn a_client_that_only_writes_calls_is_held_back_and_loses_none_of_them() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let mut client = Client::session(&bench, &work, json!({})).await;
+    let line = |id: usize| {
+        let params = json!({"name": "vault__read_mail", "arguments": {}});
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        format!("{call}\n")
+    };
+    let mut written = 0;
+    while let Ok(done) =
+        tokio::time::timeout(A_WHILE, client.writer.write_all(line(written).as_bytes())).await
+    {
+        done.unwrap();
+        written += 1;
+        assert!(written < 20_000, "whatever it writes is taken");
+    }
+    let mut answered = std::collections::BTreeSet::new();
+    while answered.len() < written {
+        answered.insert(client.next().await["id"].as_u64().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn one_subscription_too_many_is_refused_until_another_ends() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let mut client = Client::connect(&bench, &work, None);
+    let params = json!({"notifications": {"toolsListChanged": true}});
+    for id in 1..=16 {
+        client.ask_stateless(id, "subscriptions/listen", params.clone()).await;
+        assert_eq!(client.next().await["method"], "notifications/subscriptions/acknowledged");
+    }
+    client.ask_stateless(17, "subscriptions/listen", params.clone()).await;
+    let refused = client.next().await;
+    assert_eq!(refused["id"], 17, "{refused}");
+    let why = refused["error"]["message"].as_str().unwrap();
+    assert!(why.contains("16 subscriptions of this connection"), "{why}");
+    client.cancel(1).await;
+    let mut id = 17;
+    let opened = loop {
+        id += 1;
+        assert!(id < 10_000, "the place of the one that ended is taken");
+        client.ask_stateless(id, "subscriptions/listen", params.clone()).await;
+        let answer = client.next().await;
+        if answer["error"].is_null() {
+            break answer;
+        }
+    };
+    assert_eq!(opened["method"], "notifications/subscriptions/acknowledged");
+}
