@@ -1,11 +1,12 @@
 //! The network listener: the connections of MCP clients, each served by a task of its own.
 //!
 //! Nobody has proved anything before a grant is read, so what a mere connection can cost is bounded
-//! here: how many there are, and how long a TLS handshake and the head of a request may take
-//! (promise R13). One that is slow keeps nobody else waiting.
+//! here: how many there are, how long a TLS handshake and the head of a request may take, and how long
+//! an answer may be left unread (promise R13). One that is slow keeps nobody else waiting.
 
 mod patience;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
 use self::patience::Patience;
@@ -36,15 +38,25 @@ pub(crate) struct Bounds {
     /// How long a client may take to send the head of a request, counted from when the connection
     /// stands or from its last answer.
     pub(crate) head: Duration,
+    /// How long a client may leave what is written to it unread, so that nothing more can be written.
+    /// A client that sends requests and reads no answer is not asked for a further head meanwhile.
+    pub(crate) unread: Duration,
 }
 
 /// Each connection takes a file descriptor, of which a process commonly has a thousand and tool
 /// servers need some, too.
-pub(crate) const BOUNDS: Bounds =
-    Bounds { connections: 768, handshake: Duration::from_secs(10), head: Duration::from_secs(30) };
+pub(crate) const BOUNDS: Bounds = Bounds {
+    connections: 768,
+    handshake: Duration::from_secs(10),
+    head: Duration::from_secs(30),
+    unread: Duration::from_secs(30),
+};
 
 /// How long to wait after no connection could be accepted, which says that file descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is read from and written to.
+pub(crate) type Limited = Pin<Box<TimeoutWriter<TcpStream>>>;
 
 /// What is served to every connection alike.
 #[derive(Clone)]
@@ -102,12 +114,21 @@ async fn accept(
 }
 
 async fn connection(stream: TcpStream, service: Service, stop: CancellationToken) {
+    let stream = limited(stream, service.bounds.unread);
     let Some(tls) = &service.tls else { return http((stream, None), service, stop).await };
     match tokio::time::timeout(service.bounds.handshake, tls.accept(stream)).await {
         Ok(Ok((stream, peer))) => http((stream, peer), service, stop).await,
         Ok(Err(why)) => tracing::debug!(%why, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
+}
+
+/// A connection to which nothing can be written any more once a write has stood still for `unread`. Below
+/// TLS, which takes in what it cannot pass on yet.
+fn limited(stream: TcpStream, unread: Duration) -> Limited {
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(unread));
+    Box::pin(stream)
 }
 
 /// Serves a connection. Whose certificate its client showed goes beside each of its requests.
@@ -149,12 +170,21 @@ mod tests {
         connections: 1,
         handshake: Duration::from_millis(100),
         head: Duration::from_millis(100),
+        unread: Duration::from_millis(100),
     };
+
+    /// More than the buffers of a connection hold, in answers of which one does.
+    const LONG: &[u8] = &[b'x'; 1 << 20];
+    const MANY: usize = 64;
+    /// How long what happens after a tenth of a second may take on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     async fn served() -> (std::net::SocketAddr, CancellationToken) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let router = Router::new().route("/", get(|| async { "here" }));
+        let router = Router::new()
+            .route("/", get(|| async { "here" }))
+            .route("/long", get(|| async { LONG }));
         let service = Service { tls: None, router, bounds: BOUNDS };
         tokio::spawn(serve(listener, service, stop.clone()));
         (address, stop)
@@ -184,5 +214,17 @@ mod tests {
         assert!(answer(&mut used).await.ends_with("here"));
         assert!(answer(&mut used).await.ends_with("here"));
         assert_eq!(used.read(&mut [0; 8]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_reads_no_answers_ends_and_gives_up_its_place() {
+        let (address, _stop) = served().await;
+        let mut deaf = TcpStream::connect(address).await.unwrap();
+        let requests = b"GET /long HTTP/1.1\r\nhost: a\r\n\r\n".repeat(MANY);
+        deaf.write_all(&requests).await.unwrap();
+        let mut other = TcpStream::connect(address).await.unwrap();
+        let answered = tokio::time::timeout(PATIENCE, answer(&mut other)).await;
+        assert!(answered.expect("a place in time").ends_with("here"));
+        drop(deaf);
     }
 }

@@ -34,7 +34,6 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, ServerConfig,
     SignatureScheme,
 };
-use tokio::net::TcpStream;
 use tokio::sync::watch::Receiver;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -42,6 +41,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::expected::Vouching;
 use crate::fail::Fail;
+use crate::network::Limited;
 
 /// The way to whoever is at `url`. Only where that is https, this machine's certificates matter; there
 /// may be none.
@@ -131,8 +131,8 @@ impl Tls {
     /// Errors: the handshake fails.
     pub(crate) async fn accept(
         &self,
-        stream: TcpStream,
-    ) -> std::io::Result<(TlsStream<TcpStream>, Option<Arc<Peer>>)> {
+        stream: Limited,
+    ) -> std::io::Result<(TlsStream<Limited>, Option<Arc<Peer>>)> {
         let (own, provider, clients) = match self {
             Self::Anonymous(acceptor) => return Ok((acceptor.accept(stream).await?, None)),
             Self::Asking { own, provider, clients } => (own, provider, clients),
