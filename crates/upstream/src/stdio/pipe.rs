@@ -185,8 +185,15 @@ async fn write(
             stdin.write_all(&job.line).await?;
             stdin.flush().await
         };
-        if !matches!(tokio::time::timeout(WRITE, written).await, Ok(Ok(()))) {
-            break;
+        match tokio::time::timeout(WRITE, written).await {
+            Ok(Ok(())) => {}
+            // It has ended, which is about to be seen: nobody has stopped it.
+            Ok(Err(_)) => {
+                jobs.close();
+                let _ = tokio::time::timeout(DRAIN, stop.cancelled()).await;
+                break;
+            }
+            Err(_) => break,
         }
     }
     jobs.close();
