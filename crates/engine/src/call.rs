@@ -480,7 +480,7 @@ pub(crate) fn unknown_task() -> Refusal {
     )
 }
 
-pub(crate) fn not_open(task: &Task) -> Refusal {
+fn not_open(task: &Task) -> Refusal {
     let state = task.state.name();
     let remedy = match state {
         "frozen" => "stop working; an operator can resume the task with `remit task thaw`",

@@ -4,16 +4,18 @@
 //! so the order in the log is the order in which the state changed, and sequence numbers have no
 //! gaps.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use remit_model::task::{Event, InvalidTransition};
-use remit_model::{AgentName, Task, TaskId, Timestamp};
-use remit_ports::{Accepted, Draft, Ledger, LedgerError, Subject};
+use remit_model::{AgentName, ServerName, Task, TaskId, Timestamp};
+use remit_ports::{Accepted, Discovery, Draft, Ledger, LedgerError, Subject};
 use tokio_util::sync::CancellationToken;
 
 use crate::knowledge::Memory;
+use crate::list::{List, Offer};
 
 /// How many refusals of one task are recorded in each [`REFUSAL_WINDOW`] (R13).
 pub const REFUSALS_PER_WINDOW: u32 = 100;
@@ -74,6 +76,8 @@ pub struct TaskCell {
     /// Records of stops that took effect while the ledger could not write, oldest first. They come
     /// before any other record of the task. Written under the task's lock.
     owed: Mutex<Vec<Draft>>,
+    /// What of servers' lists its agent was shown last, by server and method.
+    seen: Mutex<BTreeMap<(ServerName, &'static str), Arc<Discovery>>>,
     /// The task's sequence number as the projection has it; 0 if it has none. Written by `recover`.
     saved: AtomicU64,
 }
@@ -92,6 +96,7 @@ impl TaskCell {
             in_flight: AtomicUsize::new(0),
             refusals: Mutex::new((Timestamp(0), 0)),
             owed: Mutex::default(),
+            seen: Mutex::default(),
             saved: AtomicU64::new(0),
         }
     }
@@ -203,6 +208,25 @@ impl TaskCell {
     /// Fires at the next stop.
     pub(crate) fn stop_token(&self) -> CancellationToken {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether its agent was shown just this list of the server's before.
+    pub(crate) fn has_seen(
+        &self,
+        list: List,
+        (server, offer): (&ServerName, &Arc<Discovery>),
+    ) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = seen.get(&(server.clone(), list.method));
+        last.is_some_and(|last| Arc::ptr_eq(last, offer) || (list.of)(last) == (list.of)(offer))
+    }
+
+    /// Its agent may be shown these lists: they are on record.
+    pub(crate) fn was_shown(&self, list: List, offers: &[Offer]) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (server, offer) in offers {
+            seen.insert((server.clone(), list.method), Arc::clone(offer));
+        }
     }
 
     /// Stops everything that is under way, before the task's lock is held: whoever decides under it may

@@ -142,8 +142,8 @@ impl Memory {
 impl Knowledge {
     fn of(task: &Task) -> Self {
         let charter = &task.charter;
-        // What others saw before it began is not in its index.
-        let fresh = task.account().spent.calls == 0 && !charter.inherited.integrity.is_untrusted();
+        // What others saw before it began is not in its index, nor what it was shown itself before a restart.
+        let fresh = task.account().spent.calls == 0 && !task.account().sealed;
         let mut knowledge = if fresh { Self::empty(Index::default()) } else { Self::forgotten() };
         for (source, text) in given(charter) {
             knowledge.take_in(source, text);

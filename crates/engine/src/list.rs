@@ -1,18 +1,30 @@
 //! What a caller could ever be permitted: the question at list time.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use remit_model::task::Event;
-use remit_model::{Integrity, Label, Refusal, ServerName, Tool, ToolId};
+use remit_model::{Integrity, Label, Refusal, ServerName, Task, Tool, ToolId};
 use remit_policy::{Verdict, decide};
-use remit_ports::Discovery;
+use remit_ports::{Accepted, Discovery};
 use remit_provenance::Source;
 
-use crate::call::{not_open, unknown_task};
-use crate::cell::CommitError;
+use crate::call::unknown_task;
+use crate::cell::{CommitError, TaskCell};
 use crate::frame::Scene;
 use crate::{Caller, Engine};
+
+/// One of the lists that servers have beside that of their tools.
+#[derive(Clone, Copy, Debug)]
+pub struct List {
+    /// The method that asks for it.
+    pub method: &'static str,
+    /// What is in it, each as JSON.
+    pub of: fn(&Discovery) -> &[String],
+}
+
+/// A server, and what it offers.
+pub type Offer = (ServerName, Arc<Discovery>);
 
 impl Engine {
     /// The tools of `servers` that the caller could be permitted, or that could be held for a
@@ -38,12 +50,7 @@ impl Engine {
 
     /// What the servers offer beside tools, for those whose `what` (`@resources`, `@prompts`) the
     /// caller's remit covers.
-    pub fn offers(
-        &self,
-        caller: &Caller,
-        servers: &[ServerName],
-        what: &str,
-    ) -> Vec<(ServerName, Arc<Discovery>)> {
+    pub fn offers(&self, caller: &Caller, servers: &[ServerName], what: &str) -> Vec<Offer> {
         let Some(cell) = self.cell(&caller.task) else { return Vec::new() };
         let within = cell.lock().remit().tools;
         let offers = self.offers.load();
@@ -54,37 +61,60 @@ impl Engine {
         servers.iter().filter(covered).filter_map(offered).collect()
     }
 
-    /// Takes into the caller's task what `server` lists beside its tools, before its agent is shown it: names and
-    /// titles are chosen by whoever may put something there (promises R5 and R6). Each list is on record.
+    /// Takes into the caller's task what servers list beside their tools, before its agent is shown it: names and
+    /// titles are chosen by whoever may put something there (promises R5 and R6). What is new to the task is on
+    /// record. Gives whether it may be shown: nothing is to a task that stands still.
     ///
-    /// Errors: the task takes no calls, or it cannot be recorded; nothing may be shown then.
+    /// Errors: it cannot be recorded; nothing may be shown then.
     pub async fn show(
         &self,
         caller: &Caller,
-        (server, list): (&ServerName, &str),
-        definitions: &[String],
-    ) -> Result<(), Refusal> {
-        if definitions.is_empty() {
-            return Ok(());
-        }
+        list: List,
+        offers: &[Offer],
+    ) -> Result<bool, Refusal> {
         let cell = self.cell(&caller.task).ok_or_else(unknown_task)?;
-        let integrity = Integrity::untrusted(server.as_str());
-        let label = Label { integrity, ..Label::default() }.join(self.shelves.all_of(server));
-        let accepted = {
+        let last = {
             let mut task = cell.lock();
             if !task.is_open() {
-                return Err(not_open(&task));
+                return Ok(false);
             }
-            let event = Event::Shown { label: label.clone() };
-            let accepted = self.signal((&cell, &mut task), (list, event), None);
-            let accepted = accepted.map_err(|why| self.unrecorded(&why))?;
-            let (tool, decision) = (ToolId::new(server, list), accepted.index());
-            let source = Source { tool, decision, pointed: false, label };
-            cell.memory().shown(&task, &source, definitions);
-            accepted
+            // Before the label is there, by which a task that was forgotten is told from a new one.
+            cell.memory().of(&task, |_| ());
+            let mut last = None;
+            for offer in offers {
+                last = self.take_in((&cell, &mut task), list, offer)?.or(last);
+            }
+            last
         };
-        let durable = accepted.durable().await;
-        durable.map(drop).map_err(|why| self.unrecorded(&CommitError::Ledger(why)))
+        if let Some(last) = last {
+            let durable = last.durable().await;
+            durable.map_err(|why| self.unrecorded(&CommitError::Ledger(why)))?;
+        }
+        cell.was_shown(list, offers);
+        Ok(true)
+    }
+
+    /// The record of what is new to the task, if anything is.
+    fn take_in(
+        &self,
+        (cell, task): (&TaskCell, &mut MutexGuard<'_, Task>),
+        list: List,
+        (server, offer): &Offer,
+    ) -> Result<Option<Accepted>, Refusal> {
+        let definitions = (list.of)(offer);
+        let integrity = Integrity::untrusted(server.as_str());
+        let label = Label { integrity, ..Label::default() }.join(self.shelves.all_of(server));
+        let known = cell.has_seen(list, (server, offer)) && label.flows_to(&task.account().label);
+        if definitions.is_empty() || known {
+            return Ok(None);
+        }
+        let event = Event::Shown { label: label.clone() };
+        let accepted = self.signal((cell, task), (list.method, event), None);
+        let accepted = accepted.map_err(|why| self.unrecorded(&why))?;
+        let (tool, decision) = (ToolId::new(server, list.method), accepted.index());
+        let source = Source { tool, decision, pointed: false, label };
+        cell.memory().shown(task, &source, definitions);
+        Ok(Some(accepted))
     }
 
     /// What each server offers, as last seen.

@@ -9,10 +9,10 @@ mod tools;
 
 use std::sync::Arc;
 
+use remit_engine::list::{List, Offer};
 use remit_mcp::revision::Era;
 use remit_mcp::{Edit, Object, Raw, Request, RpcError, meta, method};
 use remit_model::{Call, Operation, Refusal, ServerName};
-use remit_ports::Discovery;
 
 pub(crate) use about::opening;
 pub(crate) use tools::called;
@@ -116,17 +116,10 @@ impl Context<'_> {
         Plan::Answer(self.form().refused(refusal))
     }
 
-    /// Lets the caller's task take in what is in these lists, before they are shown.
-    async fn show(
-        &self,
-        offers: &Offers,
-        list: fn(&Discovery) -> &[String],
-    ) -> Result<(), Refusal> {
-        let (engine, caller) = (&self.gateway.engine, &self.peer.caller);
-        for (server, offer) in offers {
-            engine.show(caller, (server, self.request.method()), list(offer)).await?;
-        }
-        Ok(())
+    /// Those of `offers` whose list the caller may be shown, which its task has taken in then.
+    async fn shown(&self, offers: Vec<Offer>, list: List) -> Result<Vec<Offer>, Refusal> {
+        let shown = self.gateway.engine.show(&self.peer.caller, list, &offers).await?;
+        Ok(if shown { offers } else { Vec::new() })
     }
 
     /// A list as one page. Lists are bounded by what their servers may offer, so there is no
@@ -179,9 +172,6 @@ impl Context<'_> {
         Prepared { call, form: self.form(), subscribes: None }
     }
 }
-
-/// What servers offer beside tools.
-type Offers = Vec<(ServerName, Arc<Discovery>)>;
 
 /// A member of the parameters and its new value.
 type Change = Option<(&'static str, Raw)>;

@@ -1,6 +1,7 @@
 //! `prompts/list` and `prompts/get`.
 
-use remit_mcp::{Edit, Object, Raw, RpcError};
+use remit_engine::list::List;
+use remit_mcp::{Edit, Object, Raw, RpcError, method};
 use remit_model::{Operation, ServerName};
 
 use super::{Context, Plan, call, member};
@@ -11,9 +12,11 @@ const PROMPTS: &str = "@prompts";
 impl Context<'_> {
     pub(super) async fn list_prompts(&self) -> Result<Plan, RpcError> {
         let offers = self.gateway.engine.offers(&self.peer.caller, &self.servers, PROMPTS);
-        if let Err(refusal) = self.show(&offers, |offer| &offer.prompts).await {
-            return Ok(self.refused(&refusal));
-        }
+        let list = List { method: method::PROMPTS_LIST, of: |offer| &offer.prompts };
+        let offers = match self.shown(offers, list).await {
+            Ok(offers) => offers,
+            Err(refusal) => return Ok(self.refused(&refusal)),
+        };
         let names = self.names();
         let mut prompts = Vec::new();
         for (server, offer) in offers {

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
+use remit_engine::list::{List, Offer};
 use remit_mcp::revision::{Era, Revision};
 use remit_mcp::{Raw, RpcError, method};
 use remit_model::{Call, Operation, ServerName};
 use remit_ports::Discovery;
 use serde_json::json;
 
-use super::{Context, Offers, Plan, call, member};
+use super::{Context, Plan, call, member};
 use crate::walk::Prepared;
 
 /// What a remit's tool patterns call the resources of a server.
@@ -20,23 +21,21 @@ const RESOURCES: &str = "@resources";
 
 impl Context<'_> {
     pub(super) async fn list_resources(&self) -> Result<Plan, RpcError> {
-        self.list_of("resources", |offer| &offer.resources).await
+        let list = List { method: method::RESOURCES_LIST, of: |offer| &offer.resources };
+        self.list_of("resources", list).await
     }
 
     pub(super) async fn list_templates(&self) -> Result<Plan, RpcError> {
-        self.list_of("resourceTemplates", |offer| &offer.templates).await
+        let list = List { method: method::TEMPLATES_LIST, of: |offer| &offer.templates };
+        self.list_of("resourceTemplates", list).await
     }
 
-    async fn list_of(
-        &self,
-        member: &str,
-        list: fn(&Discovery) -> &[String],
-    ) -> Result<Plan, RpcError> {
-        let offers = self.reachable();
-        if let Err(refusal) = self.show(&offers, list).await {
-            return Ok(self.refused(&refusal));
-        }
-        let items = offers.iter().flat_map(|(_, offer)| list(offer)).cloned();
+    async fn list_of(&self, member: &str, list: List) -> Result<Plan, RpcError> {
+        let offers = match self.shown(self.reachable(), list).await {
+            Ok(offers) => offers,
+            Err(refusal) => return Ok(self.refused(&refusal)),
+        };
+        let items = offers.iter().flat_map(|(_, offer)| (list.of)(offer)).cloned();
         self.page(member, &items.collect::<Vec<_>>())
     }
 
@@ -91,7 +90,7 @@ impl Context<'_> {
     }
 
     /// The servers whose resources the caller's remit covers.
-    fn reachable(&self) -> Offers {
+    fn reachable(&self) -> Vec<Offer> {
         self.gateway.engine.offers(&self.peer.caller, &self.servers, RESOURCES)
     }
 
@@ -105,7 +104,7 @@ impl Context<'_> {
         let outside = self.servers.iter().filter_map(|server| {
             everyone.get(server).map(|offer| (server.clone(), Arc::clone(offer)))
         });
-        let outside: Offers = outside.collect();
+        let outside: Vec<Offer> = outside.collect();
         match owners(&self.reachable(), uri).as_slice() {
             [one] => Ok(one.clone()),
             [] => match owners(&outside, uri).as_slice() {

@@ -2,7 +2,7 @@
 
 use remit_engine::approve::Actor;
 use remit_model::ToolId;
-use remit_ports::Discovery;
+use remit_ports::{Discovery, Kind, Replayed};
 use remit_testkit::samples::server;
 use serde_json::{Value, json};
 
@@ -57,6 +57,12 @@ async fn resources_keep_their_address_and_prompts_get_a_prefix() {
     assert_eq!(names(&own, "prompts", "name"), ["greet"]);
     let page = Post::stateless(&work, "tools/list", json!({"cursor": "next"}));
     assert_eq!(page.send(&bench).await.error(), (200, -32602));
+    let entries = bench.ledger.entries();
+    let taken_in = |entry: &&Replayed| entry.entry.kind == Kind::Signal;
+    let taken_in: Vec<_> =
+        entries.iter().filter(taken_in).map(|entry| entry.entry.clear.what.as_str()).collect();
+    let expected = ["resources/list", "resources/list", "resources/templates/list", "prompts/list"];
+    assert_eq!(taken_in, expected, "each list is on record before it is shown");
 }
 
 #[tokio::test]
