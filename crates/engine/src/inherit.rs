@@ -46,16 +46,16 @@ impl Engine {
             }
             // Its client comes back by a person alone.
             Opener::Person(..) => Known { workers: Workers::new(), label: Label::default() },
-            Opener::Peer(workload) if !workload.processes.is_empty() => {
-                let before = workload.processes.iter().chain([&clients]);
-                let own = workload.processes.first().copied();
-                let workers = own.into_iter().chain([processes]).collect();
-                Known { workers, label: self.left_by(before) }
-            }
-            // The kernel did not say which process it is.
-            Opener::Peer(_) => Known {
-                workers: Workers::from([clients, processes]),
-                label: self.left_by([&clients, &processes]),
+            Opener::Peer(workload) => match workload.worker() {
+                Some(worker) => Known {
+                    workers: Workers::from([worker, processes]),
+                    label: self.left_by(workload.processes.iter().chain([&clients])),
+                },
+                // The kernel did not say which process it is.
+                None => Known {
+                    workers: Workers::from([clients, processes]),
+                    label: self.left_by([&clients, &processes]),
+                },
             },
             Opener::Client(client) => self.known_of_client(agent, client.process.as_ref()),
         }

@@ -29,6 +29,8 @@ pub struct Workload {
     pub processes: Vec<Digest>,
     /// How many of those, from the first on, run as its user.
     pub kin: usize,
+    /// Whether it says that it is but a pipe to the process that started it.
+    pub pipe: bool,
 }
 
 impl Workload {
@@ -43,6 +45,7 @@ impl Workload {
             cgroup: None,
             processes: Vec::new(),
             kin: 0,
+            pipe: false,
         }
     }
 
@@ -53,14 +56,17 @@ impl Workload {
         (!descent.kin.is_empty()).then_some(descent)
     }
 
-    /// The same where the process is but a pipe to the one that started it.
+    /// The same where the process says that it is but a pipe to the one that started it. It could be anybody
+    /// who says so, so that what it has worked on itself is looked at all the same.
     #[must_use]
-    pub fn as_a_pipe(mut self) -> Self {
-        if !self.processes.is_empty() {
-            self.processes.remove(0);
-            self.kin = self.kin.saturating_sub(1);
-        }
-        self
+    pub fn as_a_pipe(self) -> Self {
+        Self { pipe: true, ..self }
+    }
+
+    /// The process that works on what this one opens: itself, or the one that it is a pipe to. `None` if the
+    /// kernel did not say.
+    pub fn worker(&self) -> Option<Digest> {
+        self.processes.get(usize::from(self.pipe)).copied()
     }
 }
 

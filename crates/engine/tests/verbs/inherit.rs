@@ -46,6 +46,20 @@ async fn a_process_and_what_it_starts_begin_where_it_left_off() {
 }
 
 #[tokio::test]
+async fn whoever_says_that_it_is_but_a_pipe_begins_where_it_left_off_itself() {
+    let bench = Bench::new().await;
+    contaminated(&bench, &process(&["agent", "shell"])).await;
+    let pipe = |names| match process(names) {
+        Opener::Peer(workload) => Opener::Peer(workload.as_a_pipe()),
+        other => other,
+    };
+    assert!(!open(&bench, &pipe(&["command", "shell"])).await.account().sealed);
+    assert!(open(&bench, &pipe(&["agent", "shell"])).await.account().sealed);
+    // The task is the shell's, which it is a pipe to.
+    assert!(open(&bench, &process(&["other", "shell"])).await.account().sealed);
+}
+
+#[tokio::test]
 async fn another_process_and_a_person_begin_cleanly() {
     let bench = Bench::new().await;
     contaminated(&bench, &process(&["agent", "shell"])).await;

@@ -171,6 +171,11 @@ impl Settings {
             (Grant::TokenExchange, Some(_)) if self.subject == Subject::Task => {
                 Err("with `subject = \"task\"` nobody signs in: leave out the table `identity`".to_owned())
             }
+            (Grant::TokenExchange, Some(_)) if self.server.issuer.is_none() => {
+                Err("with the table `identity`, `grant = \"token_exchange\"` needs `server.issuer`: the person's \
+                     token goes there, and whoever answers for `resource` could name any"
+                    .to_owned())
+            }
             _ => Ok(()),
         }
     }

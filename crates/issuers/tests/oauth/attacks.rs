@@ -206,3 +206,20 @@ fn a_configuration_that_makes_no_sense_says_why() {
         assert!(error.contains(why), "{to}: {error}");
     }
 }
+
+#[test]
+fn a_persons_token_goes_to_no_server_that_the_one_with_the_tools_names() {
+    let stand = Stand::new();
+    let identity = "[identity]\nissuer = \"https://idp.example\"\nclient_id = \"remit\"\n";
+    let text = table("https://as.example")
+        .replace("client_credentials", "token_exchange")
+        .replace("server.client_secret = \"client\"", "server.client_auth = \"none\"")
+        .replace("server.issuer = \"https://as.example\"", "resource = \"https://api.example\"");
+    let issuer = |text: &str| {
+        let settings: Settings = toml::from_str(text).unwrap();
+        OAuth::new("api".parse().unwrap(), settings, Arc::clone(&stand.doors))
+    };
+    let error = issuer(&format!("{text}\n{identity}")).unwrap_err();
+    assert!(error.contains("needs `server.issuer`"), "{error}");
+    issuer(&text).unwrap();
+}
