@@ -27,7 +27,10 @@ pub(crate) fn compact_length(piece: &str) -> usize {
 /// Whether a piece can be an account or phone number in groups. In any other piece the marks say where its
 /// parts begin and end: `123456@7.example` is not `1234567@.example`, nor is one address of a network another.
 pub(crate) fn is_grouped(piece: &str) -> bool {
+    let figures = |marks: &str| piece.chars().all(|c| c.is_ascii_digit() || marks.contains(c));
     piece.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '(' | ')' | '+'))
+        || figures("/+-")
+        || (figures(".+") && host(piece).is_none())
 }
 
 /// Whether what is left of a piece without its separators is an account or phone number.
