@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
-use self::patience::Patience;
+pub(crate) use self::patience::Patience;
 use crate::tls::Tls;
 
 /// What a connection may cost before anybody has proved anything.

@@ -206,7 +206,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     };
     let others = config.serves_other_users(environment::own_uid());
     let verifying = bundle::door(Arc::clone(&engine), trust.clone());
-    served.socket(state, others, socket::router(door.clone(), Arc::clone(&gateway), verifying))?;
+    served.socket(state, others, socket::service(door.clone(), Arc::clone(&gateway), verifying))?;
     let mut router = public(&config, gateway, door, (clients, trust.ours.clone())).merge(pages);
     if handed.is_ours() {
         let (engine, authority) = (Arc::clone(&engine), trust.ours.clone());
@@ -464,15 +464,10 @@ impl Served {
         &mut self,
         state: &Path,
         open_to_others: bool,
-        router: axum::Router,
+        service: socket::Service,
     ) -> Result<(), Fail> {
         let listener = socket::bind(&socket::path(state), open_to_others)?;
-        let service = router.into_make_service_with_connect_info::<remit_operator::Peer>();
-        let stopped = self.stop.clone().cancelled_owned();
-        self.tasks.spawn(async move {
-            let served = axum::serve(listener, service).with_graceful_shutdown(stopped).await;
-            ended("the operator's socket", served);
-        });
+        self.tasks.spawn(socket::serve(listener, service, self.stop.clone()));
         Ok(())
     }
 
@@ -489,11 +484,5 @@ impl Served {
 
     fn network(&mut self, listener: TcpListener, service: network::Service) {
         self.tasks.spawn(network::serve(listener, service, self.stop.clone()));
-    }
-}
-
-fn ended(what: &str, served: std::io::Result<()>) {
-    if let Err(why) = served {
-        tracing::error!(%why, "{what} ended");
     }
 }

@@ -3,6 +3,8 @@
 //! The socket is made with mode 0600 unless other user ids may use it; who is at the other end is
 //! what the kernel says, not what the peer says.
 
+mod connections;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ use remit_operator::{Failure, Peer};
 use serde::Deserialize;
 use tokio::net::UnixListener;
 
+use self::connections::BOUNDS;
+pub(crate) use self::connections::{Service, serve};
 use crate::fail::Fail;
 
 /// Where `remit mcp` attaches.
@@ -53,12 +57,14 @@ struct Attachments {
 }
 
 /// The operator's routes, the attach route and `more`.
-pub(crate) fn router(door: remit_operator::Door, gateway: Arc<Gateway>, more: Router) -> Router {
+pub(crate) fn service(door: remit_operator::Door, gateway: Arc<Gateway>, more: Router) -> Service {
     let attachments = Attachments { engine: Arc::clone(&door.engine), gateway };
-    remit_operator::router(door)
+    let people = Arc::clone(&door.authority);
+    let router = remit_operator::router(door)
         .merge(Router::new().route(ATTACH, post(attach)).with_state(attachments))
         .merge(more)
-        .layer(axum::middleware::map_response(remit_operator::in_words))
+        .layer(axum::middleware::map_response(remit_operator::in_words));
+    Service { router, people, bounds: BOUNDS }
 }
 
 /// What `remit mcp` asks for. What only a person may say is no part of it, so it is refused.

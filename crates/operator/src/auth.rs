@@ -10,15 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use axum::serve::IncomingStream;
 use remit_engine::Engine;
 use remit_engine::approve::Actor;
 use remit_model::{Digest, Entropy, Timestamp, Workload};
-use tokio::net::UnixListener;
+use tokio::net::UnixStream;
 
 use crate::{Door, Failure, wire};
 
@@ -45,14 +43,13 @@ pub struct Peer {
     pub process: Option<Arc<remit_attest::Peer>>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let uid = stream.io().peer_cred().ok().map(|credentials| credentials.uid());
-        Self { uid, process: remit_attest::Peer::of(stream.io()).ok().map(Arc::new) }
-    }
-}
-
 impl Peer {
+    /// Who connected to `stream`.
+    pub fn of(stream: &UnixStream) -> Self {
+        let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
+        Self { uid, process: remit_attest::Peer::of(stream).ok().map(Arc::new) }
+    }
+
     /// What the process is, as far as an agent of `engine` asks for it.
     ///
     /// Errors: the kernel does not say, or the process has ended.
@@ -110,6 +107,12 @@ impl Authority {
             sessions: Sessions::default(),
             attempts: Mutex::default(),
         }
+    }
+
+    /// Whether connections of `uid` come before those of agents: it is an operator's by itself, or one
+    /// that an operator with the passphrase may have: Remit's own, or root.
+    pub fn comes_first(&self, uid: u32) -> bool {
+        uid == 0 || uid == self.own_uid || self.uids.contains(&uid)
     }
 
     fn by_uid(&self, peer: &Peer) -> Option<Actor> {

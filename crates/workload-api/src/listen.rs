@@ -3,14 +3,13 @@
 //! Whoever reaches the socket has proved nothing yet, so what a connection can cost is bounded: how
 //! many there are, of one user and of all, and how many streams each carries (promise R13).
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use remit_attest::Peer;
+use remit_attest::{Peer, Users};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -32,45 +31,11 @@ const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs
 /// How long to wait after no connection could be accepted, which says that file descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections each user has.
-type Users = Arc<Mutex<BTreeMap<u32, usize>>>;
-
-/// One of a user's places; given back when dropped.
-struct Place {
-    users: Users,
-    uid: u32,
-    _of_all: OwnedSemaphorePermit,
-}
-
-impl Place {
-    fn take(users: &Users, uid: u32, of_all: OwnedSemaphorePermit) -> Option<Self> {
-        let mut taken = users.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(uid).or_default();
-        if *count >= MAX_USERS_CONNECTIONS {
-            return None;
-        }
-        *count += 1;
-        Some(Self { users: Arc::clone(users), uid, _of_all: of_all })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.uid) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                taken.remove(&self.uid);
-            }
-        }
-    }
-}
-
 /// Serves the Workload API on `listener` until `stop` fires.
 pub async fn serve(listener: UnixListener, door: Door, stop: CancellationToken) {
     let door = Arc::new(door);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let users = Users::default();
+    let users = Users::new(MAX_USERS_CONNECTIONS);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -80,12 +45,12 @@ pub async fn serve(listener: UnixListener, door: Door, stop: CancellationToken) 
         match accepted {
             Ok((stream, of_all)) => {
                 let Ok(peer) = Peer::of(&stream) else { continue };
-                let Some(place) = Place::take(&users, peer.uid(), of_all) else { continue };
+                let Some(place) = users.place(peer.uid()) else { continue };
                 let caller = Caller { door: Arc::clone(&door), peer: Arc::new(peer) };
                 let stop = stop.clone();
                 connections.spawn(async move {
                     connection(stream, caller, stop).await;
-                    drop(place);
+                    drop((place, of_all));
                 });
             }
             Err(why) => {
@@ -127,24 +92,5 @@ async fn connection(stream: UnixStream, caller: Caller, stop: CancellationToken)
     };
     if let Err(why) = ended {
         tracing::debug!(%why, "a workload's connection broke");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn one_user_leaves_places_for_others() {
-        let (users, all) = (Users::default(), Arc::new(Semaphore::new(MAX_CONNECTIONS)));
-        let permit = || Arc::clone(&all).try_acquire_owned().unwrap();
-        let greedy: Vec<_> =
-            (0..MAX_USERS_CONNECTIONS).map(|_| Place::take(&users, 7, permit()).unwrap()).collect();
-        assert!(Place::take(&users, 7, permit()).is_none());
-        assert!(Place::take(&users, 8, permit()).is_some());
-        drop(greedy);
-        assert!(Place::take(&users, 7, permit()).is_some());
-        assert_eq!(all.available_permits(), MAX_CONNECTIONS, "all were given back");
-        assert!(users.lock().unwrap().is_empty());
     }
 }
