@@ -11,6 +11,7 @@ mod files;
 mod handed;
 mod lending;
 mod minting;
+mod operators;
 #[cfg(test)]
 mod place;
 mod ring;
@@ -27,9 +28,9 @@ use std::sync::Arc;
 use remit_engine::{Engine, Ports, Trust};
 use remit_federation::Federation;
 use remit_gateway::Gateway;
-use remit_keys::{Keyring, Keys, Operator, StateLock};
+use remit_keys::{Keyring, Keys, StateLock};
 use remit_model::{Clock, Timestamp};
-use remit_operator::{Authority, Passphrases, wire};
+use remit_operator::Authority;
 use remit_spiffe::trust_domain;
 use remit_store::RedbStore;
 use remit_token::{Minter, Realm};
@@ -54,6 +55,7 @@ pub(crate) use files::{
 };
 pub(crate) use handed::Handed;
 use minting::Minting;
+pub(crate) use operators::Operators;
 pub(crate) use sealing::{Sealing, guards};
 pub(crate) use svids::Svids;
 pub(crate) use tokens::Tokens;
@@ -175,6 +177,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let checkpoints = Checkpoints::open(keys.log(), state, &ledger, &engine).await?;
     let ring = ring::Ring::new(Arc::clone(&checkpoints), Arc::clone(&tokens), &svids);
     let sealing = Sealing::new(keys.sealed(), Arc::clone(&engine), lending::lent(&config));
+    let (operators, people, setup) = operators::opened((state, config_file), &config, &keys);
     let followers = watch::Followers {
         config_file: config_file.to_owned(),
         cosigning: Arc::clone(&cosigning),
@@ -185,20 +188,19 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         federation,
         handed: handed.clone(),
         sealing: Arc::clone(&sealing),
-        lending: watch::lending(&config),
+        operators,
+        start: watch::AtStart::of(&config),
     };
     watch::start(&engine, followers, config.limits.ask.0, &served.stop).await;
     handed.answered().await;
     let gateway = Gateway::new(Arc::clone(&engine), gateway_config(&config, address));
-    let people = Arc::new(authority(&config, Checker(keys.operator())));
-    let consent =
-        remit_consent::Door::new(Arc::clone(&engine), Arc::clone(&people), Arc::clone(&clients));
+    let consent = (Arc::clone(&engine), Arc::clone(&people), Arc::clone(&clients));
     let pages = pages(&gateway, consent, Arc::clone(&connections));
     let door = remit_operator::Door {
         engine: Arc::clone(&engine),
         authority: people,
         endpoint: endpoint.clone(),
-        setup: setup((state, config_file), &config),
+        setup,
         witnesses: cosigning,
         keys: Arc::new(ring),
         connections,
@@ -279,9 +281,10 @@ fn public(
 /// What people see in a browser, under this server's own names alone.
 fn pages(
     gateway: &Arc<Gateway>,
-    door: remit_consent::Door,
+    (engine, people, clients): (Arc<Engine>, Arc<Authority>, Arc<remit_consent::Clients>),
     connections: Arc<dyn remit_ports::Connections>,
 ) -> axum::Router {
+    let door = remit_consent::Door::new(engine, people, clients);
     let secure = door.is_secure();
     let connect = remit_consent::connect(remit_consent::Connect { connections, secure });
     let pages = remit_consent::router(door).merge(connect);
@@ -421,34 +424,6 @@ fn gateway_config(config: &Config, address: SocketAddr) -> remit_gateway::Config
         allowed_hosts: hosts,
         allowed_origins: config.listen.origins.clone(),
         ..remit_gateway::Config::default()
-    }
-}
-
-struct Checker(Operator);
-
-impl Passphrases for Checker {
-    fn verify(&self, passphrase: &str) -> bool {
-        self.0.verify_passphrase(passphrase).unwrap_or_else(|why| {
-            tracing::error!(%why, "no passphrase can be checked");
-            false
-        })
-    }
-}
-
-fn authority(config: &Config, checker: Checker) -> Authority {
-    let operators = config.operator.uids.clone();
-    Authority::new(Box::new(checker), Arc::new(SystemEntropy), operators, environment::own_uid())
-}
-
-fn setup((state, config_file): (&Path, &Path), config: &Config) -> wire::Setup {
-    let (protection, why) = config.protection(environment::own_uid());
-    wire::Setup {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        protection: protection.to_owned(),
-        protection_why: why,
-        state: state.display().to_string(),
-        workload_api: Handed::endpoint(config, state),
-        config: config_file.display().to_string(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod connections;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,7 +37,6 @@ pub(crate) const PROTOCOL: &str = "mcp-lines";
 /// directory's lock. Mode 0600, or 0666 where other user ids are served: the kernel still names
 /// each peer, and the directory above decides who gets here.
 pub(crate) fn bind(path: &Path, open_to_others: bool) -> Result<UnixListener, Fail> {
-    use std::os::unix::fs::PermissionsExt;
     let failed =
         |why: std::io::Error| Fail::new(format!("cannot listen on {}: {why}", path.display()));
     match std::fs::remove_file(path) {
@@ -45,9 +45,16 @@ pub(crate) fn bind(path: &Path, open_to_others: bool) -> Result<UnixListener, Fa
         Err(why) => return Err(failed(why)),
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
-    let mode = if open_to_others { 0o666 } else { 0o600 };
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+    self::open_to_others(path, open_to_others).map_err(failed)?;
     Ok(listener)
+}
+
+/// Lets user ids other than Remit's own reach the socket, or none.
+///
+/// Errors: there is none, or it is not ours to change.
+pub(crate) fn open_to_others(path: &Path, open: bool) -> std::io::Result<()> {
+    let mode = if open { 0o666 } else { 0o600 };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
 #[derive(Clone, Debug)]

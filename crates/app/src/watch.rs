@@ -13,9 +13,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Server};
+use crate::config::{Config, Listen, Server};
 use crate::fail::Fail;
-use crate::serve::{Checkpoints, Cosigning, Handed, Sealing, Svids, Tokens};
+use crate::serve::{Checkpoints, Cosigning, Handed, Operators, Sealing, Svids, Tokens};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
@@ -53,8 +53,31 @@ pub(crate) struct Followers {
     pub(crate) handed: Handed,
     /// Where canaries lie.
     pub(crate) sealing: Arc<Sealing>,
-    /// What was to be lent at the start, as [`lending`] says.
-    pub(crate) lending: Digest,
+    /// Who may act as operator.
+    pub(crate) operators: Operators,
+    /// What does not follow.
+    pub(crate) start: AtStart,
+}
+
+/// What of the configuration is in force as it was at the start, each part as one digest.
+#[derive(Debug)]
+pub(crate) struct AtStart {
+    /// What is lent and where it goes.
+    lending: Digest,
+    /// Where clients connect and how.
+    listening: Digest,
+}
+
+impl AtStart {
+    pub(crate) fn of(config: &Config) -> Self {
+        let deliveries: Vec<_> = config.servers.iter().map(Server::deliveries).collect();
+        // Whether bearer grants are taken is a setting, which follows.
+        let listen = Listen { bearer: None, ..config.listen.clone() };
+        Self {
+            lending: Digest::of(format!("{:?} {deliveries:?}", config.credentials).as_bytes()),
+            listening: Digest::of(format!("{listen:?}").as_bytes()),
+        }
+    }
 }
 
 /// Starts the loops. The future ends when every server was asked once, whether or not it answered,
@@ -210,8 +233,8 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     let before = engine.settings();
     // What is lent is delivered by what was put together at the start.
     let (lends, pick_ups) = (before.lends.clone(), before.pick_ups.clone());
-    let changed = config.settings();
-    if lending(&config) != followers.lending {
+    let (changed, start) = (config.settings(), AtStart::of(&config));
+    if start.lending != followers.start.lending {
         tracing::warn!("what is lent was changed; that takes effect at the next start");
     }
     let settings = Settings { lends, pick_ups, ..changed };
@@ -221,8 +244,14 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     if config.source()? != followers.handed.source {
         tracing::warn!("[spiffe] was changed; what it adds takes effect at the next start");
     }
+    if start.listening != followers.start.listening {
+        tracing::warn!(
+            "[listen] was changed; but for `bearer`, that takes effect at the next start"
+        );
+    }
     engine.reload_policies(sources).await?;
     engine.reload_settings(&settings);
+    followers.operators.configure(&config);
     followers.sealing.miss_canaries();
     followers.cosigning.configure(&config.witnesses);
     followers.clients.configure(clients);
@@ -230,12 +259,6 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
     followers.svids.configure(config.svid.rotate.0);
     followers.federation.configure(config.sources()?, &followers.svids.watch());
     Ok(())
-}
-
-/// What is lent and where it goes, as one digest.
-pub(crate) fn lending(config: &Config) -> Digest {
-    let deliveries: Vec<_> = config.servers.iter().map(Server::deliveries).collect();
-    Digest::of(format!("{:?} {deliveries:?}", config.credentials).as_bytes())
 }
 
 /// Shows in status why the files on disk are not in force.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Json;
@@ -76,7 +76,7 @@ pub struct Authority {
     passphrases: Box<dyn Passphrases>,
     entropy: Arc<dyn Entropy>,
     /// User ids that are operators by themselves; never Remit's own.
-    uids: Vec<u32>,
+    uids: RwLock<Vec<u32>>,
     own_uid: u32,
     sessions: Sessions,
     /// By user id, so that nobody locks out another: since when, and how many attempts that are
@@ -102,21 +102,33 @@ impl Authority {
         Self {
             passphrases,
             entropy,
-            uids,
+            uids: RwLock::new(uids),
             own_uid,
             sessions: Sessions::default(),
             attempts: Mutex::default(),
         }
     }
 
+    /// Puts `uids` in the place of those there were. Who was an operator by one that is gone is none at the
+    /// next request.
+    pub fn configure(&self, uids: Vec<u32>) {
+        *self.uids.write().unwrap_or_else(PoisonError::into_inner) = uids;
+    }
+
+    /// Whether whoever has `uid` is an operator by that alone.
+    pub fn is_operator(&self, uid: u32) -> bool {
+        let uids = self.uids.read().unwrap_or_else(PoisonError::into_inner);
+        uid != self.own_uid && uids.contains(&uid)
+    }
+
     /// Whether connections of `uid` come before those of agents: it is an operator's by itself, or one
     /// that an operator with the passphrase may have: Remit's own, or root.
     pub fn comes_first(&self, uid: u32) -> bool {
-        uid == 0 || uid == self.own_uid || self.uids.contains(&uid)
+        uid == 0 || uid == self.own_uid || self.is_operator(uid)
     }
 
     fn by_uid(&self, peer: &Peer) -> Option<Actor> {
-        let uid = peer.uid.filter(|uid| *uid != self.own_uid && self.uids.contains(uid))?;
+        let uid = peer.uid.filter(|uid| self.is_operator(*uid))?;
         Some(Actor { name: format!("uid:{uid}") })
     }
 
@@ -299,6 +311,18 @@ mod tests {
         fn fill(&self, bytes: &mut [u8]) {
             bytes.fill(7);
         }
+    }
+
+    #[test]
+    fn who_is_an_operator_by_user_id_follows_what_is_configured() {
+        let authority = Authority::new(Box::new(Nobody), Arc::new(Nobody), vec![7], 1000);
+        let is = |uid| authority.by_uid(&Peer { uid: Some(uid), process: None }).is_some();
+        assert!(is(7) && !is(8));
+        authority.configure(vec![8, 1000]);
+        assert!(!is(7), "taken out");
+        assert!(is(8), "put in");
+        assert!(!is(1000), "Remit's own is never one");
+        assert!(authority.comes_first(8) && !authority.comes_first(7));
     }
 
     #[test]

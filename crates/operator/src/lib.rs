@@ -29,6 +29,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use remit_engine::Engine;
 use remit_ports::Connections;
+use tokio::sync::watch::Receiver;
 
 pub use crate::auth::{Authority, Passphrases, Peer, Sessions, SignInError};
 pub use crate::error::{Failure, in_words};
@@ -50,8 +51,8 @@ pub struct Door {
     pub authority: Arc<Authority>,
     /// Where clients find the MCP endpoint.
     pub endpoint: String,
-    /// How the server is set up, for its status.
-    pub setup: wire::Setup,
+    /// How the server is set up by now, for its status.
+    pub setup: Receiver<wire::Setup>,
     /// Who cosigns its log.
     pub witnesses: Arc<dyn Witnesses>,
     /// What it signs with.

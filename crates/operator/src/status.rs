@@ -32,7 +32,7 @@ fn status(door: &Door) -> wire::Status {
         stderr: server.stderr,
     });
     wire::Status {
-        setup: door.setup.clone(),
+        setup: door.setup.borrow().clone(),
         endpoint: door.endpoint.clone(),
         origin: ledger.origin,
         entries: ledger.size,

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::drift::{pull_the_rug, stand};
 use crate::peers::Client;
-use crate::stand::Stand;
+use crate::stand::{Plan, Stand};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_passphrase_nobody_approves_admits_or_thaws() {
@@ -110,4 +110,28 @@ async fn the_status_says_unprotected_and_why() {
         assert!(said.to_lowercase().contains("unprotected"), "{door}: {said}");
         assert!(said.contains("user id"), "{door} does not say why: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_follow_the_configuration_and_the_listener_says_that_it_does_not() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let stand = Stand::up(&Plan::new(), folder, state).await;
+    let mode = || {
+        let socket = stand.state().join("remit.sock").metadata().unwrap();
+        socket.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(), 0o600, "there is nobody but us");
+    let agent = "[[agent]]\nname = \"late\"\nowner = \"operators\"\n";
+    let text = std::fs::read_to_string(stand.config()).unwrap();
+    let text = text.replacen("[listen]\n", "[listen]\nhosts = [\"late.test\"]\n", 1);
+    std::fs::write(stand.config(), text).unwrap();
+    stand.configure(&format!("{agent}[operator]\nuids = [70002]\n"));
+    stand.logged("the changed configuration and policies are in force").await;
+    assert_eq!(mode(), 0o666, "the new operator gets here");
+    let status = stand.ask(&["status"]).await;
+    let why = status["setup"]["protection_why"].as_str().unwrap();
+    assert!(why.contains("late"), "{why}");
+    stand.logged("[listen] was changed; but for `bearer`, that takes effect").await;
 }
