@@ -4,6 +4,7 @@
 //! cost is bounded, and agents cannot take all places: each user has some, and some are kept for those
 //! who may be operators (promise R13).
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,6 +16,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use http_body_util::LengthLimitError;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -144,10 +146,11 @@ async fn whole(State(patience): State<Duration>, request: Request, next: Next) -
     let (head, body) = request.into_parts();
     match tokio::time::timeout(patience, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(body)) => next.run(Request::from_parts(head, Body::from(body))).await,
-        Ok(Err(why)) => {
-            let text = format!("expected a body of at most {MAX_BODY} bytes: {why}");
-            Failure::bad(text).into_response()
+        Ok(Err(why)) if why.source().is_some_and(<dyn Error>::is::<LengthLimitError>) => {
+            let text = format!("expected a body of at most {MAX_BODY} bytes, got more");
+            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
         }
+        Ok(Err(why)) => Failure::bad(format!("the body cannot be read: {why}")).into_response(),
         Err(_) => {
             let text = format!("expected the whole request within {} s", patience.as_secs());
             Failure::new(StatusCode::REQUEST_TIMEOUT, text).into_response()
