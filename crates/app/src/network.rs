@@ -13,19 +13,19 @@ use std::time::Duration;
 use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::http::Extensions;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use remit_engine::Peer;
+use remit_listen::{Accept, Connection};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::patience::Patience;
+use self::patience::Patience;
 use crate::tls::Tls;
 
 /// What a connection may cost before anybody has proved anything.
@@ -52,11 +52,8 @@ pub(crate) const BOUNDS: Bounds = Bounds {
     unread: Duration::from_secs(30),
 };
 
-/// How long to wait after no connection could be accepted, which says that file descriptors ran out.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// What is read from and written to.
-pub(crate) type Limited = Pin<Box<TimeoutWriter<TcpStream>>>;
+pub(crate) type Limited<S> = Pin<Box<TimeoutWriter<S>>>;
 
 /// What is served to every connection alike.
 #[derive(Clone)]
@@ -69,55 +66,51 @@ pub(crate) struct Service {
     pub(crate) bounds: Bounds,
 }
 
+/// The service on its address.
+struct Network {
+    listener: TcpListener,
+    service: Service,
+    /// One for each connection.
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
 /// Serves on `listener` until `stop` fires and the requests under way are answered.
 pub(crate) async fn serve(listener: TcpListener, service: Service, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(service.bounds.connections));
-    let mut connections = JoinSet::new();
-    let mut failing = false;
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
-            () = stop.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, place)) => {
-                failing = false;
-                let (service, stop) = (service.clone(), stop.clone());
-                connections.spawn(async move {
-                    connection(stream, service, stop).await;
-                    drop(place);
-                });
-            }
-            Err(why) => {
-                // Once, not at every try.
-                if !std::mem::replace(&mut failing, true) {
-                    tracing::error!(%why, "no further connections can be accepted");
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-        while connections.try_join_next().is_some() {}
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+    let network = Network { listener, service, places, stop: stop.clone() };
+    remit_listen::serve(network, "clients", stop).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    // A connection that is gone already shows when it is read.
-    drop(stream.set_nodelay(true));
-    Ok((stream, place))
+impl Accept for Network {
+    async fn accept(&self) -> std::io::Result<Connection> {
+        let places = Arc::clone(&self.places);
+        let place = places.acquire_owned().await.map_err(std::io::Error::other)?;
+        let (stream, _) = self.listener.accept().await?;
+        // A connection that is gone already shows when it is read.
+        drop(stream.set_nodelay(true));
+        let (service, stop) = (self.service.clone(), self.stop.clone());
+        Ok(Box::pin(async move {
+            connection(stream, service, stop).await;
+            drop(place);
+        }))
+    }
 }
 
 async fn connection(stream: TcpStream, service: Service, stop: CancellationToken) {
-    let stream = limited(stream, service.bounds.unread);
-    let Some(tls) = &service.tls else { return http((stream, None), service, stop).await };
-    match tokio::time::timeout(service.bounds.handshake, tls.accept(stream)).await {
-        Ok(Ok((stream, peer))) => http((stream, peer), service, stop).await,
+    let Service { tls, router, bounds } = service;
+    let served = (router, bounds.head);
+    let stream = limited(stream, bounds.unread);
+    let Some(tls) = &tls else { return http(stream, |_| {}, served, stop).await };
+    match tokio::time::timeout(bounds.handshake, tls.accept(stream)).await {
+        // Whose certificate its client showed goes beside each of its requests.
+        Ok(Ok((stream, Some(peer)))) => {
+            let beside = move |beside: &mut Extensions| {
+                beside.insert(Arc::clone(&peer));
+            };
+            http(stream, beside, served, stop).await;
+        }
+        Ok(Ok((stream, None))) => http(stream, |_| {}, served, stop).await,
         Ok(Err(why)) => tracing::debug!(%why, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
@@ -125,27 +118,31 @@ async fn connection(stream: TcpStream, service: Service, stop: CancellationToken
 
 /// A connection to which nothing can be written any more once a write has stood still for `unread`. Below
 /// TLS, which takes in what it cannot pass on yet.
-fn limited(stream: TcpStream, unread: Duration) -> Limited {
+pub(crate) fn limited<S: AsyncWrite>(stream: S, unread: Duration) -> Limited<S> {
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(unread));
     Box::pin(stream)
 }
 
-/// Serves a connection. Whose certificate its client showed goes beside each of its requests.
-async fn http<S>((stream, peer): (S, Option<Arc<Peer>>), service: Service, stop: CancellationToken)
-where
+/// Serves a connection by `router`, where the head of a request may take as long as that, until it ends;
+/// when `stop` fires, until what is under way is answered. `beside` puts beside each request what is
+/// known of who sent it.
+pub(crate) async fn http<S>(
+    stream: S,
+    beside: impl Fn(&mut Extensions),
+    (router, head): (Router, Duration),
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut http = http1::Builder::new();
-    http.timer(Patience).header_read_timeout(service.bounds.head);
-    let router = TowerToHyperService::new(service.router);
+    http.timer(Patience).header_read_timeout(head);
+    let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        if let Some(peer) = &peer {
-            request.extensions_mut().insert(Arc::clone(peer));
-        }
+        beside(request.extensions_mut());
         router.call(request)
     });
-    let connection = http.serve_connection(TokioIo::new(stream), service);
+    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -34,6 +34,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, ServerConfig,
     SignatureScheme,
 };
+use tokio::net::TcpStream;
 use tokio::sync::watch::Receiver;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -131,8 +132,8 @@ impl Tls {
     /// Errors: the handshake fails.
     pub(crate) async fn accept(
         &self,
-        stream: Limited,
-    ) -> std::io::Result<(TlsStream<Limited>, Option<Arc<Peer>>)> {
+        stream: Limited<TcpStream>,
+    ) -> std::io::Result<(TlsStream<Limited<TcpStream>>, Option<Arc<Peer>>)> {
         let (own, provider, clients) = match self {
             Self::Anonymous(acceptor) => return Ok((acceptor.accept(stream).await?, None)),
             Self::Asking { own, provider, clients } => (own, provider, clients),

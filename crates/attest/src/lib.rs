@@ -13,7 +13,6 @@
 
 mod ancestry;
 pub mod loopback;
-mod users;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -25,8 +24,6 @@ use aws_lc_rs::digest::{Context, SHA256};
 use nix::sys::socket::{getsockopt, sockopt};
 use remit_model::{Digest, Workload};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-pub use users::{Place, Users};
 
 /// The largest executable whose digest is taken (R13); it is read at each attestation.
 pub const MAX_EXECUTABLE: u64 = 512 * 1024 * 1024;

@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use remit_listen::{Accept, Connection};
 use remit_tlog::witness::{ADD_CHECKPOINT, SIZE_TYPE};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -81,41 +82,34 @@ async fn checkpoint(State(witness): State<Arc<Witness>>, Path(origin): Path<Stri
     }
 }
 
+/// The witness on its address.
+struct Witnessing {
+    listener: TcpListener,
+    router: Router,
+    /// One for each connection.
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
 /// Serves `router` on `listener` until `stop`. Ends when the connections that were open have
 /// answered what they were asked.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut open = tokio::task::JoinSet::new();
-    loop {
-        while open.try_join_next().is_some() {}
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
-        };
-        let (stream, place) = match accepted {
-            Ok(accepted) => accepted,
-            Err(why) => {
-                // Out of file descriptors, for instance: a pause lets connections end.
-                tracing::warn!(%why, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let (router, stop) = (router.clone(), stop.clone());
-        open.spawn(async move {
-            connection(stream, router, stop).await;
-            drop(place);
-        });
-    }
-    while open.join_next().await.is_some() {}
+    let witnessing = Witnessing { listener, router, places, stop: stop.clone() };
+    remit_listen::serve(witnessing, "logs", stop).await;
 }
 
-type Accepted = (TcpStream, tokio::sync::OwnedSemaphorePermit);
-
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> std::io::Result<Accepted> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+impl Accept for Witnessing {
+    async fn accept(&self) -> std::io::Result<Connection> {
+        let places = Arc::clone(&self.places);
+        let place = places.acquire_owned().await.map_err(std::io::Error::other)?;
+        let (stream, _) = self.listener.accept().await?;
+        let (router, stop) = (self.router.clone(), self.stop.clone());
+        Ok(Box::pin(async move {
+            connection(stream, router, stop).await;
+            drop(place);
+        }))
+    }
 }
 
 async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {

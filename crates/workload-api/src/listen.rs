@@ -9,10 +9,10 @@ use std::time::Duration;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use remit_attest::{Peer, Users};
+use remit_attest::Peer;
+use remit_listen::{Accept, Connection, Users};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::issue::Caller;
@@ -28,49 +28,44 @@ pub const MAX_STREAMS: u32 = 8;
 const MAX_HEADERS: u32 = 16 * 1024;
 /// How often a silent peer is asked whether it is still there, and how long it has to answer.
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-/// How long to wait after no connection could be accepted, which says that file descriptors ran out.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The Workload API on its socket.
+struct Workloads {
+    listener: UnixListener,
+    door: Arc<Door>,
+    /// One for each connection.
+    places: Arc<Semaphore>,
+    users: Arc<Users>,
+    stop: CancellationToken,
+}
 
 /// Serves the Workload API on `listener` until `stop` fires.
 pub async fn serve(listener: UnixListener, door: Door, stop: CancellationToken) {
-    let door = Arc::new(door);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let users = Users::new(MAX_USERS_CONNECTIONS);
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
-            () = stop.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, of_all)) => {
-                let Ok(peer) = Peer::of(&stream) else { continue };
-                let Some(place) = users.place(peer.uid()) else { continue };
-                let caller = Caller { door: Arc::clone(&door), peer: Arc::new(peer) };
-                let stop = stop.clone();
-                connections.spawn(async move {
-                    connection(stream, caller, stop).await;
-                    drop((place, of_all));
-                });
-            }
-            Err(why) => {
-                tracing::warn!(%why, "no further workloads can be accepted");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-        while connections.try_join_next().is_some() {}
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+    let workloads = Workloads {
+        listener,
+        door: Arc::new(door),
+        places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        users: Users::new(MAX_USERS_CONNECTIONS),
+        stop: stop.clone(),
+    };
+    remit_listen::serve(workloads, "workloads", stop).await;
 }
 
-async fn accept(
-    listener: &UnixListener,
-    places: &Arc<Semaphore>,
-) -> std::io::Result<(UnixStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+impl Accept for Workloads {
+    async fn accept(&self) -> std::io::Result<Connection> {
+        loop {
+            let places = Arc::clone(&self.places);
+            let of_all = places.acquire_owned().await.map_err(std::io::Error::other)?;
+            let (stream, _) = self.listener.accept().await?;
+            let Ok(peer) = Peer::of(&stream) else { continue };
+            let Some(place) = self.users.place(peer.uid()) else { continue };
+            let caller = Caller { door: Arc::clone(&self.door), peer: Arc::new(peer) };
+            let stop = self.stop.clone();
+            return Ok(Box::pin(async move {
+                connection(stream, caller, stop).await;
+                drop((place, of_all));
+            }));
+        }
+    }
 }
 
 async fn connection(stream: UnixStream, caller: Caller, stop: CancellationToken) {

@@ -17,21 +17,15 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::LengthLimitError;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
-use remit_attest::{Place, Users};
+use hyper::http::Extensions;
+use remit_listen::{Accept, Connection, Place, Users};
 use remit_operator::{Authority, Failure, Peer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
-use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
-use crate::network::Patience;
+use crate::network::{Limited, http, limited};
 
 /// What a connection may cost.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +56,6 @@ pub(crate) const BOUNDS: Bounds = Bounds {
 /// The most bytes of a request's body (R13); as many as are read into a value anyway.
 const MAX_BODY: usize = 2 * 1024 * 1024;
 
-/// How long to wait after no connection could be accepted, which says that file descriptors ran out.
-const PAUSE: Duration = Duration::from_millis(100);
-
 /// What is served to every connection alike.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -76,68 +67,42 @@ pub(crate) struct Service {
     pub(crate) bounds: Bounds,
 }
 
+/// The service on its socket.
+struct Socket {
+    listener: UnixListener,
+    router: Router,
+    places: Places,
+    bounds: Bounds,
+    stop: CancellationToken,
+}
+
 /// Serves on `listener` until `stop` fires and the requests under way are answered.
 pub(crate) async fn serve(listener: UnixListener, service: Service, stop: CancellationToken) {
     let Service { router, people, bounds } = service;
     let router = router.layer(from_fn_with_state(bounds.request, whole));
     let places = Places::new(bounds, people);
-    let mut connections = JoinSet::new();
-    let mut failing = false;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                failing = false;
-                let peer = Peer::of(&stream);
-                let Some(place) = peer.uid.and_then(|uid| places.take(uid)) else {
-                    tracing::debug!(uid = ?peer.uid, "there is no place for a further connection");
-                    continue;
-                };
-                let stream = Placed::new(stream, place, bounds.unread);
-                let router = (router.clone(), bounds.request);
-                connections.spawn(connection((stream, peer), router, stop.clone()));
-            }
-            Err(why) => {
-                // Once, not at every try.
-                if !std::mem::replace(&mut failing, true) {
-                    tracing::error!(%why, "no further connections to the socket can be accepted");
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-        while connections.try_join_next().is_some() {}
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+    let socket = Socket { listener, router, places, bounds, stop: stop.clone() };
+    remit_listen::serve(socket, "the socket", stop).await;
 }
 
-/// Serves a connection. Who made it goes beside each of its requests.
-async fn connection(
-    (stream, peer): (Placed, Peer),
-    (router, head): (Router, Duration),
-    stop: CancellationToken,
-) {
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer.clone()));
-        router.call(request)
-    });
-    let mut http = http1::Builder::new();
-    http.timer(Patience).header_read_timeout(head);
-    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl Accept for Socket {
+    async fn accept(&self) -> std::io::Result<Connection> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            let peer = Peer::of(&stream);
+            let Some(place) = peer.uid.and_then(|uid| self.places.take(uid)) else {
+                tracing::debug!(uid = ?peer.uid, "there is no place for a further connection");
+                continue;
+            };
+            let stream = limited(stream, self.bounds.unread);
+            let stream = Placed { stream, _place: place };
+            // Who made it goes beside each of its requests.
+            let beside = move |beside: &mut Extensions| {
+                beside.insert(ConnectInfo(peer.clone()));
+            };
+            let served = (self.router.clone(), self.bounds.request);
+            return Ok(Box::pin(http(stream, beside, served, self.stop.clone())));
         }
-    };
-    if let Err(why) = ended {
-        tracing::debug!(%why, "a connection to the socket broke");
     }
 }
 
@@ -185,17 +150,8 @@ impl Places {
 
 /// A connection with its place, which it keeps when it is made into one that speaks another protocol.
 struct Placed {
-    stream: Pin<Box<TimeoutWriter<UnixStream>>>,
+    stream: Limited<UnixStream>,
     _place: (Place, OwnedSemaphorePermit),
-}
-
-impl Placed {
-    /// Nothing can be written any more once a write has stood still for `unread`.
-    fn new(stream: UnixStream, place: (Place, OwnedSemaphorePermit), unread: Duration) -> Self {
-        let mut stream = TimeoutWriter::new(stream);
-        stream.set_timeout(Some(unread));
-        Self { stream: Box::pin(stream), _place: place }
-    }
 }
 
 impl AsyncRead for Placed {
@@ -235,6 +191,7 @@ impl AsyncWrite for Placed {
 #[cfg(test)]
 mod tests {
     use axum::routing::{get, post};
+    use hyper_util::rt::TokioIo;
     use remit_operator::Passphrases;
     use tempfile::TempDir;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
