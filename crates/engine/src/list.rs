@@ -102,10 +102,12 @@ impl Engine {
         (server, offer): &Offer,
     ) -> Result<Option<Accepted>, Refusal> {
         let definitions = (list.of)(offer);
+        if definitions.is_empty() {
+            return Ok(None);
+        }
         let integrity = Integrity::untrusted(server.as_str());
         let label = Label { integrity, ..Label::default() }.join(self.shelves.all_of(server));
-        let known = cell.has_seen(list, (server, offer)) && label.flows_to(&task.account().label);
-        if definitions.is_empty() || known {
+        if label.flows_to(&task.account().label) && cell.has_seen(list, (server, offer)) {
             return Ok(None);
         }
         let event = Event::Shown { label: label.clone() };

@@ -4,7 +4,8 @@
 //! The journal is believed as far as its frames fit their checksums. A torn end is cut only where
 //! no signed checkpoint covers it: such records were never acknowledged, or at most within the
 //! last moment before power was lost on a disk that lied. A segment made ahead whose head is wrong goes.
-//! Everything else that does not fit is an error, and nothing is written.
+//! Everything else that does not fit is an error, and nothing is changed: at most what was read before it is
+//! written again as it was.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};

@@ -15,7 +15,7 @@ use crate::chunk::{Chunk, chunks, is_cue, words};
 use crate::figure::{Figure, LONGEST, day_of_month, figure, month};
 use crate::fold::{plain, strict};
 use crate::key::{Key, Keyed, Keys, Kind};
-use crate::shape::{compact, host, is_distinct, is_grouped, is_number_like};
+use crate::shape::{compact, host, is_distinct, is_grouped, ungrouped};
 
 pub(crate) use naming::Mention;
 use naming::{extension, is_telling};
@@ -209,9 +209,8 @@ impl Given {
     }
 
     fn name(&mut self, name: &str, at: Place) {
-        let compact = compact(name);
-        if compact.len() < name.len() && is_grouped(name) && is_number_like(&compact) {
-            self.names.entry(compact.into()).or_insert(at);
+        if let Some(number) = ungrouped(name) {
+            self.names.entry(number.into()).or_insert(at);
         }
         self.names.entry(name.into()).or_insert(at);
     }
@@ -248,9 +247,7 @@ impl Given {
         if let Some(place) = self.names.get(name.as_str()).or_else(|| self.names.get(bare)) {
             return Some(*place);
         }
-        let compact = compact(&name);
-        let number = is_grouped(&name) && is_number_like(&compact);
-        number.then(|| self.names.get(compact.as_str()).copied()).flatten()
+        self.names.get(ungrouped(&name)?.as_str()).copied()
     }
 
     fn figure(&self, text: &str, asked: Asked<'_>) -> Option<Place> {

@@ -33,6 +33,11 @@ pub(crate) fn is_grouped(piece: &str) -> bool {
         || (figures(".+") && host(piece).is_none())
 }
 
+/// The letters and digits of an account or phone number in groups; `None` of anything else.
+pub(crate) fn ungrouped(piece: &str) -> Option<String> {
+    is_grouped(piece).then(|| compact(piece)).filter(|number| is_number_like(number))
+}
+
 /// Whether what is left of a piece without its separators is an account or phone number.
 pub(crate) fn is_number_like(compact: &str) -> bool {
     let digits = compact.bytes().filter(u8::is_ascii_digit).count();
