@@ -1,38 +1,80 @@
-//! What the fuzz targets share: how an input is cut into the parts a target needs.
+//! The fuzz targets: parsers of bytes from outside, each with what must hold of whatever it accepts;
+//! that it does not panic goes without saying.
 //!
-//! Each target is one parser of bytes from outside, and states what must hold of whatever it
-//! accepts; that it does not panic goes without saying. Inputs are plain bytes, so that a seed is
-//! a message as it stands on a wire and a finding can be read.
+//! Two run them. Every test run holds each over its seeds and over what comes of them by a few edits,
+//! the same each time (`tests/smoke.rs`): what a merge waits for must not depend on luck, and needs no second
+//! build of everything. `cargo xtask fuzz` lets libFuzzer look for more, guided by what is reached.
+//!
+//! Inputs are plain bytes, so that a seed is a message as it stands on a wire and a finding can be read.
 
-/// The first line steers the target, the rest is what it reads.
-pub fn cut(data: &[u8]) -> (&[u8], &[u8]) {
-    let at = data.iter().position(|byte| *byte == b'\n');
-    at.map_or((&[], data), |at| (&data[..at], &data[at + 1..]))
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "all of this is a test: to panic is how a target says what does not hold"
+)]
+
+#[path = "../../crates/app/src/config.rs"]
+#[expect(dead_code, unused_imports, reason = "the program uses more of it")]
+mod config;
+#[path = "../../crates/app/src/environment.rs"]
+#[expect(dead_code, reason = "as above")]
+mod environment;
+#[path = "../../crates/app/src/fail.rs"]
+#[expect(dead_code, reason = "as above")]
+mod fail;
+mod input;
+
+use input::Input;
+
+/// A parser, and what must hold of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// What it is called; its seeds are in `fuzz/seeds` under that name.
+    pub name: &'static str,
+    hold: fn(&[u8]),
 }
 
-/// As [`cut`], for texts; `None` if the input is not UTF-8.
-pub fn cut_text(data: &[u8]) -> Option<(&str, &str)> {
-    let (head, rest) = cut(data);
-    Some((std::str::from_utf8(head).ok()?, std::str::from_utf8(rest).ok()?))
-}
+impl Target {
+    /// The target called `name`, if there is one.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        TARGETS.iter().find(|it| it.name == name).copied()
+    }
 
-/// JSON that was believed, as another parser reads it; nothing, where a number that nobody asks for is larger than
-/// that one can hold.
-pub fn read_by_another(json: impl AsRef<[u8]>) -> Option<serde_json::Value> {
-    match serde_json::from_slice(json.as_ref()) {
-        Err(why) if why.to_string().starts_with("number out of range") => None,
-        read => Some(read.expect("what was believed is JSON")),
+    /// Reads `data`.
+    ///
+    /// # Panics
+    ///
+    /// What must hold does not.
+    pub fn hold(&self, data: &[u8]) {
+        (self.hold)(data);
     }
 }
 
-/// `data` in pieces of one to 16 bytes, as `sizes` says, as a network might deliver it.
-pub fn pieces<'a>(data: &'a [u8], sizes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut sizes = sizes.iter().copied().cycle();
-    let mut rest = data;
-    std::iter::from_fn(move || {
-        let size = usize::from(sizes.next().unwrap_or(0) % 16) + 1;
-        let (piece, after) = rest.split_at(size.min(rest.len()));
-        rest = after;
-        (!piece.is_empty()).then_some(piece)
-    })
+/// Calls the macro `$then` with the names of all targets.
+#[macro_export]
+macro_rules! each_target {
+    ($then:ident) => {
+        $then! {
+            client definition edit elsewhere events frame headers issuers journal lines meta note policy
+            possession proof provenance record resources results scan secrets settings svid tile token
+            value wire
+        }
+    };
 }
+
+macro_rules! targets {
+    ($($name:ident)*) => {
+        $(mod $name;)*
+
+        /// All of them.
+        pub const TARGETS: &[Target] = &[$(Target {
+            name: stringify!($name),
+            hold: |data| $name::hold(Input::of(data)),
+        }),*];
+    };
+}
+
+each_target!(targets);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::step::{command, quiet, timed};
-use crate::{Failure, fuzz, install, tidy};
+use crate::{Failure, install, tidy};
 
 /// The version of cargo-deny whose configuration `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -16,8 +16,18 @@ pub(crate) fn test(root: &Path) -> Result<(), Failure> {
 }
 
 fn tests(root: &Path) -> Result<(), Failure> {
-    timed("test", || command(root, &["cargo", "test", "--workspace", "--locked"], &[]))?;
+    let threads = threads().to_string();
+    timed("test", || {
+        let line = ["cargo", "test", "--workspace", "--locked"];
+        command(root, &line, &[("RUST_TEST_THREADS", &threads)])
+    })?;
     timed("conformance", || conformance(root, &["--check"]))
+}
+
+/// How many tests run at a time. Most of those that take long wait for other processes, so that one for
+/// each processor would leave it idle.
+fn threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Runs the conformance suite directly and through Remit, and writes the page of the comparison.
@@ -42,8 +52,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
             peers.join().map_err(|_| "the thread that installs them panicked")?
         })
     })?;
-    tests(root)?;
-    fuzz::run(root, fuzz::Effort::Smoke, None)
+    tests(root)
 }
 
 /// What needs nothing but the compiler.

@@ -1,14 +1,11 @@
-//! `cargo xtask fuzz`: every fuzz target over its seeds, and then for a while over what the fuzzer
-//! makes of them.
+//! `cargo xtask fuzz`: every fuzz target over its seeds, and then for a while over what libFuzzer
+//! makes of them, guided by what is reached.
 //!
-//! The targets are a workspace of their own (`fuzz/`), because everything they are built of is
-//! instrumented. No sanitizer is on: the code has no `unsafe`, and without one the pinned stable
-//! toolchain suffices and each second does several times as much.
+//! Everything it runs is built once more, instrumented. No sanitizer is on: the code has no `unsafe`,
+//! and without one the pinned stable toolchain suffices and each second does several times as much.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-
-use toml::{Table, Value};
 
 use crate::Failure;
 use crate::install;
@@ -17,18 +14,8 @@ use crate::step::{command, quiet, timed};
 /// The version of cargo-fuzz that the flags below are for.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// How the targets run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Effort {
-    /// The seeds and a sign of life, from the same random numbers each time: what a merge waits for
-    /// must not depend on luck.
-    Smoke,
-    /// So many seconds each, from other random numbers each time.
-    Seconds(u32),
-}
-
-/// How long a smoke run of one target takes at most, in seconds.
-const SMOKE: u32 = 4;
+/// How long each target runs unless somebody says, in seconds.
+pub(crate) const SECONDS: u32 = 60;
 
 /// One input may take this long, in seconds; more is a finding. Loaded machines are slow.
 const PATIENCE: &str = "-timeout=60";
@@ -36,35 +23,38 @@ const PATIENCE: &str = "-timeout=60";
 /// One input may take this much memory, in MiB; more is a finding.
 const MEMORY: &str = "-rss_limit_mb=2048";
 
-/// What makes a stable compiler take the flags of a fuzzer.
-const STABLE: [(&str, &str); 1] = [("RUSTC_BOOTSTRAP", "1")];
+/// Says which target the program asks.
+const TARGET: &str = "REMIT_FUZZ_TARGET";
+
+/// What makes a stable compiler take the flags of a fuzzer, and a build of minutes: what runs in
+/// production is optimised across crates.
+const BUILD: [(&str, &str); 4] = [
+    ("RUSTC_BOOTSTRAP", "1"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only"),
+];
+
+const FLAGS: [&str; 5] = ["-s", "none", "--features", "libfuzzer", "libfuzzer"];
 
 const PANICKED: &str = "a thread that ran targets panicked: what it said is above";
 
-/// Runs the target called `only`, or all of them.
+/// Runs the target called `only`, or all of them, for so many seconds each.
 ///
 /// Errors: there is no such target, or one of them found something; what it found lies under
 /// `fuzz/artifacts`.
-pub(crate) fn run(root: &Path, effort: Effort, only: Option<&str>) -> Result<(), Failure> {
-    let manifest = std::fs::read_to_string(root.join("fuzz/Cargo.toml"))
-        .map_err(|why| format!("fuzz/Cargo.toml cannot be read: {why}"))?;
-    let all = targets(&manifest)?;
+pub(crate) fn run(root: &Path, seconds: u32, only: Option<&str>) -> Result<(), Failure> {
+    let all = targets(root)?;
     let chosen: Vec<&String> =
         all.iter().filter(|name| only.is_none_or(|only| only == *name)).collect();
     if chosen.is_empty() {
         return Err(format!("expected one of the targets {}", all.join(", ")));
     }
     install::ensure(root, "fuzz", CARGO_FUZZ)?;
-    let line = ["cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
-    timed("fuzz: fmt", || command(root, &line, &[]))?;
-    let line = ["cargo", "fuzz", "build", "-s", "none"];
-    timed("fuzz: build", || command(root, &line, &STABLE))?;
-    let (seconds, seed) = match effort {
-        Effort::Smoke => (SMOKE, "-seed=1"),
-        Effort::Seconds(seconds) => (seconds, "-seed=0"),
-    };
+    let line = [&["cargo", "fuzz", "build", "--codegen-units", "16"][..], &FLAGS].concat();
+    timed("fuzz: build", || command(root, &line, &BUILD))?;
     let time = format!("-max_total_time={seconds}");
-    let flags = [time.as_str(), seed, PATIENCE, MEMORY, "-print_final_stats=1", "-verbosity=0"];
+    let flags = [&time, PATIENCE, MEMORY, "-print_final_stats=1", "-verbosity=0"];
     match chosen.as_slice() {
         // Whoever waits for one looks on.
         [only] => timed(&format!("fuzz: {only}"), || target(root, only, &flags, command)),
@@ -78,11 +68,17 @@ type Run = fn(&Path, &[&str], &[(&str, &str)]) -> Result<(), Failure>;
 
 /// Runs one target over what is in its corpus and among its seeds.
 fn target(root: &Path, name: &str, flags: &[&str], run: Run) -> Result<(), Failure> {
-    let (corpus, seeds) = (format!("fuzz/corpus/{name}"), format!("fuzz/seeds/{name}"));
-    std::fs::create_dir_all(root.join(&corpus))
-        .map_err(|why| format!("{corpus} cannot be made: {why}"))?;
-    let words = ["cargo", "fuzz", "run", "-s", "none", name, &corpus, &seeds, "--"];
-    run(root, &[&words, flags].concat(), &STABLE)
+    let folder = |kind: &str| format!("fuzz/{kind}/{name}");
+    let (corpus, artifacts) = (folder("corpus"), folder("artifacts"));
+    for made in [&corpus, &artifacts] {
+        std::fs::create_dir_all(root.join(made))
+            .map_err(|why| format!("{made} cannot be made: {why}"))?;
+    }
+    let artifacts = format!("-artifact_prefix={}/", root.join(artifacts).display());
+    let folders = [corpus.as_str(), &folder("seeds"), "--", &artifacts].map(str::to_owned);
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let line = [&["cargo", "fuzz", "run", "--codegen-units", "16"][..], &FLAGS, &folders, flags];
+    run(root, &line.concat(), &[&BUILD[..], &[(TARGET, name)]].concat())
 }
 
 /// Does `work` for each of `names`, as many at a time as there are processors: a target takes one. A
@@ -101,11 +97,16 @@ fn beside_each_other(
     })
 }
 
-/// The names of the targets, in the order of the manifest.
-fn targets(manifest: &str) -> Result<Vec<String>, Failure> {
-    let table: Table = manifest.parse().map_err(|why| format!("fuzz/Cargo.toml: {why}"))?;
-    let bins = table.get("bin").and_then(Value::as_array).into_iter().flatten();
-    Ok(bins.filter_map(|bin| bin.get("name")?.as_str().map(str::to_owned)).collect())
+/// The names of the targets: those of the folders of their seeds.
+fn targets(root: &Path) -> Result<Vec<String>, Failure> {
+    let seeds = root.join("fuzz/seeds");
+    let unread = |why| format!("{}: {why}", seeds.display());
+    let names = seeds.read_dir().map_err(unread)?.map(|folder| Ok(folder?.file_name()));
+    let names: Result<Vec<_>, std::io::Error> = names.collect();
+    let mut names: Vec<String> =
+        names.map_err(unread)?.iter().map(|it| it.to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -113,20 +114,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_target_has_a_file_and_seeds() {
-        let root = crate::workspace_root();
-        let manifest = std::fs::read_to_string(root.join("fuzz/Cargo.toml")).unwrap();
-        let targets = targets(&manifest).unwrap();
-        assert!(targets.len() > 10, "{targets:?}");
-        for name in targets {
-            assert!(root.join(format!("fuzz/targets/{name}.rs")).is_file(), "{name}");
-            assert!(root.join(format!("fuzz/seeds/{name}")).is_dir(), "{name}");
-        }
-    }
-
-    #[test]
     fn a_target_that_is_none_is_named() {
-        let error = run(&crate::workspace_root(), Effort::Smoke, Some("none")).unwrap_err();
-        assert!(error.contains("expected one of the targets frame, "), "{error}");
+        let error = run(&crate::workspace_root(), SECONDS, Some("none")).unwrap_err();
+        assert!(error.contains("expected one of the targets client, "), "{error}");
     }
 }

@@ -27,9 +27,10 @@ usage: cargo xtask COMMAND
   test   install the peers of the end-to-end tests (e2e/setup), run every test, then the
          conformance suite, which must find that page as it is
   crash  kill the server at random instants under load: [--kills N] [--seed N]
-  fuzz   [--seconds N] [--target T] the fuzz targets, or one, over their seeds and then N seconds
+  fuzz   the fuzz targets, or one, each over its seeds and then for N seconds, which are 60 unless
+         said: [--seconds N] [--target T]
   dist   build the program as it is to be installed, laid out by a recorded load, into target/dist
-  ci     fmt, clippy, tidy, doc, deny, test, fuzz: everything that must pass before a merge
+  ci     fmt, clippy, tidy, doc, deny, test: everything that must pass before a merge
 ";
 
 /// Why a task failed, in words for whoever typed the command.
@@ -61,14 +62,14 @@ fn main() -> ExitCode {
 }
 
 /// How long, and which target.
-fn fuzz_as<'a>(options: &[&'a str]) -> Result<(fuzz::Effort, Option<&'a str>), Failure> {
+fn fuzz_as<'a>(options: &[&'a str]) -> Result<(u32, Option<&'a str>), Failure> {
     match options {
-        [] => Ok((fuzz::Effort::Smoke, None)),
+        [] => Ok((fuzz::SECONDS, None)),
         [rest @ .., "--seconds", count] => {
             let count = count.parse().map_err(|_| USAGE.to_owned())?;
-            fuzz_as(rest).map(|(_, target)| (fuzz::Effort::Seconds(count), target))
+            fuzz_as(rest).map(|(_, target)| (count, target))
         }
-        [rest @ .., "--target", name] => fuzz_as(rest).map(|(effort, _)| (effort, Some(*name))),
+        [rest @ .., "--target", name] => fuzz_as(rest).map(|(seconds, _)| (seconds, Some(*name))),
         _ => Err(USAGE.to_owned()),
     }
 }

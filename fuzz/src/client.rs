@@ -1,12 +1,10 @@
-#![no_main]
 //! Clients: a document introduces the client at its own address alone, and answers go only where another
 //! parser of addresses sees the same host.
 //!
 //! Input: a line with a redirect address, then a document.
 
-use libfuzzer_sys::fuzz_target;
 use remit_consent::{Document, Proves, check_redirect};
-use remit_fuzz::cut;
+use crate::input::cut;
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -27,7 +25,8 @@ fn is_good(address: &str) {
     assert!(seen.scheme() == "https" || seen.scheme() == "http" && local, "{address}");
 }
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     let (line, document) = cut(data);
     if let Ok(address) = std::str::from_utf8(line)
         && check_redirect(address).is_ok()
@@ -55,4 +54,4 @@ fuzz_target!(|data: &[u8]| {
             is_good(address);
         }
     }
-});
+}

@@ -1,9 +1,7 @@
-#![no_main]
 //! Newline framing: how the bytes arrive does not matter, no line is over its bound, and what comes
 //! out is what stands between the line breaks.
 
-use libfuzzer_sys::fuzz_target;
-use remit_fuzz::{cut, pieces};
+use crate::input::{cut, pieces};
 use remit_mcp::line::{Lines, TooLong};
 
 type Line = Result<Vec<u8>, TooLong>;
@@ -18,7 +16,8 @@ fn read<'a>(parts: impl Iterator<Item = &'a [u8]>, max: usize) -> Vec<Line> {
     found
 }
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     let (head, data) = cut(data);
     let max = usize::from(head.first().copied().unwrap_or(40));
     let whole = read([data].into_iter(), max);
@@ -32,4 +31,4 @@ fuzz_target!(|data: &[u8]| {
         .filter(|line| line.len() <= max && !line.iter().all(u8::is_ascii_whitespace))
         .collect();
     assert_eq!(good, expected);
-});
+}

@@ -1,4 +1,3 @@
-#![no_main]
 //! Proofs of possession and assertions of clients: what nobody signed is never believed; what a
 //! holder did sign is believed only if it is for this very request and says so to another parser
 //! too, and never twice.
@@ -11,8 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use jsonwebtoken::{Algorithm, EncodingKey};
-use libfuzzer_sys::fuzz_target;
-use remit_fuzz::{cut, read_by_another};
+use crate::input::{cut, read_by_another};
 use remit_jose::{KeySet, SigningKey};
 use remit_model::{Entropy, Timestamp};
 use remit_token::{Assertions, Proofs, Request};
@@ -86,7 +84,8 @@ fn believe(token: &str, parts: Option<(&str, &str)>) {
     }
 }
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     let (header, claims) = cut(data);
     let (Ok(header), Ok(claims)) = (std::str::from_utf8(header), std::str::from_utf8(claims))
     else {
@@ -99,4 +98,4 @@ fuzz_target!(|data: &[u8]| {
     let header = header.replace("<<jwk>>", &set["keys"][0].to_string());
     let claims = claims.replace("<<nonce>>", &Proofs::new(&Sevens).nonce(NOW));
     believe(&signed(&header, &claims), Some((&header, &claims)));
-});
+}

@@ -1,11 +1,9 @@
-#![no_main]
 //! Tool definitions: two readers of one rule (which arguments are mirrored into headers) agree, a
 //! definition that is accepted never keeps the pack `contained` from loading, and looking at it again
 //! changes nothing.
 
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
 use remit_catalogue::{Catalogue, Definition, Overrides, diff, flags, infer, observe, rejected};
 use remit_mcp::{ParamHeaders, Raw};
 use remit_model::{ServerName, Timestamp, Tool};
@@ -24,7 +22,8 @@ fn overrides() -> Overrides {
     Overrides { owner: "operators".to_owned(), ..Overrides::default() }
 }
 
-fuzz_target!(|text: &str| {
+/// One input.
+pub(crate) fn hold(text: &str) {
     let read = Definition::parse(text);
     let listed = vec![text.to_owned()];
     let mut catalogue = Catalogue::default();
@@ -49,4 +48,4 @@ fuzz_target!(|text: &str| {
     let tools: Vec<Tool> = catalogue.tools().cloned().collect();
     assert_eq!(tools.len(), 1);
     Snapshot::compile(&PACK, &tools, &[]).expect("a definition cannot break the policies");
-});
+}

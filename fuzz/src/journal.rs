@@ -1,4 +1,3 @@
-#![no_main]
 //! The journal: bytes on a disk that nobody vouches for. Reading them never panics, an error names
 //! the segment, and what is well framed is counted.
 //!
@@ -8,7 +7,6 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
 use remit_model::Digest;
 use remit_tlog::{Checkpoint, Hash, SigningKey};
 use tempfile::TempDir;
@@ -38,21 +36,21 @@ fn frame(segment: &mut Vec<u8>, index: u64, entry: &[u8], body: &[u8]) {
     segment.extend_from_slice(&payload);
 }
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     let mut segment = [&b"remit journal 1\n"[..], &0_u64.to_be_bytes()].concat();
-    let mut framed = None;
-    match data.split_first() {
-        Some((b'r', rest)) => segment.extend_from_slice(rest),
-        _ => {
-            let lines = data.split(|byte| *byte == b'\n').filter(|line| line.len() < 60_000);
-            let lines: Vec<&[u8]> = lines.collect();
-            for (index, line) in (0..).zip(&lines) {
-                let body = line.strip_prefix(b" ").map_or(&b""[..], |_| b"body");
-                frame(&mut segment, index, line.strip_prefix(b" ").unwrap_or(line), body);
-            }
-            framed = Some(lines.len() as u64);
+    let framed = if let Some((b'r', rest)) = data.split_first() {
+        segment.extend_from_slice(rest);
+        None
+    } else {
+        let lines = data.split(|byte| *byte == b'\n').filter(|line| line.len() < 60_000);
+        let lines: Vec<&[u8]> = lines.collect();
+        for (index, line) in (0..).zip(&lines) {
+            let body = line.strip_prefix(b" ").map_or(&b""[..], |_| b"body");
+            frame(&mut segment, index, line.strip_prefix(b" ").unwrap_or(line), body);
         }
-    }
+        Some(lines.len() as u64)
+    };
     std::fs::write(STATE.path().join("journal/00000000.seg"), &segment).unwrap();
     match remit_ledger::verify(
         STATE.path(),
@@ -72,4 +70,4 @@ fuzz_target!(|data: &[u8]| {
             );
         }
     }
-});
+}

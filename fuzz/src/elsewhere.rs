@@ -1,4 +1,3 @@
-#![no_main]
 //! What others publish about themselves: the metadata of an issuer, its key set, the bundle of a trust
 //! domain. What is believed is what the very party said, and leads nowhere that is not safe to ask.
 //!
@@ -6,9 +5,8 @@
 
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
 use remit_federation::{Address, key_address};
-use remit_fuzz::cut_text;
+use crate::input::cut_text;
 use remit_jose::{KeySet, MAX_PUBLISHED};
 use remit_model::Value;
 use remit_spiffe::{Authority, ForeignBundle, trust_domain};
@@ -75,9 +73,10 @@ fn keys(document: &str) {
     assert!(ForeignBundle::read(document, "ours.example", &OURS).is_err());
 }
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     if let Some((issuer, document)) = cut_text(data) {
         metadata(issuer, document);
         keys(document);
     }
-});
+}

@@ -1,14 +1,13 @@
-#![no_main]
 //! Splicing: an edit changes the members that it names, every other one keeps its bytes and its
 //! place, and the result is JSON.
 //!
 //! Input: a line of changes (`+name` sets, `-name` removes, blanks between), then the object.
 
-use libfuzzer_sys::fuzz_target;
-use remit_fuzz::cut_text;
+use crate::input::cut_text;
 use remit_mcp::{Edit, Object, Raw};
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     let Some((changes, text)) = cut_text(data) else { return };
     let Ok(before) = Raw::parse(text) else { return };
     let Ok(before) = Object::parse(&before) else { return };
@@ -34,4 +33,4 @@ fuzz_target!(|data: &[u8]| {
         members.map(|(name, value)| (name.to_owned(), value)).collect()
     };
     assert_eq!(kept(&before), kept(&after));
-});
+}

@@ -1,14 +1,13 @@
-#![no_main]
 //! Tile paths and entry bundles: one spelling for each tile, no path that leaves the log's folder,
 //! and a bundle holds what was put into it.
 //!
 //! Input: a line with the path, then the bytes of the tile.
 
-use libfuzzer_sys::fuzz_target;
-use remit_fuzz::cut;
+use crate::input::cut;
 use remit_tlog::{Level, Node, Tile, bundle};
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     let (path, bytes) = cut(data);
     let Ok(path) = std::str::from_utf8(path) else { return };
     let Ok(tile) = path.parse::<Tile>() else { return };
@@ -33,4 +32,4 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(tile.hash_of(first, bytes).ok(), hashes.first().copied());
         }
     }
-});
+}

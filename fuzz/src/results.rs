@@ -1,11 +1,9 @@
-#![no_main]
 //! Results of upstreams: translated for either era they stay JSON, keep the server's own members,
 //! and say what that era requires and nothing that only the other one knows.
 //!
 //! Input: a line with the method, then the result.
 
-use libfuzzer_sys::fuzz_target;
-use remit_fuzz::cut_text;
+use crate::input::cut_text;
 use remit_mcp::results::{ResultType, for_session, for_stateless};
 use remit_mcp::{Object, Raw, meta, method};
 
@@ -23,7 +21,8 @@ fn theirs(object: &Object) -> Vec<(String, Raw)> {
     members.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     let Some((name, text)) = cut_text(data) else { return };
     let Some(result) = object(text) else { return };
     let info = meta::implementation("remit", "1");
@@ -44,4 +43,4 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(theirs(&session), theirs(&result));
     assert!(!session.has("resultType"));
     assert!(session.object("_meta").is_none_or(|inner| !inner.has(meta::SERVER_INFO)));
-});
+}

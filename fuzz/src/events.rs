@@ -1,9 +1,7 @@
-#![no_main]
 //! Server-sent events: how the bytes arrive does not matter, no event is over its bound, and what
 //! is written reads back.
 
-use libfuzzer_sys::fuzz_target;
-use remit_fuzz::{cut, pieces};
+use crate::input::{cut, pieces};
 use remit_mcp::sse::{Event, Events, SseError, encode};
 
 fn read<'a>(parts: impl Iterator<Item = &'a [u8]>, max: usize) -> Vec<Result<Event, SseError>> {
@@ -16,7 +14,8 @@ fn read<'a>(parts: impl Iterator<Item = &'a [u8]>, max: usize) -> Vec<Result<Eve
     found
 }
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     let (head, data) = cut(data);
     let max = usize::from(head.first().copied().unwrap_or(200));
     let whole = read([data].into_iter(), max);
@@ -28,4 +27,4 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(again.len(), 1);
         assert_eq!(again[0].as_ref().unwrap().data, event.data);
     }
-});
+}

@@ -1,8 +1,6 @@
-#![no_main]
 //! Request metadata: what is read can be injected and read again, and stripping leaves exactly what
 //! belongs to the caller.
 
-use libfuzzer_sys::fuzz_target;
 use remit_mcp::meta::{self, RequestMeta};
 use remit_mcp::{Edit, Era, Object, Raw, RpcError};
 
@@ -10,7 +8,8 @@ fn object(text: &str) -> Option<Object> {
     Object::parse(&Raw::parse(text).ok()?).ok()
 }
 
-fuzz_target!(|text: &str| {
+/// One input.
+pub(crate) fn hold(text: &str) {
     let Some(params) = object(text) else { return };
     let _ = RequestMeta::stated_version(Some(&params));
     let read = match RequestMeta::read(Some(&params)) {
@@ -44,4 +43,4 @@ fuzz_target!(|text: &str| {
         let params = object(params.as_str()).expect("an object");
         assert_eq!(RequestMeta::read(Some(&params)), Ok(Some(read)));
     }
-});
+}

@@ -1,22 +1,12 @@
-#![no_main]
 //! The configuration file: what does not pass says so in words, what passes names only what is
 //! there.
-
-#[path = "../../crates/app/src/config.rs"]
-#[expect(dead_code, unused_imports, reason = "the program uses more of it")]
-mod config;
-#[path = "../../crates/app/src/environment.rs"]
-#[expect(dead_code, reason = "as above")]
-mod environment;
-#[path = "../../crates/app/src/fail.rs"]
-#[expect(dead_code, reason = "as above")]
-mod fail;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
+
+use crate::config::Config;
 
 static FOLDER: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     let memory = Path::new("/dev/shm");
@@ -25,10 +15,11 @@ static FOLDER: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     (folder, file)
 });
 
-fuzz_target!(|data: &[u8]| {
+/// One input.
+pub(crate) fn hold(data: &[u8]) {
     let file = &FOLDER.1;
     std::fs::write(file, data).unwrap();
-    match config::Config::read(file) {
+    match Config::read(file) {
         Ok(read) => {
             let settings = read.settings();
             assert_eq!(settings.servers.len(), read.servers.len());
@@ -44,4 +35,4 @@ fuzz_target!(|data: &[u8]| {
             assert!(why.contains("remit.toml") && why.len() > 20, "{why}");
         }
     }
-});
+}
