@@ -2,13 +2,14 @@
 //!
 //! Reading needs no door: what was read is checked anyway.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, syncfs};
 use rustix::io::Errno;
 
 /// A segment of the journal, open for writing.
@@ -33,6 +34,18 @@ pub trait Files: Send + Sync {
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Begins to put many files below `dir`.
+    fn batch(&self, dir: &Path) -> io::Result<Box<dyn Batch>>;
+}
+
+/// Files that become durable together. Where there are many, each on its own would cost ten times the work of
+/// writing it.
+pub trait Batch {
+    /// Puts a whole file in place of what is at `path`. It may be there in part or as zeros after a crash, as
+    /// long as [`Batch::sync`] has not said that it is not.
+    fn put(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Makes durable what was put since the batch began, names and new folders, too.
+    fn sync(&mut self) -> io::Result<()>;
 }
 
 /// Whether an error says that the disk, or the quota on it, is full.
@@ -45,6 +58,12 @@ pub(crate) fn draft_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     PathBuf::from(name)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    Ok(file)
 }
 
 /// The real disk.
@@ -98,14 +117,61 @@ impl Files for Disk {
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let draft = draft_of(path);
-        let mut file = File::create(&draft)?;
-        file.write_all(bytes)?;
-        file.sync_data()?;
+        write(&draft, bytes)?.sync_data()?;
         fs::rename(&draft, path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn batch(&self, dir: &Path) -> io::Result<Box<dyn Batch>> {
+        let (folder, path) = (File::open(dir)?, dir.to_owned());
+        let (few, many, dirs) = (Vec::new(), false, BTreeSet::new());
+        Ok(Box::new(DiskBatch { folder, path, few, many, dirs }))
+    }
+}
+
+/// What is put below a folder. It stays open from before the first file on, and is told of whatever could not be
+/// written to its file system since (syncfs(2), Linux 5.8 and later).
+struct DiskBatch {
+    folder: File,
+    path: PathBuf,
+    /// What was put, as long as it is few.
+    few: Vec<File>,
+    many: bool,
+    /// Where.
+    dirs: BTreeSet<PathBuf>,
+}
+
+/// How many files are made durable one by one, by which nobody waits for what others write to the same file
+/// system. From then on all of that together takes less.
+const FEW: usize = 32;
+
+impl Batch for DiskBatch {
+    fn put(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let draft = draft_of(path);
+        let file = write(&draft, bytes)?;
+        fs::rename(&draft, path)?;
+        if self.few.len() >= FEW {
+            self.many = true;
+            self.few.clear();
+        }
+        if !self.many {
+            self.few.push(file);
+            let parents = path.ancestors().skip(1).take_while(|dir| *dir != self.path);
+            self.dirs.extend(parents.map(Path::to_owned));
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.many {
+            return Ok(syncfs(&self.folder)?);
+        }
+        self.few.iter().try_for_each(File::sync_data)?;
+        self.dirs.iter().try_for_each(|dir| Disk.sync_dir(dir))?;
+        self.folder.sync_all()
     }
 }
 
@@ -139,5 +205,24 @@ mod tests {
         }
         Disk.sync_dir(dir.path()).unwrap();
         assert!(!draft_of(&path).exists());
+    }
+
+    #[test]
+    fn few_files_and_many_are_whole_in_their_places() {
+        for count in [1, FEW, FEW + 1, 3 * FEW] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut batch = Disk.batch(dir.path()).unwrap();
+            let places: Vec<_> =
+                (0..count).map(|n| dir.path().join(format!("{}/{n}", n % 3))).collect();
+            for path in &places {
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                batch.put(path, path.as_os_str().as_encoded_bytes()).unwrap();
+            }
+            batch.sync().unwrap();
+            for path in places {
+                assert_eq!(fs::read(&path).unwrap(), path.as_os_str().as_encoded_bytes());
+                assert!(!draft_of(&path).exists());
+            }
+        }
     }
 }

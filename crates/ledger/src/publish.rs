@@ -2,7 +2,7 @@
 //!
 //! Publishing is one function for the running ledger and for start-up. What is true after a crash
 //! at each step: tiles beyond the checkpoint are not yet part of the public log and are written
-//! again, with the same bytes, by the next run; the checkpoint takes its place by rename once every
+//! again, with the same bytes, by the next run, whatever of them is there; the checkpoint takes its place by rename once every
 //! tile it needs is durable; partial tiles go only after the full tile is under a checkpoint. A record
 //! that changes who signs ends a step: its checkpoint is the first of those whom it names, and what vouches
 //! for them ([`crate::succession`]) is durable before that is in place. Where their keys are gone, since the
@@ -21,7 +21,7 @@ use remit_tlog::{
 
 use crate::board::{self, Board, Signed};
 use crate::builder::Builder;
-use crate::files::Files;
+use crate::files::{Batch, Files};
 use crate::line::{Line, shown};
 use crate::reader::Reader;
 use crate::signing::Pens;
@@ -111,7 +111,12 @@ impl Publisher {
     fn step(&mut self, to: u64) -> Result<(), PublishError> {
         let from = self.builder.size();
         let (mut builder, mut line) = (self.builder.clone(), self.line.clone());
-        let (mut dirs, mut full) = (BTreeSet::from([self.dir.clone()]), Vec::new());
+        let mut batch = self.files.batch(&self.dir).map_err(|why| io_error("", why))?;
+        let (mut dirs, mut full) = (BTreeSet::new(), Vec::new());
+        let mut put = |tile: &Tile, bytes: &[u8], batch: &mut dyn Batch| {
+            let path = self.place_of(tile, &mut dirs)?;
+            batch.put(&path, bytes).map_err(|why| io_error(&tile.to_string(), why))
+        };
         let mut cursor = self.reader.seek(from)?;
         let mut change = None;
         while builder.size() < to && change.is_none() {
@@ -119,7 +124,7 @@ impl Publisher {
             let item = cursor.next()?.filter(|item| item.index == index);
             let item = item.ok_or(PublishError::Short(index))?;
             for (tile, bytes) in push(&mut builder, item.payload.entry())? {
-                self.put(&tile, &bytes, &mut dirs)?;
+                put(&tile, &bytes, batch.as_mut())?;
                 full.push(tile);
             }
             let changes = line.follow(index, item.payload.entry());
@@ -131,11 +136,9 @@ impl Publisher {
         }
         let grown = Tile::written(from, builder.size());
         for (tile, bytes) in builder.edge().iter().filter(|(tile, _)| grown.contains(tile)) {
-            self.put(tile, bytes, &mut dirs)?;
+            put(tile, bytes, batch.as_mut())?;
         }
-        for dir in &dirs {
-            self.files.sync_dir(dir).map_err(|why| io_error("", why))?;
-        }
+        batch.sync().map_err(|why| io_error("", why))?;
         let (checkpoint, note) = self.sign(&builder, line.now())?;
         if let Some((index, entry)) = change {
             self.vouch(index, entry, &note)?;
@@ -164,13 +167,12 @@ impl Publisher {
         written.map_err(|why| io_error(&name, why))
     }
 
-    /// Writes a tile, remembering the folders whose names must become durable.
-    pub(crate) fn put(
+    /// Where a tile goes, in a folder that is there: one of `dirs`, or it is made and becomes one of them.
+    pub(crate) fn place_of(
         &self,
         tile: &Tile,
-        bytes: &[u8],
         dirs: &mut BTreeSet<PathBuf>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<PathBuf, PublishError> {
         let name = tile.to_string();
         let path = self.dir.join(&name);
         let parents = path.ancestors().skip(1).take_while(|dir| *dir != self.dir);
@@ -180,7 +182,7 @@ impl Publisher {
             fs::create_dir_all(parent).map_err(|why| io_error(&name, why))?;
         }
         dirs.extend(fresh);
-        self.files.replace(&path, bytes).map_err(|why| io_error(&name, why))
+        Ok(path)
     }
 
     /// The private keys of `signers`.

@@ -425,7 +425,10 @@ impl Walk<'_> {
     fn restore(&mut self, made: &[Made]) -> Result<(), OpenError> {
         for (tile, bytes) in made {
             if !self.is_there(tile, bytes) {
-                self.publisher.put(tile, bytes, &mut self.dirs)?;
+                // Each for itself: its length alone says at the next start whether it is whole.
+                let path = self.publisher.place_of(tile, &mut self.dirs)?;
+                let put = self.publisher.files.replace(&path, bytes);
+                put.map_err(|why| publish::io_error(&tile.to_string(), why))?;
                 self.rebuilt.push(tile.to_string());
             }
         }

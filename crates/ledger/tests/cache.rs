@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use remit_ledger::FileLedger;
-use remit_ledger::files::{Disk, Files, Segment};
+use remit_ledger::files::{Batch, Disk, Files, Segment};
 use remit_ports::{Kind, Ledger as _, LedgerError};
 use support::*;
 
@@ -96,6 +96,9 @@ impl Files for Cached {
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         Disk.sync_dir(dir)
+    }
+    fn batch(&self, dir: &Path) -> io::Result<Box<dyn Batch>> {
+        Disk.batch(dir)
     }
 }
 

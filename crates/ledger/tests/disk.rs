@@ -9,14 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use remit_ledger::files::{Disk, Files, Segment};
+use remit_ledger::files::{Batch, Disk, Files, Segment};
 use remit_ledger::{Config, FileLedger};
 use remit_model::Digest;
 use remit_ports::{Draft, Kind, Ledger, LedgerError, Receipt};
 use support::*;
 
 /// The operations of a place, and how each can fail: `(place, operation, faults)`.
-const OPERATIONS: [(&str, &str, &[&str]); 9] = [
+const OPERATIONS: [(&str, &str, &[&str]); 10] = [
     ("journal", "write", &["short write", "no room"]),
     ("journal", "sync", &["sync fails, kept", "sync fails, lost", "sync fails, torn"]),
     ("journal", "grow", &["no room", "error"]),
@@ -25,6 +25,7 @@ const OPERATIONS: [(&str, &str, &[&str]); 9] = [
     ("next segment", "sync", &["sync fails, kept", "sync fails, lost"]),
     ("next segment", "grow", &["no room", "error"]),
     ("public log", "replace", &["no room", "error", "short write"]),
+    ("public log", "sync", &["error"]),
     ("a folder", "sync", &["error"]),
 ];
 
@@ -54,6 +55,14 @@ impl Failing {
         }
         plan.struck = true;
         Some(plan.fault)
+    }
+
+    fn may_replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let Some(fault) = self.strikes("public log", "replace") else { return Ok(()) };
+        if fault == "short write" {
+            std::fs::write(path.with_extension("new"), &bytes[..bytes.len() / 2])?;
+        }
+        Err(error(fault))
     }
 
     fn has_struck(&self) -> bool {
@@ -86,17 +95,27 @@ impl Files for Failing {
     }
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let Some(fault) = self.strikes("public log", "replace") else {
-            return Disk.replace(path, bytes);
-        };
-        if fault == "short write" {
-            std::fs::write(path.with_extension("new"), &bytes[..bytes.len() / 2])?;
-        }
-        Err(error(fault))
+        self.may_replace(path, bytes).and_then(|()| Disk.replace(path, bytes))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.strikes("a folder", "sync").map_or_else(|| Disk.sync_dir(dir), |f| Err(error(f)))
+    }
+
+    fn batch(&self, dir: &Path) -> io::Result<Box<dyn Batch>> {
+        Ok(Box::new(FailingBatch(self.clone(), Disk.batch(dir)?)))
+    }
+}
+
+struct FailingBatch(Failing, Box<dyn Batch>);
+
+impl Batch for FailingBatch {
+    fn put(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.0.may_replace(path, bytes).and_then(|()| self.1.put(path, bytes))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.strikes("public log", "sync").map_or_else(|| self.1.sync(), |f| Err(error(f)))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use remit_ledger::FileLedger;
-use remit_ledger::files::{Disk, Files, Segment};
+use remit_ledger::files::{Batch, Disk, Files, Segment};
 use remit_model::Digest;
 use remit_ports::{Kind, Ledger, LedgerError, Receipt};
 use support::*;
@@ -37,6 +37,11 @@ struct Faults {
 
 impl Faults {
     /// Of what was not synced when power went, a random half of the 512-byte sectors arrives.
+    fn may_replace(&self) -> io::Result<()> {
+        let refuses = self.full.load(Ordering::SeqCst) || self.dead.load(Ordering::SeqCst);
+        if refuses { Err(full()) } else { Ok(()) }
+    }
+
     fn arrive(&self) -> io::Result<()> {
         let seed = self.seed.load(Ordering::SeqCst);
         for (path, at, bytes) in self.unsynced.lock().unwrap().drain(..) {
@@ -66,13 +71,24 @@ impl Files for Faulty {
         Ok(Box::new(FaultySegment(Arc::clone(&self.0), path.to_owned(), segment)))
     }
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        if self.0.full.load(Ordering::SeqCst) || self.0.dead.load(Ordering::SeqCst) {
-            return Err(full());
-        }
-        Disk.replace(path, bytes)
+        self.0.may_replace().and_then(|()| Disk.replace(path, bytes))
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         Disk.sync_dir(dir)
+    }
+    fn batch(&self, dir: &Path) -> io::Result<Box<dyn Batch>> {
+        Ok(Box::new(FaultyBatch(Arc::clone(&self.0), Disk.batch(dir)?)))
+    }
+}
+
+struct FaultyBatch(Arc<Faults>, Box<dyn Batch>);
+
+impl Batch for FaultyBatch {
+    fn put(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.0.may_replace().and_then(|()| self.1.put(path, bytes))
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        self.1.sync()
     }
 }
 
