@@ -6,7 +6,6 @@
 
 mod patience;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +17,10 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use remit_listen::{Accept, Connection};
+use remit_listen::{Accept, Connection, limited};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
 use self::patience::Patience;
@@ -51,9 +49,6 @@ pub(crate) const BOUNDS: Bounds = Bounds {
     head: Duration::from_secs(30),
     unread: Duration::from_secs(30),
 };
-
-/// What is read from and written to.
-pub(crate) type Limited<S> = Pin<Box<TimeoutWriter<S>>>;
 
 /// What is served to every connection alike.
 #[derive(Clone)]
@@ -114,14 +109,6 @@ async fn connection(stream: TcpStream, service: Service, stop: CancellationToken
         Ok(Err(why)) => tracing::debug!(%why, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
-}
-
-/// A connection to which nothing can be written any more once a write has stood still for `unread`. Below
-/// TLS, which takes in what it cannot pass on yet.
-pub(crate) fn limited<S: AsyncWrite>(stream: S, unread: Duration) -> Limited<S> {
-    let mut stream = TimeoutWriter::new(stream);
-    stream.set_timeout(Some(unread));
-    Box::pin(stream)
 }
 
 /// Serves a connection by `router`, where the head of a request may take as long as that, until it ends;

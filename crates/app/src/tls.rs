@@ -21,6 +21,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use remit_engine::{Engine, Peer, Trust};
 use remit_fetch::trusting;
+use remit_listen::Limited;
 use remit_spiffe::SvidError;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -42,7 +43,6 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::expected::Vouching;
 use crate::fail::Fail;
-use crate::network::Limited;
 
 /// The way to whoever is at `url`. Only where that is https, this machine's certificates matter; there
 /// may be none.

@@ -1,4 +1,5 @@
-//! Accepting connections: the one loop behind every listener, and how many each user may have.
+//! Accepting connections: the one loop behind every listener, how many each user may have, and how long
+//! one may leave unread what is written to it.
 //!
 //! A listener outlives what goes wrong with a connection, and a shortage of file descriptors, which
 //! ends when connections do. It stops by letting go of its address first, so that nobody is accepted
@@ -6,6 +7,7 @@
 //!
 //! *Absences:* no protocol, and no bound of its own: what a connection may cost is said where it is served.
 
+mod limited;
 mod users;
 
 use std::io;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use limited::{Limited, limited};
 pub use users::{Place, Users};
 
 /// How long to wait after no connection could be accepted, which says that file descriptors ran out.

@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use remit_listen::{Accept, Connection};
+use remit_listen::{Accept, Connection, Limited, limited};
 use remit_tlog::witness::{ADD_CHECKPOINT, SIZE_TYPE};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -31,6 +31,10 @@ pub const HEAD: Duration = Duration::from_secs(30);
 
 /// How long a request may take, its body included: a submission is a few kilobytes and a sync.
 pub const REQUEST: Duration = Duration::from_secs(10);
+
+/// How long a client may leave what is written to it unread. A log reads an answer of a line at once; this is as
+/// long as it may take over a head.
+pub const UNREAD: Duration = Duration::from_secs(30);
 
 /// Connections at once; a log has one.
 pub const MAX_CONNECTIONS: usize = 256;
@@ -88,15 +92,22 @@ struct Witnessing {
     router: Router,
     /// One for each connection.
     places: Arc<Semaphore>,
+    /// See [`UNREAD`].
+    unread: Duration,
     stop: CancellationToken,
 }
 
 /// Serves `router` on `listener` until `stop`. Ends when the connections that were open have
 /// answered what they were asked.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let witnessing = Witnessing { listener, router, places, stop: stop.clone() };
-    remit_listen::serve(witnessing, "logs", stop).await;
+    remit_listen::serve(Witnessing::new(listener, router, stop.clone()), "logs", stop).await;
+}
+
+impl Witnessing {
+    fn new(listener: TcpListener, router: Router, stop: CancellationToken) -> Self {
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        Self { listener, router, places, unread: UNREAD, stop }
+    }
 }
 
 impl Accept for Witnessing {
@@ -105,6 +116,7 @@ impl Accept for Witnessing {
         let place = places.acquire_owned().await.map_err(std::io::Error::other)?;
         let (stream, _) = self.listener.accept().await?;
         let (router, stop) = (self.router.clone(), self.stop.clone());
+        let stream = limited(stream, self.unread);
         Ok(Box::pin(async move {
             connection(stream, router, stop).await;
             drop(place);
@@ -112,7 +124,7 @@ impl Accept for Witnessing {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(stream: Limited<TcpStream>, router: Router, stop: CancellationToken) {
     let routed = bounded(router);
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

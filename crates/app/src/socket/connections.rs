@@ -18,14 +18,14 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::LengthLimitError;
 use hyper::http::Extensions;
-use remit_listen::{Accept, Connection, Place, Users};
+use remit_listen::{Accept, Connection, Limited, Place, Users, limited};
 use remit_operator::{Authority, Failure, Peer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::network::{Limited, http, limited};
+use crate::network::http;
 
 /// What a connection may cost.
 #[derive(Clone, Copy, Debug)]

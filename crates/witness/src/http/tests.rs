@@ -79,3 +79,32 @@ async fn a_connection_carries_several_requests_and_a_stop_lets_it_finish() {
     stop.cancel();
     tokio::time::timeout(REQUEST, served).await.unwrap().unwrap();
 }
+
+/// How long what happens after a tenth of a second may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_connection_that_reads_no_answers_gives_up_its_place_and_does_not_outlive_a_stop() {
+    /// More than the buffers of a connection hold, in answers of which one does.
+    const LONG: &[u8] = &[b'x'; 1 << 20];
+    const MANY: usize = 64;
+    let router = Router::new().route("/", get(|| async { LONG }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let bounds = (Arc::new(Semaphore::new(1)), Duration::from_millis(100));
+    let witnessing = Witnessing::new(listener, router, stop.clone());
+    let witnessing = Witnessing { places: bounds.0, unread: bounds.1, ..witnessing };
+    let served = tokio::spawn(remit_listen::serve(witnessing, "logs", stop.clone()));
+    let deaf = async || {
+        let mut deaf = TcpStream::connect(address).await.unwrap();
+        let requests = b"GET / HTTP/1.1\r\nhost: w\r\n\r\n".repeat(MANY);
+        deaf.write_all(&requests).await.unwrap();
+        deaf
+    };
+    let (first, mut second) = (deaf().await, deaf().await);
+    let answered = tokio::time::timeout(PATIENCE, second.read_u8()).await;
+    assert_eq!(answered.expect("a place in time").unwrap(), b'H');
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, served).await.expect("an end in time").unwrap();
+    drop((first, second));
+}
