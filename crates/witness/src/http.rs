@@ -36,6 +36,10 @@ pub const REQUEST: Duration = Duration::from_secs(10);
 /// long as it may take over a head.
 pub const UNREAD: Duration = Duration::from_secs(30);
 
+/// Submissions at once that wait for their turn or for the disk: whoever hangs up leaves theirs behind, body and
+/// all. A log has one, so these are as many logs in the same moment; further ones are asked to come again.
+pub const MAX_UNDER_WAY: usize = 64;
+
 /// Connections at once; a log has one.
 pub const MAX_CONNECTIONS: usize = 256;
 
@@ -45,13 +49,29 @@ pub fn router(witness: Arc<Witness>) -> Router {
         .route(&format!("/{ADD_CHECKPOINT}"), post(add_checkpoint))
         .route("/{origin}/checkpoint", get(checkpoint))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(witness)
+        .with_state(Desk { witness, places: Arc::new(Semaphore::new(MAX_UNDER_WAY)) })
 }
 
-async fn add_checkpoint(State(witness): State<Arc<Witness>>, body: Bytes) -> Response {
+/// Where submissions are taken in.
+#[derive(Clone)]
+struct Desk {
+    witness: Arc<Witness>,
+    /// One for each submission.
+    places: Arc<Semaphore>,
+}
+
+async fn add_checkpoint(State(desk): State<Desk>, body: Bytes) -> Response {
+    let Ok(place) = desk.places.try_acquire_owned() else {
+        let why = "too many submissions are under way: submit it again later\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    };
     // The disk is waited for, and a client that hangs up must not leave a write half done.
-    let done = tokio::task::spawn_blocking(move || witness.add_checkpoint(&body)).await;
-    match done {
+    let done = tokio::task::spawn_blocking(move || {
+        let done = desk.witness.add_checkpoint(&body);
+        drop(place);
+        done
+    });
+    match done.await {
         Ok(Ok(lines)) => lines.into_response(),
         Ok(Err(refused)) => refusal(&refused),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -73,7 +93,8 @@ fn refusal(refused: &Refused) -> Response {
     (status, format!("{refused}\n")).into_response()
 }
 
-async fn checkpoint(State(witness): State<Arc<Witness>>, Path(origin): Path<String>) -> Response {
+async fn checkpoint(State(desk): State<Desk>, Path(origin): Path<String>) -> Response {
+    let witness = desk.witness;
     let found = tokio::task::spawn_blocking(move || witness.checkpoint(&origin)).await;
     match found {
         Ok(Ok(Some(note))) => {

@@ -32,20 +32,51 @@ pub enum Refused {
     Failed(String),
 }
 
-/// Whether `submission` may be cosigned after `latest`; what is left of its note then are the
-/// signatures that were verified.
+/// What was submitted, when the log did sign it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The size from which on the checkpoint is new, as whoever submits says.
+    pub old: u64,
+    /// The proof of that.
+    pub proof: Vec<Hash>,
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// The checkpoint's text with one verified signature of each of the log's keys that signed it, and no
+    /// other.
+    pub note: Note,
+}
+
+/// That one of `keys` signed the checkpoint in `submission`. Costs a verification for each of `keys`, not for each
+/// signature line: lines that stand there twice are read once.
 ///
 /// Errors: the first reason against it, in the order of the specification.
-pub fn judge(
-    submission: &Submission,
-    keys: &[VerifierKey],
-    latest: Option<&Checkpoint>,
-) -> Result<(Checkpoint, Note), Refused> {
-    let checkpoint = claim(&submission.checkpoint)?;
-    let note = &submission.checkpoint;
+pub fn signed(submission: Submission, keys: &[VerifierKey]) -> Result<Signed, Refused> {
+    let Submission { old, proof, checkpoint: note } = submission;
+    let checkpoint = claim(&note)?;
     let keys: Vec<VerifierKey> =
         keys.iter().filter(|key| key.name() == checkpoint.origin).cloned().collect();
+    let mut lines = Vec::new();
+    let note = note.only(|line| {
+        let new = !lines.contains(line);
+        if new {
+            lines.push(line.clone());
+        }
+        new
+    });
     note.verify(&keys).map_err(Refused::Unsigned)?;
+    let mut left = keys;
+    let note = note.only(|line| {
+        let signer = left.iter().position(|key| key.name() == line.name && key.id() == line.id);
+        signer.map(|signer| left.swap_remove(signer)).is_some()
+    });
+    Ok(Signed { old, proof, checkpoint, note })
+}
+
+/// Whether what was submitted may be cosigned after `latest`.
+///
+/// Errors: the first reason against it, in the order of the specification.
+pub fn judge(submission: &Signed, latest: Option<&Checkpoint>) -> Result<(), Refused> {
+    let checkpoint = &submission.checkpoint;
     if submission.old > checkpoint.size {
         let (old, size) = (submission.old, checkpoint.size);
         let why = format!("the old size {old} is beyond the checkpoint's {size}");
@@ -61,11 +92,7 @@ pub fn judge(
         return Err(inconsistent(TreeError::Root { got, expected }));
     }
     verify_consistency((size, root), (checkpoint.size, checkpoint.root), &submission.proof)
-        .map_err(inconsistent)?;
-    let known = |line: &remit_tlog::Signature| {
-        keys.iter().any(|key| key.name() == line.name && key.id() == line.id)
-    };
-    Ok((checkpoint, note.clone().only(known)))
+        .map_err(inconsistent)
 }
 
 /// What the checkpoint claims; not to be believed yet.
@@ -81,6 +108,17 @@ mod tests {
 
     use super::*;
     use crate::witness::tests::Log;
+
+    /// Both halves of it, one after the other.
+    fn judge(
+        submission: &Submission,
+        keys: &[VerifierKey],
+        latest: Option<&Checkpoint>,
+    ) -> Result<(Checkpoint, Note), Refused> {
+        let submission = signed(submission.clone(), keys)?;
+        super::judge(&submission, latest)?;
+        Ok((submission.checkpoint, submission.note))
+    }
 
     fn judged(log: &Log, old: u64, size: u64, latest: u64) -> Result<(Checkpoint, Note), Refused> {
         let latest = log.checkpoint(latest);
@@ -152,6 +190,21 @@ mod tests {
         let lie = Submission { old: 0, proof: Vec::new(), checkpoint: lie };
         let refused = judge(&lie, &[log.key()], None).unwrap_err();
         assert!(matches!(refused, Refused::Inconsistent { size: 0, .. }), "{refused:?}");
+    }
+
+    #[test]
+    fn one_signature_of_each_key_is_kept_however_often_it_stands_there() {
+        let log = Log::of("log.example", 3, b"");
+        let new = SigningKey::from_seed("log.example", &[7; 32]).unwrap();
+        let keys = [log.key(), new.verifier().clone()];
+        let both = [&Log::signing("log.example"), &new];
+        let mut submission = log.submission(0, 3);
+        let both = log.checkpoint(3).sign_by(&both).unwrap();
+        submission.checkpoint = both.clone();
+        for line in both.signatures().iter().cycle().take(98) {
+            submission.checkpoint = submission.checkpoint.with(line.clone()).unwrap();
+        }
+        assert_eq!(signed(submission, &keys).unwrap().note, both);
     }
 
     #[test]

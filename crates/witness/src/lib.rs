@@ -5,7 +5,7 @@
 //! knows, the newest checkpoint it cosigned, and cosigns another only if that extends it: a log
 //! that forks or shrinks gets no further cosignature, and has signed the proof against itself.
 //!
-//! Reading order: [`judge()`] (what may be cosigned, pure), `shelf` (what was, on disk),
+//! Reading order: [`signed()`] and [`judge()`] (what may be cosigned, pure), `shelf` (what was, on disk),
 //! [`Witness`] (one after the other), [`http`] (the surface), [`Exchange`] (the other end, pure).
 //!
 //! *Absences:* it knows nothing of what a log records, and needs no key of the log's; the asking
@@ -18,5 +18,5 @@ mod shelf;
 mod witness;
 
 pub use exchange::{Answer, Exchange, Step};
-pub use judge::{Refused, judge};
+pub use judge::{Refused, Signed, judge, signed};
 pub use witness::Witness;

@@ -10,7 +10,7 @@ use remit_model::Clock;
 use remit_tlog::witness::origin_hash;
 use remit_tlog::{Checkpoint, CosigningKey, Hash, Note, Submission, VerifierKey, WitnessKey};
 
-use crate::judge::{self, Refused};
+use crate::judge::{self, Refused, Signed};
 use crate::shelf::Shelf;
 
 /// A log that the witness knows: its keys, and the turn of whoever looks at its checkpoint to
@@ -94,21 +94,24 @@ impl Witness {
             .map_err(|why: remit_tlog::SubmissionError| Refused::Malformed(why.to_string()))?;
         let origin = judge::claim(&submission.checkpoint)?.origin;
         let known = self.logs.get(&origin).ok_or_else(|| Refused::Unknown(origin.clone()))?;
+        // Before the turn: whoever submits what the log did not sign keeps nobody waiting.
+        let submission = judge::signed(submission, &known.keys)?;
         let mut turn = known.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = self.newest(&origin).map_err(|why| {
             tracing::error!(%why, "nothing is cosigned for this log");
             Refused::Failed("what was cosigned of this log cannot be read".to_owned())
         })?;
         let latest = newest.as_ref().map(|(checkpoint, _)| checkpoint);
-        let judged = judge::judge(&submission, &known.keys, latest);
-        let (checkpoint, note) = judged.inspect_err(|why| turn.tell(why, &submission))?;
+        judge::judge(&submission, latest).inspect_err(|why| turn.tell(why, &submission))?;
+        let Signed { checkpoint, note, .. } = submission;
         let line = self.key.cosign(&note, self.clock.now().as_secs());
         let line = line.map_err(|why| {
             tracing::error!(%why, %origin, "nothing is cosigned");
             Refused::Failed("this witness cannot cosign at the moment".to_owned())
         })?;
         let note = note.with(line.clone()).map_err(|why| Refused::Malformed(why.to_string()))?;
-        if newest.is_none_or(|(_, kept)| kept != note) {
+        // Within one second it is the same line, whichever of the log's signatures came with it.
+        if newest.is_none_or(|(_, kept)| !kept.signatures().contains(&line)) {
             self.shelf.put(&origin, &note).map_err(|why| {
                 tracing::error!(%why, %origin, "the checkpoint could not be kept");
                 Refused::Failed("the checkpoint could not be kept".to_owned())
@@ -131,11 +134,11 @@ impl Witness {
 
 impl Turn {
     /// A log that contradicts itself has to be known of, with what proves it.
-    fn tell(&mut self, why: &Refused, submission: &Submission) {
+    fn tell(&mut self, why: &Refused, submission: &Signed) {
         let Refused::Inconsistent { .. } = why else { return };
-        let Ok(checkpoint) = judge::claim(&submission.checkpoint) else { return };
+        let Signed { checkpoint, note, .. } = submission;
         if self.told.replace(checkpoint.root) != Some(checkpoint.root) {
-            let (origin, signed) = (checkpoint.origin, submission.checkpoint.to_string());
+            let (origin, signed) = (&checkpoint.origin, note.to_string());
             tracing::error!(%origin, %why, signed, "NOT cosigned: a fork, or a wrong proof");
         }
     }

@@ -1,13 +1,19 @@
 //! Each answer of the specification, over the routes and over a socket.
 
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::task::{Context, Poll};
+
 use axum::body::Body;
 use axum::http::Request;
+use remit_signer::{Algorithm, Held, Signer, SignerError};
+use remit_tlog::CosigningKey;
 use remit_tlog::witness::origin_hash;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::witness::tests::{Log, witness};
+use crate::witness::tests::{Log, clock, witness};
 
 async fn ask(router: &Router, request: Request<Body>) -> (u16, String, String) {
     let response = router.clone().oneshot(request).await.unwrap();
@@ -78,6 +84,52 @@ async fn a_connection_carries_several_requests_and_a_stop_lets_it_finish() {
     }
     stop.cancel();
     tokio::time::timeout(REQUEST, served).await.unwrap().unwrap();
+}
+
+/// A key that signs once the other end is gone.
+#[derive(Debug)]
+struct Slow(Held, Mutex<Receiver<()>>);
+
+impl Signer for Slow {
+    fn algorithm(&self) -> Algorithm {
+        self.0.algorithm()
+    }
+
+    fn public_key(&self) -> &[u8] {
+        self.0.public_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        drop(self.1.lock().map(|wait| wait.recv()));
+        self.0.sign(message)
+    }
+}
+
+#[tokio::test]
+async fn submissions_whose_clients_hung_up_count_until_they_are_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::of("log.example", 7, b"");
+    let (held, wait) = channel();
+    let slow = Slow(Held::from_seed(&[2; 32]).unwrap(), Mutex::new(wait));
+    let key = CosigningKey::new("witness.example/w1", Arc::new(slow)).unwrap();
+    let witness = Witness::open(dir.path(), key, vec![log.key()], clock(1)).unwrap();
+    let router = router(Arc::new(witness));
+    let submitted = async || {
+        let answer = submit(&router, log.body(0, 7));
+        tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time").0
+    };
+    for _ in 0..MAX_UNDER_WAY {
+        // As far as it gets at once, and no further: its client is gone.
+        let mut gone = Box::pin(submit(&router, log.body(0, 7)));
+        let asked = |context: &mut Context<'_>| Poll::Ready(gone.as_mut().poll(context));
+        assert!(std::future::poll_fn(asked).await.is_pending());
+    }
+    assert_eq!(submitted().await, 503);
+    drop(held);
+    while submitted().await == 503 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(submitted().await, 409, "one of them was cosigned");
 }
 
 /// How long what happens after a tenth of a second may take on a busy machine.

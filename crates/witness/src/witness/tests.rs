@@ -55,13 +55,23 @@ impl Log {
         }
     }
 
-    fn body(&self, old: u64, size: u64) -> Vec<u8> {
+    pub(crate) fn body(&self, old: u64, size: u64) -> Vec<u8> {
         self.submission(old, size).to_string().into_bytes()
     }
 }
 
+/// The same with its signature line so many times.
+fn repeated(submission: &Submission, times: usize) -> Submission {
+    let mut all = submission.clone();
+    let line = all.checkpoint.signatures()[0].clone();
+    for _ in 1..times {
+        all.checkpoint = all.checkpoint.with(line.clone()).unwrap();
+    }
+    all
+}
+
 /// Seconds that the test sets.
-struct Seconds(AtomicU64);
+pub(crate) struct Seconds(AtomicU64);
 
 impl Clock for Seconds {
     fn now(&self) -> Timestamp {
@@ -73,7 +83,7 @@ impl Clock for Seconds {
     }
 }
 
-fn clock(seconds: u64) -> Arc<Seconds> {
+pub(crate) fn clock(seconds: u64) -> Arc<Seconds> {
     Arc::new(Seconds(AtomicU64::new(seconds)))
 }
 
@@ -125,6 +135,39 @@ fn the_same_again_is_cosigned_again_with_a_later_time() {
     clock.0.store(0, Ordering::Relaxed);
     let refused = witness.add_checkpoint(&log.body(7, 7)).unwrap_err();
     assert!(matches!(refused, Refused::Failed(_)), "no time is no cosignature: {refused:?}");
+}
+
+#[test]
+fn whichever_signatures_come_with_it_the_same_within_a_second_is_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::of("log.example", 7, b"");
+    let witness = witness(dir.path(), &[&log]);
+    let first = witness.add_checkpoint(&log.body(0, 7)).unwrap();
+    // In the place of the file that would be written first.
+    let draft = dir.path().join(origin_hash("log.example")).with_extension("new");
+    std::fs::create_dir(&draft).unwrap();
+    for times in [1, 2, 99] {
+        let body = repeated(&log.submission(7, 7), times).to_string();
+        assert_eq!(witness.add_checkpoint(body.as_bytes()).unwrap(), first, "{times} lines");
+    }
+    let kept = witness.checkpoint(&origin_hash("log.example")).unwrap().unwrap();
+    assert_eq!(kept.signatures().len(), 2, "one of the log, one of the witness");
+}
+
+#[test]
+fn what_the_log_did_not_sign_is_refused_whoever_has_the_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::of("log.example", 7, b"");
+    let witness = Arc::new(witness(dir.path(), &[&log]));
+    let _turn = witness.logs["log.example"].turn.lock().unwrap();
+    let stranger = SigningKey::from_seed("log.example", &[9; 32]).unwrap();
+    let checkpoint = log.checkpoint(7).sign(&stranger).unwrap();
+    let body = Submission { checkpoint, ..log.submission(0, 7) }.to_string();
+    let (answered, answer) = std::sync::mpsc::channel();
+    let asked = Arc::clone(&witness);
+    std::thread::spawn(move || answered.send(asked.add_checkpoint(body.as_bytes())));
+    let answer = answer.recv_timeout(std::time::Duration::from_secs(20)).expect("an answer");
+    assert!(matches!(answer, Err(Refused::Unsigned(_))), "{answer:?}");
 }
 
 #[test]
