@@ -21,11 +21,13 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    /// The shelf in `dir`, which is made if it is not there.
+    /// The shelf in `dir`, which is made if it is not there. What lies there is there for good then, also
+    /// if whoever put it there was killed before it knew.
     ///
     /// Errors: the disk refuses.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
+        File::open(dir)?.sync_all()?;
         if let Some(parent) = dir.parent() {
             File::open(parent)?.sync_all()?;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use remit_model::Clock;
 use remit_tlog::witness::origin_hash;
@@ -16,10 +16,19 @@ use crate::shelf::Shelf;
 /// A log that the witness knows: its keys, and the turn of whoever looks at its checkpoint to
 /// replace it. Without the turn, two submissions that are both right could be written in the
 /// wrong order, and the log rolled back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
     keys: Vec<VerifierKey>,
     turn: Mutex<Turn>,
+    /// What was cosigned last and is on disk for good, which a file may not be that is there to be read. Nobody
+    /// is shown anything else, and whoever asks waits for no disk.
+    durable: Mutex<Option<Note>>,
+}
+
+impl Known {
+    fn durable(&self) -> MutexGuard<'_, Option<Note>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What whoever has the turn must know beside what is on disk.
@@ -52,12 +61,12 @@ impl Witness {
         let mut logs: BTreeMap<String, Known> = BTreeMap::new();
         for log in trusted {
             let known = logs.entry(log.name().to_owned());
-            let known = known.or_insert_with(|| Known { keys: Vec::new(), turn: Mutex::default() });
-            known.keys.push(log);
+            known.or_default().keys.push(log);
         }
         let witness = Self { key, logs, shelf: Shelf::open(dir)?, clock };
-        for origin in witness.logs.keys() {
-            witness.newest(origin).map_err(io::Error::other)?;
+        for (origin, known) in &witness.logs {
+            let newest = witness.newest(origin).map_err(io::Error::other)?;
+            *known.durable() = newest.map(|(_, note)| note);
         }
         Ok(witness)
     }
@@ -111,11 +120,13 @@ impl Witness {
         })?;
         let note = note.with(line.clone()).map_err(|why| Refused::Malformed(why.to_string()))?;
         // Within one second it is the same line, whichever of the log's signatures came with it.
-        if newest.is_none_or(|(_, kept)| !kept.signatures().contains(&line)) {
+        let is_kept = |kept: &Note| kept.signatures().contains(&line);
+        if !known.durable().as_ref().is_some_and(is_kept) {
             self.shelf.put(&origin, &note).map_err(|why| {
                 tracing::error!(%why, %origin, "the checkpoint could not be kept");
                 Refused::Failed("the checkpoint could not be kept".to_owned())
             })?;
+            *known.durable() = Some(note);
         }
         tracing::info!(%origin, size = checkpoint.size, "cosigned");
         Ok(format!("{line}\n"))
@@ -123,12 +134,9 @@ impl Witness {
 
     /// The newest checkpoint cosigned of the log whose origin has this hash, in lower-case hex;
     /// `None` if there is none.
-    ///
-    /// Errors: it cannot be read.
-    pub fn checkpoint(&self, hash: &str) -> Result<Option<Note>, String> {
-        let origin = self.logs.keys().find(|origin| origin_hash(origin) == hash);
-        let Some(origin) = origin else { return Ok(None) };
-        Ok(self.newest(origin)?.map(|(_, note)| note))
+    pub fn checkpoint(&self, hash: &str) -> Option<Note> {
+        let known = self.logs.iter().find(|(origin, _)| origin_hash(origin) == hash);
+        known.and_then(|(_, known)| known.durable().clone())
     }
 }
 

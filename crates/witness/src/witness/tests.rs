@@ -114,10 +114,10 @@ fn what_is_cosigned_is_kept_over_a_restart() {
     assert_eq!(second.logs().unwrap(), [("log.example".to_owned(), 7)]);
     assert_eq!(second.add_checkpoint(&log.body(0, 9)).unwrap_err(), Refused::Conflict(7));
     second.add_checkpoint(&log.body(7, 20)).unwrap();
-    let kept = second.checkpoint(&origin_hash("log.example")).unwrap().unwrap();
+    let kept = second.checkpoint(&origin_hash("log.example")).unwrap();
     assert_eq!(kept.text(), log.checkpoint(20).to_string());
     assert_eq!(kept.signatures().len(), 2, "the log's and the witness's");
-    assert_eq!(second.checkpoint(&origin_hash("else.example")).unwrap(), None);
+    assert_eq!(second.checkpoint(&origin_hash("else.example")), None);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn whichever_signatures_come_with_it_the_same_within_a_second_is_not_written_aga
         let body = repeated(&log.submission(7, 7), times).to_string();
         assert_eq!(witness.add_checkpoint(body.as_bytes()).unwrap(), first, "{times} lines");
     }
-    let kept = witness.checkpoint(&origin_hash("log.example")).unwrap().unwrap();
+    let kept = witness.checkpoint(&origin_hash("log.example")).unwrap();
     assert_eq!(kept.signatures().len(), 2, "one of the log, one of the witness");
 }
 
@@ -242,6 +242,24 @@ fn a_checkpoint_that_cannot_be_kept_is_not_cosigned() {
     assert!(matches!(refused, Refused::Failed(_)), "{refused:?}");
     std::fs::remove_dir(&draft).unwrap();
     witness.add_checkpoint(&log.body(0, 9)).unwrap();
+}
+
+#[test]
+fn what_may_be_lost_is_not_shown_and_is_written_again_before_it_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::of("log.example", 20, b"");
+    let open = witness(dir.path(), &[&log]);
+    // A file that was put in its place, as by a write whose sync failed: this witness knows of no sync.
+    let line = witness(dir.path(), &[&log]).add_checkpoint(&log.body(0, 7)).unwrap();
+    assert_eq!(open.checkpoint(&origin_hash("log.example")), None);
+    let draft = dir.path().join(origin_hash("log.example")).with_extension("new");
+    std::fs::create_dir(&draft).unwrap();
+    let refused = open.add_checkpoint(&log.body(7, 7)).unwrap_err();
+    assert!(matches!(refused, Refused::Failed(_)), "{refused:?}");
+    assert_eq!(open.checkpoint(&origin_hash("log.example")), None);
+    std::fs::remove_dir(&draft).unwrap();
+    assert_eq!(open.add_checkpoint(&log.body(7, 7)).unwrap(), line);
+    assert!(open.checkpoint(&origin_hash("log.example")).is_some());
 }
 
 #[test]
