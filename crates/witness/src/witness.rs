@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use remit_model::Clock;
 use remit_tlog::witness::origin_hash;
@@ -31,12 +32,18 @@ impl Known {
     }
 }
 
+/// How long what was told of is not told of again. Whoever submits can have it told as often as this, which
+/// buries nothing else.
+const TELL: Duration = Duration::from_mins(1);
+
 /// What whoever has the turn must know beside what is on disk.
 #[derive(Debug, Default)]
 struct Turn {
-    /// The root of the checkpoint last told of as inconsistent. Anybody can submit what the log
-    /// once signed, with a wrong proof and as often as they like; it is told of once.
-    told: Option<Hash>,
+    /// When a fork was told of last, on the monotonic clock.
+    fork: Option<u64>,
+    /// When a proof that does not hold was. Apart from forks: anybody can submit what the log once signed,
+    /// with a wrong proof and as often as they like.
+    proof: Option<u64>,
 }
 
 /// Cosigns the checkpoints of the logs it knows.
@@ -111,7 +118,9 @@ impl Witness {
             Refused::Failed("what was cosigned of this log cannot be read".to_owned())
         })?;
         let latest = newest.as_ref().map(|(checkpoint, _)| checkpoint);
-        judge::judge(&submission, latest).inspect_err(|why| turn.tell(why, &submission))?;
+        judge::judge(&submission, latest).inspect_err(|why| {
+            turn.tell((why, latest), &submission, self.clock.monotonic());
+        })?;
         let Signed { checkpoint, note, .. } = submission;
         let line = self.key.cosign(&note, self.clock.now().as_secs());
         let line = line.map_err(|why| {
@@ -142,14 +151,42 @@ impl Witness {
 
 impl Turn {
     /// A log that contradicts itself has to be known of, with what proves it.
-    fn tell(&mut self, why: &Refused, submission: &Signed) {
+    fn tell(
+        &mut self,
+        (why, latest): (&Refused, Option<&Checkpoint>),
+        Signed { checkpoint, note, .. }: &Signed,
+        now: u64,
+    ) {
         let Refused::Inconsistent { .. } = why else { return };
-        let Signed { checkpoint, note, .. } = submission;
-        if self.told.replace(checkpoint.root) != Some(checkpoint.root) {
-            let (origin, signed) = (&checkpoint.origin, note.to_string());
-            tracing::error!(%origin, %why, signed, "NOT cosigned: a fork, or a wrong proof");
+        let (origin, is_fork) = (&checkpoint.origin, contradicts(checkpoint, latest));
+        match (is_fork, self.tells(is_fork, now)) {
+            (_, false) => {}
+            (true, true) => {
+                tracing::error!(%origin, %why, signed = %note, "NOT cosigned: the log FORKED, and signed it");
+            }
+            (false, true) => {
+                tracing::warn!(%origin, %why, signed = %note, "NOT cosigned: a wrong proof, or a fork");
+            }
         }
     }
+
+    /// Whether it is time to tell of one more.
+    fn tells(&mut self, is_fork: bool, now: u64) -> bool {
+        let told = if is_fork { &mut self.fork } else { &mut self.proof };
+        let ago = told.map(|told| Duration::from_nanos(now.saturating_sub(told)));
+        let tells = ago.is_none_or(|ago| ago >= TELL);
+        if tells {
+            *told = Some(now);
+        }
+        tells
+    }
+}
+
+/// Whether a checkpoint that the log signed contradicts the one before, by itself: two roots of one size. A
+/// proof that does not hold shows nothing, since whoever submits chooses it.
+fn contradicts(checkpoint: &Checkpoint, latest: Option<&Checkpoint>) -> bool {
+    let (size, root) = latest.map_or((0, Hash::empty()), |latest| (latest.size, latest.root));
+    checkpoint.size == size && checkpoint.root != root
 }
 
 impl fmt::Debug for Witness {

@@ -166,8 +166,25 @@ fn what_the_log_did_not_sign_is_refused_whoever_has_the_turn() {
     let (answered, answer) = std::sync::mpsc::channel();
     let asked = Arc::clone(&witness);
     std::thread::spawn(move || answered.send(asked.add_checkpoint(body.as_bytes())));
-    let answer = answer.recv_timeout(std::time::Duration::from_secs(20)).expect("an answer");
+    let answer = answer.recv_timeout(Duration::from_secs(20)).expect("an answer");
     assert!(matches!(answer, Err(Refused::Unsigned(_))), "{answer:?}");
+}
+
+#[test]
+fn wrong_proofs_are_told_of_now_and_then_and_bury_no_fork() {
+    let (log, fork) = (Log::of("log.example", 20, b""), Log::of("log.example", 20, b"other"));
+    let at = |minutes: u64| minutes * 60_000_000_000;
+    let mut turn = Turn::default();
+    assert!(turn.tells(false, at(7)));
+    assert!((0..1000).all(|n| !turn.tells(false, at(7) + n)), "whatever its root");
+    assert!(turn.tells(true, at(7)) && !turn.tells(true, at(7) + 1));
+    assert!(turn.tells(false, at(8)) && turn.tells(true, at(8)));
+
+    let latest = log.checkpoint(10);
+    assert!(contradicts(&fork.checkpoint(10), Some(&latest)), "whatever proof came with it");
+    assert!(!contradicts(&log.checkpoint(10), Some(&latest)), "with a wrong proof of the same");
+    assert!(!contradicts(&fork.checkpoint(11), Some(&latest)), "nobody can tell");
+    assert!(contradicts(&Checkpoint::new("log.example", 0, latest.root), None));
 }
 
 #[test]
