@@ -407,7 +407,8 @@ pub(crate) enum Audit {
     /// Compare the log with a tool server's own log of its calls, both ways
     ///
     /// Finds calls that the server saw and no permit covers, and calls that the log says were
-    /// answered and the server never saw; exits with 1 if there are any. Verify the log first.
+    /// answered and the server never saw; exits with 1 if there are any. Calls of tools alone are
+    /// compared, not reads of resources and prompts. Verify the log first.
     Reconcile(Reconcile),
     /// Print a proof that entry N is in the log; it stands alone
     Prove {

@@ -48,6 +48,10 @@ pub struct Excess {
     pub among: Vec<u64>,
 }
 
+/// What stands in place of a tool's name where no tool is called. A server's log of its calls has nothing
+/// of it, so it says nothing about such a permit either.
+const NO_TOOLS: [&str; 2] = ["@resources", "@prompts"];
+
 /// How the two compare.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
@@ -79,7 +83,7 @@ enum Arrival {
     Never,
 }
 
-/// The permits of one server's calls, gathered entry by entry.
+/// The permits of one server's tool calls, gathered entry by entry.
 #[derive(Debug)]
 pub struct Permits {
     prefix: String,
@@ -87,7 +91,7 @@ pub struct Permits {
 }
 
 impl Permits {
-    /// Those for calls of `server`; none so far.
+    /// Those for tool calls of `server`; none so far.
     pub fn of(server: &ServerName) -> Self {
         Self { prefix: format!("{server}/"), calls: BTreeMap::new() }
     }
@@ -100,6 +104,7 @@ impl Permits {
     /// Takes the next entry of the log.
     pub fn take(&mut self, index: u64, entry: &Entry) {
         let tool = entry.clear.tool.as_deref().and_then(|tool| tool.strip_prefix(&self.prefix));
+        let tool = tool.filter(|tool| !NO_TOOLS.contains(tool));
         match (entry.kind, tool) {
             (Kind::Decision, Some(tool)) => {
                 self.calls.insert(index, (tool.to_owned(), entry.clear.call, Arrival::Open));
@@ -235,6 +240,8 @@ fn shorten(permits: &mut Vec<u64>, most: u64, found: &mut Reconciled) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const OK: Outcome = Outcome::Answered { bytes: 2, failed: false };
@@ -345,5 +352,37 @@ mod tests {
             let none = permits(&calls).against(&[]);
             assert_eq!((counts(&none.unseen), none.undecided), (vec![(Some(digest(1)), 1)], 1));
         }
+    }
+
+    #[test]
+    fn reads_of_resources_and_prompts_are_no_calls_that_a_tool_server_would_have_seen() {
+        let digest = Digest::of(b"pins");
+        let entry = |kind: &str, clear: serde_json::Value, parents: serde_json::Value| -> Entry {
+            let entry = json!({
+                "catalogue": digest, "clear": clear, "engine": "test 1", "epoch": 0, "kind": kind,
+                "mono": 0, "node": "node", "parents": parents, "policy": digest, "schema": digest,
+                "seq": 0, "v": 1, "wall": 0,
+            });
+            serde_json::from_value(entry).unwrap()
+        };
+        let server: ServerName = "mail".parse().unwrap();
+        let mut permits = Permits::of(&server);
+        let operations = [
+            Operation::ReadResource { uri: "file:///a".to_owned() },
+            Operation::GetPrompt { name: "greet".to_owned() },
+            Operation::CallTool { name: "send".to_owned() },
+        ];
+        for (index, operation) in (0..).step_by(2).zip(operations) {
+            let (method, params) = (String::new(), "".into());
+            let call = Call { server: server.clone(), operation, method, params };
+            let decided = json!({ "tool": call.scope_name(), "what": "permit" });
+            permits.take(index, &entry("decision", decided, json!([])));
+            let answered = json!({ "outcome": OK, "what": "outcome" });
+            let decision = json!([{ "index": index, "origin": "log.example" }]);
+            permits.take(index + 1, &entry("outcome", answered, decision));
+        }
+        assert_eq!(permits.count(), 1);
+        let found = permits.against(&seen(&[(None, 1)]));
+        assert!(found.agrees() && found.matched == 1, "{found:?}");
     }
 }
