@@ -116,7 +116,7 @@ mod tests {
         }
         made.extend(builder.edge());
         let mut tiles: Vec<Tile> = made.iter().map(|(tile, _)| *tile).collect();
-        let mut expected = Tile::written(0, 66_000);
+        let mut expected: Vec<Tile> = Tile::written(0, 66_000).collect();
         tiles.sort_unstable();
         expected.sort_unstable();
         assert_eq!(tiles, expected);

@@ -134,7 +134,7 @@ impl Publisher {
             let ours = changes && self.pens.of(line.now()).is_ok();
             change = ours.then(|| (index, item.payload.entry().to_vec()));
         }
-        let grown = Tile::written(from, builder.size());
+        let grown: Vec<Tile> = Tile::written(from, builder.size()).collect();
         for (tile, bytes) in builder.edge().iter().filter(|(tile, _)| grown.contains(tile)) {
             put(tile, bytes, batch.as_mut())?;
         }

@@ -91,6 +91,23 @@ fn cosignatures_are_kept_published_and_counted() {
 }
 
 #[test]
+fn a_checkpoint_of_any_size_fails_at_the_first_file_that_it_needs_and_that_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    calls(&ledger, 1, 3);
+    ledger.flush().unwrap();
+    let (checkpoint, _) = ledger.published().unwrap();
+    drop(ledger);
+    for size in [1 << 60, u64::MAX] {
+        let vast = Checkpoint::new(&checkpoint.origin, size, checkpoint.root);
+        let vast = vast.sign(&signing_key()).unwrap();
+        fs::write(dir.path().join("ledger/checkpoint"), vast.to_string()).unwrap();
+        let why = published(&dir.path().join("ledger"), &Others::default()).unwrap_err();
+        assert_eq!((why.file.as_str(), why.entry), ("tile/entries/000", Some(0)), "{why}");
+    }
+}
+
+#[test]
 fn only_what_a_witness_said_of_this_log_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());

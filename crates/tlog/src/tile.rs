@@ -107,17 +107,15 @@ impl Tile {
 
     /// Every tile that the growth of a tree from `from` to `to` entries writes: those of the tree
     /// of `to` entries that the tree of `from` entries did not have, entries first, then from the
-    /// leaves up. From 0, these are all tiles of a tree.
-    pub fn written(from: u64, to: u64) -> Vec<Self> {
+    /// leaves up. From 0, these are all tiles of a tree. One at a time: a checkpoint may claim any size.
+    pub fn written(from: u64, to: u64) -> impl Iterator<Item = Self> {
         let levels = [Level::Entries].into_iter().chain((0..8).map(Level::Hashes));
-        levels
-            .flat_map(|level| {
-                let (old, new) = (level.items(from), level.items(to));
-                let first = old / ITEMS;
-                let end = if new > old { new.div_ceil(ITEMS) } else { first };
-                (first..end).filter_map(move |index| Self::in_tree(level, index, to))
-            })
-            .collect()
+        levels.flat_map(move |level| {
+            let (old, new) = (level.items(from), level.items(to));
+            let first = old / ITEMS;
+            let end = if new > old { new.div_ceil(ITEMS) } else { first };
+            (first..end).filter_map(move |index| Self::in_tree(level, index, to))
+        })
     }
 
     /// What it holds.
@@ -314,7 +312,7 @@ mod tests {
     #[test]
     fn growth_writes_what_the_old_tree_did_not_have() {
         let paths = |from, to| -> Vec<String> {
-            Tile::written(from, to).iter().map(Tile::to_string).collect()
+            Tile::written(from, to).map(|tile| tile.to_string()).collect()
         };
         assert!(paths(0, 0).is_empty() && paths(7, 7).is_empty());
         assert_eq!(paths(0, 1), ["tile/entries/000.p/1", "tile/0/000.p/1"]);

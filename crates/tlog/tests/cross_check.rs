@@ -91,7 +91,7 @@ fn tiles_hold_the_same_hashes_and_bundles_the_same_entries() {
     // Theirs lists the same tiles, without the entries.
     let count = tlog_tiles::Tile::new_tiles(8, 0, size).len();
     let ours = Tile::written(0, size);
-    assert_eq!(ours.iter().filter(|tile| tile.level() != Level::Entries).count(), count);
+    assert_eq!(ours.filter(|tile| tile.level() != Level::Entries).count(), count);
     // Every hash a proof may need can be had from the tiles.
     for (node, hash) in both.nodes.iter().filter(|(node, _)| node.level > 0).step_by(97) {
         let tile = Tile::holding(*node, size).unwrap();
