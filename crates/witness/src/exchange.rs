@@ -54,17 +54,21 @@ impl<'a> Exchange<'a> {
         Self { key, checkpoint, note, submitted: 0 }
     }
 
-    /// What follows from the answer to a submission from the size `old` on.
-    pub fn answered(&mut self, old: u64, answer: &Answer<'_>) -> Step {
+    /// What follows from the answer to a submission from the size `old` on, when as many entries as `published`
+    /// are published by the time it came: each of those checkpoints anybody may have submitted meanwhile.
+    pub fn answered(&mut self, old: u64, published: u64, answer: &Answer<'_>) -> Step {
         self.submitted = self.submitted.saturating_add(1);
         let size = self.checkpoint.size;
         match answer.status {
             200 => self.cosigned(answer.body),
             409 => match named(answer) {
-                Some(seen) if seen > size => Step::Contradicted(format!(
-                    "it has cosigned {seen} entries of this log, which has {size}: the log lost \
+                Some(seen) if seen > size.max(published) => Step::Contradicted(format!(
+                    "it has cosigned {seen} entries of this log, which has {published}: the log lost \
                      entries (a state directory restored from a backup?), or somebody else signs \
                      with its key"
+                )),
+                Some(seen) if seen > size => Step::Failed(format!(
+                    "somebody else submitted {seen} entries while {size} were on their way"
                 )),
                 Some(seen) if seen != old && self.submitted < MAX_SUBMISSIONS => Step::From(seen),
                 _ => Step::Failed("it names no size from which it would go on".to_owned()),
@@ -138,12 +142,17 @@ mod tests {
 
     /// What follows when the log has 10 entries and proves from 4 on.
     fn after(answers: &[Answer<'_>]) -> Step {
+        grown(10, answers)
+    }
+
+    /// The same when it has grown to `published` entries before the answers came.
+    fn grown(published: u64, answers: &[Answer<'_>]) -> Step {
         let log = Log::of("log.example", 10, b"");
         let (checkpoint, note) = (log.checkpoint(10), log.submission(4, 10).checkpoint);
         let key = key();
         let mut exchange = Exchange::new(key.witness(), &checkpoint, &note);
         let none = Step::Failed("nothing was answered".to_owned());
-        answers.iter().fold(none, |_, answer| exchange.answered(4, answer))
+        answers.iter().fold(none, |_, answer| exchange.answered(4, published, answer))
     }
 
     fn line(key: &CosigningKey) -> String {
@@ -183,6 +192,15 @@ mod tests {
         assert!(matches!(after(&[plain]), Step::Failed(_)));
         let again = [answer(409, "7\n"), answer(409, "8\n"), answer(409, "9\n")];
         assert!(matches!(after(&again), Step::Failed(_)), "not for ever");
+    }
+
+    #[test]
+    fn what_is_published_meanwhile_and_submitted_by_somebody_else_is_no_contradiction() {
+        let Step::Failed(why) = grown(12, &[answer(409, "12\n")]) else { panic!() };
+        assert!(why.contains("submitted 12 entries while 10"), "{why}");
+        assert!(matches!(grown(12, &[answer(409, "11\n")]), Step::Failed(_)));
+        let Step::Contradicted(why) = grown(12, &[answer(409, "13\n")]) else { panic!() };
+        assert!(why.contains("13 entries of this log, which has 12"), "{why}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! begins where the last run ended.
 
 mod post;
+mod seat;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,18 +18,13 @@ use remit_operator::wire;
 use remit_tlog::{Checkpoint, Note, Submission};
 use remit_witness::{Answer, Exchange, Step};
 
-use self::post::Post;
+use self::seat::{Seat, Trouble, Visit};
 use crate::config;
 
 pub(crate) use self::post::fetch;
 
 /// How often it is looked whether there is something to cosign.
 const TICK: Duration = Duration::from_secs(1);
-/// A checkpoint is cosigned again after this long, so that the age of the last cosignature says
-/// how long nobody watched, and not how long nothing happened.
-const REFRESH: Duration = Duration::from_mins(5);
-/// Between two visits to a witness that did not cosign, at least and at most.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 
 /// The witnesses of one log.
 pub(crate) struct Cosigning {
@@ -36,33 +32,6 @@ pub(crate) struct Cosigning {
     clock: Arc<dyn Clock>,
     /// By verifier key.
     seats: Mutex<BTreeMap<String, Seat>>,
-}
-
-/// One witness, and how it is with it.
-struct Seat {
-    witness: config::Witness,
-    post: Arc<Post>,
-    /// The last that it cosigned.
-    cosigned: u64,
-    at: Option<Timestamp>,
-    /// On the monotonic clock: no visit before this.
-    next: u64,
-    wait: Duration,
-    visited: bool,
-    trouble: Option<Trouble>,
-}
-
-/// Why a visit brought no cosignature.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Trouble {
-    why: String,
-    contradicts: bool,
-}
-
-impl Trouble {
-    fn failed(why: impl fmt::Display) -> Self {
-        Self { why: why.to_string(), contradicts: false }
-    }
 }
 
 impl Cosigning {
@@ -87,7 +56,7 @@ impl Cosigning {
         let mut before = std::mem::take(&mut *seats);
         for witness in witnesses {
             let key = witness.key.0.to_string();
-            let kept = before.remove(&key).filter(|seat| seat.witness.url == witness.url);
+            let kept = before.remove(&key).filter(|seat| seat.is_at(&witness.url));
             let seat = kept.map_or_else(|| self.seat(witness), Ok);
             match seat {
                 Ok(seat) => drop(seats.insert(key, seat)),
@@ -101,26 +70,17 @@ impl Cosigning {
             tracing::warn!(%why, "what the witness cosigned is asked for anew");
             None
         });
-        Ok(Seat {
-            post: Arc::new(Post::new(&witness.url)?),
-            witness: witness.clone(),
-            cosigned: kept.as_ref().map_or(0, |kept| kept.size),
-            at: kept.map(|kept| Timestamp::from_secs(kept.time)),
-            next: 0,
-            wait: Duration::ZERO,
-            visited: false,
-            trouble: None,
-        })
+        Seat::new(witness, kept.as_ref())
     }
 
     /// Visits whoever is due, for ever.
     pub(crate) async fn run(self: Arc<Self>) {
         loop {
-            for key in self.due() {
+            for visit in self.due() {
                 let this = Arc::clone(&self);
                 tokio::spawn(async move {
-                    let brought = this.visit(&key).await;
-                    this.leave(&key, brought);
+                    let brought = this.visit(&visit).await;
+                    this.leave(&visit, brought);
                 });
             }
             tokio::time::sleep(TICK).await;
@@ -128,40 +88,31 @@ impl Cosigning {
     }
 
     /// Who is to be visited now; nobody is visited twice at once.
-    fn due(&self) -> Vec<String> {
+    fn due(&self) -> Vec<Visit> {
         let Some((checkpoint, _)) = self.ledger.published() else { return Vec::new() };
-        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
-        let mut due = Vec::new();
-        for (key, seat) in self.seats().iter_mut() {
-            let stale = seat.at.is_none_or(|at| now.since(at) >= REFRESH);
-            let wanted = checkpoint.size != seat.cosigned || stale || seat.trouble.is_some();
-            if checkpoint.size > 0 && wanted && !seat.visited && monotonic >= seat.next {
-                seat.visited = true;
-                due.push(key.clone());
-            }
-        }
-        due
+        let monotonic = self.clock.monotonic();
+        let mut seats = self.seats();
+        seats.values_mut().filter_map(|seat| seat.due(checkpoint.size, monotonic)).collect()
     }
 
     /// Has the newest checkpoint cosigned and keeps what comes of it.
-    async fn visit(&self, key: &str) -> Result<(u64, Timestamp), Trouble> {
-        let gone = || Trouble::failed("it is no longer configured");
-        let (witness, post, mut old) = {
-            let seats = self.seats();
-            let seat = seats.get(key).ok_or_else(gone)?;
-            (seat.witness.key.0.clone(), Arc::clone(&seat.post), seat.cosigned)
-        };
-        let (checkpoint, note) = self.ledger.published().ok_or_else(gone)?;
-        old = old.min(checkpoint.size);
-        let mut exchange = Exchange::new(&witness, &checkpoint, &note);
+    async fn visit(&self, visit: &Visit) -> Result<(u64, Timestamp), Trouble> {
+        let none = || Trouble::failed("nothing is published yet");
+        let (checkpoint, note) = self.ledger.published().ok_or_else(none)?;
+        let mut old = visit.cosigned.min(checkpoint.size);
+        let mut exchange = Exchange::new(&visit.key, &checkpoint, &note);
         loop {
             let submission = self.submission(old, &checkpoint, &note).await?;
-            let answer = post.submit(submission.to_string()).await.map_err(Trouble::failed)?;
+            let answer =
+                visit.post.submit(submission.to_string()).await.map_err(Trouble::failed)?;
             let (kind, body) = (answer.kind.as_str(), answer.body.as_str());
-            match exchange.answered(old, &Answer { status: answer.status, kind, body }) {
+            let answer = Answer { status: answer.status, kind, body };
+            // Whatever is published meanwhile, anybody can submit.
+            let published = self.ledger.published().map_or(0, |(newest, _)| newest.size);
+            match exchange.answered(old, published, &answer) {
                 Step::From(size) => old = size,
                 Step::Cosigned { note, time } => {
-                    let ledger = Arc::clone(&self.ledger);
+                    let (ledger, witness) = (Arc::clone(&self.ledger), visit.key.clone());
                     let kept = tokio::task::spawn_blocking(move || ledger.attach(&witness, &note));
                     kept.await.map_err(Trouble::failed)?.map_err(Trouble::failed)?;
                     return Ok((checkpoint.size, Timestamp::from_secs(time)));
@@ -186,53 +137,23 @@ impl Cosigning {
         Ok(Submission { old, proof, checkpoint: bare })
     }
 
-    /// Writes down how a visit went.
-    fn leave(&self, key: &str, brought: Result<(u64, Timestamp), Trouble>) {
-        let monotonic = self.clock.monotonic();
+    /// Writes down how a visit went, unless the witness is reached by another way since it began, or not at
+    /// all.
+    fn leave(&self, visit: &Visit, brought: Result<(u64, Timestamp), Trouble>) {
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
         let mut seats = self.seats();
-        let Some(seat) = seats.get_mut(key) else { return };
-        seat.visited = false;
-        let name = seat.witness.key.0.name().to_owned();
+        let seat = seats.get_mut(&visit.key.to_string());
+        let Some(seat) = seat.filter(|seat| seat.is_of(visit)) else { return };
         match brought {
-            Ok((size, at)) => {
-                if seat.trouble.take().is_some() {
-                    tracing::info!(witness = name, size, "cosigns again");
-                }
-                (seat.cosigned, seat.at, seat.wait) = (size, Some(at), Duration::ZERO);
-            }
-            Err(trouble) => {
-                if seat.trouble.as_ref() != Some(&trouble) {
-                    told(&name, &trouble);
-                }
-                seat.wait = (seat.wait * 2).clamp(RETRY.0, RETRY.1);
-                seat.trouble = Some(trouble);
-            }
+            Ok(cosigned) => seat.took(cosigned, (now, monotonic)),
+            Err(trouble) => seat.failed(trouble, monotonic),
         }
-        let wait = u64::try_from(seat.wait.as_nanos()).unwrap_or(u64::MAX);
-        seat.next = monotonic.saturating_add(wait);
-    }
-}
-
-fn told(witness: &str, trouble: &Trouble) {
-    let why = &trouble.why;
-    if trouble.contradicts {
-        tracing::error!(witness, why, "the witness CONTRADICTS this log");
-    } else {
-        tracing::warn!(witness, why, "no cosignature; trying again");
     }
 }
 
 impl remit_operator::Witnesses for Cosigning {
     fn status(&self) -> Vec<wire::Witness> {
-        let witness = |seat: &Seat| wire::Witness {
-            name: seat.witness.key.0.name().to_owned(),
-            url: seat.witness.url.clone(),
-            cosigned: seat.cosigned,
-            at: seat.at,
-            contradicts: seat.trouble.as_ref().is_some_and(|trouble| trouble.contradicts),
-            last_error: seat.trouble.as_ref().map(|trouble| trouble.why.clone()),
-        };
-        self.seats().values().map(witness).collect()
+        self.seats().values().map(Seat::status).collect()
     }
 }
 
