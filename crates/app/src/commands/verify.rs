@@ -3,6 +3,7 @@
 use remit_ledger::{Cosigned, Others, Verified};
 use remit_model::Timestamp;
 use remit_tlog::{Note, VerifierKey, WitnessKey};
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Context, moment};
@@ -18,7 +19,7 @@ pub(crate) async fn run(context: &Context, args: &AuditVerify, out: &mut Out) ->
         Some(text) => serve::parsed_key(text)?,
         None => serve::log_key(&context.state)?,
     };
-    let others = others(context, args, &key, out).await?;
+    let (others, mut asked) = others(context, args, &key, out).await?;
     let against = serve::Against { key, others };
     let mut told = 0;
     let mut progress = |entries: u64, all: u64| {
@@ -28,6 +29,11 @@ pub(crate) async fn run(context: &Context, args: &AuditVerify, out: &mut Out) ->
         }
     };
     let verified = serve::verify(&context.state, args.log.as_deref(), &against, &mut progress)?;
+    for one in &mut asked {
+        if one.forgot(&verified.cosigned) {
+            one.remark(out);
+        }
+    }
     let covered = args
         .witnessed
         .map(|needed| covered(needed, &against.others.witnesses, &verified))
@@ -41,6 +47,7 @@ pub(crate) async fn run(context: &Context, args: &AuditVerify, out: &mut Out) ->
         "open_calls": verified.open_calls,
         "witnesses": verified.cosigned.iter().map(witness).collect::<Vec<_>>(),
         "witnessed": covered,
+        "asked": asked,
     });
     out.say(&value, |_| words(&verified, covered, args.log.is_some()))
 }
@@ -50,14 +57,49 @@ fn witness(cosigned: &Cosigned) -> serde_json::Value {
     json!({ "witness": cosigned.witness, "entries": cosigned.size, "at": at.to_string() })
 }
 
-/// What others say of the log: the witnesses' keys, and the checkpoints that were kept elsewhere.
+/// How it was to ask a witness what it holds of the log.
+#[derive(Debug, Serialize)]
+struct Inquiry {
+    witness: String,
+    url: String,
+    /// Whether it said what it holds.
+    asked: bool,
+    /// Why it did not, or what is odd about what it said.
+    why: Option<String>,
+    /// It says that it holds nothing.
+    #[serde(skip)]
+    is_empty: bool,
+}
+
+impl Inquiry {
+    fn remark(&self, out: &mut Out) {
+        self.why
+            .iter()
+            .for_each(|why| out.remark(&format!("{} at {} {why}", self.witness, self.url)));
+    }
+
+    /// Whether it holds nothing although it is one of those that `cosigned`: then it may cosign something
+    /// else.
+    fn forgot(&mut self, cosigned: &[Cosigned]) -> bool {
+        let held = cosigned.iter().find(|held| self.is_empty && held.witness == self.witness);
+        let Some(Cosigned { size, .. }) = held else { return false };
+        self.why = Some(format!(
+            "FORGOT this log: its cosignature of {size} entries is kept here, and it holds none; it lost \
+             what it kept, or somebody else answers there, and it may cosign a fork: ask its operator"
+        ));
+        true
+    }
+}
+
+/// What others say of the log, the witnesses' keys and the checkpoints that were kept elsewhere; and how
+/// it was to ask them.
 async fn others(
     context: &Context,
     args: &AuditVerify,
     key: &VerifierKey,
     out: &mut Out,
-) -> Result<Others, Fail> {
-    let mut others = Others::default();
+) -> Result<(Others, Vec<Inquiry>), Fail> {
+    let (mut others, mut asked) = (Others::default(), Vec::new());
     for text in &args.witnesses {
         let witness: WitnessKey = text
             .parse()
@@ -74,11 +116,14 @@ async fn others(
         if args.witnesses.is_empty() { configured(context, args)? } else { Vec::new() };
     for witness in configured {
         if args.witnessed.is_some() && !args.offline {
-            others.held.extend(ask(&witness, key, out).await?);
+            let (how, held) = ask(&witness, key).await;
+            how.remark(out);
+            others.held.extend(held);
+            asked.push(how);
         }
         others.witnesses.push(witness.key.0);
     }
-    Ok(others)
+    Ok((others, asked))
 }
 
 /// The witnesses of the configuration. A copy of a log has none, and a configuration that cannot be
@@ -94,25 +139,24 @@ fn configured(context: &Context, args: &AuditVerify) -> Result<Vec<Witness>, Fai
     }
 }
 
-/// What a witness holds of the log. One that does not answer says nothing, and one that answers with
-/// something else than a checkpoint is not asked to be believed.
-async fn ask(
-    witness: &Witness,
-    key: &VerifierKey,
-    out: &mut Out,
-) -> Result<Option<(String, Note)>, Fail> {
-    let (name, url) = (witness.key.0.name(), &witness.url);
-    match serve::fetch(url, key.name()).await {
-        Ok(Some(text)) => {
-            let note = text.parse().map_err(|why| Fail::new(format!("{name} at {url}: {why}")))?;
-            Ok(Some((format!("what {name} holds"), note)))
+/// What a witness holds of the log. One that does not answer says nothing, and neither does one that
+/// answers with something else than a checkpoint.
+async fn ask(witness: &Witness, key: &VerifierKey) -> (Inquiry, Option<(String, Note)>) {
+    let (name, url) = (witness.key.0.name().to_owned(), witness.url.clone());
+    let note = match serve::fetch(&url, key.name()).await {
+        Ok(text) => {
+            text.map(|text| text.parse::<Note>()).transpose().map_err(|why| why.to_string())
         }
-        Ok(None) => Ok(None),
-        Err(why) => {
-            out.remark(&format!("{name} at {url} was not asked what it holds: {why}"));
-            Ok(None)
-        }
-    }
+        Err(why) => Err(why),
+    };
+    let (why, note) = match note {
+        Ok(note) => (None, note),
+        Err(why) => (Some(format!("was not asked what it holds: {why}")), None),
+    };
+    let held = format!("what {name} holds");
+    let asked = why.is_none();
+    let how = Inquiry { witness: name, url, asked, is_empty: asked && note.is_none(), why };
+    (how, note.map(|note| (held, note)))
 }
 
 /// How many entries at least `needed` witnesses cosigned.
@@ -163,4 +207,56 @@ fn words(verified: &Verified, covered: Option<u64>, is_copy: bool) -> String {
         lines.push(format!("enough witnesses cosigned {covered} entries; {open} are not covered"));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use remit_tlog::{CosigningKey, SigningKey};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// How it is to ask a witness that answers with this.
+    async fn asked(answer: &'static str) -> (Inquiry, Option<(String, Note)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+            let (status, body) = answer.split_once(' ').unwrap();
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        });
+        let key = CosigningKey::from_seed("witness.example/w1", &[2; 32]).unwrap();
+        let key = key.witness().to_string();
+        let witness = toml::from_str(&format!("url = {url:?}\nkey = {key:?}")).unwrap();
+        ask(&witness, SigningKey::from_seed("log.example", &[1; 32]).unwrap().verifier()).await
+    }
+
+    #[tokio::test]
+    async fn a_witness_that_answers_with_something_else_counts_as_not_asked() {
+        for (answer, says) in
+            [("200 <html>It works!</html>", "not a signed note"), ("503 later", "status 503")]
+        {
+            let (how, held) = asked(answer).await;
+            let shown = serde_json::to_value(&how).unwrap();
+            assert_eq!((&shown["asked"], held.is_none()), (&json!(false), true), "{shown}");
+            let why = shown["why"].as_str().unwrap();
+            assert!(why.contains("was not asked") && why.contains(says), "{shown}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_witness_that_forgot_what_it_cosigned_is_told_of() {
+        let (mut how, held) = asked("404 none").await;
+        assert!(how.asked && how.why.is_none() && held.is_none());
+        let cosigned = |name: &str| Cosigned { witness: name.to_owned(), size: 7, time: 1 };
+        assert!(!how.forgot(&[cosigned("witness.example/w2")]), "it may never have cosigned");
+        assert!(how.forgot(&[cosigned("witness.example/w2"), cosigned("witness.example/w1")]));
+        let shown = serde_json::to_value(&how).unwrap();
+        assert_eq!(shown["asked"], true);
+        assert!(shown["why"].as_str().unwrap().starts_with("FORGOT this log"), "{shown}");
+    }
 }
