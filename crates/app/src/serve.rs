@@ -51,7 +51,7 @@ pub(crate) use checkpoints::Checkpoints;
 pub(crate) use cosign::{Cosigning, fetch};
 pub(crate) use files::{
     Against, entries, is_initialised, last_catalogue, log_key, parsed_key, size, verifier_key,
-    verify, write_origin,
+    verify, write_origin, write_whole,
 };
 pub(crate) use handed::Handed;
 use minting::Minting;

@@ -4,7 +4,6 @@
 //! The list of logs is read at the start; a restart costs a witness nothing, since whoever submits
 //! comes again.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -111,9 +110,7 @@ fn init(state: &Path, config: &Config, out: &mut Out) -> Result<(), Fail> {
     if !path.exists() {
         // A name that no key can have must not get into the file.
         cosigner(state, config)?;
-        let mut file = std::fs::File::create_new(&path)?;
-        file.write_all(commented(config).as_bytes())?;
-        file.sync_all()?;
+        serve::write_whole(&path, &commented(config))?;
     }
     let key = cosigner(state, &Config::read(state)?)?.witness().to_string();
     let value = json!({ "state": state, "config": path, "key": key });
@@ -173,4 +170,26 @@ async fn serve(state: &Path, out: &mut Out) -> Result<(), Fail> {
     served.await?;
     drop(lock);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_could_not_be_written_whole_is_not_there_and_made_the_next_time() {
+        let state = tempfile::tempdir().unwrap();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let config = Config { name: "witness.example/w1".to_owned(), listen, logs: Vec::new() };
+        // In the place of what is written first.
+        let draft = state.path().join("witness.toml.new");
+        std::fs::create_dir(&draft).unwrap();
+        init(state.path(), &config, &mut Out::new(true)).unwrap_err();
+        assert!(!config_file(state.path()).exists());
+        std::fs::remove_dir(&draft).unwrap();
+        std::fs::write(&draft, "name = \"half a na").unwrap();
+        init(state.path(), &config, &mut Out::new(true)).unwrap();
+        assert_eq!(Config::read(state.path()).unwrap().name, config.name);
+        assert!(!draft.exists());
+    }
 }

@@ -32,13 +32,18 @@ pub(crate) fn write_origin(state: &Path, origin: &str, keys: &Keys) -> Result<()
 
 /// Writes down the log's newest verifier key, whole or not at all.
 pub(super) fn write_key(state: &Path, key: &VerifierKey) -> Result<(), Fail> {
-    let path = key_file(state);
+    write_whole(&key_file(state), &format!("{key}\n"))
+}
+
+/// Puts a file with `text` at `path`, for good; whatever moment a crash takes, it is whole or not there.
+pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Fail> {
     let draft = path.with_added_extension("new");
     let mut file = std::fs::File::create(&draft)?;
-    writeln!(file, "{key}")?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(&draft, &path)?;
-    std::fs::File::open(state)?.sync_all()?;
+    std::fs::rename(&draft, path)?;
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    std::fs::File::open(dir)?.sync_all()?;
     Ok(())
 }
 
