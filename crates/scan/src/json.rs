@@ -117,6 +117,7 @@ impl Server<'_> {
             name: name.to_owned(),
             says: text.value.to_string(),
             span: start..end.max(start),
+            certain: true,
         });
     }
 }

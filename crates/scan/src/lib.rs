@@ -10,6 +10,7 @@
 mod json;
 mod judge;
 mod lines;
+mod units;
 
 use std::fmt;
 use std::ops::Range;
@@ -35,6 +36,8 @@ pub enum Form {
     Client,
     /// A variable a line, as `NAME=value`.
     Dotenv,
+    /// The same, read by a shell: `.envrc`.
+    Direnv,
     /// A shell's own file: `export NAME=value`.
     Profile,
     /// A unit of a service manager: `Environment=`.
@@ -71,10 +74,14 @@ pub struct Found {
     pub kind: Arc<str>,
     /// The secret.
     pub secret: Secret,
-    /// What stands before it in the value, such as `Bearer `.
+    /// What stands before it in the value, such as `Bearer `; where that is another secret, too, no more
+    /// than a [`REFERENCE`].
     pub before: String,
-    /// What stands behind it.
+    /// The same of what stands behind it.
     pub behind: String,
+    /// Whether it is certain what its reader makes of it as it is written. Otherwise nobody knows what to
+    /// keep: it has to be taken out by hand.
+    pub movable: bool,
     /// Where it stands, in bytes.
     span: Range<usize>,
 }
@@ -108,7 +115,8 @@ pub fn form(path: &str) -> Option<Form> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let ends = |end: &str| name.len() > end.len() && name.ends_with(end);
     match name {
-        ".env" | ".envrc" => Some(Form::Dotenv),
+        ".env" => Some(Form::Dotenv),
+        ".envrc" => Some(Form::Direnv),
         _ if name.starts_with(".env.") || ends(".env") => Some(Form::Dotenv),
         _ if PROFILES.contains(&name) || folder.ends_with("/profile.d") => Some(Form::Profile),
         _ if ends(".service") || (ends(".conf") && folder.ends_with(".service.d")) => {
@@ -123,15 +131,29 @@ pub fn form(path: &str) -> Option<Form> {
 ///
 /// Errors: it is not of that form.
 pub fn find(text: &str, form: Form) -> Result<Vec<Found>, Unreadable> {
+    // Editors put it there to say what encoding follows; it belongs to no name and no value.
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut values = match form {
-        Form::Client => json::values(text)?,
-        Form::Dotenv => lines::variables(text, ""),
-        Form::Profile => lines::variables(text, "export "),
-        Form::Unit => lines::units(text),
+        Form::Client => json::values(body)?,
+        Form::Dotenv | Form::Direnv | Form::Profile => lines::variables(body, form),
+        Form::Unit => units::variables(body),
     };
     values.sort_by_key(|value| value.span.start);
-    let found = values.into_iter().filter_map(|value| judge::found(text, value));
+    let before = text.len() - body.len();
+    let found = values.into_iter().flat_map(|mut value| {
+        value.span = value.span.start + before..value.span.end + before;
+        judge::found(text, &value)
+    });
     Ok(found.take(MAX_FOUND).collect())
+}
+
+/// Where references to secrets in sealed storage stand in `text`, in bytes.
+pub fn references(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    text.match_indices(REFERENCE).map(move |(at, begins)| {
+        let name = text.get(at + begins.len()..).unwrap_or_default();
+        at..at + begins.len() + name.find(|c| !part(c)).unwrap_or(name.len())
+    })
 }
 
 /// `text` with a reference in the place of each of `found`, under the name beside it. Every other byte
@@ -158,6 +180,8 @@ pub(crate) struct Value {
     pub(crate) says: String,
     /// Where it is written, without what encloses it.
     pub(crate) span: Range<usize>,
+    /// Whether it is certain that it says that.
+    pub(crate) certain: bool,
 }
 
 impl Found {

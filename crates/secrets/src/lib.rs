@@ -64,13 +64,19 @@ impl Finding {
     }
 }
 
-/// The first secret in `text` that has a form of its own, whatever it is called: the rule, and the secret.
-pub fn by_form(text: &str) -> Option<(Arc<str>, &str)> {
-    Rules::standard().keywords(text.as_bytes()).find_map(|(at, rules)| {
-        rules.filter(|rule| rule.is_by_form()).find_map(|rule| {
-            let secret = text.get(rule.secret(text.as_bytes(), at.start)?)?;
-            Some((Arc::clone(rule.id()), secret))
-        })
+/// The secrets in `text` that have a form of their own, whatever they are called: the rule, and where the
+/// secret stands, in bytes. None lies within another.
+pub fn by_form(text: &str) -> impl Iterator<Item = (Arc<str>, Range<usize>)> {
+    let mut end = 0;
+    Rules::standard().keywords(text.as_bytes()).filter_map(move |(at, rules)| {
+        // What stands within the last one is part of it.
+        let mut rules = rules.filter(|rule| rule.is_by_form() && at.start >= end);
+        let (rule, at) = rules.find_map(|rule| {
+            let at = rule.secret(text.as_bytes(), at.start)?;
+            (at.start >= end && text.get(at.clone()).is_some()).then_some((rule, at))
+        })?;
+        end = at.end;
+        Some((Arc::clone(rule.id()), at))
     })
 }
 

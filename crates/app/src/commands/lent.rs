@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use remit_model::SecretName;
-use remit_scan::{Place, REFERENCE};
+use remit_scan::{Place, REFERENCE, references};
 use serde::Serialize;
 
 /// One of `lend` of a server.
@@ -40,6 +40,12 @@ pub(crate) fn lend(
     if before.contains(['{', '}']) || behind.contains(['{', '}']) {
         return Err(format!("`{secret}` was in `{name}` among braces: write its `lend` by hand"));
     }
+    // One `lend` fills in one secret.
+    if before.contains(REFERENCE) || behind.contains(REFERENCE) {
+        return Err(format!(
+            "`{secret}` was in `{name}` beside another secret: keep the whole value as one, and lend that"
+        ));
+    }
     let all = match place {
         Place::Variable => &mut lent.variable,
         Place::Header => &mut lent.header,
@@ -60,11 +66,10 @@ pub(crate) fn lend(
 
 /// The secret that `value` refers to, and what stands before and behind the reference.
 pub(crate) fn reference(value: &str) -> Option<(SecretName, &str, &str)> {
-    let (before, rest) = value.split_once(REFERENCE)?;
-    let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    let end = rest.find(|c| !part(c)).unwrap_or(rest.len());
-    let (name, behind) = rest.split_at_checked(end)?;
-    Some((name.parse().ok()?, before, behind))
+    let at = references(value).next()?;
+    let (before, rest) = value.split_at_checked(at.start)?;
+    let (reference, behind) = rest.split_at_checked(at.len())?;
+    Some((reference.strip_prefix(REFERENCE)?.parse().ok()?, before, behind))
 }
 
 impl Lent {
@@ -126,5 +131,7 @@ mod tests {
         assert!(inline(Place::Argument, ("", "")).unwrap_err().contains("everybody"));
         assert!(inline(Place::Address, ("", "")).unwrap_err().contains("header"));
         assert!(inline(Place::Variable, ("{", "}")).unwrap_err().contains("by hand"));
+        let beside = inline(Place::Variable, ("", "remit:secret/"));
+        assert!(beside.unwrap_err().contains("beside another"));
     }
 }

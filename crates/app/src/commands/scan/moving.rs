@@ -27,7 +27,7 @@ struct Moved {
 
 /// Moves everything that was found.
 ///
-/// Errors: something of it failed; what was done to which files before stands, and was said.
+/// Errors: something of it failed, or is not to be moved; what was done to which files stands, and was said.
 pub(super) async fn import(
     context: &Context,
     files: &[Scanned],
@@ -39,9 +39,15 @@ pub(super) async fn import(
     let client = context.operator().await?;
     let there: Vec<NamedSecret> = client.get("/v1/secrets").await?;
     let mut taken: BTreeSet<SecretName> = there.into_iter().map(|secret| secret.name).collect();
-    let mut moved = Vec::new();
+    let (mut moved, mut left) = (Vec::new(), Vec::new());
     for file in files {
-        let named = named(&file.found, &mut taken)?;
+        let (movable, stays): (Vec<_>, Vec<_>) = file.found.iter().partition(|it| it.movable);
+        let place = |it: &&Found| format!("`{}` at {}:{}", it.name, file.path.display(), it.line);
+        left.extend(stays.iter().map(place));
+        if movable.is_empty() {
+            continue;
+        }
+        let named = named(movable, &mut taken)?;
         let after = replaced(&file.text, &named);
         if let Err(why) = move_out(&client, file, &named, &after).await {
             out.say(&moved, |moved: &Vec<Moved>| words(moved))?;
@@ -53,12 +59,20 @@ pub(super) async fn import(
             configuration: configuration(&named),
         });
     }
-    out.say(&moved, |moved| words(moved))
+    out.say(&moved, |moved| words(moved))?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(Fail::new(format!(
+        "not moved, because it is not certain what their reader makes of how they are written: {}; take \
+         them out by hand",
+        left.join(", ")
+    )))
 }
 
 /// A name for each, of those that are not `taken`.
 pub(crate) fn named<'a>(
-    found: &'a [Found],
+    found: impl IntoIterator<Item = &'a Found>,
     taken: &mut BTreeSet<SecretName>,
 ) -> Result<Vec<(&'a Found, SecretName)>, Fail> {
     let name = |found: &'a Found| {
@@ -72,7 +86,7 @@ pub(crate) fn named<'a>(
         }
         Err(Fail::new("there is no name left"))
     };
-    found.iter().map(name).collect()
+    found.into_iter().map(name).collect()
 }
 
 /// The original first, then the secrets, then the file: whatever ends this in between, nothing is lost.
@@ -137,6 +151,9 @@ fn configuration(named: &[(&Found, SecretName)]) -> String {
 }
 
 fn words(moved: &[Moved]) -> String {
+    if moved.is_empty() {
+        return "nothing was moved".to_owned();
+    }
     let mut lines = Vec::new();
     for Moved { file, secrets, configuration } in moved {
         let names: Vec<&str> = secrets.iter().map(SecretName::as_str).collect();

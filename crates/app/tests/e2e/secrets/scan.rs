@@ -74,6 +74,18 @@ async fn what_stands_in_the_clear_is_named_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_can_tell_the_meaning_of_is_left_and_named() {
+    let (stand, home) = (empty_stand().await, Home::new());
+    let unit = home.folder.path().join("agent.service");
+    fs::write(&unit, format!("Environment=API_KEY={TOKEN}\\x21\n")).unwrap();
+    let before = text(&unit);
+    let left = stand.with_passphrase(&["scan", "--import", unit.to_str().unwrap()]).await;
+    let said = format!("`API_KEY` at {}:1; take them out by hand", unit.display());
+    assert!(!left.ok && left.stderr.contains(&said), "{}", left.said());
+    assert_eq!(text(&unit), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_moved_leaves_a_reference_and_comes_back_byte_for_byte() {
     let (stand, home) = (empty_stand().await, Home::new());
     let (client, dotenv) = (text(&home.client), text(&home.dotenv));
