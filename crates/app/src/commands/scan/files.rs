@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
@@ -128,31 +128,123 @@ pub(super) fn read(path: &Path) -> Result<String, Fail> {
     Ok(text)
 }
 
-/// Puts `text` in the place of what is in `path`, in one step and durably; owner and mode stay. Where
-/// there is no such file, one is made that nobody else reads.
+/// That a file was replaced.
+#[derive(Debug)]
+#[must_use]
+pub(super) enum Replaced {
+    /// Whatever becomes of the power.
+    ForGood,
+    /// For all who read it now; its folder could not be synced, for this reason.
+    ForNow(io::Error),
+}
+
+impl Replaced {
+    /// What there is to say of it, for a person.
+    pub(super) fn warning(&self, path: &Path) -> Option<String> {
+        let Self::ForNow(why) = self else { return None };
+        Some(format!(
+            "{}: replaced, but its folder could not be synced: {why}; until you have run `sync`, a power \
+             failure can bring back what was there before",
+            path.display()
+        ))
+    }
+}
+
+/// Puts `new` in the place of `old` in `path`, which is no link, in one step; owner and mode stay. Where
+/// there is to be no such file, `old` is `None`, and one is made that nobody else reads.
 ///
-/// Errors: the folder cannot be written, or the owner not be kept.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), Fail> {
-    let failed =
-        |why: std::io::Error| Fail::new(format!("cannot replace {}: {why}", path.display()));
+/// Errors, after which `path` is what it was: it holds something else than `old`, the folder cannot be
+/// opened or written, or the owner not be kept.
+pub(super) fn replace(path: &Path, (old, new): (Option<&str>, &str)) -> Result<Replaced, Fail> {
     let draft = path.with_added_extension("remit-new");
-    let write = || {
-        let old = path.metadata().ok();
-        let mode = old.as_ref().map_or(0o600, |old| old.permissions().mode() & 0o7777);
-        let mut options = File::options();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&draft)?;
-        if let Some(old) = &old {
-            fchown(&file, Some(old.uid()), Some(old.gid()))?;
+    let put = || {
+        // First, so that nothing but its sync can fail once the file is in its place.
+        let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
+        write(&draft, path, new)?;
+        // Last, so that what an editor saved meanwhile is not lost.
+        if !holds(path, old)? {
+            return Err(io::Error::other("it was changed meanwhile; try again"));
         }
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
         fs::rename(&draft, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        Ok(settle(&folder))
     };
-    write().map_err(|why| {
+    put().map_err(|why| {
         // Best effort: it may never have been made.
         drop(fs::remove_file(&draft));
-        failed(why)
+        Fail::new(format!("cannot replace {}: {why}", path.display()))
     })
+}
+
+/// Writes `text` into a new file `draft`, durably, with the owner and mode of `path`.
+fn write(draft: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let old = path.metadata().ok();
+    let mode = old.as_ref().map_or(0o600, |old| old.permissions().mode() & 0o7777);
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(draft)?;
+    if let Some(old) = &old {
+        fchown(&file, Some(old.uid()), Some(old.gid()))?;
+    }
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Whether `path` holds `text`, or is not there if there is none.
+fn holds(path: &Path, text: Option<&str>) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(text.is_none()),
+        file => file?,
+    };
+    let Some(text) = text else { return Ok(false) };
+    let mut there = Vec::new();
+    let most = u64::try_from(text.len()).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut there)?;
+    Ok(there == text.as_bytes())
+}
+
+fn settle(folder: &File) -> Replaced {
+    folder.sync_all().map_or_else(Replaced::ForNow, |()| Replaced::ForGood)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_meanwhile_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".env");
+        for old in [Some("A=1\n"), Some("A=2\nB"), None] {
+            fs::write(&file, "A=2\n").unwrap();
+            let why = replace(&file, (old, "A=3\n")).unwrap_err();
+            assert!(why.to_string().contains("changed meanwhile"), "{why}");
+            assert_eq!(fs::read_to_string(&file).unwrap(), "A=2\n");
+        }
+        fs::remove_file(&file).unwrap();
+        replace(&file, (Some("A=2\n"), "A=3\n")).unwrap_err();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no draft either");
+        assert!(matches!(replace(&file, (None, "A=3\n")), Ok(Replaced::ForGood)));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "A=3\n");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_leaves_the_file_unless_its_replacement_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(".env");
+        fs::write(&file, "A=1\n").unwrap();
+        let mode = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode));
+        mode(0o300).unwrap();
+        // The superuser reads it all the same.
+        let replaced = replace(&file, (Some("A=1\n"), "A=2\n")).is_ok();
+        mode(0o700).unwrap();
+        let expected = if replaced { "A=2\n" } else { "A=1\n" };
+        assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_synced_undoes_nothing() {
+        // No device for which that means anything.
+        let null = File::open("/dev/null").unwrap();
+        let warning = settle(&null).warning(Path::new("/a/.env")).unwrap();
+        assert!(warning.starts_with("/a/.env: replaced, but"), "{warning}");
+    }
 }

@@ -9,7 +9,7 @@ use remit_scan::{Found, replaced};
 use serde::Serialize;
 
 use super::Context;
-use super::files::{self, Scanned};
+use super::files::{self, Replaced, Scanned};
 use crate::cli;
 use crate::client::Client;
 use crate::commands::lent::{Lent, lend};
@@ -23,6 +23,8 @@ struct Moved {
     secrets: Vec<SecretName>,
     /// What the configuration says then, as TOML.
     configuration: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 /// Moves everything that was found.
@@ -49,14 +51,19 @@ pub(super) async fn import(
         }
         let named = named(movable, &mut taken)?;
         let after = replaced(&file.text, &named);
-        if let Err(why) = move_out(&client, file, &named, &after).await {
-            out.say(&moved, |moved: &Vec<Moved>| words(moved))?;
-            return Err(Fail::new(format!("{}: nothing was moved: {why}", file.path.display())));
-        }
+        let done = match move_out(&client, file, &named, &after).await {
+            Ok(done) => done,
+            Err(why) => {
+                out.say(&moved, |moved: &Vec<Moved>| words(moved))?;
+                let file = file.path.display();
+                return Err(Fail::new(format!("{file}: nothing was moved: {why}")));
+            }
+        };
         moved.push(Moved {
             file: file.path.display().to_string(),
             secrets: named.iter().map(|(_, name)| name.clone()).collect(),
             configuration: configuration(&named),
+            warning: done.warning(&file.path),
         });
     }
     out.say(&moved, |moved| words(moved))?;
@@ -89,13 +96,14 @@ pub(crate) fn named<'a>(
     found.into_iter().map(name).collect()
 }
 
-/// The original first, then the secrets, then the file: whatever ends this in between, nothing is lost.
+/// The original first, then the secrets, then the file: whatever ends this in between, nothing is lost. Once
+/// the file is replaced nothing is taken back.
 async fn move_out(
     client: &Client,
     file: &Scanned,
     named: &[(&Found, SecretName)],
     after: &str,
-) -> Result<(), Fail> {
+) -> Result<Replaced, Fail> {
     let path = file.path.to_str().ok_or_else(|| Fail::new("expected a path in UTF-8"))?;
     let kept = FileKept {
         path: path.to_owned(),
@@ -110,10 +118,7 @@ async fn move_out(
             let _: Done = client.post(&format!("/v1/secrets/{name}/add"), &value).await?;
             added.push(name);
         }
-        if files::read(&file.path)? != file.text {
-            return Err(Fail::new("it was changed meanwhile; try again"));
-        }
-        files::replace(&file.path, after)
+        files::replace(&file.path, (Some(&file.text), after))
     };
     let moved = moving.await;
     if moved.is_err() {
@@ -155,12 +160,13 @@ fn words(moved: &[Moved]) -> String {
         return "nothing was moved".to_owned();
     }
     let mut lines = Vec::new();
-    for Moved { file, secrets, configuration } in moved {
+    for Moved { file, secrets, configuration, warning } in moved {
         let names: Vec<&str> = secrets.iter().map(SecretName::as_str).collect();
         lines.push(format!("{file}: moved into sealed storage: {}", names.join(", ")));
         if !configuration.is_empty() {
             lines.push(format!("\n{configuration}"));
         }
+        lines.extend(warning.clone());
     }
     lines.push(
         "What reads these files finds references there now; servers behind Remit are lent the secrets. \
@@ -173,7 +179,7 @@ fn words(moved: &[Moved]) -> String {
 
 /// Puts files back as they were.
 ///
-/// Errors: one was never imported, or was changed since and nobody forces it.
+/// Errors: one was never imported, or was changed since and nobody forces it, or is back but not for good.
 pub(super) async fn undo(context: &Context, args: &cli::Scan, out: &mut Out) -> Result<(), Fail> {
     let client = context.operator().await?;
     let mut back = Vec::new();
@@ -199,14 +205,17 @@ async fn put_back(client: &Client, path: &Path, force: bool) -> Result<(), Fail>
     let now = if path.exists() { Some(files::read(path)?) } else { None };
     let restored = now.as_ref().is_some_and(|now| *now == kept.content);
     if !restored {
-        if !force && now.is_none_or(|now| Digest::of(now.as_bytes()) != kept.now) {
+        if !force && now.as_ref().is_none_or(|now| Digest::of(now.as_bytes()) != kept.now) {
             return Err(Fail::new(format!(
                 "{} was changed since its secrets were moved: `--force` puts it back as it was before \
                  and loses what was changed",
                 path.display()
             )));
         }
-        files::replace(path, &kept.content)?;
+        let replaced = files::replace(path, (now.as_deref(), &kept.content))?;
+        if let Some(warning) = replaced.warning(path) {
+            return Err(Fail::new(format!("{warning}, and then this again")));
+        }
     }
     let _: Done = client.post("/v1/kept-files/forget", &named).await?;
     Ok(())
