@@ -169,8 +169,15 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|why| {
             Fail::new(format!("cannot read the configuration {}: {why}", path.display()))
         })?;
+        Self::of(path, &text)
+    }
+
+    /// The same of what stands in the file, or is to stand there.
+    ///
+    /// Errors: as those of `read`.
+    pub(crate) fn of(path: &Path, text: &str) -> Result<Self, Fail> {
         let mut config =
-            Self::parse(&text).map_err(|why| Fail::new(format!("{}: {why}", path.display())))?;
+            Self::parse(text).map_err(|why| Fail::new(format!("{}: {why}", path.display())))?;
         let base = path.parent().unwrap_or(Path::new("."));
         for file in [&mut config.listen.tls_certificate, &mut config.listen.tls_key] {
             *file = file.take().map(|file| base.join(file));

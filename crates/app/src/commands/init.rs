@@ -32,7 +32,7 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
     let imported = args.import.as_deref().map(|file| import(context, file, sealed)).transpose()?;
     let (names, sealed) = imported
         .as_ref()
-        .map(|(imported, sealed)| (imported.names.clone(), sealed.clone()))
+        .map(|taken| (taken.imported.names.clone(), taken.sealed.clone()))
         .unwrap_or_default();
     let value = json!({
         "state": context.state,
@@ -41,6 +41,7 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
         "passphrase": made.as_ref().and_then(|made| made.shown.as_ref().map(|shown| shown.as_str())),
         "imported": names,
         "sealed": sealed,
+        "warning": imported.as_ref().and_then(|taken| taken.warning.as_ref()),
     });
     out.say(&value, |_| {
         let mut lines = Vec::new();
@@ -48,7 +49,8 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
             Some(made) => lines.push(created(context, made)),
             None => lines.push(format!("{} is a state directory already", context.state.display())),
         }
-        if let (Some((imported, _)), Some(file)) = (&imported, &args.import) {
+        if let (Some(TakenOver { imported, warning, .. }), Some(file)) = (&imported, &args.import) {
+            lines.extend(warning.clone());
             lines.push(format!("took over: {}", imported.names.join(", ")));
             if !sealed.is_empty() {
                 let names: Vec<_> = sealed.iter().map(ToString::to_string).collect();
@@ -186,11 +188,7 @@ fn text_of(file: &Path) -> Result<String, Fail> {
 
 /// Takes over the servers of `file`, and their secrets into sealed storage, which is `open` after a first
 /// run.
-fn import(
-    context: &Context,
-    file: &Path,
-    open: Option<&Arc<Sealed>>,
-) -> Result<(import::Imported, Vec<SecretName>), Fail> {
+fn import(context: &Context, file: &Path, open: Option<&Arc<Sealed>>) -> Result<TakenOver, Fail> {
     let path = context.config();
     let config = Config::read(&path)?;
     let taken = Taken {
@@ -202,14 +200,20 @@ fn import(
     import::read((file, &text), &taken)?;
     let (text, sealed) = seal((context, open), (&config, &taken), (file, text))?;
     let imported = import::read((file, &text), &taken)?;
-    let mut text = std::fs::read_to_string(&path)?;
-    text.push_str(&imported.toml);
-    let beside = path.with_extension("toml.new");
-    write_private(&beside, &text)?;
-    // What was written must be readable before it takes the old file's place.
-    Config::read(&beside)?;
-    std::fs::rename(&beside, &path)?;
-    Ok((imported, sealed))
+    let old = std::fs::read_to_string(&path)?;
+    let new = old.clone() + &imported.toml;
+    // What is written must be readable before it takes the old file's place.
+    Config::of(&path, &new)?;
+    // Where it is a link, what it leads to is the configuration.
+    let replaced = scan::replace(&path.canonicalize()?, (Some(&old), &new))?;
+    Ok(TakenOver { imported, sealed, warning: replaced.warning(&path) })
+}
+
+/// What came of taking over servers.
+struct TakenOver {
+    imported: import::Imported,
+    sealed: Vec<SecretName>,
+    warning: Option<String>,
 }
 
 /// `text` with references in the place of the secrets that new servers can be lent, which are sealed then.

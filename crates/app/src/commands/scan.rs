@@ -9,6 +9,7 @@ mod report;
 
 use std::process::ExitCode;
 
+pub(crate) use self::files::replace;
 pub(crate) use self::moving::named;
 use super::Context;
 use crate::cli;

@@ -131,7 +131,7 @@ pub(super) fn read(path: &Path) -> Result<String, Fail> {
 /// That a file was replaced.
 #[derive(Debug)]
 #[must_use]
-pub(super) enum Replaced {
+pub(crate) enum Replaced {
     /// Whatever becomes of the power.
     ForGood,
     /// For all who read it now; its folder could not be synced, for this reason.
@@ -140,7 +140,7 @@ pub(super) enum Replaced {
 
 impl Replaced {
     /// What there is to say of it, for a person.
-    pub(super) fn warning(&self, path: &Path) -> Option<String> {
+    pub(crate) fn warning(&self, path: &Path) -> Option<String> {
         let Self::ForNow(why) = self else { return None };
         Some(format!(
             "{}: replaced, but its folder could not be synced: {why}; until you have run `sync`, a power \
@@ -155,7 +155,7 @@ impl Replaced {
 ///
 /// Errors, after which `path` is what it was: it holds something else than `old`, the folder cannot be
 /// opened or written, or the owner not be kept.
-pub(super) fn replace(path: &Path, (old, new): (Option<&str>, &str)) -> Result<Replaced, Fail> {
+pub(crate) fn replace(path: &Path, (old, new): (Option<&str>, &str)) -> Result<Replaced, Fail> {
     let draft = path.with_added_extension("remit-new");
     let put = || {
         // First, so that nothing but its sync can fail once the file is in its place.

@@ -1,7 +1,7 @@
 //! What stands in the clear is found, moved, lent, and put back.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -153,12 +153,20 @@ async fn servers_that_are_taken_over_are_lent_what_they_had() {
     let running = stand.with_passphrase(&["init", "--import", client]).await;
     assert!(!running.ok && running.stderr.contains("remit scan --import"), "{}", running.said());
     stand.kill().await;
+    // Its configuration is kept elsewhere, for a group to read.
+    let kept = home.folder.path().join("remit.toml");
+    fs::copy(stand.config(), &kept).unwrap();
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::remove_file(stand.config()).unwrap();
+    symlink(&kept, stand.config()).unwrap();
     let taken = stand.with_passphrase(&["init", "--import", client]).await;
     assert!(taken.ok && !taken.said().contains(TOKEN), "{}", taken.said());
     assert!(taken.stdout.contains("holding-server-key"), "{}", taken.stdout);
     let config = text(&stand.config());
     assert!(!config.contains(TOKEN) && !config.contains("remit:secret"), "{config}");
     assert!(config.contains("LOG_LEVEL = \"debug\""), "{config}");
+    assert!(text(&kept) == config && stand.config().is_symlink(), "the link stays");
+    assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o640);
     stand.configure(
         "[[template]]\nname = \"reading\"\nmay_open = [\"worker\"]\npurpose = \"p\"\n\
          tools = [\"holding/*\"]\n",
