@@ -16,7 +16,12 @@ use crate::cli;
 use crate::fail::Fail;
 use crate::out::Out;
 
+/// What there is to say where nothing was found.
+const NOTHING: &str = "no secret stands in the clear in what was looked at";
+
 /// Looks, moves, or puts back.
+///
+/// Errors: something of that failed, or could not be looked at, so that nobody knows what stands there.
 pub(crate) async fn run(
     context: &Context,
     args: &cli::Scan,
@@ -29,10 +34,22 @@ pub(crate) async fn run(
     for (path, why) in &looked.unreadable {
         out.remark(&format!("{}: not looked at: {why}", path.display()));
     }
-    if args.import {
-        return moving::import(context, &looked.files, out).await.map(|()| ExitCode::SUCCESS);
+    let found = if args.import {
+        moving::import(context, &looked.files, out).await?;
+        false
+    } else {
+        let rows = report::rows(&looked.files);
+        out.say(&rows, |rows| report::words(rows))?;
+        !rows.is_empty()
+    };
+    match looked.unreadable.first() {
+        Some((path, why)) => Err(Fail::new(format!(
+            "not looked at: {} files or folders, such as {}: {why}; whether a secret stands there is not \
+             known",
+            looked.unreadable.len(),
+            path.display()
+        ))),
+        None if found => Ok(ExitCode::FAILURE),
+        None => Ok(ExitCode::SUCCESS),
     }
-    let rows = report::rows(&looked.files);
-    out.say(&rows, |rows| report::words(rows))?;
-    Ok(if rows.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

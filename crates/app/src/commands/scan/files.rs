@@ -76,13 +76,15 @@ fn walk(folder: &Path, (looked, seen): (&mut Looked, &mut BTreeSet<PathBuf>)) ->
                 continue;
             }
         };
-        for entry in read.flatten() {
+        for entry in read {
             entries += 1;
             if entries > MAX_ENTRIES {
                 return Err(Fail::new(format!(
                     "there are more than {MAX_ENTRIES} files: name folders further down"
                 )));
             }
+            let unread = |why: io::Error| looked.unreadable.push((folder.clone(), why.to_string()));
+            let Ok(entry) = entry.map_err(unread) else { continue };
             let (path, kind) = (entry.path(), entry.file_type());
             let passed_over = PASSED_OVER.iter().any(|name| entry.file_name() == *name);
             match kind {

@@ -8,8 +8,8 @@ use remit_operator::wire::{Done, FileKept, FileNamed, NamedSecret, Value};
 use remit_scan::{Found, replaced};
 use serde::Serialize;
 
-use super::Context;
 use super::files::{self, Replaced, Scanned};
+use super::{Context, NOTHING};
 use crate::cli;
 use crate::client::Client;
 use crate::commands::lent::{Lent, lend};
@@ -36,7 +36,7 @@ pub(super) async fn import(
     out: &mut Out,
 ) -> Result<(), Fail> {
     if files.is_empty() {
-        return out.say(&Vec::<Moved>::new(), |_| "no secret stands in the clear there".to_owned());
+        return out.say(&Vec::<Moved>::new(), |_| NOTHING.to_owned());
     }
     let client = context.operator().await?;
     let there: Vec<NamedSecret> = client.get("/v1/secrets").await?;

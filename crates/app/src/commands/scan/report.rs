@@ -5,6 +5,7 @@ use std::sync::Arc;
 use remit_model::{Digest, Entropy as _};
 use serde::Serialize;
 
+use super::NOTHING;
 use super::files::Scanned;
 use crate::environment::SystemEntropy;
 use crate::out::table;
@@ -51,7 +52,7 @@ pub(super) fn rows(files: &[Scanned]) -> Vec<Row> {
 
 pub(super) fn words(rows: &[Row]) -> String {
     if rows.is_empty() {
-        return "no secret stands in the clear there".to_owned();
+        return NOTHING.to_owned();
     }
     let cells = |row: &Row| {
         let server = row.server.as_ref().map(|server| format!("{server}.")).unwrap_or_default();

@@ -74,6 +74,19 @@ async fn what_stands_in_the_clear_is_named_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_looked_at_is_not_clean() {
+    let (stand, home) = (empty_stand().await, Home::new());
+    fs::write(&home.client, "{").unwrap();
+    let client = home.client.to_str().unwrap();
+    for args in [&["scan", client][..], &["scan", client, "--json"], &["scan", "--import", client]]
+    {
+        let scan = stand.remit(args).await;
+        let said = "whether a secret stands there is not known";
+        assert!(!scan.ok && scan.stderr.contains(said), "{args:?}: {}", scan.said());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_can_tell_the_meaning_of_is_left_and_named() {
     let (stand, home) = (empty_stand().await, Home::new());
     let unit = home.folder.path().join("agent.service");
