@@ -1,7 +1,7 @@
 //! What lies in sealed storage, so that it is found wherever it turns up, without being kept here.
 //!
-//! Of each secret its length is known, 32 bits of its first eight bytes (enough to pass over nearly
-//! every place in a text, too few to say what stands there), and its digest under the key.
+//! Of each secret its length is known, 32 bits of its first eight bytes and 16 of its last eight (enough to
+//! pass over nearly every place in a text, too few to say what stands there), and its digest under the key.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,9 @@ use remit_model::SecretName;
 use crate::fingerprint::Key;
 use crate::{CANARY, SEALED};
 
-/// The shortest secret that is looked for: a shorter one would be found by accident.
-const MIN_SECRET: usize = HEAD;
-/// How many bytes are looked at before a digest is made.
-const HEAD: usize = 8;
+/// How many bytes are looked at before a digest is made, at the beginning and at the end. A shorter secret is
+/// not looked for: it would be found by accident.
+pub(crate) const HEAD: usize = 8;
 /// Bits of the filter: with the 1,024 secrets that sealed storage holds at most, one place in 64 that is
 /// no secret's beginning is looked up.
 const FILTER: u32 = 16;
@@ -24,15 +23,18 @@ pub(crate) struct Kept {
     /// What heads are mixed with, from the key.
     salt: (u64, u64),
     filter: Box<[u64]>,
+    /// In the order of their heads, so that those that begin alike stand together.
     marks: Vec<Mark>,
     /// Which of them nobody has a use for.
     canaries: BTreeSet<SecretName>,
 }
 
+/// A secret that is known again.
 #[derive(Clone)]
-struct Mark {
+pub(crate) struct Mark {
     name: SecretName,
     head: u32,
+    tail: u16,
     length: usize,
     digest: [u8; 32],
 }
@@ -51,9 +53,10 @@ impl Kept {
         self.remove(name);
         // Whole lines, without what a file ends with.
         let secret = secret.trim_ascii();
-        let Some(head) = self.head(secret).filter(|_| secret.len() >= MIN_SECRET) else { return };
+        let (Some(head), Some(tail)) = (self.head(secret), self.tail(secret)) else { return };
         let digest = key.digest(secret);
-        self.marks.push(Mark { name: name.clone(), head, length: secret.len(), digest });
+        self.marks.push(Mark { name: name.clone(), head, tail, length: secret.len(), digest });
+        self.marks.sort_by_key(|mark| mark.head);
         self.refill();
     }
 
@@ -80,39 +83,62 @@ impl Kept {
         self.marks.is_empty()
     }
 
-    /// Those that could begin where `text` does, by their places in the list.
-    pub(crate) fn beginning<'a>(&'a self, text: &[u8]) -> impl Iterator<Item = usize> + use<'a> {
-        let head = self.head(text).filter(|head| {
-            let (word, bit) = place(*head);
-            self.filter.get(word).is_some_and(|word| word & bit != 0)
-        });
-        let marks = head.map(|head| {
-            let fits = move |(_, mark): &(usize, &Mark)| mark.head == head;
-            self.marks.iter().enumerate().filter(fits).map(|(at, _)| at)
-        });
-        marks.into_iter().flatten()
+    /// The head of those that could begin where `text` does.
+    pub(crate) fn beginning(&self, text: &[u8]) -> Option<u32> {
+        let head = self.head(text)?;
+        let (word, bit) = place(head);
+        let may_be = self.filter.get(word).is_some_and(|word| word & bit != 0);
+        (may_be && !self.alike(head).is_empty()).then_some(head)
     }
 
-    /// How long the secret at `mark` is.
-    pub(crate) fn length(&self, mark: usize) -> usize {
-        self.marks.get(mark).map_or(0, |mark| mark.length)
+    /// How long the longest is.
+    pub(crate) fn longest(&self) -> usize {
+        self.marks.iter().map(|mark| mark.length).max().unwrap_or(0)
     }
 
-    /// The name of the rule by which the secret at `mark` is found.
-    pub(crate) fn rule(&self, mark: usize) -> &'static str {
-        let canary = |mark: &Mark| self.canaries.contains(&mark.name);
-        if self.marks.get(mark).is_some_and(canary) { CANARY } else { SEALED }
+    /// Those with this `head` that `text` begins with, and how many bytes were read for that.
+    pub(crate) fn standing(&self, head: u32, key: &Key, text: &[u8]) -> (Vec<&Mark>, usize) {
+        let (mut standing, mut read) = (Vec::new(), 0);
+        for mark in self.alike(head) {
+            read += HEAD;
+            let whole = text.get(..mark.length);
+            let ends_alike = |text: &&[u8]| self.tail(text) == Some(mark.tail);
+            let Some(text) = whole.filter(ends_alike) else { continue };
+            read += mark.length;
+            if mark.digest == key.digest(text) {
+                standing.push(mark);
+            }
+        }
+        (standing, read)
     }
 
-    /// Whether `text` is the secret at `mark`.
-    pub(crate) fn is(&self, mark: usize, key: &Key, text: &[u8]) -> bool {
-        self.marks.get(mark).is_some_and(|mark| mark.digest == key.digest(text))
+    /// The name of the rule by which `mark` is found.
+    pub(crate) fn rule(&self, mark: &Mark) -> &'static str {
+        if self.canaries.contains(&mark.name) { CANARY } else { SEALED }
+    }
+
+    fn alike(&self, head: u32) -> &[Mark] {
+        let from = self.marks.partition_point(|mark| mark.head < head);
+        let to = self.marks.partition_point(|mark| mark.head <= head);
+        self.marks.get(from..to).unwrap_or_default()
     }
 
     fn head(&self, text: &[u8]) -> Option<u32> {
-        let bytes: [u8; HEAD] = text.first_chunk().copied()?;
-        let mixed = (u64::from_le_bytes(bytes) ^ self.salt.0).wrapping_mul(self.salt.1);
-        u32::try_from(mixed >> 32).ok()
+        u32::try_from(self.mixed(*text.first_chunk()?) >> 32).ok()
+    }
+
+    fn tail(&self, text: &[u8]) -> Option<u16> {
+        u16::try_from(self.mixed(*text.last_chunk()?) >> 48).ok()
+    }
+
+    fn mixed(&self, bytes: [u8; HEAD]) -> u64 {
+        (u64::from_le_bytes(bytes) ^ self.salt.0).wrapping_mul(self.salt.1)
+    }
+}
+
+impl Mark {
+    pub(crate) fn length(&self) -> usize {
+        self.length
     }
 }
 

@@ -24,6 +24,7 @@ pub mod judge;
 mod kept;
 mod keyword;
 mod proof;
+mod reader;
 mod rules;
 mod stream;
 
@@ -72,7 +73,7 @@ pub fn by_form(text: &str) -> impl Iterator<Item = (Arc<str>, Range<usize>)> {
         // What stands within the last one is part of it.
         let mut rules = rules.filter(|rule| rule.is_by_form() && at.start >= end);
         let (rule, at) = rules.find_map(|rule| {
-            let at = rule.secret(text.as_bytes(), at.start)?;
+            let at = rule.secret(text.as_bytes(), at.start).secret?;
             (at.start >= end && text.get(at.clone()).is_some()).then_some((rule, at))
         })?;
         end = at.end;

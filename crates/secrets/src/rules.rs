@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use memchr::memmem;
 use regex_automata::meta::Regex;
+use regex_automata::util::captures::Captures;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 use serde::Deserialize;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use crate::judge;
 use crate::keyword::Keywords;
 use crate::proof::{Proof, Verdict};
+use crate::reader::Reader;
 
 /// The longest secret of a form without a longest (R13): a private key, a token with many claims.
 pub const MAX_SECRET: usize = 16 * 1024;
@@ -116,7 +118,17 @@ struct Off {
     ids: Vec<String>,
 }
 
+/// What a rule finds where one of its keywords stands.
+pub(crate) struct Tried {
+    /// The secret.
+    pub(crate) secret: Option<Range<usize>>,
+    /// How many bytes were read for that.
+    pub(crate) read: usize,
+}
+
 struct Compiled {
+    /// What says first whether it matches at all.
+    reader: Reader,
     regex: Regex,
     reach: usize,
     allowed: Vec<Regex>,
@@ -208,16 +220,26 @@ impl Rule {
     }
 
     /// The secret in `text` of which the keyword stands at `at`.
-    pub(crate) fn secret(&self, text: &[u8], at: usize) -> Option<Range<usize>> {
-        let compiled = self.compiled()?;
+    pub(crate) fn secret(&self, text: &[u8], at: usize) -> Tried {
+        let Some(compiled) = self.compiled() else { return Tried { secret: None, read: 0 } };
+        let from = at.saturating_sub(self.form.before);
         let end = text.len().min(at + compiled.reach + 1);
-        let input = match self.form.before {
-            0 => Input::new(text).range(at..end).anchored(Anchored::Yes),
-            before => Input::new(text).range(at.saturating_sub(before)..end),
-        };
-        compiled.regex.search_half(&input)?;
-        let mut groups = compiled.regex.create_captures();
-        compiled.regex.search_captures(&input, &mut groups);
+        let walk = compiled.reader.walk(text, from, end);
+        let anchored = if self.form.before == 0 { Anchored::Yes } else { Anchored::No };
+        let input = Input::new(text).range(from..end).anchored(anchored);
+        let groups = walk.matches.then(|| compiled.groups(&input)).flatten();
+        let matched = groups.as_ref().and_then(Captures::get_match).map_or(0, |it| it.end());
+        let secret = groups.and_then(|groups| self.secret_of(compiled, (text, at), &groups));
+        Tried { secret, read: walk.read.max(matched).saturating_sub(from) }
+    }
+
+    /// The secret in `text` among the `groups` of a match around the keyword at `at`.
+    fn secret_of(
+        &self,
+        compiled: &Compiled,
+        (text, at): (&[u8], usize),
+        groups: &Captures,
+    ) -> Option<Range<usize>> {
         let whole = groups.get_match()?.range();
         if !(whole.start..whole.end).contains(&at) {
             return None;
@@ -266,10 +288,17 @@ impl Compiled {
         let parsed = syntax::parse_with(&form.regex, &syntax).ok()?;
         let longest = parsed.properties().maximum_len().unwrap_or(MAX_SECRET);
         Some(Self {
+            reader: Reader::of((&form.regex, form.before), syntax, MAX_COMPILED)?,
             regex: build(&form.regex)?,
             reach: longest.min(MAX_SECRET),
             allowed: form.allowed.iter().map(|it| build(it)).collect::<Option<_>>()?,
         })
+    }
+
+    fn groups(&self, input: &Input<'_>) -> Option<Captures> {
+        let mut groups = self.regex.create_captures();
+        self.regex.search_captures(input, &mut groups);
+        groups.is_match().then_some(groups)
     }
 }
 
@@ -384,7 +413,7 @@ mod tests {
             let finds = |secret: &[u8]| {
                 let text = [b" ", secret, b" "].concat();
                 rules.keywords(&text).any(|(at, mut of)| {
-                    of.any(|it| it.id == rule.id && it.secret(&text, at.start).is_some())
+                    of.any(|it| it.id == rule.id && it.secret(&text, at.start).secret.is_some())
                 })
             };
             let skipped = NOT_MADE.contains(&&*rule.id);

@@ -7,8 +7,9 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::kept::HEAD;
 use crate::rules::{AHEAD, BEHIND, MAX_KEYWORD, Rule};
-use crate::{Finding, Lookout};
+use crate::{Finding, Lookout, SEALED};
 
 /// How many secrets of a text are told apart (R13): behind the last of them all of it counts as secret.
 pub const MAX_FOUND: usize = 256;
@@ -16,13 +17,12 @@ pub const MAX_FOUND: usize = 256;
 /// How much of a text is looked through at a time, so that whole texts need no more room than pieces.
 const BLOCK: usize = 64 * 1024;
 
-/// How much a rule looks at, at most, for each [`SHARE`] of text (R13): a text that is made of keywords would
-/// otherwise be looked at once for each of them. No text that people write comes near it.
+/// How much a rule reads in each [`SHARE`] of text (R13): a text that is made of keywords would otherwise be
+/// read once for each of them. No text that people write comes near it. What is left of the share then counts as
+/// secret, as far as a secret that begins there can reach: what was not looked at is not shown.
 const LOOKS_AT: usize = 32 * SHARE;
 /// See [`LOOKS_AT`].
 const SHARE: usize = 4 * 1024;
-/// How often a rule is tried in each [`SHARE`] whatever it looks at.
-const MIN_TRIES: usize = 8;
 
 /// The state between two pieces.
 #[derive(Debug)]
@@ -34,11 +34,20 @@ pub struct Stream<'a> {
     looked: usize,
     /// Places that wait for what follows them.
     waiting: Vec<Place<'a>>,
-    /// In which share of the text each rule was tried last, and how often; behind them sealed storage.
-    tried: BTreeMap<usize, (usize, usize)>,
+    /// What each rule has read, by its place; behind them sealed storage.
+    spent: BTreeMap<usize, Spent>,
     found: Vec<Found>,
     /// Whether there were more than are told apart.
     full: bool,
+}
+
+/// What a rule has read in the share of the text in which it was tried last.
+#[derive(Debug, Default)]
+struct Spent {
+    share: usize,
+    bytes: usize,
+    /// Whether what is left of it counts as secret.
+    over: bool,
 }
 
 /// A finding, and how much its rule says.
@@ -72,6 +81,9 @@ struct Text {
 struct Place<'a> {
     /// Where the keyword stands, in the whole text.
     at: usize,
+    /// Up to where the text must be there. Of two places of one rule, the one that was found first needs no
+    /// more than the other, so they are looked at in this order however the text comes.
+    until: usize,
     what: What<'a>,
 }
 
@@ -79,34 +91,42 @@ struct Place<'a> {
 enum What<'a> {
     /// By this rule.
     Rule(&'a Rule),
-    /// One of sealed storage, by its place in the list.
-    Kept(usize),
+    /// One of sealed storage, by its head.
+    Kept(u32),
 }
 
 impl<'a> Stream<'a> {
     pub(crate) fn new(lookout: &'a Lookout) -> Self {
-        let (waiting, found, tried) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { lookout, text: Text::default(), looked: 0, waiting, tried, found, full: false }
+        let (waiting, found, spent) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { lookout, text: Text::default(), looked: 0, waiting, spent, found, full: false }
     }
 
     /// The next piece.
     pub fn push(&mut self, piece: &str) {
         for block in piece.as_bytes().chunks(BLOCK) {
             self.text.bytes.extend_from_slice(block);
-            self.look();
-            self.settle(false);
-            self.forget();
+            // Short pieces are put together: each look has a cost of its own.
+            if self.text.end() - self.looked >= BLOCK {
+                self.look();
+                self.settle(false);
+                self.forget();
+            }
         }
     }
 
     /// There is no more: everything that was found, in the order in which it stands in the text, none
     /// within another. After [`MAX_FOUND`] the last one reaches to the end.
     pub fn finish(mut self) -> Vec<Finding> {
+        self.look();
         self.settle(true);
         self.bound();
+        let end = self.text.end();
+        for it in &mut self.found {
+            it.finding.at.end = it.finding.at.end.min(end);
+        }
         let mut found = resolved(self.found);
         if let Some(last) = found.last_mut().filter(|_| self.full) {
-            last.at.end = self.text.end();
+            last.at.end = end;
         }
         found
     }
@@ -118,21 +138,22 @@ impl<'a> Stream<'a> {
         let from = self.looked.saturating_sub(MAX_KEYWORD).max(self.text.from);
         let fresh = self.text.bytes.get(from - self.text.from..).unwrap_or_default();
         for (range, rules) in lookout.rules.keywords(fresh) {
-            if from + range.end > self.looked {
-                let place = |rule| Place { at: from + range.start, what: What::Rule(rule) };
-                let tried = &mut self.tried;
-                self.waiting.extend(rules.map(place).filter(|it| it.may_be_tried(lookout, tried)));
+            let (at, behind) = (from + range.start, from + range.end);
+            if behind > self.looked {
+                self.waiting.extend(rules.map(|rule| {
+                    let until = behind + rule.reach() + AHEAD;
+                    Place { at, until, what: What::Rule(rule) }
+                }));
             }
         }
         if !lookout.kept.is_empty() {
+            let longest = lookout.kept.longest();
             // Eight bytes are looked at from each place, so the last seven wait for the next piece.
-            let from = self.looked.saturating_sub(7).max(self.text.from);
-            for at in from..end.saturating_sub(7) {
+            let from = self.looked.saturating_sub(HEAD - 1).max(self.text.from);
+            for at in from..end.saturating_sub(HEAD - 1) {
                 let rest = self.text.bytes.get(at - self.text.from..).unwrap_or_default();
                 let kept = lookout.kept.beginning(rest).map(What::Kept);
-                let places = kept.map(|what| Place { at, what });
-                let tried = &mut self.tried;
-                self.waiting.extend(places.filter(|it| it.may_be_tried(lookout, tried)));
+                self.waiting.extend(kept.map(|what| Place { at, until: at + longest, what }));
             }
         }
         self.looked = end;
@@ -140,13 +161,22 @@ impl<'a> Stream<'a> {
 
     /// Looks at the places around which all is there, or, at the end, at all.
     fn settle(&mut self, last: bool) {
-        let (lookout, text, found) = (self.lookout, &self.text, &mut self.found);
-        let end = text.end();
+        let (lookout, text, end) = (self.lookout, &self.text, self.text.end());
+        let (spent, found) = (&mut self.spent, &mut self.found);
         self.waiting.retain(|place| {
-            if !last && place.needs(lookout) > end {
+            if !last && place.until > end {
                 return true;
             }
-            found.extend(place.finding(lookout, text));
+            let spent = spent.entry(place.which(lookout)).or_default();
+            if spent.share != place.at / SHARE {
+                *spent = Spent { share: place.at / SHARE, ..Spent::default() };
+            }
+            if spent.bytes < LOOKS_AT {
+                spent.bytes += place.look(lookout, text, found);
+            } else if !spent.over {
+                spent.over = true;
+                found.extend(place.unread(lookout, text));
+            }
             false
         });
         if self.found.len() > 2 * MAX_FOUND {
@@ -175,51 +205,54 @@ impl<'a> Stream<'a> {
 }
 
 impl Place<'_> {
-    /// Whether there were not too many such places before it, near by; it is counted.
-    fn may_be_tried(&self, lookout: &Lookout, tried: &mut BTreeMap<usize, (usize, usize)>) -> bool {
-        let which = match self.what {
+    /// Whose place it is, among the rules, with sealed storage behind them.
+    fn which(&self, lookout: &Lookout) -> usize {
+        match self.what {
             What::Rule(rule) => rule.place(),
             What::Kept(_) => lookout.rules.count(),
-        };
-        let tried = tried.entry(which).or_default();
-        let share = self.at / SHARE;
-        *tried = if tried.0 == share { (share, tried.1 + 1) } else { (share, 1) };
-        tried.1 <= (LOOKS_AT / (self.needs(lookout) - self.at)).max(MIN_TRIES)
+        }
     }
 
-    /// Up to where the text must be there.
-    fn needs(&self, lookout: &Lookout) -> usize {
-        self.at
-            + match self.what {
-                What::Rule(rule) => rule.reach() + AHEAD,
-                What::Kept(mark) => lookout.kept.length(mark),
-            }
-    }
-
-    fn finding(&self, lookout: &Lookout, text: &Text) -> Option<Found> {
+    /// Adds what stands here to what was `found`, and says how many bytes were read for that.
+    fn look(&self, lookout: &Lookout, text: &Text, found: &mut Vec<Found>) -> usize {
         match self.what {
             What::Rule(rule) => {
                 let from = self.at.saturating_sub(BEHIND);
-                let window = text.between(from, self.needs(lookout))?;
-                let at = rule.secret(window, self.at - from)?;
-                let fingerprint = lookout.key.fingerprint(window.get(at.clone())?);
-                let at = from + at.start..from + at.end;
-                let rank = if rule.is_by_form() { Rank::Formed } else { Rank::Named };
-                let rule = Arc::clone(rule.id());
-                Some(Found { rank, finding: Finding { rule, fingerprint, at } })
+                let Some(window) = text.between(from, self.until) else { return 0 };
+                let tried = rule.secret(window, self.at - from);
+                found.extend(tried.secret.and_then(|at| {
+                    let fingerprint = lookout.key.fingerprint(window.get(at.clone())?);
+                    let at = from + at.start..from + at.end;
+                    let rank = if rule.is_by_form() { Rank::Formed } else { Rank::Named };
+                    let rule = Arc::clone(rule.id());
+                    Some(Found { rank, finding: Finding { rule, fingerprint, at } })
+                }));
+                tried.read
             }
-            What::Kept(mark) => {
-                let end = self.needs(lookout);
-                let bytes = text.between(self.at, end)?;
-                let whole = bytes.len() == lookout.kept.length(mark);
-                (whole && lookout.kept.is(mark, &lookout.key, bytes)).then(|| {
-                    let fingerprint = lookout.key.fingerprint(bytes);
+            What::Kept(head) => {
+                let Some(window) = text.between(self.at, self.until) else { return 0 };
+                let (standing, read) = lookout.kept.standing(head, &lookout.key, window);
+                found.extend(standing.into_iter().filter_map(|mark| {
+                    let fingerprint = lookout.key.fingerprint(window.get(..mark.length())?);
                     let rule = Arc::from(lookout.kept.rule(mark));
-                    let finding = Finding { rule, fingerprint, at: self.at..end };
-                    Found { rank: Rank::Kept, finding }
-                })
+                    let at = self.at..self.at + mark.length();
+                    Some(Found { rank: Rank::Kept, finding: Finding { rule, fingerprint, at } })
+                }));
+                read
             }
         }
+    }
+
+    /// From here to where a secret ends at the latest that begins in the same share.
+    fn unread(&self, lookout: &Lookout, text: &Text) -> Option<Found> {
+        let from = self.at.saturating_sub(BEHIND);
+        let fingerprint = lookout.key.fingerprint(text.between(from, self.until)?);
+        let end = (self.at / SHARE + 1) * SHARE + (self.until - self.at);
+        let (rank, rule) = match self.what {
+            What::Rule(rule) => (Rank::Named, Arc::clone(rule.id())),
+            What::Kept(_) => (Rank::Kept, Arc::from(SEALED)),
+        };
+        Some(Found { rank, finding: Finding { rule, fingerprint, at: from..end } })
     }
 }
 
@@ -274,17 +307,29 @@ mod tests {
     use remit_model::Secret;
 
     use super::*;
-    use crate::Key;
+    use crate::{Key, MAX_SECRET};
 
     #[test]
-    fn a_text_made_of_beginnings_is_not_looked_at_once_for_each_of_them() {
+    fn a_text_made_of_beginnings_is_not_read_once_for_each_of_them() {
         let sealed = Secret::new("12345678".repeat(2000));
         let lookout = Lookout::new(Key::new(&[1; 32])).with(&"long".parse().unwrap(), &sealed);
-        for flood in ["eyJ-", "-----BEGIN ", "token:", "sk-", "12345678"] {
+        let beginnings =
+            ["eyJ-", "-----BEGIN PRIVATE KEY-----. ", "token:", "sk-", " -u", "12345678"];
+        for flood in beginnings {
             let mut stream = lookout.stream();
-            stream.push(&flood.repeat(BLOCK / flood.len()));
-            let looked: usize = stream.waiting.iter().map(|it| it.needs(&lookout) - it.at).sum();
-            assert!(looked <= 4 * LOOKS_AT / SHARE * BLOCK, "{flood}: {looked}");
+            stream.push(&flood.repeat(2 * BLOCK / flood.len()));
+            let read = stream.spent.values().map(|spent| spent.bytes).max().unwrap();
+            assert!(read < LOOKS_AT + 2 * MAX_SECRET, "{flood}: {read}");
         }
+    }
+
+    #[test]
+    fn pieces_of_one_letter_are_put_together_before_they_are_looked_at() {
+        let lookout = Lookout::new(Key::new(&[1; 32]));
+        let mut stream = lookout.stream();
+        for letter in "-----begin private key-----.".repeat(BLOCK / 50).chars() {
+            stream.push(letter.encode_utf8(&mut [0; 4]));
+        }
+        assert_eq!((stream.looked, stream.waiting.len()), (0, 0));
     }
 }

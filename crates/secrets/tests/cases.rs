@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use data_encoding::BASE64URL_NOPAD;
 use proptest::prelude::*;
 use remit_model::{Secret, SecretName};
 use remit_secrets::{Finding, Key, Lookout, MAX_FOUND, SEALED};
@@ -169,6 +170,64 @@ fn behind_too_many_secrets_nothing_is_shown() {
     let cut = lookout().cut(&text).unwrap();
     assert_eq!(cut.found.len(), MAX_FOUND);
     assert!(!cut.text.contains("ghp_") && !cut.text.contains("the end"));
+}
+
+/// A token under HS256; each `which` has another.
+fn jwt(which: usize) -> String {
+    let claims = format!(r#"{{"sub":"user-{which:04}","name":"Ann","scope":"read write"}}"#);
+    let part = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+    format!("{}.{}.{}", part(r#"{"alg":"HS256","typ":"JWT"}"#), part(&claims), filled("~43"))
+}
+
+#[test]
+fn however_many_short_ones_stand_together_each_is_found() {
+    let key = |which: usize| {
+        let body = format!("MC4CAQAwBQYDK2VwBCIEI{which:04}{}", filled("~39"));
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----")
+    };
+    for (rule, text) in [("jwt", jwt as fn(usize) -> String), ("private-key", key)] {
+        let text: Vec<String> = (0..25).map(text).collect();
+        assert_eq!(rules(&lookout().find(&text.join("\n"))), [rule; 25]);
+    }
+    let behind = format!("{}\n{}", "eyJpZCI6MTIzfQ\n".repeat(200), jwt(1));
+    assert_eq!(rules(&lookout().find(&behind)), ["jwt"]);
+}
+
+#[test]
+fn public_keys_and_ids_pass_however_many_stand_together() {
+    let key = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", filled("~60"));
+    assert_eq!(lookout().cut(&key.repeat(200)), None);
+    assert_eq!(lookout().cut(&"eyJpZCI6MTIzfQ ".repeat(2000)), None);
+    assert_eq!(lookout().cut(&r#"{"token":1,"b":2}"#.repeat(2000)), None);
+}
+
+#[test]
+fn what_is_not_looked_at_for_all_that_stands_before_it_is_not_shown() {
+    // Each of them could be a key as long as any.
+    let flood = "-----BEGIN PRIVATE KEY-----. ".repeat(20);
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{RANDOM}{RANDOM}\n");
+    let text = format!("before {} {flood}{key}{} behind", "word ".repeat(60), "word ".repeat(8000));
+    let cut = lookout().cut(&text).unwrap();
+    assert!(!cut.text.contains(RANDOM), "{}", cut.text);
+    assert!(cut.text.starts_with("before word") && cut.text.ends_with("word  behind"));
+    let lookout = lookout();
+    let mut pieces = lookout.stream();
+    for piece in text.as_bytes().chunks(1000) {
+        pieces.push(std::str::from_utf8(piece).unwrap());
+    }
+    assert_eq!(pieces.finish(), cut.found);
+}
+
+#[test]
+fn however_many_of_sealed_storage_begin_alike_each_is_found() {
+    let value = |which: usize| format!("sk-live-{}{which:04}", RANDOM.repeat(7));
+    let mut lookout = lookout();
+    for which in 0..300 {
+        let name: SecretName = format!("key-{which}").parse().unwrap();
+        lookout = lookout.with(&name, &Secret::new(value(which)));
+    }
+    let text = format!("{} {} {}", value(0), value(150), value(299));
+    assert_eq!(rules(&lookout.find(&text)), [SEALED; 3]);
 }
 
 proptest! {
