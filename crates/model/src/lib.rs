@@ -15,6 +15,7 @@ pub mod credential;
 pub mod descent;
 pub mod digest;
 pub mod elsewhere;
+pub mod escape;
 pub mod fixed;
 pub mod flow;
 pub mod fold;

@@ -4,14 +4,14 @@
 //! stays, so the text is as well-formed as it was.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::{memchr, memchr2};
+use remit_model::escape::{Writing, said};
 
 use crate::cut::Cut;
 use crate::rules::NAMED;
-use crate::{Finding, Lookout, judge};
+use crate::{Finding, Lookout, Stream, judge};
 
 /// The member in which a protocol's message carries a text, perhaps one of several.
 const TEXT: &str = "text";
@@ -21,11 +21,27 @@ struct Leaf<'a> {
     /// The name of the member that it is the value of.
     name: Option<Cow<'a, str>>,
     /// Where it is written, without its quotes.
-    written: Range<usize>,
+    at: usize,
+    /// What is written there.
+    written: &'a str,
     /// What it says.
     says: Cow<'a, str>,
-    /// From where on in what it says the writing is how far ahead of it, after each escape.
-    ahead: Vec<(usize, usize)>,
+}
+
+/// The strings of a JSON text in order, one at a time: there can be a third as many as bytes. On what is no JSON
+/// these are merely other strings.
+struct Leaves<'a> {
+    json: &'a str,
+    at: usize,
+    /// The name that stands before `at`.
+    name: Option<Cow<'a, str>>,
+}
+
+/// The texts of a message, looked at as one. One alone is looked at as itself, and not again.
+enum Texts<'a, 'j> {
+    None,
+    One(Leaf<'j>),
+    More(Stream<'a>),
 }
 
 impl Lookout {
@@ -34,15 +50,21 @@ impl Lookout {
     /// A string under a name that says so is one if it looks like one. Strings under the name `text`, as
     /// in the content of a tool's result, are also looked at as one text.
     pub fn find_in_json(&self, json: &str) -> Vec<Finding> {
-        let leaves = leaves(json);
-        let mut found: Vec<Finding> = Vec::new();
-        for leaf in &leaves {
+        let (mut found, mut texts) = (Vec::new(), Texts::None);
+        for leaf in Leaves::of(json) {
             let inside = self.find_called(leaf.name.as_deref().unwrap_or_default(), &leaf.says);
-            found.extend(inside.into_iter().map(|it| leaf.at_writing(it)));
+            found.extend(leaf.at_writing(inside));
+            if leaf.is_text() {
+                texts = texts.and(leaf, self);
+            }
         }
-        found.extend(self.across(&leaves));
+        found.extend(texts.across(json));
         found.sort_by_key(|finding| finding.at.start);
-        found.dedup_by(|next, kept| next.at.start < kept.at.end);
+        found.dedup_by(|next, kept| {
+            let overlap = next.at.start < kept.at.end;
+            kept.at.end = if overlap { kept.at.end.max(next.at.end) } else { kept.at.end };
+            overlap
+        });
         found
     }
 
@@ -61,73 +83,95 @@ impl Lookout {
     pub fn cut_json(&self, json: &str) -> Option<Cut> {
         Cut::of(json, self.find_in_json(json))
     }
+}
 
-    /// What begins in one text and ends in another; each of its parts is a finding.
-    fn across(&self, leaves: &[Leaf<'_>]) -> Vec<Finding> {
-        let texts: Vec<&Leaf<'_>> =
-            leaves.iter().filter(|leaf| leaf.name.as_deref() == Some(TEXT)).collect();
-        let mut parts = Vec::new();
-        if texts.len() < 2 {
-            return parts;
-        }
-        let mut stream = self.stream();
-        let (mut ends, mut from) = (Vec::new(), 0);
-        for leaf in &texts {
-            stream.push(&leaf.says);
-            ends.push(from..from + leaf.says.len());
-            from += leaf.says.len();
-        }
-        for finding in stream.finish() {
-            let touched = ends.iter().zip(&texts).filter_map(|(range, leaf)| {
-                let start = finding.at.start.max(range.start);
-                let end = finding.at.end.min(range.end);
-                let at = start.checked_sub(range.start)?..end.checked_sub(range.start)?;
-                (start < end).then(|| leaf.at_writing(Finding { at, ..finding.clone() }))
-            });
-            let touched: Vec<Finding> = touched.collect();
-            if touched.len() > 1 {
-                parts.extend(touched);
+impl<'a, 'j> Texts<'a, 'j> {
+    fn and(self, next: Leaf<'j>, lookout: &'a Lookout) -> Self {
+        let mut stream = match self {
+            Self::None => return Self::One(next),
+            Self::One(first) => {
+                let mut stream = lookout.stream();
+                stream.push(&first.says);
+                stream
             }
+            Self::More(stream) => stream,
+        };
+        stream.push(&next.says);
+        Self::More(stream)
+    }
+
+    /// What begins in one of them and ends in another; each of its parts is a finding.
+    fn across(self, json: &str) -> Vec<Finding> {
+        let Self::More(stream) = self else { return Vec::new() };
+        let (found, mut parts, mut from) = (stream.finish(), Vec::new(), 0);
+        let mut rest = found.as_slice();
+        // The strings are looked up again, as hardly ever.
+        let mut texts = Leaves::of(json).filter(Leaf::is_text);
+        while let Some(last) = rest.last()
+            && from < last.at.end
+            && let Some(leaf) = texts.next()
+        {
+            let end = from + leaf.says.len();
+            let behind = rest.iter().take_while(|it| it.at.end <= from).count();
+            rest = rest.get(behind..).unwrap_or_default();
+            let touching = rest.iter().take_while(|it| it.at.start < end);
+            let across = touching.filter(|it| it.at.start < from || end < it.at.end);
+            parts.extend(leaf.at_writing(across.filter_map(|it| {
+                let at = it.at.start.max(from) - from..it.at.end.min(end) - from;
+                (!at.is_empty()).then(|| Finding { at, ..it.clone() })
+            })));
+            from = end;
         }
         parts
     }
 }
 
 impl Leaf<'_> {
-    fn at_writing(&self, finding: Finding) -> Finding {
-        let at = self.written_at(finding.at.start)..self.written_at(finding.at.end);
-        Finding { at, ..finding }
+    fn is_text(&self) -> bool {
+        self.name.as_deref() == Some(TEXT)
     }
 
-    fn written_at(&self, said: usize) -> usize {
-        let before = self.ahead.partition_point(|(from, _)| *from <= said);
-        let ahead = before.checked_sub(1).and_then(|at| self.ahead.get(at));
-        (self.written.start + said + ahead.map_or(0, |(_, ahead)| *ahead)).min(self.written.end)
+    /// What was found in what it says, in order, where it is written.
+    fn at_writing(
+        &self,
+        found: impl IntoIterator<Item = Finding>,
+    ) -> impl Iterator<Item = Finding> {
+        let mut writing = Writing::of(self.written);
+        found.into_iter().map(move |it| {
+            let start = self.at + writing.place(it.at.start);
+            Finding { at: start..self.at + writing.place(it.at.end), ..it }
+        })
     }
 }
 
-/// The strings of `json` in order. On what is no JSON it merely finds other strings.
-fn leaves(json: &str) -> Vec<Leaf<'_>> {
-    let bytes = json.as_bytes();
-    let (mut found, mut at, mut name) = (Vec::new(), 0, None);
-    while let Some(quote) = memchr(b'"', bytes.get(at..).unwrap_or_default()) {
-        let start = at + quote + 1;
+impl<'a> Leaves<'a> {
+    fn of(json: &'a str) -> Self {
+        Self { json, at: 0, name: None }
+    }
+}
+
+impl<'a> Iterator for Leaves<'a> {
+    type Item = Leaf<'a>;
+
+    fn next(&mut self) -> Option<Leaf<'a>> {
+        let bytes = self.json.as_bytes();
+        let quote = memchr(b'"', bytes.get(self.at..).unwrap_or_default())?;
+        let at = self.at + quote + 1;
         // A name belongs to the value right behind its colon, and to no other.
-        let between = bytes.get(at..start - 1).unwrap_or_default();
-        let named = name.take().filter(|_| between.iter().all(u8::is_ascii_whitespace));
-        let end = string_end(bytes, start);
-        let written = start..end;
-        at = bytes.len().min(end + 1);
-        let (says, ahead) = said(json.get(written.clone()).unwrap_or_default());
-        let rest = bytes.get(at..).unwrap_or_default();
+        let between = bytes.get(self.at..at - 1).unwrap_or_default();
+        let name = self.name.take().filter(|_| between.iter().all(u8::is_ascii_whitespace));
+        let end = string_end(bytes, at);
+        let written = self.json.get(at..end).unwrap_or_default();
+        let says = said(written);
+        self.at = bytes.len().min(end + 1);
+        let rest = bytes.get(self.at..).unwrap_or_default();
         let blanks = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         if rest.get(blanks) == Some(&b':') {
-            at += blanks + 1;
-            name = Some(says.clone());
+            self.at += blanks + 1;
+            self.name = Some(says.clone());
         }
-        found.push(Leaf { name: named, written, says, ahead });
+        Some(Leaf { name, at, written, says })
     }
-    found
 }
 
 /// Where the string that begins at `at` ends.
@@ -142,49 +186,17 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
     bytes.len()
 }
 
-/// What a string says, and after each escape how far its writing is ahead.
-fn said(written: &str) -> (Cow<'_, str>, Vec<(usize, usize)>) {
-    if memchr(b'\\', written.as_bytes()).is_none() {
-        return (Cow::Borrowed(written), Vec::new());
-    }
-    let (mut says, mut ahead) = (String::with_capacity(written.len()), Vec::new());
-    let mut rest = written;
-    while let Some(escape) = memchr(b'\\', rest.as_bytes()) {
-        let (plain, from) = rest.split_at(escape);
-        says.push_str(plain);
-        let (c, length) = escaped(from);
-        says.push(c);
-        rest = from.get(length..).unwrap_or_default();
-        ahead.push((says.len(), (written.len() - rest.len()).saturating_sub(says.len())));
-    }
-    says.push_str(rest);
-    (Cow::Owned(says), ahead)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What the escape that `text` begins with says, and how long it is.
-fn escaped(text: &str) -> (char, usize) {
-    match text.as_bytes().get(1) {
-        Some(b'n') => ('\n', 2),
-        Some(b't') => ('\t', 2),
-        Some(b'r') => ('\r', 2),
-        Some(b'b') => ('\u{8}', 2),
-        Some(b'f') => ('\u{c}', 2),
-        Some(b'u') => unicode(text),
-        Some(byte @ (b'"' | b'\\' | b'/')) => (char::from(*byte), 2),
-        _ => (char::REPLACEMENT_CHARACTER, 1),
-    }
-}
-
-/// `\uXXXX`, or a pair of them for what is beyond.
-fn unicode(text: &str) -> (char, usize) {
-    let unit = |from: usize| {
-        let digits = text.get(from..from + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let Some(first) = unit(0) else { return (char::REPLACEMENT_CHARACTER, 2) };
-    let units = [Some(first), unit(6)].into_iter().flatten();
-    match char::decode_utf16(units).next() {
-        Some(Ok(c)) => (c, 6 * c.len_utf16()),
-        _ => (char::REPLACEMENT_CHARACTER, 6),
+    #[test]
+    fn strings_are_looked_at_one_at_a_time() {
+        let json = format!("[{}]", "\"\",".repeat(1 << 20));
+        let mut leaves = Leaves::of(&json);
+        assert!(leaves.next().is_some_and(|leaf| leaf.says.is_empty()));
+        assert_eq!(leaves.at, 3, "nothing behind the first was read");
+        assert_eq!(leaves.by_ref().take(10).count(), 10);
+        assert_eq!(leaves.at, 33);
     }
 }

@@ -230,6 +230,28 @@ fn however_many_of_sealed_storage_begin_alike_each_is_found() {
     assert_eq!(rules(&lookout.find(&text)), [SEALED; 3]);
 }
 
+#[test]
+fn behind_too_many_secrets_of_all_texts_no_text_is_shown() {
+    let text = |text: String| serde_json::json!({ "text": text });
+    let many = text(format!("{} ", pat()).repeat(2 * MAX_FOUND));
+    let json = serde_json::json!([many, text(format!("{} the end", pat()))]);
+    let cut = lookout().cut_json(&json.to_string()).unwrap();
+    assert!(!cut.text.contains("the end"), "{}", cut.text);
+}
+
+#[test]
+fn a_secret_that_is_spread_over_many_texts_is_cut_from_each() {
+    let token = pat();
+    let letters = token.chars().map(|c| serde_json::json!({ "text": c }));
+    let words = std::iter::repeat_n(serde_json::json!({ "text": "\u{e9}, " }), 30_000);
+    let all: Vec<serde_json::Value> = words.clone().chain(letters).chain(words).collect();
+    let json = serde_json::Value::from(all).to_string();
+    let cut = lookout().cut_json(&json).unwrap();
+    assert_eq!(rules(&cut.found), vec!["github-pat"; token.len()]);
+    assert_eq!(cut.text.matches("é").count(), 60_000);
+    serde_json::from_str::<serde_json::Value>(&cut.text).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
