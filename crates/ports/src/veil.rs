@@ -10,6 +10,7 @@ use std::ops::Range;
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use memchr::memmem;
 use remit_model::Secret;
+use remit_model::escape::{Writing, said};
 use zeroize::Zeroizing;
 
 /// What stands where a secret was.
@@ -21,6 +22,9 @@ const MIN_SECRET: usize = 8;
 /// each is a pass over every answer).
 const MIN_LINE: usize = 24;
 const MAX_LINES: usize = 64;
+/// How many strings within one another are read as what they say (R13: each is a pass over the answer): one is
+/// the message's own, one a server's JSON in it, one that of somebody whom the server asked.
+const DEEPEST: usize = 4;
 
 /// The secrets that may not be seen.
 #[derive(Clone, Default)]
@@ -68,20 +72,10 @@ impl Veil {
 
     /// `text` without them; `None` if none is in it.
     pub fn cut(&self, text: &str) -> Option<String> {
-        let mut found: Vec<Range<usize>> = Vec::new();
-        for form in &self.0 {
-            let places = memmem::find_iter(text.as_bytes(), form.as_bytes());
-            found.extend(places.map(|at| at..at + form.len()));
-        }
+        let found = self.places(text, DEEPEST);
         if found.is_empty() {
             return None;
         }
-        found.sort_unstable_by_key(|range| range.start);
-        found.dedup_by(|next, before| {
-            let overlap = next.start < before.end;
-            before.end = if overlap { before.end.max(next.end) } else { before.end };
-            overlap
-        });
         let (mut kept, mut from) = (String::with_capacity(text.len()), 0);
         for range in found {
             kept.push_str(text.get(from..range.start).unwrap_or_default());
@@ -90,6 +84,33 @@ impl Veil {
         }
         kept.push_str(text.get(from..).unwrap_or_default());
         Some(kept)
+    }
+
+    /// Where they stand in `text`, in order, none within another.
+    ///
+    /// Which letters of a string are escapes is up to who writes it, so where there are `\\u`s they are also
+    /// looked for in what it says. Elsewhere the forms know all that writers do.
+    fn places(&self, text: &str, deep: usize) -> Vec<Range<usize>> {
+        let mut found: Vec<Range<usize>> = Vec::new();
+        if self.0.is_empty() {
+            return found;
+        }
+        for form in &self.0 {
+            let places = memmem::find_iter(text.as_bytes(), form.as_bytes());
+            found.extend(places.map(|at| at..at + form.len()));
+        }
+        if deep > 0 && memmem::find(text.as_bytes(), b"\\u").is_some() {
+            let mut writing = Writing::of(text);
+            let written = |at: Range<usize>| writing.place(at.start)..writing.place(at.end);
+            found.extend(self.places(&said(text), deep - 1).into_iter().map(written));
+        }
+        found.sort_unstable_by_key(|range| range.start);
+        found.dedup_by(|next, before| {
+            let overlap = next.start < before.end;
+            before.end = if overlap { before.end.max(next.end) } else { before.end };
+            overlap
+        });
+        found
     }
 
     /// `text`, without them.
@@ -167,6 +188,36 @@ mod tests {
         }
         assert_eq!(veil.cut("nothing here"), None);
         assert_eq!(veil.cut(""), None);
+    }
+
+    #[test]
+    fn whoever_writes_the_json_chooses_which_letters_are_escapes() {
+        let secret = "p&ss<w0rd>=é+\u{1f600}/1";
+        let veil = veil(secret);
+        let all = |hex: fn(u16) -> String| secret.encode_utf16().map(hex).collect::<String>();
+        let forms = [
+            // As Go, Gson and .NET, Python.
+            r"p\u0026ss\u003cw0rd\u003e=é+😀/1".to_owned(),
+            r"p\u0026ss\u003cw0rd\u003e\u003dé\u002B😀\/1".to_owned(),
+            r"p&ss<w0rd>=\u00e9+\ud83d\ude00/1".to_owned(),
+            all(|unit| format!("\\u{unit:04x}")),
+            all(|unit| format!("\\u{unit:04X}")),
+            r"p&ss<w0r\u0064>=é+😀/1".to_owned(),
+            BASE64.encode(secret.as_bytes()).replace('+', r"\u002b").replace('=', r"\u003D"),
+        ];
+        for form in forms {
+            let spelled: String = serde_json::from_str(&format!("\"{form}\"")).unwrap();
+            assert!(spelled == secret || spelled == BASE64.encode(secret.as_bytes()), "{form}");
+            let mut text = format!("{{\"a\":\"\\u00e9 {form} \\n\"}}");
+            for _ in 1..DEEPEST {
+                let cut = veil.cut(&text).unwrap();
+                assert_eq!(cut.matches(CUT).count(), 1, "{text}: {cut}");
+                let read: serde_json::Value = serde_json::from_str(&cut).unwrap();
+                assert!(cut.contains(&format!(" {CUT} ")) && read.is_object(), "{text}: {cut}");
+                text = serde_json::json!({ "text": text }).to_string();
+            }
+        }
+        assert_eq!(veil.cut(r"p\u0026ss\u003cw0rd\u003e=é+"), None);
     }
 
     #[test]
