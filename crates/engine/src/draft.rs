@@ -6,6 +6,8 @@ use remit_ports::{Body, Clear, Done, Draft, Kind, Outcome, Pins, Reply, Room};
 use remit_secrets::Finding;
 use serde_json::json;
 
+use crate::lookout;
+
 /// A record without body.
 pub(crate) fn note(kind: Kind, pins: Pins, what: &str) -> Draft {
     Draft {
@@ -96,13 +98,19 @@ pub(crate) fn outcome(pins: Pins, done: &Done, label: Label, secrets: &[Finding]
     draft
 }
 
-/// Says which secrets were cut from what a record's body holds.
+/// Says which secrets were cut from what a record's body holds, and in how many places if in more than are named:
+/// an answer can be made of nothing else, and what its record has no room for would never be settled.
 pub(crate) fn named(draft: &mut Draft, secrets: &[Finding]) {
+    let mut known = Vec::new();
+    lookout::note(&mut known, secrets.iter().cloned());
     let each =
         |it: &Finding| json!({ "rule": *it.rule, "fingerprint": it.fingerprint.to_string() });
-    if !secrets.is_empty() {
-        let each: serde_json::Value = secrets.iter().map(each).collect();
+    if !known.is_empty() {
+        let each: serde_json::Value = known.iter().map(each).collect();
         draft.body.insert("secrets".to_owned(), each.to_string());
+    }
+    if secrets.len() > known.len() {
+        draft.body.insert("secrets_cut".to_owned(), secrets.len().to_string());
     }
 }
 
@@ -115,4 +123,38 @@ fn bounded(result: &str) -> String {
     }
     let digest = Digest::of(result.as_bytes());
     format!("{{\"bytes\":{},\"sha256\":\"{digest}\"}}", result.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use remit_secrets::{Key, MAX_FOUND};
+
+    use super::*;
+
+    #[test]
+    fn however_much_was_cut_its_record_names_each_secret_once_within_bounds() {
+        let key = Key::new(&[1; 32]);
+        let found = |secret: usize| Finding {
+            rule: Arc::from("named-secret"),
+            fingerprint: key.fingerprint(&secret.to_le_bytes()),
+            at: 0..1,
+        };
+        let pin = Digest::of(b"");
+        let pins = Pins { policy: pin, schema: pin, catalogue: pin, engine: "test" };
+        let named = |found: Vec<Finding>| {
+            let mut draft = note(Kind::Outcome, pins, "outcome");
+            named(&mut draft, &found);
+            let listed = draft.body.get("secrets").map_or(Vec::new(), |text| {
+                serde_json::from_str::<Vec<serde_json::Value>>(text).unwrap()
+            });
+            (listed.len(), draft.body.get("secrets_cut").cloned())
+        };
+        assert_eq!(named(Vec::new()), (0, None));
+        assert_eq!(named(vec![found(1), found(2)]), (2, None));
+        assert_eq!(named(vec![found(1), found(2), found(1)]), (2, Some("3".to_owned())));
+        let all = (0..20_000).map(found).collect();
+        assert_eq!(named(all), (MAX_FOUND, Some("20000".to_owned())));
+    }
 }

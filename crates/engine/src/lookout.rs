@@ -6,7 +6,7 @@ use std::sync::MutexGuard;
 use remit_model::task::Event;
 use remit_model::{Call, Label, LeafFlow, Role, Secret, SecretName, SecretSeen, Task, Value};
 use remit_ports::{Done, Reply};
-use remit_secrets::{CANARY, Cut, Finding, Lookout};
+use remit_secrets::{CANARY, Cut, Finding, Lookout, MAX_FOUND};
 
 use crate::cell::{CommitError, TaskCell};
 use crate::{Engine, Settings, draft};
@@ -76,6 +76,16 @@ pub(crate) fn seen(lookout: &Lookout, input: &Value) -> Vec<SecretSeen> {
         }));
     });
     seen
+}
+
+/// Adds to what is `known` what was `found`: each secret once, and of all no more than are told apart in a text.
+pub(crate) fn note(known: &mut Vec<Finding>, found: impl IntoIterator<Item = Finding>) {
+    for finding in found {
+        let same = |known: &Finding| known.fingerprint == finding.fingerprint;
+        if known.len() < MAX_FOUND && !known.iter().any(same) {
+            known.push(finding);
+        }
+    }
 }
 
 /// What a result brings that `secrets` were cut from.

@@ -5,12 +5,13 @@
 
 use remit_ports::{Link, ToClient};
 use remit_provenance::Source;
-use remit_secrets::{Finding, MAX_FOUND};
+use remit_secrets::Finding;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::Engine;
 use crate::cell::TaskCell;
+use crate::lookout::note;
 
 /// Between a server and the client of one call.
 pub(crate) struct Relay {
@@ -67,14 +68,5 @@ impl Relay {
             self.pass_on(engine, cell, said);
         }
         self.found
-    }
-}
-
-fn note(known: &mut Vec<Finding>, found: Vec<Finding>) {
-    for finding in found {
-        let same = |known: &Finding| known.fingerprint == finding.fingerprint;
-        if known.len() < MAX_FOUND && !known.iter().any(same) {
-            known.push(finding);
-        }
     }
 }
