@@ -249,8 +249,7 @@ async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> 
             "[listen] was changed; but for `bearer`, that takes effect at the next start"
         );
     }
-    engine.reload_policies(sources).await?;
-    engine.reload_settings(&settings);
+    engine.reload(settings, sources).await?;
     followers.operators.configure(&config);
     followers.sealing.miss_canaries();
     followers.cosigning.configure(&config.witnesses);

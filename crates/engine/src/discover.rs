@@ -42,9 +42,9 @@ impl Engine {
         let offered = self.ports.upstream.discover(server, leases).await;
         self.return_own(server);
         let offer = Arc::new(offered?);
+        let _writer = self.world_writer.lock().await;
         let settings = self.settings();
         let Some(overrides) = settings.servers.get(server) else { return Ok(0) };
-        let _writer = self.world_writer.lock().await;
         let world = self.world();
         let (catalogue, now) = (&world.catalogue, self.now());
         let mut changes = remit_catalogue::observe(catalogue, server, &offer.tools, overrides, now);

@@ -2,7 +2,7 @@
 //!
 //! [`call`] is the walk of a governed call; everything else exists so that its answer is right:
 //! tasks are [`open`]ed, [`contain`]ed and [`approve`]d, agents have a [`lifecycle`], the catalogue
-//! is [`discover`]ed, the policy set [`reload`]ed, and after a crash all of it is [`recover`]ed from the ledger.
+//! is [`discover`]ed, settings and policies are [`reload`]ed, and after a crash all of it is [`recover`]ed from the ledger.
 //!
 //! *Absences:* no verb knows an adapter or a wire format; a surface parses, calls one verb and
 //! renders. No lock is held across a wait.
@@ -142,7 +142,7 @@ pub struct Engine {
     pub(crate) codes: Codes,
     /// By what clients get further grants for what they were allowed. Written by `consent`.
     pub(crate) renewals: Renewals,
-    /// Written by `reload` and `lifecycle`; read at each call.
+    /// Written by `reload` while it holds `world_writer`, and by `lifecycle`; read at each call.
     pub(crate) settings: ArcSwap<Settings>,
     /// Records of agents' stops that the ledger did not take yet, in order. Held by `lifecycle`
     /// while it changes how an agent stands.

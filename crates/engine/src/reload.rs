@@ -1,6 +1,7 @@
-//! Changing the policy set and the settings while calls are running.
+//! Changing the settings and the policy set while calls are running.
 //!
-//! A set that does not compile changes nothing but what status shows.
+//! Both change together or neither does: policies name the approver groups that the settings have. What
+//! cannot be put in force changes nothing but what status shows.
 
 use std::sync::Arc;
 
@@ -10,37 +11,44 @@ use remit_ports::{Kind, LedgerError};
 use crate::world::World;
 use crate::{Change, Engine, Settings, draft};
 
-/// Why the policy set in force stayed.
+/// Why settings and policies stayed as they were.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// It does not compile.
+    /// The policies do not compile.
     #[error("{0}")]
     Load(#[from] LoadError),
     /// The change could not be recorded.
-    #[error("the policies were not changed: {0}")]
+    #[error("settings and policies were not changed: {0}")]
     Ledger(#[from] LedgerError),
 }
 
 impl Engine {
-    /// Compiles `sources` against the catalogue, records the change, and puts it in force.
+    /// Compiles `sources` against the catalogue and the groups of `settings`, records the change, and puts
+    /// both in force. Running tasks keep the remit they were opened with, and agents stand as they
+    /// stood.
     ///
-    /// Errors: the old set stays in force; the text says where the new one is wrong.
-    pub async fn reload_policies(&self, sources: Vec<Source>) -> Result<(), ReloadError> {
+    /// Errors: the old ones stay in force; the text says where the new policies are wrong, or why they
+    /// could not be recorded. Status shows it.
+    pub async fn reload(
+        &self,
+        settings: Settings,
+        sources: Vec<Source>,
+    ) -> Result<(), ReloadError> {
         let _writer = self.world_writer.lock().await;
+        let changed = self.change(settings, sources).await;
+        changed.inspect_err(|why| self.note_refused(why.to_string()))
+    }
+
+    async fn change(&self, settings: Settings, sources: Vec<Source>) -> Result<(), ReloadError> {
         let world = self.world();
-        let groups = self.settings.load().group_names();
-        let compiled = World::compile(Arc::new(sources), Arc::clone(&world.catalogue), &groups);
-        let next = match compiled {
-            Ok(next) => next,
-            Err(why) => {
-                self.note_refused(why.to_string());
-                return Err(why.into());
-            }
-        };
+        let (catalogue, groups) = (Arc::clone(&world.catalogue), settings.group_names());
+        let next = World::compile(Arc::new(sources), catalogue, &groups)?;
         if next.pins.policy != world.pins.policy {
             let record = draft::note(Kind::Policy, next.pins, "in force");
             self.ports.ledger.append(record)?.durable().await?;
         }
+        // First, because with the world whatever was decided before is decided anew.
+        self.replace_settings(&settings);
         self.replace_world(next);
         Ok(())
     }
@@ -52,9 +60,7 @@ impl Engine {
         self.world.rcu(|world| World { refused: refused.clone(), ..World::clone(world) });
     }
 
-    /// Replaces the settings. Running tasks keep the remit they were opened with, and agents stand as
-    /// they stood.
-    pub fn reload_settings(&self, settings: &Settings) {
+    fn replace_settings(&self, settings: &Settings) {
         self.settings.rcu(|old| {
             let settings = settings.clone();
             let agents = settings.agents.standing_as(old.agents.standing().clone());

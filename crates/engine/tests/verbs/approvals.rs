@@ -64,7 +64,7 @@ async fn membership_is_what_the_settings_say_now() {
     let hold = held(&bench, &caller).await;
     let mut settings = bench.engine.settings().as_ref().clone();
     settings.groups.insert("operators".into(), vec!["olga".into()]);
-    bench.engine.reload_settings(&settings);
+    bench.reload_settings(settings).await;
     let stranger = Actor { name: "mallory".into() };
     let why = bench.engine.approve(&stranger, &hold).await.unwrap_err();
     assert!(why.to_string().contains("operators"), "{why}");
@@ -81,7 +81,7 @@ async fn a_policy_that_changed_since_decides_anew() {
     stricter.text.push_str(
         r#"@id("no") forbid (principal, action in Remit::Action::"effect:write", resource);"#,
     );
-    bench.engine.reload_policies(vec![stricter]).await.unwrap();
+    bench.reload_policies(vec![stricter]).await.unwrap();
     let refusal = bench.call(&caller, "files/write_file").await.unwrap_err();
     assert_eq!(refusal.class, Class::Structural, "{refusal:?}");
     assert!(bench.upstream.sent().is_empty());
@@ -97,7 +97,7 @@ async fn a_call_that_may_have_happened_is_not_repeated_unasked() {
     bench.call(&caller, "files/write_file").await.unwrap();
     let mut permissive = crate::bench::policy();
     permissive.text.push_str("@id(\"all\") permit (principal, action, resource);");
-    bench.engine.reload_policies(vec![permissive]).await.unwrap();
+    bench.reload_policies(vec![permissive]).await.unwrap();
 
     let refusal = bench.call(&caller, "files/write_file").await.unwrap_err();
     assert_eq!(refusal.reasons[0].policy, "remit:unsettled", "{refusal:?}");

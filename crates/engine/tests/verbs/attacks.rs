@@ -278,7 +278,7 @@ async fn an_address_that_was_approved_once_is_asked_about_again() {
         @id("asks") forbid (principal, action in Remit::Action::"effect:write", resource)
         when { context.flow.target.integrity == "untrusted" } unless { context has approval };"#;
     let policy = Source { path: "flows.cedar".into(), text: text.into() };
-    bench.engine.reload_policies(vec![policy]).await.unwrap();
+    bench.reload_policies(vec![policy]).await.unwrap();
     let hold = held(&bench, &caller).await;
     bench.engine.approve(&operator(), &hold).await.unwrap();
     bench.call(&caller, "files/write_file").await.unwrap();

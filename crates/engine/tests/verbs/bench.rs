@@ -9,6 +9,7 @@ use remit_engine::approve::Actor;
 use remit_engine::client::Client;
 use remit_engine::lend::Needed;
 use remit_engine::open::{Opener, Proposal, Vouched};
+use remit_engine::reload::ReloadError;
 use remit_engine::{Caller, Elsewhere, Engine, Ports, Registry, Settings, Template};
 use remit_model::agent::AttestationMethod;
 use remit_model::{
@@ -131,6 +132,17 @@ impl Bench {
         arguments: &str,
     ) -> Result<Settled, Refusal> {
         self.engine.call(caller.clone(), call(tool, arguments), link()).await
+    }
+
+    /// Puts policies in force under the settings there are.
+    pub(crate) async fn reload_policies(&self, sources: Vec<Source>) -> Result<(), ReloadError> {
+        self.engine.reload(Settings::clone(&self.engine.settings()), sources).await
+    }
+
+    /// Puts settings in force under the policies there are.
+    pub(crate) async fn reload_settings(&self, settings: Settings) {
+        let sources = self.engine.world().sources.to_vec();
+        self.engine.reload(settings, sources).await.unwrap();
     }
 
     /// The keyring fails at its next act, before it does anything.

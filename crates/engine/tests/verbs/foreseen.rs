@@ -128,7 +128,7 @@ async fn a_person_allows_the_flows_that_they_were_shown() {
     let mut changed = Settings { ..settings.as_ref().clone() };
     changed.templates.insert("bills".into(), Arc::new(bills));
     let code = bench.engine.consent(consent(allowed()));
-    bench.engine.reload_settings(&changed);
+    bench.reload_settings(changed).await;
     let refused = bench.engine.redeem(&shown(&code)).await.unwrap_err().to_string();
     assert!(refused.contains("not those that a person was shown"), "{refused}");
 }

@@ -232,12 +232,12 @@ async fn what_may_no_longer_be_lent_is_taken_back_though_the_task_goes_on() {
     assert_eq!(bench.issuer.alive().len(), 1, "nothing changed");
     let policies = |text: String| vec![remit_policy::Source { path: "test.cedar".into(), text }];
     let lends = crate::bench::POLICY.to_owned();
-    bench.engine.reload_policies(policies(format!("{lends}\n"))).await.unwrap();
+    bench.reload_policies(policies(format!("{lends}\n"))).await.unwrap();
     bench.engine.expire();
     settled(&bench).await;
     assert_eq!(bench.issuer.alive().len(), 1, "it still may");
     let forbids = "@id(\"no\") forbid (principal, action == Remit::Action::\"lend\", resource);";
-    bench.engine.reload_policies(policies(format!("{lends}\n{forbids}"))).await.unwrap();
+    bench.reload_policies(policies(format!("{lends}\n{forbids}"))).await.unwrap();
     bench.engine.expire();
     settled(&bench).await;
     assert!(bench.issuer.alive().is_empty());
@@ -262,7 +262,7 @@ async fn a_thawed_task_gets_another() {
 async fn policies(bench: &Bench, more: &str) {
     let text = format!("{}\n{more}", crate::bench::POLICY);
     let source = remit_policy::Source { path: "test.cedar".into(), text };
-    bench.engine.reload_policies(vec![source]).await.unwrap();
+    bench.reload_policies(vec![source]).await.unwrap();
 }
 
 const KEEP: &str = "@id(\"keep\") permit (principal, action == Remit::Action::\"keepLent\", resource) \
@@ -431,7 +431,7 @@ async fn a_policy_can_refuse_to_lend() {
     let text =
         crate::bench::POLICY.replace("resource.value == \"key\"", "resource.value == \"none\"");
     let source = remit_policy::Source { path: "test.cedar".into(), text };
-    bench.engine.reload_policies(vec![source]).await.unwrap();
+    bench.reload_policies(vec![source]).await.unwrap();
     let refusal = bench.call(&caller, "shop/read_order").await.unwrap_err();
     assert!(refusal.to_string().contains("lending `key` for `shop`"), "{refusal}");
     assert!(bench.issuer.alive().is_empty() && bench.upstream.sent().is_empty());

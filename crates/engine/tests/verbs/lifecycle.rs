@@ -1,5 +1,6 @@
 //! An agent that is stopped is nobody, and one that is retired stays so (R7).
 
+use remit_engine::Settings;
 use remit_engine::lifecycle::{MAX_REASON, StandingError, ToStand};
 use remit_engine::open::{Opener, Proposal};
 use remit_model::task::CloseReason;
@@ -107,7 +108,7 @@ async fn a_retired_name_is_used_up() {
         assert!(matches!(&why, StandingError::State(_, it) if *it == expected), "{why}");
     }
     // The configuration is read again, with an agent of that name.
-    bench.engine.reload_settings(&bench.engine.settings());
+    bench.reload_settings(Settings::clone(&bench.engine.settings())).await;
     assert!(opening(&bench, peer()).await.unwrap().contains("retired"));
     let settings = bench.engine.settings();
     assert!(settings.agents.all().any(|it| *it.name == agent_name("bot")), "it is still told of");

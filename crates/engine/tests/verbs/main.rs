@@ -15,6 +15,7 @@ mod inherit;
 mod lend;
 mod lifecycle;
 mod overheard;
+mod reload;
 mod renew;
 mod secrets;
 mod stored;

@@ -26,7 +26,7 @@ unless { context.attestation.method == "oidc" && context.attestation has named
 
 async fn opened(bench: &Bench, rule: &str) -> (Task, Caller) {
     let rule = Source { path: "rule.cedar".into(), text: rule.into() };
-    bench.engine.reload_policies(vec![policy(), rule]).await.unwrap();
+    bench.reload_policies(vec![policy(), rule]).await.unwrap();
     let opener = bench::client("bot", AttestationMethod::PrivateKeyJwt);
     let proposal = Proposal { template: "work".into(), ..Proposal::default() };
     let task = bench.engine.open(&opener, proposal).await.unwrap();
@@ -61,7 +61,7 @@ async fn a_proof_that_was_not_renewed_lapses_and_a_newer_one_counts_from_its_own
     bench.restart().await;
     let caller = bench.engine.caller(task.id(), Door::McpHttp).unwrap();
     let rule = Source { path: "rule.cedar".into(), text: FRESH.into() };
-    bench.engine.reload_policies(vec![policy(), rule]).await.unwrap();
+    bench.reload_policies(vec![policy(), rule]).await.unwrap();
     bench.call(&caller, "files/read_file").await.unwrap();
     bench.clock.advance(Duration::from_mins(2));
     assert!(bench.call(&caller, "files/read_file").await.is_err());
@@ -73,12 +73,12 @@ const RENEWED: &str = r#"@id("renewed") forbid (principal, action in Remit::Acti
 when { context.attestation.lapsed };"#;
 
 /// A proof lapses after four minutes.
-fn lapse(bench: &Bench) {
+async fn lapse(bench: &Bench) {
     let settings = Settings {
         renewed_within: Duration::from_mins(4),
         ..Settings::clone(&bench.engine.settings())
     };
-    bench.engine.reload_settings(&settings);
+    bench.reload_settings(settings).await;
 }
 
 /// What signals say of which agent.
@@ -92,7 +92,7 @@ fn signals(bench: &Bench, task: &Task) -> Vec<String> {
 async fn a_proof_that_lapses_is_a_signal_once_until_it_is_renewed() {
     let mut bench = Bench::new().await;
     let (task, caller) = opened(&bench, RENEWED).await;
-    lapse(&bench);
+    lapse(&bench).await;
     bench.clock.advance(Duration::from_mins(4));
     bench.call(&caller, "files/read_file").await.unwrap();
     assert!(signals(&bench, &task).is_empty(), "it may be as old as that");
@@ -103,9 +103,9 @@ async fn a_proof_that_lapses_is_a_signal_once_until_it_is_renewed() {
     }
     assert_eq!(signals(&bench, &task), ["lapsed bot"]);
     bench.restart().await;
-    lapse(&bench);
+    lapse(&bench).await;
     let rule = || Source { path: "rule.cedar".into(), text: RENEWED.into() };
-    bench.engine.reload_policies(vec![policy(), rule()]).await.unwrap();
+    bench.reload_policies(vec![policy(), rule()]).await.unwrap();
     let caller = bench.engine.caller(task.id(), Door::McpHttp).unwrap();
     bench.call(&caller, "files/read_file").await.unwrap_err();
     assert_eq!(signals(&bench, &task), ["lapsed bot"], "also after a restart");
@@ -125,7 +125,7 @@ async fn a_proof_that_lapses_is_a_signal_once_until_it_is_renewed() {
 async fn lapsed() -> (Bench, Task, Caller) {
     let bench = Bench::new().await;
     let (task, caller) = opened(&bench, "").await;
-    lapse(&bench);
+    lapse(&bench).await;
     bench.clock.advance(Duration::from_mins(5));
     (bench, task, caller)
 }
@@ -147,7 +147,7 @@ async fn a_proof_that_lapses_is_told_of_though_nobody_calls() {
     }
     assert_eq!(bench.engine.counters.proofs_lapsed.get(), 1);
     bench.restart().await;
-    lapse(&bench);
+    lapse(&bench).await;
     bench.engine.expire();
     assert_eq!(signals(&bench, &task), ["lapsed bot"], "also after a restart");
     go_on(&bench, &task, &bot()).await.unwrap();
@@ -160,7 +160,7 @@ async fn a_proof_that_lapses_is_told_of_though_nobody_calls() {
 async fn a_proof_that_lapsed_while_nothing_ran_is_told_of_at_the_next_start() {
     let (mut bench, task, _) = lapsed().await;
     bench.restart().await;
-    lapse(&bench);
+    lapse(&bench).await;
     bench.engine.expire();
     assert_eq!(signals(&bench, &task), ["lapsed bot"]);
 }

@@ -106,12 +106,12 @@ async fn what_a_person_says_is_recorded_without_their_secrets() {
 const CANARY: &str = "do not move this phrase";
 
 /// Watches for the canary, as the configuration says.
-fn watch(bench: &Bench) {
+async fn watch(bench: &Bench) {
     let name: SecretName = "bait".parse().unwrap();
     bench.engine.look_out_for(&name, &Secret::new(CANARY.to_owned()));
     let settings =
         Settings { canaries: [name].into(), ..Settings::clone(&bench.engine.settings()) };
-    bench.engine.reload_settings(&settings);
+    bench.reload_settings(settings).await;
 }
 
 fn signals(bench: &Bench, caller: &Caller) -> Vec<Option<String>> {
@@ -132,7 +132,7 @@ async fn a_canary_in_a_result_is_cut_and_told_once_a_task() {
     bench.engine.look_out_for(&"bait".parse().unwrap(), &Secret::new(CANARY.to_owned()));
     assert!(read(&bench, &caller).await.contains("with [cut: sealed "));
     assert!(!knows(&bench, &caller), "it is none before somebody says so");
-    watch(&bench);
+    watch(&bench).await;
     for _ in 0..2 {
         assert!(read(&bench, &caller).await.contains("with [cut: canary "));
     }
@@ -148,11 +148,11 @@ async fn a_canary_in_a_result_is_cut_and_told_once_a_task() {
 #[tokio::test]
 async fn whoever_moves_a_canary_is_known_before_the_call_is_decided() {
     let bench = Bench::new().await;
-    watch(&bench);
+    watch(&bench).await;
     let text = "forbid (principal, action, resource) when { context.task.tags.contains(\"canary\") };\
                 permit (principal, action, resource);";
     let source = Source { path: "all.cedar".into(), text: text.to_owned() };
-    bench.engine.reload_policies(vec![source]).await.unwrap();
+    bench.reload_policies(vec![source]).await.unwrap();
     let caller = bench.task().await;
     bench.call(&caller, "files/read_file").await.unwrap();
     let arguments = format!(r#"{{"path":"x {CANARY} y"}}"#);
@@ -167,7 +167,7 @@ async fn whoever_moves_a_canary_is_known_before_the_call_is_decided() {
 #[tokio::test]
 async fn a_canary_that_cannot_be_told_of_goes_nowhere() {
     let bench = Bench::new().await;
-    watch(&bench);
+    watch(&bench).await;
     let caller = bench.task().await;
     bench.ledger.set_full(true);
     let arguments = format!(r#"{{"path":"{CANARY}"}}"#);
@@ -178,7 +178,7 @@ async fn a_canary_that_cannot_be_told_of_goes_nowhere() {
 #[tokio::test]
 async fn a_canary_in_progress_or_in_what_a_person_says_is_told_of_too() {
     let bench = Bench::new().await;
-    watch(&bench);
+    watch(&bench).await;
     let (heard, asked) = (bench.task().await, bench.task().await);
     let progress =
         format!(r#"{{"method":"notifications/progress","params":{{"message":"{CANARY}"}}}}"#);

@@ -42,7 +42,7 @@ async fn bench() -> Bench {
 async fn ready(bench: &Bench) {
     bench.engine.discover(&server("notes")).await.unwrap();
     let text = "permit (principal, action, resource);".to_owned();
-    bench.engine.reload_policies(vec![Source { path: "all.cedar".into(), text }]).await.unwrap();
+    bench.reload_policies(vec![Source { path: "all.cedar".into(), text }]).await.unwrap();
 }
 
 /// Another agent, of another user, in a process of its own, with a task of its own.

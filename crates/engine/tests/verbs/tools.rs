@@ -83,11 +83,11 @@ async fn a_broken_policy_changes_nothing_but_what_status_shows() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
     let broken = Source { path: "x.cedar".into(), text: "permit (principal, action".into() };
-    let why = bench.engine.reload_policies(vec![broken]).await.unwrap_err().to_string();
+    let why = bench.reload_policies(vec![broken]).await.unwrap_err().to_string();
     assert!(why.contains("x.cedar"), "{why}");
     assert_eq!(bench.engine.world().refused.as_deref(), Some(why.as_str()));
     bench.call(&caller, "files/read_file").await.unwrap();
-    bench.engine.reload_policies(vec![crate::bench::policy()]).await.unwrap();
+    bench.reload_policies(vec![crate::bench::policy()]).await.unwrap();
     assert_eq!(bench.engine.world().refused, None);
 }
 
@@ -95,7 +95,7 @@ async fn a_broken_policy_changes_nothing_but_what_status_shows() {
 async fn an_empty_policy_set_permits_nothing() {
     let bench = Bench::new().await;
     let caller = bench.task().await;
-    bench.engine.reload_policies(vec![]).await.unwrap();
+    bench.reload_policies(vec![]).await.unwrap();
     let refusal = bench.call(&caller, "files/read_file").await.unwrap_err();
     assert_eq!(refusal.class, Class::Structural);
     assert!(bench.engine.tools(&caller, &[server("files")]).is_empty());
