@@ -13,7 +13,7 @@ mod lending;
 mod minting;
 mod operators;
 #[cfg(test)]
-mod place;
+pub(crate) mod place;
 mod ring;
 mod sealing;
 mod servers;
@@ -151,8 +151,9 @@ pub(crate) async fn signalled() -> Result<(), Fail> {
 /// wrong, or it cannot listen; the text says what to do.
 pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, Fail> {
     check_initialised(state)?;
-    let config = Config::read(config_file)?;
-    let sources = config.policy_sources(config_file)?;
+    // Whatever is written from here on is followed: what comes now can wait for a person to type.
+    let (following, said) = watch::Following::begin(config_file)?;
+    let watch::Said { config, policies, .. } = said;
     let lock = StateLock::acquire(state)?;
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
@@ -166,7 +167,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let handed = Handed::new(&config, &clock)?;
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
-    let engine = Engine::start(ports, config.settings(), sources, minter).await?;
+    let engine = Engine::start(ports, config.settings(), policies, minter).await?;
     let (mut served, clients) = (Served::default(), documents::clients(&config)?);
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock), &config.witnesses);
     let tokens = Tokens::open(keys.tokens(), config.token.rotate.0, Arc::clone(&engine)).await;
@@ -179,7 +180,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let sealing = Sealing::new(keys.sealed(), Arc::clone(&engine), lending::lent(&config));
     let (operators, people, setup) = operators::opened((state, config_file), &config, &keys);
     let followers = watch::Followers {
-        config_file: config_file.to_owned(),
+        following,
         cosigning: Arc::clone(&cosigning),
         clients: Arc::clone(&clients),
         checkpoints,
@@ -189,7 +190,6 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
         handed: handed.clone(),
         sealing: Arc::clone(&sealing),
         operators,
-        start: watch::AtStart::of(&config),
     };
     watch::start(&engine, followers, config.limits.ask.0, &served.stop).await;
     handed.answered().await;

@@ -1,21 +1,18 @@
 //! What Remit does by itself while it runs: end tasks in time, follow its files, ask its servers,
 //! have its log cosigned, write its projection. Each is a loop of its own that ends with the process.
 
-use std::path::{Path, PathBuf};
+mod files;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use remit_consent::Clients;
-use remit_engine::{Engine, Settings};
-use remit_federation::Federation;
-use remit_model::{Digest, ServerName};
+use remit_engine::Engine;
+use remit_model::ServerName;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Listen, Server};
-use crate::fail::Fail;
-use crate::serve::{Checkpoints, Cosigning, Handed, Operators, Sealing, Svids, Tokens};
+pub(crate) use files::{Followers, Following, Said};
 
 const TICK: Duration = Duration::from_secs(1);
 const PROJECTION: Duration = Duration::from_secs(30);
@@ -31,54 +28,6 @@ const SLOWEST_RETRY: Duration = Duration::from_mins(1);
 
 /// How long the first client waits for servers that have not said yet what they offer.
 const FIRST_ANSWERS: Duration = Duration::from_secs(10);
-
-/// What follows the configuration, beside the engine.
-#[derive(Debug)]
-pub(crate) struct Followers {
-    /// The file.
-    pub(crate) config_file: PathBuf,
-    /// Who cosigns the log.
-    pub(crate) cosigning: Arc<Cosigning>,
-    /// Who may send people to the consent page.
-    pub(crate) clients: Arc<Clients>,
-    /// What signs the log.
-    pub(crate) checkpoints: Arc<Checkpoints>,
-    /// What signs grants.
-    pub(crate) tokens: Arc<Tokens>,
-    /// What signs SVIDs.
-    pub(crate) svids: Arc<Svids>,
-    /// The keys of those elsewhere who vouch.
-    pub(crate) federation: Arc<Federation>,
-    /// What a Workload API elsewhere hands out.
-    pub(crate) handed: Handed,
-    /// Where canaries lie.
-    pub(crate) sealing: Arc<Sealing>,
-    /// Who may act as operator.
-    pub(crate) operators: Operators,
-    /// What does not follow.
-    pub(crate) start: AtStart,
-}
-
-/// What of the configuration is in force as it was at the start, each part as one digest.
-#[derive(Debug)]
-pub(crate) struct AtStart {
-    /// What is lent and where it goes.
-    lending: Digest,
-    /// Where clients connect and how.
-    listening: Digest,
-}
-
-impl AtStart {
-    pub(crate) fn of(config: &Config) -> Self {
-        let deliveries: Vec<_> = config.servers.iter().map(Server::deliveries).collect();
-        // Whether bearer grants are taken is a setting, which follows.
-        let listen = Listen { bearer: None, ..config.listen.clone() };
-        Self {
-            lending: Digest::of(format!("{:?} {deliveries:?}", config.credentials).as_bytes()),
-            listening: Digest::of(format!("{listen:?}").as_bytes()),
-        }
-    }
-}
 
 /// Starts the loops. The future ends when every server was asked once, whether or not it answered,
 /// or after [`FIRST_ANSWERS`]: until then a client would be shown too little, and a tool that
@@ -101,7 +50,7 @@ pub(crate) fn start(
     until(stop, Arc::clone(&followers.tokens).run());
     until(stop, Arc::clone(&followers.svids).run());
     until(stop, followers.handed.clone().run());
-    until(stop, follow_files(Arc::clone(engine), followers));
+    until(stop, files::follow(Arc::clone(engine), followers));
     until(stop, project(Arc::clone(engine)));
     drop(asked);
     async move {
@@ -194,74 +143,4 @@ async fn told_to_ask(
             Ok(_) => {}
         }
     }
-}
-
-/// What the files say, as one digest; a file that cannot be read counts as its absence.
-fn fingerprint(config_file: &Path) -> Digest {
-    let config = std::fs::read(config_file).unwrap_or_default();
-    let read = Config::read(config_file);
-    let sources = read
-        .and_then(|config| {
-            let keys = (config.thumbprints(), config.sources()?);
-            Ok((config.policy_sources(config_file)?, keys))
-        })
-        .map_or_else(|why| why.to_string(), |sources| format!("{sources:?}"));
-    Digest::of_parts(&[&config, sources.as_bytes()])
-}
-
-async fn follow_files(engine: Arc<Engine>, followers: Followers) {
-    let mut seen = fingerprint(&followers.config_file);
-    loop {
-        tokio::time::sleep(TICK).await;
-        let now = fingerprint(&followers.config_file);
-        if now == seen {
-            continue;
-        }
-        seen = now;
-        match apply(&engine, &followers).await {
-            Ok(()) => tracing::info!("the changed configuration and policies are in force"),
-            Err(why) => tracing::error!(%why, "nothing was changed"),
-        }
-    }
-}
-
-async fn apply(engine: &Arc<Engine>, followers: &Followers) -> Result<(), Fail> {
-    let config_file = &followers.config_file;
-    let config = Config::read(config_file).map_err(|why| refuse(engine, why))?;
-    let sources = config.policy_sources(config_file).map_err(|why| refuse(engine, why))?;
-    let clients = config.clients().map_err(|why| refuse(engine, why))?;
-    let before = engine.settings();
-    // What is lent is delivered by what was put together at the start.
-    let (lends, pick_ups) = (before.lends.clone(), before.pick_ups.clone());
-    let (changed, start) = (config.settings(), AtStart::of(&config));
-    if start.lending != followers.start.lending {
-        tracing::warn!("what is lent was changed; that takes effect at the next start");
-    }
-    let settings = Settings { lends, pick_ups, ..changed };
-    if before.servers.keys().ne(settings.servers.keys()) {
-        tracing::warn!("servers were added or removed; that takes effect at the next start");
-    }
-    if config.source()? != followers.handed.source {
-        tracing::warn!("[spiffe] was changed; what it adds takes effect at the next start");
-    }
-    if start.listening != followers.start.listening {
-        tracing::warn!(
-            "[listen] was changed; but for `bearer`, that takes effect at the next start"
-        );
-    }
-    engine.reload(settings, sources).await?;
-    followers.operators.configure(&config);
-    followers.sealing.miss_canaries();
-    followers.cosigning.configure(&config.witnesses);
-    followers.clients.configure(clients);
-    followers.tokens.configure(config.token.rotate.0);
-    followers.svids.configure(config.svid.rotate.0);
-    followers.federation.configure(config.sources()?, &followers.svids.watch());
-    Ok(())
-}
-
-/// Shows in status why the files on disk are not in force.
-fn refuse(engine: &Engine, why: Fail) -> Fail {
-    engine.note_refused(why.to_string());
-    why
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::fail::Fail;
 
 /// Where MCP clients connect.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Listen {
     /// Address and port; beyond loopback only with TLS.

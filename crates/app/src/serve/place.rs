@@ -17,14 +17,14 @@ use tempfile::TempDir;
 use crate::config::Config;
 
 /// Keys on a disk, and a log that fails when it is told to.
-pub(super) struct Place {
-    pub(super) dir: TempDir,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) ledger: Arc<MemoryLedger>,
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ledger: Arc<MemoryLedger>,
 }
 
 impl Place {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::default());
         let doors = (Arc::clone(&clock) as _, Arc::new(SeededEntropy::new(1)) as _);
@@ -35,7 +35,7 @@ impl Place {
     }
 
     /// What a start finds: the keys on the disk, and an engine that uses them.
-    pub(super) async fn start(&self) -> (Keys, Arc<Engine>) {
+    pub(crate) async fn start(&self) -> (Keys, Arc<Engine>) {
         self.ledger.restart();
         let doors = (Arc::clone(&self.clock) as _, Arc::new(SeededEntropy::new(1)) as _);
         let keys = Keys::open(self.dir.path(), (Guard::nothing(), None), doors).unwrap();
@@ -59,7 +59,7 @@ impl Place {
     }
 
     /// The log takes no record from now on, or fails at the next one.
-    pub(super) fn refuse_records(&self, fault: Option<Fault>) {
+    pub(crate) fn refuse_records(&self, fault: Option<Fault>) {
         match fault {
             None => self.ledger.set_full(true),
             Some(fault) => self.ledger.fail_next(fault),
@@ -67,19 +67,19 @@ impl Place {
     }
 
     /// The bodies of the records of keys that say `what`.
-    pub(super) fn records(&self, what: &str) -> Vec<String> {
+    pub(crate) fn records(&self, what: &str) -> Vec<String> {
         let records = self.ledger.entries().into_iter();
         let ours = records.filter(|it| it.entry.clear.what == what && it.entry.kind == Kind::Key);
         ours.map(|it| format!("{:?}", it.body.unwrap())).collect()
     }
 
     /// How many records name `actor`.
-    pub(super) fn records_by(&self, actor: &str) -> usize {
+    pub(crate) fn records_by(&self, actor: &str) -> usize {
         let records = self.ledger.entries().into_iter();
         records.filter(|it| it.entry.clear.actor.as_deref() == Some(actor)).count()
     }
 }
 
-pub(super) fn olga() -> Actor {
+pub(crate) fn olga() -> Actor {
     Actor { name: "olga".to_owned() }
 }
