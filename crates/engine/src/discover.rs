@@ -163,7 +163,8 @@ impl Engine {
             tracing::error!(%why, "the policies do not fit the changed tools; the old schema stays");
             world.with_catalogue(catalogue, why.to_string())
         });
-        self.replace_world(next);
+        // What is on disk is as it was.
+        self.replace_world(World { refused: world.refused.clone(), ..next });
     }
 
     pub(crate) fn replace_world(&self, next: World) {

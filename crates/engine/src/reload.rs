@@ -36,7 +36,7 @@ impl Engine {
     ) -> Result<(), ReloadError> {
         let _writer = self.world_writer.lock().await;
         let changed = self.change(settings, sources).await;
-        changed.inspect_err(|why| self.note_refused(why.to_string()))
+        changed.inspect_err(|why| self.show_refused(why.to_string()))
     }
 
     async fn change(&self, settings: Settings, sources: Vec<Source>) -> Result<(), ReloadError> {
@@ -54,10 +54,15 @@ impl Engine {
     }
 
     /// Shows in status why what is on disk is not in force.
-    pub fn note_refused(&self, why: String) {
-        let refused = Some(why);
-        // Compared and swapped: a world that takes effect meanwhile must not be undone.
-        self.world.rcu(|world| World { refused: refused.clone(), ..World::clone(world) });
+    pub async fn note_refused(&self, why: String) {
+        let _writer = self.world_writer.lock().await;
+        self.show_refused(why);
+    }
+
+    /// For whoever holds `world_writer`.
+    fn show_refused(&self, why: String) {
+        let world = World { refused: Some(why), ..World::clone(&self.world()) };
+        self.world.store(Arc::new(world));
     }
 
     fn replace_settings(&self, settings: &Settings) {

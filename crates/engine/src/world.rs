@@ -16,8 +16,10 @@ pub struct World {
     pub snapshot: Arc<Snapshot>,
     /// The policy files.
     pub sources: Arc<Vec<Source>>,
-    /// What the last refused change said; `None` after a change that took effect.
+    /// Why what is on disk is not in force; `None` after a reload that took effect.
     pub refused: Option<String>,
+    /// Why the policies do not fit the tools as they are by now, where they do not.
+    pub unfit: Option<String>,
     /// Digests of all of it.
     pub pins: Pins,
 }
@@ -33,27 +35,22 @@ impl World {
     ) -> Result<Self, LoadError> {
         let tools: Vec<Tool> = catalogue.tools().cloned().collect();
         let snapshot = Arc::new(Snapshot::compile(&sources, &tools, groups)?);
-        Ok(Self::of(sources, catalogue, snapshot, None))
+        Ok(Self::of(sources, catalogue, snapshot))
     }
 
     /// The same policies over another catalogue, where they no longer compile against it.
-    pub(crate) fn with_catalogue(&self, catalogue: Arc<Catalogue>, refused: String) -> Self {
+    pub(crate) fn with_catalogue(&self, catalogue: Arc<Catalogue>, unfit: String) -> Self {
         let (sources, snapshot) = (Arc::clone(&self.sources), Arc::clone(&self.snapshot));
-        Self::of(sources, catalogue, snapshot, Some(refused))
+        Self { unfit: Some(unfit), ..Self::of(sources, catalogue, snapshot) }
     }
 
-    fn of(
-        sources: Arc<Vec<Source>>,
-        catalogue: Arc<Catalogue>,
-        snapshot: Arc<Snapshot>,
-        refused: Option<String>,
-    ) -> Self {
+    fn of(sources: Arc<Vec<Source>>, catalogue: Arc<Catalogue>, snapshot: Arc<Snapshot>) -> Self {
         let pins = Pins {
             policy: snapshot.policy_digest(),
             schema: snapshot.schema_digest(),
             catalogue: catalogue.digest(),
             engine: ENGINE,
         };
-        Self { catalogue, snapshot, sources, refused, pins }
+        Self { catalogue, snapshot, sources, refused: None, unfit: None, pins }
     }
 }

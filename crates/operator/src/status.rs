@@ -42,7 +42,7 @@ fn status(door: &Door) -> wire::Status {
         holds: engine.holds_waiting(),
         tools: count(world.catalogue.tools(), |tool| tool.admission.name()),
         policy: world.pins.policy.to_string(),
-        policy_refused: world.refused.clone(),
+        policy_refused: world.refused.clone().or_else(|| world.unfit.clone()),
         servers: servers.collect(),
         witnesses: door.witnesses.status(),
         secrets: door.secrets.status(),

@@ -101,7 +101,7 @@ pub struct Status {
     pub tools: std::collections::BTreeMap<String, usize>,
     /// Digest of the policy set in force.
     pub policy: String,
-    /// What the last refused policy change said.
+    /// Why the policies on disk are not in force, or no longer fit the tools.
     pub policy_refused: Option<String>,
     /// The servers.
     pub servers: Vec<Server>,

@@ -152,7 +152,7 @@ impl Following {
         let (then, said) = match whole {
             Ok(whole) => whole,
             Err(why) => {
-                engine.note_refused(why.to_string());
+                engine.note_refused(why.to_string()).await;
                 return Err(why);
             }
         };

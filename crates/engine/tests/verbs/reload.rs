@@ -68,3 +68,12 @@ async fn what_cannot_be_recorded_is_not_in_force_and_status_says_why() {
     assert!(has_finance(&bench));
     assert_eq!(bench.engine.world().refused, None);
 }
+
+#[tokio::test]
+async fn what_status_says_of_a_refused_change_outlives_changed_tools() {
+    let bench = Bench::new().await;
+    let why = bench.reload_policies(naming_finance()).await.unwrap_err().to_string();
+    let tool = ToolId::new(&server("files"), "read_file");
+    bench.engine.withdraw_tool(&operator(), &tool).await.unwrap();
+    assert_eq!(bench.engine.world().refused, Some(why));
+}
