@@ -20,8 +20,8 @@ use axum::response::Response;
 use axum::routing::any;
 use http::{HeaderName, Method, Request, StatusCode};
 use remit_engine::{Caller, Peer};
-use remit_mcp::headers;
 use remit_mcp::revision::{Era, Revision};
+use remit_mcp::{RpcError, headers};
 use remit_model::ServerName;
 
 use crate::gateway::Gateway;
@@ -157,8 +157,13 @@ impl Visit {
 
     /// The session that `Mcp-Session-Id` names.
     ///
-    /// Errors: the answer if it names none, or one of another task or endpoint.
+    /// Errors: the answer if it names none, or one of another task or endpoint, or if the request is of
+    /// a revision that is not spoken here (MCP 2025-11-25 *Protocol Version Header*).
     fn session(&self) -> Result<Arc<Session>, Box<Response>> {
+        if let Err(version) = self.version() {
+            let error = RpcError::unsupported_version(&version);
+            return Err(Box::new(reply::json_body(StatusCode::BAD_REQUEST, error.render(None))));
+        }
         let id = self.header(headers::SESSION_ID).ok_or_else(|| {
             Box::new(reply::unaddressed(
                 StatusCode::BAD_REQUEST,

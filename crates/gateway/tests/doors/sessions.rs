@@ -252,3 +252,31 @@ async fn subscriptions_of_a_session_are_governed_and_end() {
     bench.updated("file:///a");
     assert!(stream.is_quiet().await);
 }
+
+#[tokio::test]
+async fn nothing_of_a_session_is_done_in_a_revision_that_is_not_spoken() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let session = bench.session(&work, json!({})).await;
+    let told = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let answered = json!({"jsonrpc": "2.0", "id": 7, "result": {}});
+    let delete = Post::bare(&work).by(Method::DELETE).with("mcp-session-id", Some(&session));
+    let all = [
+        (notify(&work, &session, &told), 202),
+        (notify(&work, &session, &answered), 202),
+        (get(&work, &session), 200),
+        (delete, 204),
+    ];
+    for (post, _) in &all {
+        for version in ["1999-01-01", "", "2025-11-25, 2025-11-25"] {
+            let post = post.clone().with("mcp-protocol-version", Some(version));
+            let answer = post.send(&bench).await;
+            assert_eq!(answer.error(), (400, -32022), "`{version}`: {}", answer.text);
+            assert!(answer.text.contains("2025-11-25"), "{}", answer.text);
+        }
+    }
+    for (post, status) in all {
+        let answer = post.with("mcp-protocol-version", Some("2025-11-25")).open(&bench).await;
+        assert_eq!(answer.status(), status);
+    }
+}
