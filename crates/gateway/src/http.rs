@@ -1,11 +1,12 @@
 //! MCP over Streamable HTTP, both eras on one endpoint.
 //!
 //! The order of the checks is the order of what they cost and of what they may be told: address and
-//! origin (against DNS rebinding), the grant, the media types, the size, the message.
+//! origin (against DNS rebinding), whether a browser only asks, the grant, the media types, the size, the message.
 
 mod accept;
 mod grant;
 mod guard;
+mod pages;
 mod post;
 mod reply;
 mod stream;
@@ -76,6 +77,26 @@ struct Visit {
 }
 
 async fn serve(gateway: Arc<Gateway>, named: Option<String>, request: Request<Body>) -> Response {
+    if let Err(refused) = guard::check_address(&gateway.config, &request) {
+        return *refused;
+    }
+    let page = pages::origin(&request);
+    let mut response = match pages::asked(&request) {
+        Some(answer) if page.is_some() => answer,
+        _ => addressed(gateway, named, request).await,
+    };
+    if let Some(origin) = page {
+        pages::show(&mut response, origin);
+    }
+    response
+}
+
+/// One request by our name, and not of a page that may not come.
+async fn addressed(
+    gateway: Arc<Gateway>,
+    named: Option<String>,
+    request: Request<Body>,
+) -> Response {
     let (visit, nonce) = match visit(gateway, named, &request) {
         Ok(visit) => visit,
         Err(refused) => return *refused,
@@ -98,7 +119,6 @@ fn visit(
     named: Option<String>,
     request: &Request<Body>,
 ) -> Result<(Visit, Option<String>), Box<Response>> {
-    guard::check_address(&gateway.config, request)?;
     let url = endpoint(&gateway, named.as_deref());
     let peer = request.extensions().get::<Arc<Peer>>().map(Arc::as_ref);
     let target = Target { method: request.method(), url: &url, peer };

@@ -4,7 +4,7 @@ use http::Method;
 use remit_gateway::Config;
 use serde_json::json;
 
-use crate::bench::{Bench, Post, Work};
+use crate::bench::{Answer, Bench, Post, Work, initialize};
 
 #[tokio::test]
 async fn without_a_good_grant_nobody_gets_in_and_it_is_counted() {
@@ -110,4 +110,60 @@ async fn what_is_not_one_message_is_refused_in_words() {
     let not_utf8 = post().text(vec![b'"', 0xff, b'"']).send(&bench).await;
     assert_eq!(not_utf8.error(), (400, -32700));
     assert!(bench.servers.script.sent().is_empty());
+}
+
+/// An answer's headers for a browser, and that none says more than a page needs.
+fn told(answer: &Answer, name: &str) -> Option<String> {
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
+    answer.header(&format!("access-control-{name}"))
+}
+
+#[tokio::test]
+async fn a_page_of_an_allowed_origin_may_ask_and_read_and_no_other() {
+    let page = "https://console.example";
+    let config = Config { allowed_origins: vec![page.to_owned()], ..Config::default() };
+    let bench = Bench::with(config).await;
+    let work = bench.task().await;
+    let asked = "authorization, Content-Type,dpop,mcp-method,mcp-param-region,mcp-protocol-version,\
+                 cookie,x-own";
+    // As browsers ask: without a grant, whose header is what they ask about.
+    let ask = |origin: &str| {
+        let bare = Post::bare(&work).by(Method::OPTIONS).with("authorization", None);
+        bare.with("access-control-request-method", Some("POST"))
+            .with("access-control-request-headers", Some(asked))
+            .with("origin", Some(origin))
+    };
+    for path in ["/mcp", "/mcp/mail"] {
+        let answer = ask(page).at(path).send(&bench).await;
+        assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{path}");
+        assert_eq!(told(&answer, "allow-origin").as_deref(), Some(page));
+        assert_eq!(told(&answer, "allow-methods").as_deref(), Some("POST, GET, DELETE"));
+        let allowed = "authorization, content-type, dpop, mcp-method, mcp-param-region, \
+                       mcp-protocol-version";
+        assert_eq!(told(&answer, "allow-headers").as_deref(), Some(allowed));
+        assert_eq!(answer.header("vary").as_deref(), Some("Origin"));
+    }
+    assert_eq!(bench.engine.counters.unauthenticated.get(), 0);
+    let list = || Post::stateless(&work, "tools/list", json!({})).with("origin", Some(page));
+    let refused = list().with("authorization", None).send(&bench).await;
+    let opened = initialize(&work, json!({})).with("origin", Some(page)).send(&bench).await;
+    for (answer, status) in [(list().send(&bench).await, 200), (refused, 401), (opened, 200)] {
+        assert_eq!(answer.status, status, "{}", answer.text);
+        assert_eq!(told(&answer, "allow-origin").as_deref(), Some(page));
+        let exposed = told(&answer, "expose-headers").unwrap();
+        for name in ["Mcp-Session-Id", "DPoP-Nonce", "WWW-Authenticate"] {
+            assert!(exposed.contains(name), "{exposed}");
+        }
+    }
+    for origin in ["https://evil.example", "null"] {
+        let answers = [ask(origin), list().with("origin", Some(origin))];
+        for post in answers {
+            let answer = post.send(&bench).await;
+            assert_eq!((answer.status, told(&answer, "allow-origin")), (403, None), "{origin}");
+        }
+    }
+    let no_page = list().with("origin", None).send(&bench).await;
+    assert_eq!((no_page.status, told(&no_page, "allow-origin")), (200, None));
+    let no_page = ask(page).with("origin", None).send(&bench).await;
+    assert_eq!(no_page.status, 401, "who is no page has nothing to ask");
 }
