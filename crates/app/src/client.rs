@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use crate::fail::Fail;
+use crate::out::one_line;
 
 /// The socket's name in the state directory.
 pub(crate) const SOCKET: &str = "remit.sock";
@@ -176,10 +177,11 @@ async fn failure(response: http::Response<Incoming>) -> Fail {
     let body = response.into_body().collect().await.map(http_body_util::Collected::to_bytes);
     let failure = body.ok().and_then(|body| serde_json::from_slice::<wire::Failure>(&body).ok());
     match failure {
+        // It can quote others.
         Some(wire::Failure { error, refusal: Some(refusal) }) => {
-            Fail::new(format!("{error}; {}", refusal.remedy))
+            Fail::new(one_line(&format!("{error}; {}", refusal.remedy)))
         }
-        Some(wire::Failure { error, refusal: None }) => Fail::new(error),
+        Some(wire::Failure { error, refusal: None }) => Fail::new(one_line(&error)),
         None => Fail::new(format!("Remit answered {status}")),
     }
 }

@@ -113,11 +113,10 @@ pub(crate) async fn run(context: &Context, args: &cli::Serve, out: &mut Out) -> 
         "socket": socket,
     });
     out.say(&ready, |_| {
-        format!(
-            "remit listens for MCP clients at {}\nand for operators at {}",
-            running.endpoint,
-            socket.display()
-        )
+        vec![
+            format!("remit listens for MCP clients at {}", running.endpoint),
+            format!("and for operators at {}", socket.display()),
+        ]
     })?;
     signalled().await?;
     running.stop().await;

@@ -6,9 +6,12 @@ use std::fmt::Write as _;
 /// line ends included.
 pub(crate) fn kind(c: char) -> Option<&'static str> {
     match c {
-        '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{180e}' => {
-            Some("zero-width characters")
-        }
+        '\u{200b}'..='\u{200d}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{206a}'..='\u{206f}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{feff}'
+        | '\u{180e}' => Some("zero-width characters"),
         '\u{00ad}' => Some("soft hyphens"),
         '\u{200e}'
         | '\u{200f}'
@@ -30,7 +33,7 @@ fn odd_blank(c: char) -> bool {
 }
 
 /// The text with every invisible character written out, `<U+200B>`; line ends stay.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if kind(c).is_some() || odd_blank(c) {
@@ -50,8 +53,8 @@ mod tests {
     #[test]
     fn hidden_characters_are_written_out() {
         assert_eq!(
-            visible("a\u{200b}b\u{1b}[2J\u{202e}\u{e0041}\u{a0}c\nd é"),
-            "a<U+200B>b<U+001B>[2J<U+202E><U+E0041><U+00A0>c\nd é"
+            visible("a\u{200b}b\u{1b}[2J\u{202e}\u{e0041}\u{a0}c\nd é\u{206a}\u{fff9}"),
+            "a<U+200B>b<U+001B>[2J<U+202E><U+E0041><U+00A0>c\nd é<U+206A><U+FFF9>"
         );
     }
 }

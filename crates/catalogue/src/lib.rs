@@ -28,6 +28,7 @@ pub use definition::{Definition, DefinitionError, MAX_DEFINITION, MAX_NAME};
 pub use diff::diff;
 pub use flags::flags;
 pub use infer::infer;
+pub use invisible::visible;
 pub use label::returned_label;
 pub use observe::{CONFIGURATION, MAX_TOOLS, Rejected, observe, rejected};
 pub use overrides::{NamePattern, Overrides, ProfileOverride};

@@ -7,7 +7,7 @@ use super::{Context, moment};
 use crate::cli;
 use crate::client::Client;
 use crate::fail::Fail;
-use crate::out::{Out, table};
+use crate::out::{Lines, Out, table};
 
 /// Runs one of the agent commands.
 pub(crate) async fn run(context: &Context, args: cli::Agent, out: &mut Out) -> Result<(), Fail> {
@@ -56,9 +56,9 @@ fn stood(stood: &Stood) -> String {
     format!("{} is {}{ended}{note}", stood.agent, stood.lifecycle)
 }
 
-fn list(agents: &[wire::Agent]) -> String {
+fn list(agents: &[wire::Agent]) -> Lines {
     if agents.is_empty() {
-        return "no agents; add an [[agent]] to the configuration".to_owned();
+        return "no agents; add an [[agent]] to the configuration".to_owned().into();
     }
     let configured = |agent: &wire::Agent, what: fn(&Agent) -> String| {
         agent.configured.as_ref().map_or_else(|| "-".to_owned(), what)
@@ -79,7 +79,7 @@ fn list(agents: &[wire::Agent]) -> String {
     table(&["AGENT", "STATE", "OWNER", "TASKS", "TEMPLATES", "PURPOSE"], &rows)
 }
 
-fn show(agent: &wire::Agent) -> String {
+fn show(agent: &wire::Agent) -> Vec<String> {
     let since = agent.since.map(|at| format!(" since {}", moment(at))).unwrap_or_default();
     let mut lines = vec![
         format!("agent     {}  ({}{since})", agent.name, agent.lifecycle),
@@ -98,7 +98,7 @@ fn show(agent: &wire::Agent) -> String {
         lines.push(format!("keys      {}", keys.join(", ")));
     }
     lines.push(format!("tasks     {} not ended", agent.tasks));
-    lines.join("\n")
+    lines
 }
 
 fn told(agent: &Agent) -> Vec<String> {

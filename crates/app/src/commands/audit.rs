@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{Context, moment, reconcile, verify};
 use crate::cli::Audit;
 use crate::fail::Fail;
-use crate::out::Out;
+use crate::out::{Lines, Out};
 use crate::serve;
 
 /// Runs one of the audit commands.
@@ -61,7 +61,7 @@ async fn show(context: &Context, index: u64, bodies: bool, out: &mut Out) -> Res
     if bodies || context.passphrase_file.is_some() {
         let client = context.operator().await?;
         let record: Record = client.get(&format!("/v1/ledger/entries/{index}")).await?;
-        return out.line(&pretty(out, &record)?);
+        return pretty(&record, out);
     }
     let mut found = None;
     serve::entries(&context.state, index, &mut |at, entry| {
@@ -70,17 +70,14 @@ async fn show(context: &Context, index: u64, bodies: bool, out: &mut Out) -> Res
         }
     })?;
     match found {
-        Some(record) => out.line(&pretty(out, &record)?),
+        Some(record) => pretty(&record, out),
         None => Err(Fail::new(format!("there is no entry {index}; the log ends before it"))),
     }
 }
 
-fn pretty(out: &Out, record: &Record) -> Result<String, Fail> {
-    Ok(if out.is_json() {
-        record.flat().to_string()
-    } else {
-        serde_json::to_string_pretty(&record.flat())?
-    })
+fn pretty(record: &Record, out: &mut Out) -> Result<(), Fail> {
+    // JSON has no line ends within its texts.
+    out.say(&record.flat(), |flat| Lines::of_ours(&format!("{flat:#}")))
 }
 
 async fn tail(context: &Context, lines: u64, once: bool, out: &mut Out) -> Result<(), Fail> {
@@ -90,12 +87,8 @@ async fn tail(context: &Context, lines: u64, once: bool, out: &mut Out) -> Resul
         serve::entries(&context.state, next, &mut |index, entry| seen.push((index, entry)))?;
         for (index, entry) in seen {
             next = index + 1;
-            let text = if out.is_json() {
-                Record { index, entry, body: None }.flat().to_string()
-            } else {
-                line(index, &entry)
-            };
-            out.line(&text)?;
+            let record = Record { index, entry, body: None };
+            out.say(&record.flat(), |_| line(index, &record.entry))?;
         }
         if once {
             return Ok(());

@@ -12,7 +12,7 @@ use super::{Context, moment};
 use crate::cli;
 use crate::environment::SystemClock;
 use crate::fail::Fail;
-use crate::out::{Out, table};
+use crate::out::{Lines, Out, table};
 use crate::serve;
 
 /// Runs one of the credential commands.
@@ -43,11 +43,15 @@ pub(crate) async fn run(
             let path = format!("/v1/credentials/{credential}/connect");
             let begun: wire::Connecting = context.operator().await?.post(&path, &wanted).await?;
             out.say(&begun, |begun| {
-                format!(
-                    "{}\n\nis good once, until {}, for whoever follows it: give it to that person alone",
-                    begun.address,
-                    moment(begun.ends)
-                )
+                let ends = moment(begun.ends);
+                vec![
+                    begun.address.clone(),
+                    String::new(),
+                    format!(
+                        "is good once, until {ends}, for whoever follows it: give it to that person \
+                         alone"
+                    ),
+                ]
             })
         }
         cli::Credential::Revoke(cli::Revoke { lease, credential, task }) => {
@@ -70,9 +74,10 @@ pub(crate) async fn run(
     }
 }
 
-fn list(all: &wire::Credentials) -> String {
+fn list(all: &wire::Credentials) -> Lines {
     if all.configured.is_empty() {
-        return "nothing can be lent; add a [[credential]] to the configuration".to_owned();
+        let none = "nothing can be lent; add a [[credential]] to the configuration";
+        return none.to_owned().into();
     }
     let configured: Vec<Vec<String>> = all
         .configured
@@ -89,20 +94,20 @@ fn list(all: &wire::Credentials) -> String {
             ]
         })
         .collect();
-    let mut text = table(&["CREDENTIAL", "KIND", "LIFETIME", "SERVERS", "LENT"], &configured);
+    let configured = table(&["CREDENTIAL", "KIND", "LIFETIME", "SERVERS", "LENT"], &configured);
     if all.leases.is_empty() {
-        return text;
+        return configured;
     }
     let leases: Vec<Vec<String>> = all.leases.iter().map(row).collect();
-    text.push_str("\n\n");
     let heads = ["LEASE", "CREDENTIAL", "SERVER", "FOR", "SINCE", "UNTIL", "STATE"];
-    text.push_str(&table(&heads, &leases));
+    let mut lines: Vec<String> =
+        configured.into_iter().chain([String::new()]).chain(table(&heads, &leases)).collect();
     let troubled = all.leases.iter().filter_map(|lease| {
         let trouble = lease.trouble.as_ref()?;
-        Some(format!("\n\n{} could not be taken back yet: {trouble}", lease.lease))
+        Some(format!("{} could not be taken back yet: {trouble}", lease.lease))
     });
-    text.extend(troubled);
-    text
+    lines.extend(troubled.flat_map(|line| [String::new(), line]));
+    lines.into()
 }
 
 fn row(lease: &wire::Lease) -> Vec<String> {
@@ -121,10 +126,10 @@ fn row(lease: &wire::Lease) -> Vec<String> {
     ]
 }
 
-fn probes(probed: &BTreeMap<CredentialName, Option<String>>) -> String {
+fn probes(probed: &BTreeMap<CredentialName, Option<String>>) -> Vec<String> {
     let line = |(name, why): (&CredentialName, &Option<String>)| match why {
         None => format!("{name}: works"),
         Some(why) => format!("{name}: {why}"),
     };
-    probed.iter().map(line).collect::<Vec<_>>().join("\n")
+    probed.iter().map(line).collect()
 }

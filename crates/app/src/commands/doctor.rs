@@ -51,7 +51,7 @@ pub(crate) async fn run(context: &Context, out: &mut Out) -> Result<ExitCode, Fa
             };
             format!("{grade}  {:<14} {}", finding.what, finding.says)
         };
-        findings.iter().map(line).collect::<Vec<_>>().join("\n")
+        findings.iter().map(line).collect::<Vec<_>>()
     })?;
     let wrong = findings.iter().any(|finding| finding.grade == Grade::Bad);
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })

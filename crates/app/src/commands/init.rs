@@ -18,7 +18,7 @@ use crate::client::read_passphrase;
 use crate::config::{COMMENTED, Config, Secrets};
 use crate::environment::{self, SystemClock, SystemEntropy};
 use crate::fail::Fail;
-use crate::out::Out;
+use crate::out::{Lines, Out};
 use crate::{cli, serve};
 
 /// Makes what is missing, then imports what was asked for.
@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
     out.say(&value, |_| {
         let mut lines = Vec::new();
         match &made {
-            Some(made) => lines.push(created(context, made)),
+            Some(made) => lines.extend(Lines::of_ours(&created(context, made))),
             None => lines.push(format!("{} is a state directory already", context.state.display())),
         }
         if let (Some(TakenOver { imported, warning, .. }), Some(file)) = (&imported, &args.import) {
@@ -72,7 +72,7 @@ pub(crate) fn run(context: &Context, args: &cli::Init, out: &mut Out) -> Result<
             "next: look at {}, then run `remit serve`",
             context.config().display()
         ));
-        lines.join("\n")
+        lines
     })
 }
 

@@ -7,14 +7,14 @@ use serde_json::json;
 use super::{Context, moment};
 use crate::cli;
 use crate::fail::Fail;
-use crate::out::Out;
+use crate::out::{Lines, Out};
 
 /// Runs one of the commands of keys.
 pub(crate) async fn run(context: &Context, args: cli::Keys, out: &mut Out) -> Result<(), Fail> {
     match args {
         cli::Keys::List => {
             let keys: Vec<Key> = context.client().get("/v1/keys").await?;
-            out.say(&keys, |keys| keys.iter().map(show).collect::<Vec<_>>().join("\n"))
+            out.say(&keys, |keys| keys.iter().flat_map(show).collect::<Vec<_>>())
         }
         cli::Keys::Rotate { which, compromised } => {
             let client = context.operator().await?;
@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context, args: cli::Keys, out: &mut Out) -> Re
                 }
             };
             let rotated: Rotated = client.post(path, &Rotate { compromised }).await?;
-            out.say(&rotated, words)
+            out.say(&rotated, |rotated| Lines::of_ours(&words(rotated)))
         }
         cli::Keys::Retire { which: cli::Retirable::Log } => {
             let client = context.operator().await?;
@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &Context, args: cli::Keys, out: &mut Out) -> Re
     }
 }
 
-fn show(key: &Key) -> String {
+fn show(key: &Key) -> [String; 3] {
     let at = |what: &str, at: Option<Timestamp>| at.map(|at| format!("{what} {}", moment(at)));
     let times = [
         at("made", key.made),
@@ -52,10 +52,11 @@ fn show(key: &Key) -> String {
     ];
     let times: Vec<_> = times.into_iter().flatten().collect();
     let times = times.join(", ");
-    format!(
-        "{:<8} {:<11} {:<7} {}\n         {times}\n         {}",
-        key.name, key.signs, key.algorithm, key.id, key.file
-    )
+    [
+        format!("{:<8} {:<11} {:<7} {}", key.name, key.signs, key.algorithm, key.id),
+        format!("         {times}"),
+        format!("         {}", key.file),
+    ]
 }
 
 /// `heard` is where others hear of it.

@@ -113,11 +113,12 @@ fn test(
     }
     let failed = results.iter().filter(|result| !result.passed).count();
     out.say(&results, |results| {
-        let wrong = results.iter().filter(|result| !result.passed).map(|result| {
-            format!("{}\n  expected {}\n  got      {}", result.name, result.expected, result.got)
+        let wrong = results.iter().filter(|result| !result.passed).flat_map(|result| {
+            let (expected, got) = (&result.expected, &result.got);
+            [result.name.clone(), format!("  expected {expected}"), format!("  got      {got}")]
         });
         let sum = format!("{} passed, {failed} failed", results.len() - failed);
-        wrong.chain([sum]).collect::<Vec<_>>().join("\n")
+        wrong.chain([sum]).collect::<Vec<_>>()
     })?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -89,7 +89,7 @@ fn excess(one: &Excess, among: &str) -> serde_json::Value {
     json!({ "tool": one.tool, "call": one.call, "count": one.count, among: one.among })
 }
 
-fn words(server: &ServerName, found: &Reconciled) -> String {
+fn words(server: &ServerName, found: &Reconciled) -> Vec<String> {
     /// Places that are named; there may be a million.
     const NAMED: usize = 20;
     let places = |one: &Excess| {
@@ -113,7 +113,7 @@ fn words(server: &ServerName, found: &Reconciled) -> String {
             found.undecided
         ));
     }
-    lines.join("\n")
+    lines
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{Context, moment};
 use crate::cli;
 use crate::fail::Fail;
-use crate::out::{Out, table};
+use crate::out::{Lines, Out, table};
 
 /// The most that is read of a value (R13); sealed storage takes less.
 const MAX_VALUE: u64 = 64 * 1024;
@@ -95,9 +95,9 @@ fn read_value(name: &SecretName) -> Result<Zeroizing<String>, Fail> {
     Ok(Zeroizing::new(value.to_owned()))
 }
 
-fn list(secrets: &[NamedSecret]) -> String {
+fn list(secrets: &[NamedSecret]) -> Lines {
     if secrets.is_empty() {
-        return "no secrets; keep one with `remit secret add NAME`".to_owned();
+        return "no secrets; keep one with `remit secret add NAME`".to_owned().into();
     }
     let row = |secret: &NamedSecret| {
         let NamedSecret { name, kept, lent_as, canary } = secret;

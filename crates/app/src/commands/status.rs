@@ -4,7 +4,7 @@ use remit_operator::wire::{Sealed, Status, Witness};
 
 use super::{Context, moment};
 use crate::fail::Fail;
-use crate::out::{Out, table};
+use crate::out::{Lines, Out, table};
 
 /// Shows how the running Remit is.
 pub(crate) async fn run(context: &Context, out: &mut Out) -> Result<(), Fail> {
@@ -37,7 +37,7 @@ pub(super) fn sealed(sealed: &Sealed) -> (String, bool) {
     (format!("{count}, UNPROTECTED: {why}"), false)
 }
 
-fn words(status: &Status) -> String {
+fn words(status: &Status) -> Vec<String> {
     let counts = |counts: &std::collections::BTreeMap<String, usize>| {
         let parts: Vec<_> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
         if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
@@ -63,9 +63,9 @@ fn words(status: &Status) -> String {
         lines.push(format!("REFUSING  every permit: {why}"));
     }
     if let Some(why) = &status.policy_refused {
-        lines.push(format!(
-            "POLICY    the last change was refused, the old set is in force:\n{why}"
-        ));
+        lines.push("POLICY    the last change was refused, the old set is in force:".to_owned());
+        // What is wrong in a file of the operators' is shown on lines of its own.
+        lines.extend(Lines::of_ours(why));
     }
     lines.extend(status.witnesses.iter().map(|witness| self::witness(witness, status.published)));
     let rows: Vec<Vec<String>> = status
@@ -84,10 +84,8 @@ fn words(status: &Status) -> String {
         .collect();
     if !rows.is_empty() {
         lines.push(String::new());
-        lines.push(table(
-            &["SERVER", "TRANSPORT", "ALIVE", "RESTARTS", "REVISION", "LAST ERROR"],
-            &rows,
-        ));
+        let heads = ["SERVER", "TRANSPORT", "ALIVE", "RESTARTS", "REVISION", "LAST ERROR"];
+        lines.extend(table(&heads, &rows));
     }
-    lines.join("\n")
+    lines
 }

@@ -7,7 +7,7 @@ use remit_operator::wire::{Labelled, Left, Lower, Place};
 use super::Context;
 use crate::cli;
 use crate::fail::Fail;
-use crate::out::{Out, table};
+use crate::out::{Lines, Out, table};
 
 /// Runs one of the commands of what servers hold.
 pub(crate) async fn run(context: &Context, args: cli::Stored, out: &mut Out) -> Result<(), Fail> {
@@ -27,14 +27,14 @@ pub(crate) async fn run(context: &Context, args: cli::Stored, out: &mut Out) -> 
     }
 }
 
-fn list(labelled: &[Labelled]) -> String {
+fn list(labelled: &[Labelled]) -> Lines {
     if labelled.is_empty() {
-        return "nothing that servers hold carries anything".to_owned();
+        return "nothing that servers hold carries anything".to_owned().into();
     }
     let row = |it: &Labelled| {
         let place = match &it.place {
             Place::Anywhere => "(anywhere)".to_owned(),
-            Place::Path(path) => path.escape_debug().to_string(),
+            Place::Path(path) => path.clone(),
             Place::Erased => "(erased)".to_owned(),
         };
         vec![it.server.to_string(), place, words(&it.label), it.decision.to_string()]

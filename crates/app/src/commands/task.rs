@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Context, moment};
 use crate::cli;
 use crate::fail::Fail;
-use crate::out::{Out, table};
+use crate::out::{Lines, Out, table};
 
 /// Runs one of the task commands.
 pub(crate) async fn run(context: &Context, args: cli::Task, out: &mut Out) -> Result<(), Fail> {
@@ -78,47 +78,47 @@ async fn open(context: &Context, args: cli::TaskOpen, out: &mut Out) -> Result<(
     out.say(&granted, words)
 }
 
-fn words(granted: &Granted) -> String {
-    let beside = if granted.token_type == "DPoP" {
-        "\nwith a new proof by its key in the header `DPoP` each time"
-    } else {
-        ""
-    };
-    format!(
-        "task      {}\nendpoint  {}\ngrant     {}\n\nThe grant is good for {} minutes. Give it to the MCP client as\n  Authorization: {} <grant>{beside}",
-        granted.task,
-        granted.endpoint,
-        granted.grant,
-        granted.seconds / 60,
-        granted.token_type
-    )
+fn words(granted: &Granted) -> Vec<String> {
+    let minutes = granted.seconds / 60;
+    let mut lines = vec![
+        format!("task      {}", granted.task),
+        format!("endpoint  {}", granted.endpoint),
+        format!("grant     {}", granted.grant),
+        String::new(),
+        format!("The grant is good for {minutes} minutes. Give it to the MCP client as"),
+        format!("  Authorization: {} <grant>", granted.token_type),
+    ];
+    if granted.token_type == "DPoP" {
+        lines.push("with a new proof by its key in the header `DPoP` each time".to_owned());
+    }
+    lines
 }
 
 async fn list(context: &Context, out: &mut Out) -> Result<(), Fail> {
     let tasks: Vec<wire::Task> = context.client().get("/v1/tasks").await?;
-    out.say(&tasks, |tasks| {
-        let rows: Vec<Vec<String>> = tasks
-            .iter()
-            .map(|task| {
-                vec![
-                    task.task.to_string(),
-                    task.state.clone(),
-                    task.agent.clone(),
-                    task.template.clone(),
-                    format!("{}/{}", task.spent.calls, task.remit.budget.calls),
-                    moment(task.ends),
-                    task.purpose.chars().take(40).collect(),
-                ]
-            })
-            .collect();
-        if rows.is_empty() {
-            return "no tasks yet; `remit task open` opens one".to_owned();
-        }
-        table(&["TASK", "STATE", "AGENT", "TEMPLATE", "CALLS", "ENDS", "PURPOSE"], &rows)
-    })
+    out.say(&tasks, |tasks| listed(tasks))
 }
 
-fn show(task: &wire::Task) -> String {
+fn listed(tasks: &[wire::Task]) -> Lines {
+    if tasks.is_empty() {
+        return "no tasks yet; `remit task open` opens one".to_owned().into();
+    }
+    let row = |task: &wire::Task| {
+        vec![
+            task.task.to_string(),
+            task.state.clone(),
+            task.agent.clone(),
+            task.template.clone(),
+            format!("{}/{}", task.spent.calls, task.remit.budget.calls),
+            moment(task.ends),
+            task.purpose.chars().take(40).collect(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = tasks.iter().map(row).collect();
+    table(&["TASK", "STATE", "AGENT", "TEMPLATE", "CALLS", "ENDS", "PURPOSE"], &rows)
+}
+
+fn show(task: &wire::Task) -> Vec<String> {
     let integrity = match &task.label.integrity {
         Integrity::Trusted => "nothing from outside has entered".to_owned(),
         Integrity::Untrusted(Sources::Many) => "content from many outside sources".to_owned(),
@@ -167,7 +167,7 @@ fn show(task: &wire::Task) -> String {
         let holds: Vec<_> = task.holds.iter().map(ToString::to_string).collect();
         lines.push(format!("waiting   {}", holds.join(", ")));
     }
-    lines.join("\n")
+    lines
 }
 
 async fn stop(context: &Context, task: &TaskId, verb: &str, out: &mut Out) -> Result<(), Fail> {
@@ -181,4 +181,48 @@ async fn stop(context: &Context, task: &TaskId, verb: &str, out: &mut Out) -> Re
         };
         format!("{} is {}{note}", stopped.task, stopped.state)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use remit_model::{Label, Spent, Timestamp};
+    use remit_testkit::samples;
+
+    use super::*;
+
+    fn task(purpose: &str) -> wire::Task {
+        wire::Task {
+            task: samples::task_id(1),
+            state: "open".to_owned(),
+            reason: None,
+            agent: "bot".to_owned(),
+            named: None,
+            on_behalf: None,
+            template: "work".to_owned(),
+            purpose: purpose.to_owned(),
+            tools: Vec::new(),
+            remit: samples::charter(1).remit,
+            spent: Spent::default(),
+            label: Label::default(),
+            sealed: false,
+            consent: None,
+            foreseen: Vec::new(),
+            opened: Timestamp(0),
+            ends: Timestamp(0),
+            in_flight: 0,
+            holds: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_purpose_adds_no_line_of_its_own() {
+        let drawn = "tidy\nlabel     Public\u{1b}[1A\u{202e}";
+        let (honest, lines) = (show(&task("tidy")), show(&task(drawn)));
+        let shown = Lines::from(lines).to_string();
+        assert_eq!(shown.lines().count(), honest.len(), "{shown}");
+        assert!(shown.contains("purpose   tidy<U+000A>label     Public<U+001B>[1A<U+202E>"));
+        let listed = listed(&[task(drawn), task("tidy")]).to_string();
+        assert_eq!(listed.lines().count(), 3, "{listed}");
+        assert!(!listed.contains(['\u{1b}', '\u{202e}']), "{listed}");
+    }
 }

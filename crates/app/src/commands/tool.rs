@@ -1,7 +1,6 @@
 //! `remit tool …`
 
-use std::fmt::Write as _;
-
+use remit_model::tool::{Origin, Profile};
 use remit_model::{Admission, Tool};
 use remit_operator::wire::{Admit, Executable, ToolDetail};
 use serde_json::json;
@@ -9,7 +8,7 @@ use serde_json::json;
 use super::{Context, moment};
 use crate::cli;
 use crate::fail::Fail;
-use crate::out::{Out, table};
+use crate::out::{Lines, Out, table};
 
 /// Runs one of the tool commands.
 pub(crate) async fn run(context: &Context, args: cli::Tool, out: &mut Out) -> Result<(), Fail> {
@@ -69,7 +68,7 @@ fn word<T: serde::Serialize>(value: &T) -> String {
         .unwrap_or_default()
 }
 
-fn list(tools: &[Tool]) -> String {
+fn list(tools: &[Tool]) -> Lines {
     let rows: Vec<Vec<String>> = tools
         .iter()
         .map(|tool| {
@@ -85,17 +84,14 @@ fn list(tools: &[Tool]) -> String {
         })
         .collect();
     if rows.is_empty() {
-        return "no tools are known yet; add a [[server]] to the configuration".to_owned();
+        let none = "no tools are known yet; add a [[server]] to the configuration";
+        return none.to_owned().into();
     }
     table(&["TOOL", "STATE", "EFFECT", "REACH", "RETURNS", "INTEGRITY", "FLAGS"], &rows)
 }
 
-fn show(detail: &ToolDetail) -> String {
+fn show(detail: &ToolDetail) -> Vec<String> {
     let tool = &detail.tool;
-    let profile = &tool.profile;
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "tool      {}", tool.id);
     let state = match &tool.admission {
         Admission::Quarantined { since, why, .. } => {
             format!("quarantined since {}: {why}", moment(*since))
@@ -103,37 +99,63 @@ fn show(detail: &ToolDetail) -> String {
         Admission::Admitted { since, by } => format!("admitted by {by}, {}", moment(*since)),
         Admission::Withdrawn { since, by } => format!("withdrawn by {by}, {}", moment(*since)),
     };
-    let _ = writeln!(text, "state     {state}");
-    let _ = writeln!(text, "owner     {}", tool.owner);
-    let _ = writeln!(text, "digest    {}", tool.digest);
-    let part = |name: &str, value: String, origin: &remit_model::tool::Origin| {
-        format!("  {name:<12} {value:<14} {origin}\n")
-    };
-    text.push_str("profile\n");
-    text.push_str(&part("effect", word(&profile.effect.value), &profile.effect.origin));
-    text.push_str(&part("reach", word(&profile.reach.value), &profile.reach.origin));
-    text.push_str(&part(
-        "sensitivity",
-        word(&profile.sensitivity.value),
-        &profile.sensitivity.origin,
-    ));
-    text.push_str(&part("returns", word(&profile.returns.value), &profile.returns.origin));
-    text.push_str(&part(
-        "idempotent",
-        profile.idempotent.value.to_string(),
-        &profile.idempotent.origin,
-    ));
-    text.push_str("arguments\n");
-    for (path, argument) in &profile.arguments {
+    let mut lines = vec![
+        format!("tool      {}", tool.id),
+        format!("state     {state}"),
+        format!("owner     {}", tool.owner),
+        format!("digest    {}", tool.digest),
+    ];
+    lines.extend(profile(&tool.profile));
+    lines.extend(tool.flags.iter().map(|flag| format!("FLAG      {flag}")));
+    if let Some(diff) = &detail.diff {
+        lines.push("changed since it was admitted:".to_owned());
+        // Its lines are marked, and what servers wrote has none of its own.
+        lines.extend(Lines::of_ours(diff));
+    }
+    lines
+}
+
+fn profile(profile: &Profile) -> Vec<String> {
+    let part =
+        |name: &str, value: String, origin: &Origin| format!("  {name:<12} {value:<14} {origin}");
+    let Profile { effect, reach, sensitivity, returns, idempotent, .. } = profile;
+    let mut lines = vec![
+        "profile".to_owned(),
+        part("effect", word(&effect.value), &effect.origin),
+        part("reach", word(&reach.value), &reach.origin),
+        part("sensitivity", word(&sensitivity.value), &sensitivity.origin),
+        part("returns", word(&returns.value), &returns.origin),
+        part("idempotent", idempotent.value.to_string(), &idempotent.origin),
+        "arguments".to_owned(),
+    ];
+    lines.extend(profile.arguments.iter().map(|(path, argument)| {
         let kind = argument.value.kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
         let role = format!("{}{kind}", word(&argument.value.role));
-        let _ = writeln!(text, "  {:<24} {role:<20} {}", path.0, argument.origin);
+        format!("  {:<24} {role:<20} {}", path.0, argument.origin)
+    }));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use remit_model::tool::{ArgumentProfile, Effect, Known};
+    use remit_model::{ArgumentPath, Role};
+
+    use super::*;
+
+    #[test]
+    fn a_server_names_no_argument_that_draws_on_the_page_before_an_admission() {
+        let mut tool = remit_testkit::samples::tool("mail/send", Effect::Send);
+        let drawn = "to\nstate     admitted by ana\u{1b}[2J\u{9b}1A\u{202e}";
+        let value = ArgumentProfile { role: Role::Target, kind: None };
+        let known = Known { value, origin: Origin::Assumed };
+        tool.profile.arguments.insert(ArgumentPath::from(drawn), known);
+        let lines = show(&ToolDetail { tool, diff: Some("- a\n+ b\n".to_owned()) });
+        let count = lines.len();
+        let shown = Lines::from(lines).to_string();
+        assert_eq!(shown.lines().count(), count, "{shown}");
+        assert_eq!(shown.matches("\nstate ").count(), 1, "{shown}");
+        assert!(shown.contains("to<U+000A>state     admitted by ana<U+001B>[2J<U+009B>1A<U+202E>"));
+        assert!(shown.ends_with("changed since it was admitted:\n- a\n+ b"), "{shown}");
     }
-    for flag in &tool.flags {
-        let _ = writeln!(text, "FLAG      {flag}");
-    }
-    if let Some(diff) = &detail.diff {
-        let _ = write!(text, "changed since it was admitted:\n{diff}");
-    }
-    text
 }

@@ -183,7 +183,7 @@ fn covered(needed: usize, known: &[WitnessKey], verified: &Verified) -> Result<u
     })
 }
 
-fn words(verified: &Verified, covered: Option<u64>, is_copy: bool) -> String {
+fn words(verified: &Verified, covered: Option<u64>, is_copy: bool) -> Vec<String> {
     let mut lines = vec![format!(
         "verified {} entries under the signed checkpoint, root {}",
         verified.published, verified.root
@@ -206,7 +206,7 @@ fn words(verified: &Verified, covered: Option<u64>, is_copy: bool) -> String {
         let open = verified.entries.saturating_sub(covered);
         lines.push(format!("enough witnesses cosigned {covered} entries; {open} are not covered"));
     }
-    lines.join("\n")
+    lines
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::environment::{self, SystemClock, SystemEntropy};
 use crate::fail::Fail;
-use crate::out::Out;
+use crate::out::{Lines, Out};
 use crate::{cli, serve};
 
 /// `witness.toml`
@@ -115,12 +115,12 @@ fn init(state: &Path, config: &Config, out: &mut Out) -> Result<(), Fail> {
     let key = cosigner(state, &Config::read(state)?)?.witness().to_string();
     let value = json!({ "state": state, "config": path, "key": key });
     out.say(&value, |_| {
-        format!(
+        Lines::of_ours(&format!(
             "made {}\n\nthe witness's key, for whoever verifies and for the logs it watches:\n\n  \
              {key}\n\nnext: name the logs in {}, then run `remit witness serve`",
             state.display(),
             path.display()
-        )
+        ))
     })
 }
 

@@ -16,7 +16,7 @@ use remit_ports::{Entry, Kind, LeaseEvent};
 use serde::Serialize;
 
 use super::super::moment;
-use crate::out::table;
+use crate::out::{Lines, table};
 
 /// Into how many equal parts the period is cut to show its course.
 const PARTS: usize = 24;
@@ -229,9 +229,9 @@ fn bars(course: &[u64]) -> String {
 }
 
 /// The report for a person.
-pub(super) fn in_words(report: &Report) -> String {
+pub(super) fn in_words(report: &Report) -> Lines {
     if report.uses.is_empty() {
-        return format!("nothing was lent since {}", moment(report.from));
+        return format!("nothing was lent since {}", moment(report.from)).into();
     }
     let row = |line: &Use| {
         vec![
@@ -258,7 +258,7 @@ pub(super) fn in_words(report: &Report) -> String {
         "BACK IN (p50 / p99)",
     ];
     let percent = report.credential_seconds.saturating_mul(1000) / report.standing_seconds.max(1);
-    format!(
+    Lines::of_ours(&format!(
         "{}\n\n│{}│ {PARTS} parts of {} each, at most {} credential-seconds in one\n\
          {} credential-seconds since {}; standing keys for the same: {} ({}.{} %)",
         table(&heads, &rows),
@@ -270,12 +270,16 @@ pub(super) fn in_words(report: &Report) -> String {
         report.standing_seconds,
         percent / 10,
         percent % 10,
-    )
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn in_words(report: &Report) -> String {
+        super::in_words(report).to_string()
+    }
 
     fn entry(at: u64, what: &str, (lease, until): (u8, u64)) -> Entry {
         let json = serde_json::json!({

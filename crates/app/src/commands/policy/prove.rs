@@ -11,7 +11,7 @@ use crate::cli::PolicyProve;
 use crate::config::sources_in;
 use crate::environment;
 use crate::fail::Fail;
-use crate::out::Out;
+use crate::out::{Lines, Out};
 
 /// After how many claims and policies progress is told.
 const TOLD: usize = 10;
@@ -40,7 +40,7 @@ pub(super) async fn run(
         }
     };
     let report = remit_prove::prove(&inquiry, &mut solver, &mut progress).await?;
-    out.say(&report, ToString::to_string)?;
+    out.say(&report, |report| Lines::of_ours(&report.to_string()))?;
     Ok(if report.is_proven() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -14,7 +14,7 @@ use crate::cli;
 use crate::client::Client;
 use crate::commands::lent::{Lent, lend};
 use crate::fail::Fail;
-use crate::out::Out;
+use crate::out::{Lines, Out, one_line};
 
 /// What was moved out of one file.
 #[derive(Debug, Serialize)]
@@ -144,8 +144,8 @@ fn configuration(named: &[(&Found, SecretName)]) -> String {
     }
     let of_server = |(server, (lent, notes)): (&str, (Vec<Lent>, Vec<String>))| {
         let mut lines: Vec<String> = lent.iter().map(Lent::credential).collect();
-        lines.push(format!("# in the [[server]] that is `{server}` there:\n"));
-        lines.extend(notes.iter().map(|note| format!("# {note}\n")));
+        lines.push(format!("# in the [[server]] that is `{}` there:\n", one_line(server)));
+        lines.extend(notes.iter().map(|note| format!("# {}\n", one_line(note))));
         if !lent.is_empty() {
             let all: Vec<String> = lent.iter().map(Lent::inline).collect();
             lines.push(format!("lend = [{}]\n", all.join(", ")));
@@ -155,16 +155,18 @@ fn configuration(named: &[(&Found, SecretName)]) -> String {
     servers.into_iter().map(of_server).collect::<Vec<_>>().join("\n")
 }
 
-fn words(moved: &[Moved]) -> String {
+fn words(moved: &[Moved]) -> Vec<String> {
     if moved.is_empty() {
-        return "nothing was moved".to_owned();
+        return vec!["nothing was moved".to_owned()];
     }
     let mut lines = Vec::new();
     for Moved { file, secrets, configuration, warning } in moved {
         let names: Vec<&str> = secrets.iter().map(SecretName::as_str).collect();
         lines.push(format!("{file}: moved into sealed storage: {}", names.join(", ")));
         if !configuration.is_empty() {
-            lines.push(format!("\n{configuration}"));
+            lines.push(String::new());
+            lines.extend(Lines::of_ours(configuration));
+            lines.push(String::new());
         }
         lines.extend(warning.clone());
     }
@@ -174,7 +176,7 @@ fn words(moved: &[Moved]) -> String {
          `remit secret rotate NAME`. `remit scan --undo FILE` puts a file back."
             .to_owned(),
     );
-    lines.join("\n")
+    lines
 }
 
 /// Puts files back as they were.
@@ -189,12 +191,13 @@ pub(super) async fn undo(context: &Context, args: &cli::Scan, out: &mut Out) -> 
         back.push(path.display().to_string());
     }
     out.say(&back, |back| {
-        let back: Vec<_> = back.iter().map(|path| format!("{path}: as it was")).collect();
-        format!(
-            "{}\nThe secrets stay in sealed storage, too: `remit secret remove NAME` those that nobody \
-             is lent",
-            back.join("\n")
-        )
+        let mut lines: Vec<_> = back.iter().map(|path| format!("{path}: as it was")).collect();
+        lines.push(
+            "The secrets stay in sealed storage, too: `remit secret remove NAME` those that nobody is \
+             lent"
+                .to_owned(),
+        );
+        lines
     })
 }
 

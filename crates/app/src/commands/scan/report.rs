@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::NOTHING;
 use super::files::Scanned;
 use crate::environment::SystemEntropy;
-use crate::out::table;
+use crate::out::{Lines, table};
 
 /// How much of a fingerprint is shown.
 const FINGERPRINT: usize = 8;
@@ -50,9 +50,9 @@ pub(super) fn rows(files: &[Scanned]) -> Vec<Row> {
     files.iter().flat_map(each).collect()
 }
 
-pub(super) fn words(rows: &[Row]) -> String {
+pub(super) fn words(rows: &[Row]) -> Lines {
     if rows.is_empty() {
-        return NOTHING.to_owned();
+        return NOTHING.to_owned().into();
     }
     let cells = |row: &Row| {
         let server = row.server.as_ref().map(|server| format!("{server}.")).unwrap_or_default();
@@ -64,9 +64,8 @@ pub(super) fn words(rows: &[Row]) -> String {
         ]
     };
     let all: Vec<_> = rows.iter().map(cells).collect();
-    format!(
-        "{}\n\n{} found; `remit scan --import PATH` moves them into sealed storage",
-        table(&["WHERE", "WHAT", "NAME", "FINGERPRINT"], &all),
-        rows.len()
-    )
+    let found = rows.len();
+    let moves = format!("{found} found; `remit scan --import PATH` moves them into sealed storage");
+    let table = table(&["WHERE", "WHAT", "NAME", "FINGERPRINT"], &all);
+    Lines::from(table.into_iter().chain([String::new(), moves]).collect::<Vec<_>>())
 }
