@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod environment;
 mod fail;
+mod log;
 mod mcp;
 mod network;
 mod out;

@@ -44,7 +44,7 @@ use crate::config::Config;
 use crate::environment::{self, SystemClock, SystemEntropy};
 use crate::fail::Fail;
 use crate::out::Out;
-use crate::{cli, network, socket, tls, watch};
+use crate::{cli, log, network, socket, tls, watch};
 
 pub(crate) use bundle::{Believed, Presented, VERIFY};
 pub(crate) use checkpoints::Checkpoints;
@@ -102,7 +102,7 @@ impl Running {
 
 /// Serves until a signal ends it.
 pub(crate) async fn run(context: &Context, args: &cli::Serve, out: &mut Out) -> Result<(), Fail> {
-    log_to_stderr();
+    log::to_stderr();
     let config = args.config.clone().unwrap_or_else(|| context.config());
     let running = start(&context.state, &config).await?;
     let socket = socket::path(&context.state);
@@ -121,17 +121,6 @@ pub(crate) async fn run(context: &Context, args: &cli::Serve, out: &mut Out) -> 
     signalled().await?;
     running.stop().await;
     Ok(())
-}
-
-pub(crate) fn log_to_stderr() {
-    let filter = environment::variable("REMIT_LOG").unwrap_or_else(|| "info".to_owned());
-    let filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_writer(std::io::stderr);
-    // A second subscriber in one process is not an error worth ending for.
-    drop(subscriber.try_init());
 }
 
 pub(crate) async fn signalled() -> Result<(), Fail> {

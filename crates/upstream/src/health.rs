@@ -8,8 +8,8 @@ use remit_model::Clock;
 
 /// How many lines of standard error are kept.
 const STDERR_LINES: usize = 50;
-/// How many characters of each.
-const STDERR_WIDTH: usize = 500;
+/// How many characters of each, and of what a server says when it refuses: some sentences.
+const WIDTH: usize = 500;
 /// The first wait after a failed start; doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait.
@@ -69,14 +69,15 @@ impl Health {
         inner.stderr.push_back(line);
     }
 
-    /// Without secrets (promise R12), without control characters, bounded.
-    fn presentable(&self, text: &str) -> String {
+    /// Without secrets (promise R12), without control characters, bounded: what a server said may stand
+    /// in errors, logs and answers.
+    pub(crate) fn presentable(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
             text = text.replace(secret, "[secret]");
         }
         let shown = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
-        text.chars().take(STDERR_WIDTH).map(shown).collect()
+        text.chars().take(WIDTH).map(shown).collect()
     }
 
     /// A process ended on its own, `since` it started.
@@ -168,6 +169,6 @@ mod tests {
         let (_, _, lines) = health.report();
         assert_eq!(lines.len(), STDERR_LINES);
         assert!(lines[0].starts_with("150 [secret] \u{fffd}[31m"));
-        assert!(lines.iter().all(|line| line.chars().count() <= STDERR_WIDTH));
+        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH));
     }
 }

@@ -180,7 +180,8 @@ impl Servers {
         }
         *held = None;
         let opened = self.open(key, server, (link, equipment)).await;
-        let opened = opened.map_err(|error| error.cleaned(|why| equipment.veil.cleaned(why)));
+        let presentable = |why| server.health.presentable(&equipment.veil.cleaned(why));
+        let opened = opened.map_err(|error| error.cleaned(presentable));
         if let Err(error) = &opened {
             server.health.error(&error.to_string());
         }
@@ -312,7 +313,7 @@ impl Servers {
             self.forget(&(name.clone(), None));
         }
         let mut offer = listed.map_err(|why| {
-            let why = cleaned(why);
+            let why = server.health.presentable(&cleaned(why));
             server.health.error(&why);
             UpstreamError::Protocol { server: name.clone(), why }
         })?;
@@ -367,8 +368,9 @@ fn learn_mirrored(name: &ServerName, server: &Server, offer: &mut Discovery) {
                 true
             }
             Err(why) => {
-                tracing::warn!(server = %name, tool = title, %why, "a tool is left out");
-                server.health.error(&format!("tool `{title}` is left out: {why}"));
+                let why = server.health.presentable(&format!("tool `{title}` is left out: {why}"));
+                tracing::warn!(server = %name, "{why}");
+                server.health.error(&why);
                 false
             }
         }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::environment::{self, SystemClock, SystemEntropy};
 use crate::fail::Fail;
 use crate::out::{Lines, Out};
-use crate::{cli, serve};
+use crate::{cli, log, serve};
 
 /// `witness.toml`
 #[derive(Clone, Debug, Deserialize)]
@@ -148,7 +148,7 @@ fn commented(config: &Config) -> String {
 
 /// Watches until a signal ends it.
 async fn serve(state: &Path, out: &mut Out) -> Result<(), Fail> {
-    serve::log_to_stderr();
+    log::to_stderr();
     let config = Config::read(state)?;
     let lock = StateLock::acquire(state)?;
     let key = cosigner(state, &config)?;

@@ -215,3 +215,16 @@ async fn tasks_do_not_share_a_process_unless_configured() {
     }
     drop(log);
 }
+
+#[tokio::test]
+async fn what_a_server_says_when_it_refuses_is_short_and_draws_nothing() {
+    for (era, refused) in [("rude", "refused `initialize`"), ("rude_later", "`tools/list` failed")]
+    {
+        let (_folder, log) = log();
+        let servers = server(era, &log);
+        let why = servers.discover(&name(), Vec::new()).await.unwrap_err().to_string();
+        assert!(why.contains(refused) && why.contains("no\u{fffd}2026"), "{why}");
+        assert!(!why.contains(char::is_control), "{why:?}");
+        assert!(why.chars().count() < 600, "{}", why.len());
+    }
+}

@@ -4,7 +4,8 @@
     stdio_server.py ERA [LOG]
 
 ERA is `sessions` (2025-11-25), `stateless` (2026-07-28), `silent` (sessions, but says nothing to a
-probe) or `brittle` (sessions, but ends when probed). Every message it receives is appended to LOG,
+probe), `brittle` (sessions, but ends when probed), `rude` or `rude_later` (sessions, but refuses them
+or its list in words that draw on a terminal). Every message it receives is appended to LOG,
 so that a test can count what really arrived. The tool's name says how it behaves.
 """
 import json
@@ -148,6 +149,8 @@ def handle(message):
                              "notifications": message["params"]["notifications"]}})
         else:
             error(message, -32601, "no such method")
+    elif method == "initialize" and ERA == "rude" or method == "tools/list" and ERA == "rude_later":
+        error(message, -32600, "no\n2026-01-01T00:00:00Z INFO remit: all is well\x1b[2J\u009b" + 20000 * "x")
     elif method == "initialize":
         send({"id": message["id"],
               "result": {"protocolVersion": "2025-11-25",
