@@ -1,17 +1,20 @@
 //! Who issues what is lent, put together from the configuration.
 
+mod folder;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_issuers::oauth::Connecting;
 use remit_issuers::{Doors, Lender};
-use remit_model::{CredentialName, Digest, SecretName};
+use remit_model::{CredentialName, SecretName};
 use remit_ports::{Connections, Issuers};
 use remit_upstream::Delivery;
 
 use crate::config::Config;
 use crate::fail::Fail;
+
+pub(super) use self::folder::folder;
 
 /// Who issues what is lent, and where people connect what of it is theirs.
 pub(super) struct Lending {
@@ -65,20 +68,4 @@ fn fits(delivery: &Delivery, issuers: &Issuers) -> Result<(), Fail> {
             known.join(", ")
         )))
     })
-}
-
-/// A folder of ours alone for what processes are lent as files: in memory where there is one. What a
-/// process that was killed left there is removed.
-///
-/// Errors: it cannot be made.
-pub(super) fn folder(state: &Path) -> Result<PathBuf, Fail> {
-    let memory = Path::new("/dev/shm");
-    let name = Digest::of(state.as_os_str().as_encoded_bytes()).short();
-    let folder = if memory.is_dir() {
-        memory.join(format!("remit-lent-{name}"))
-    } else {
-        state.join("lent")
-    };
-    remit_keys::fresh_dir(&folder)?;
-    Ok(folder)
 }

@@ -60,9 +60,14 @@ pub(crate) async fn assert_nowhere(stand: &Stand, canary: &str, but: &Path) {
 /// Where processes are lent files: beside the state directory if there is memory for it.
 fn lent_as_files(stand: &Stand) -> PathBuf {
     let memory = Path::new("/dev/shm");
-    let name = Digest::of(stand.state().as_os_str().as_encoded_bytes()).short();
-    let within = || stand.state().join("lent");
-    if memory.is_dir() { memory.join(format!("remit-lent-{name}")) } else { within() }
+    if !memory.is_dir() {
+        return stand.state().join("lent");
+    }
+    let state = stand.state().canonicalize().unwrap();
+    let name = format!("remit-lent-{}-", Digest::of(state.as_os_str().as_encoded_bytes()).short());
+    let mut all = std::fs::read_dir(memory).unwrap().map(|entry| entry.unwrap());
+    let ours = all.find(|entry| entry.file_name().to_string_lossy().starts_with(&name));
+    ours.unwrap_or_else(|| panic!("no folder {name}…")).path()
 }
 
 /// Whether the file has this in it; one that cannot be read is no answer, unless it is gone by now.
