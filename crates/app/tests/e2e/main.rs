@@ -10,6 +10,7 @@ mod approvals;
 mod consent;
 mod crash;
 mod demo;
+mod departures;
 mod disk;
 mod dojo;
 mod doors;

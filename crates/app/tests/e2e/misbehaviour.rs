@@ -139,7 +139,8 @@ async fn known(stand: &Stand, servers: &[&str]) {
     stand.until("every server has been asked", &["tool", "list"], all).await;
 }
 
-fn process(more: &[&str]) -> Vec<String> {
+/// The command of the server as a process.
+pub(crate) fn process(more: &[&str]) -> Vec<String> {
     let mut words = vec![python(), peer("servers/misbehaving.py"), "--stdio".to_owned()];
     words.extend(more.iter().map(|&word| word.to_owned()));
     words
