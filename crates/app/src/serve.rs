@@ -64,6 +64,9 @@ use turning::{off_the_loop, turning, unavailable};
 /// The path of the endpoint of all servers.
 pub(crate) const PATH: &str = "/mcp";
 
+/// How long a stop waits for what is under way: several times what most calls take, and with
+/// [`LAST_RETURNS`] well within what service managers give a process to end.
+const UNDER_WAY: std::time::Duration = std::time::Duration::from_secs(5);
 /// How long a stop waits for what is lent to be taken back; the next start goes on with the rest.
 const LAST_RETURNS: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -80,12 +83,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Stops listening, lets calls settle, publishes the log and writes the projection.
+    /// Stops listening, lets calls settle, ends the tasks of those who are attached, publishes the log
+    /// and writes the projection.
     pub(crate) async fn stop(mut self) {
-        self.served.stop.cancel();
-        let rest = async { while self.served.tasks.join_next().await.is_some() {} };
-        drop(tokio::time::timeout(std::time::Duration::from_secs(5), rest).await);
-        self.served.tasks.abort_all();
+        self.served.end().await;
         self.engine.return_all(LAST_RETURNS).await;
         let ledger = Arc::clone(&self.ledger);
         let written = tokio::task::spawn_blocking(move || {
@@ -156,7 +157,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     let federation = Arc::new(Federation::new(Arc::clone(&clock), Arc::clone(&handed.api)));
     let ports = parts.ports(Arc::clone(&federation));
     let engine = Engine::start(ports, config.settings(), policies, minter).await?;
-    let (mut served, clients) = (Served::default(), documents::clients(&config)?);
+    let (mut served, clients) = (Served::new(), documents::clients(&config)?);
     let cosigning = Cosigning::new(Arc::clone(&ledger), Arc::clone(&clock), &config.witnesses);
     let tokens = Tokens::open(keys.tokens(), config.token.rotate.0, Arc::clone(&engine)).await;
     let svids = opened_svids(&keys, &config, &handed, &engine).await?;
@@ -196,7 +197,7 @@ pub(crate) async fn start(state: &Path, config_file: &Path) -> Result<Running, F
     };
     let others = config.serves_other_users(environment::own_uid());
     let verifying = bundle::door(Arc::clone(&engine), trust.clone());
-    served.socket(state, others, socket::service(door.clone(), Arc::clone(&gateway), verifying))?;
+    served.socket(state, others, (door.clone(), Arc::clone(&gateway), verifying))?;
     let mut router = public(&config, gateway, door, (clients, trust.ours.clone())).merge(pages);
     if handed.is_ours() {
         let (engine, authority) = (Arc::clone(&engine), trust.ours.clone());
@@ -416,20 +417,41 @@ fn gateway_config(config: &Config, address: SocketAddr) -> remit_gateway::Config
 }
 
 /// What listens, until it is told to stop.
-#[derive(Default)]
 struct Served {
     tasks: tokio::task::JoinSet<()>,
+    attached: socket::Attached,
     stop: CancellationToken,
 }
 
 impl Served {
+    fn new() -> Self {
+        let stop = CancellationToken::new();
+        let attached = socket::Attached::new(stop.clone());
+        Self { tasks: tokio::task::JoinSet::new(), attached, stop }
+    }
+
+    /// Lets go of the addresses, waits for what is under way, and ends what is left then.
+    async fn end(&mut self) {
+        self.stop.cancel();
+        let (tasks, attached) = (&mut self.tasks, &self.attached);
+        let rest = async {
+            while tasks.join_next().await.is_some() {}
+            attached.ended().await;
+        };
+        if tokio::time::timeout(UNDER_WAY, rest).await.is_err() {
+            self.tasks.abort_all();
+            self.attached.end().await;
+        }
+    }
+
     fn socket(
         &mut self,
         state: &Path,
         open_to_others: bool,
-        service: socket::Service,
+        (door, gateway, more): (remit_operator::Door, Arc<Gateway>, axum::Router),
     ) -> Result<(), Fail> {
         let listener = socket::bind(&socket::path(state), open_to_others)?;
+        let service = socket::service(door, (gateway, self.attached.clone()), more);
         self.tasks.spawn(socket::serve(listener, service, self.stop.clone()));
         Ok(())
     }

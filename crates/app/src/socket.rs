@@ -14,15 +14,18 @@ use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use remit_engine::Engine;
 use remit_engine::open::{Opener, Proposal};
+use remit_engine::{Caller, Engine};
 use remit_gateway::Gateway;
 use remit_model::task::CloseReason;
 use remit_model::{Door, ServerName};
 use remit_operator::{Failure, Peer};
 use serde::Deserialize;
 use tokio::net::UnixListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::connections::BOUNDS;
 pub(crate) use self::connections::{Service, serve};
@@ -57,21 +60,84 @@ pub(crate) fn open_to_others(path: &Path, open: bool) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
+/// The clients that are attached. Their connections speak another protocol than the listener's, so
+/// whoever stops waits for them here.
+#[derive(Clone, Debug)]
+pub(crate) struct Attached {
+    all: TaskTracker,
+    /// Fires when Remit stops: nothing more is read of them.
+    stop: CancellationToken,
+    /// Fires when what is under way is no longer waited for.
+    over: CancellationToken,
+}
+
+impl Attached {
+    /// None yet; `stop` tells them that Remit stops.
+    pub(crate) fn new(stop: CancellationToken) -> Self {
+        Self { all: TaskTracker::new(), stop, over: CancellationToken::new() }
+    }
+
+    /// Returns when all have ended, and with them their tasks; to be called once nobody attaches any more.
+    pub(crate) async fn ended(&self) {
+        self.all.close();
+        self.all.wait().await;
+    }
+
+    /// Ends those that are left.
+    pub(crate) async fn end(&self) {
+        self.over.cancel();
+        self.ended().await;
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Attachments {
     engine: Arc<Engine>,
     gateway: Arc<Gateway>,
+    attached: Attached,
 }
 
-/// The operator's routes, the attach route and `more`.
-pub(crate) fn service(door: remit_operator::Door, gateway: Arc<Gateway>, more: Router) -> Service {
-    let attachments = Attachments { engine: Arc::clone(&door.engine), gateway };
+/// The operator's routes, the attach route, whose clients are among `attached`, and `more`.
+pub(crate) fn service(
+    door: remit_operator::Door,
+    (gateway, attached): (Arc<Gateway>, Attached),
+    more: Router,
+) -> Service {
+    let attachments = Attachments { engine: Arc::clone(&door.engine), gateway, attached };
     let people = Arc::clone(&door.authority);
     let router = remit_operator::router(door)
         .merge(Router::new().route(ATTACH, post(attach)).with_state(attachments))
         .merge(more)
         .layer(axum::middleware::map_response(remit_operator::in_words));
     Service { router, people, bounds: BOUNDS }
+}
+
+impl Attachments {
+    /// Serves a client until its connection, its task or Remit ends; the task ends with it.
+    async fn serve(self, upgrade: OnUpgrade, caller: Caller, server: Option<ServerName>) {
+        let Self { engine, gateway, attached: Attached { stop, over, .. } } = self;
+        let task = caller.task.clone();
+        let served = async {
+            let upgraded = match upgrade.await {
+                Ok(upgraded) => TokioIo::new(upgraded),
+                Err(why) => {
+                    tracing::debug!(%why, "a stdio client left before it was attached");
+                    return;
+                }
+            };
+            let stream = tokio::io::split(upgraded);
+            let served = remit_gateway::serve_lines(gateway, caller, server, stream, stop);
+            if let Err(why) = served.await {
+                tracing::debug!(%why, "a stdio client's connection broke");
+            }
+        };
+        tokio::select! {
+            () = served => {}
+            () = over.cancelled() => {}
+        }
+        // It may have ended by itself.
+        drop(engine.close(&task, CloseReason::Done, "remit mcp"));
+    }
 }
 
 /// What `remit mcp` asks for. What only a person may say is no part of it, so it is refused.
@@ -124,22 +190,8 @@ async fn attach(
         .caller(task.id(), Door::McpStdio)
         .ok_or_else(|| Failure::missing("the task ended before it began"))?;
     let upgrade = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
-        match upgrade.await {
-            Ok(upgraded) => {
-                let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
-                let gateway = attachments.gateway;
-                if let Err(why) =
-                    remit_gateway::serve_lines(gateway, caller, server, reader, writer).await
-                {
-                    tracing::debug!(%why, "a stdio client's connection broke");
-                }
-            }
-            Err(why) => tracing::debug!(%why, "a stdio client left before it was attached"),
-        }
-        // It may have ended by itself.
-        drop(attachments.engine.close(task.id(), CloseReason::Done, "remit mcp"));
-    });
+    let all = attachments.attached.all.clone();
+    all.spawn(attachments.serve(upgrade, caller, server));
     let headers = [
         (header::CONNECTION, HeaderValue::from_static("upgrade")),
         (header::UPGRADE, HeaderValue::from_static(PROTOCOL)),

@@ -41,16 +41,18 @@ const CHUNK: usize = 16 * 1024;
 /// How long answers under way may take once the client has closed its end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Serves one client over `reader` and `writer` until the client closes its end or its task is
-/// closed. `server` is the one server it is offered; `None` for all of its remit.
+/// Serves one client over `reader` and `writer` until the client closes its end, its task is closed or
+/// `stop` fires. After that nothing more is read, and what is under way is answered: for as long as that
+/// takes, since whoever stops bounds it. `server` is the one server it is offered; `None` for all of its
+/// remit.
 ///
 /// Errors: reading or writing failed, or the client did not read in time.
 pub async fn serve_lines<R, W>(
     gateway: Arc<Gateway>,
     caller: Caller,
     server: Option<ServerName>,
-    mut reader: R,
-    mut writer: W,
+    (mut reader, mut writer): (R, W),
+    stop: CancellationToken,
 ) -> io::Result<()>
 where
     R: AsyncRead + Unpin + Send,
@@ -60,8 +62,8 @@ where
     let patience = gateway.config.write_timeout;
     let line = Line::new(gateway, caller, server, queue);
     let read = async {
-        let read = line.read(&mut reader).await;
-        line.finish().await;
+        let read = line.read(&mut reader, &stop).await;
+        line.finish(&stop).await;
         read
     };
     let write = write(waiting, &mut writer, patience);
@@ -151,8 +153,12 @@ impl Line {
         }
     }
 
-    /// Reads until the client closes its end or the task is closed.
-    async fn read<R: AsyncRead + Unpin>(&self, reader: &mut R) -> io::Result<()> {
+    /// Reads until the client closes its end, the task is closed or `stop` fires.
+    async fn read<R: AsyncRead + Unpin>(
+        &self,
+        reader: &mut R,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
         let mut lines = Lines::new(self.gateway.config.max_body);
         let mut chunk = vec![0; CHUNK];
         let closed = self.closed();
@@ -161,6 +167,7 @@ impl Line {
             let count = tokio::select! {
                 count = reader.read(&mut chunk) => count?,
                 () = &mut closed => return Ok(()),
+                () = stop.cancelled() => return Ok(()),
             };
             let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else {
                 return Ok(());
@@ -198,11 +205,13 @@ impl Line {
         }
     }
 
-    /// Lets the answers under way end, for a while.
-    async fn finish(&self) {
+    /// Lets the answers under way end, for a while; if `stop` fired, until whoever stops gives up.
+    async fn finish(&self, stop: &CancellationToken) {
         self.ended.cancel();
         self.answers.close();
-        if tokio::time::timeout(GRACE, self.answers.wait()).await.is_err() {
+        if stop.is_cancelled() {
+            self.answers.wait().await;
+        } else if tokio::time::timeout(GRACE, self.answers.wait()).await.is_err() {
             self.calls.cancel_all();
         }
         // A writer that ended before has nothing left to write.

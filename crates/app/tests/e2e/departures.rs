@@ -1,6 +1,7 @@
-//! Who leaves first: Remit while a client of `remit mcp` is still there.
+//! Who leaves first: Remit while a client of `remit mcp` is still there, with a call under way or without.
 
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
@@ -71,6 +72,58 @@ async fn slow() -> (Stand, std::path::PathBuf) {
     let known = |tools: &Value| tools.as_array().is_some_and(|tools| !tools.is_empty());
     stand.until("the server has been asked", &["tool", "list"], known).await;
     (stand, journal)
+}
+
+async fn reached(journal: &std::path::Path) {
+    let there = async {
+        while !std::fs::read_to_string(journal).is_ok_and(|calls| calls.contains("read_")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, there).await.expect("the call reaches its server");
+}
+
+/// What became of the tasks.
+async fn tasks(stand: &Stand) -> Vec<String> {
+    let listed = stand.ask(&["task", "list"]).await;
+    let state = |task: &Value| task["state"].as_str().unwrap_or_default().to_owned();
+    listed.as_array().unwrap().iter().map(state).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_lets_a_call_over_stdio_be_answered_and_ends_its_task() {
+    let (mut stand, journal) = slow().await;
+    let (mut calling, idle) = (Holding::begin(&stand).await, Holding::begin(&stand).await);
+    let params = json!({"name": "slow__read_late", "arguments": {}});
+    calling.ask(1, "tools/call", &params).await;
+    reached(&journal).await;
+    stand.stop().await;
+    let answer = calling.next().await.expect("the answer comes before the end");
+    assert_eq!(answer["result"]["content"][0]["text"], "ok", "{answer}");
+    the_client_is_told_that_remit_left(calling).await;
+    the_client_is_told_that_remit_left(idle).await;
+    stand.start().await;
+    assert_eq!(tasks(&stand).await, ["closed", "closed"]);
+    crate::proof::log_is_good(&stand).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_no_call_without_end_and_ends_its_task_all_the_same() {
+    let (mut stand, journal) = slow().await;
+    let mut calling = Holding::begin(&stand).await;
+    let params = json!({"name": "slow__read_never", "arguments": {}});
+    calling.ask(1, "tools/call", &params).await;
+    reached(&journal).await;
+    // What is said while it stops is not read any more.
+    let more = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        calling.ask(2, "ping", &json!({})).await;
+    };
+    tokio::join!(stand.stop(), more);
+    the_client_is_told_that_remit_left(calling).await;
+    stand.start().await;
+    assert_eq!(tasks(&stand).await, ["closed"]);
+    crate::proof::log_is_good(&stand).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

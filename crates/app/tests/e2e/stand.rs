@@ -369,6 +369,14 @@ impl Stand {
         kill_process(process, Signal::KILL).unwrap();
     }
 
+    /// Tells the server to end, and waits until it has.
+    pub(crate) async fn stop(&mut self) {
+        kill_process(self.process(), Signal::TERM).unwrap();
+        let mut serving = self.serving.take().expect("the server runs");
+        let ended = timeout(PATIENCE, serving.child.wait()).await.expect("the server ends");
+        assert!(ended.unwrap().success(), "{}", self.log());
+    }
+
     /// What the server's memory is and was at its largest, in KiB.
     pub(crate) fn memory(&self) -> (u64, u64) {
         let process = self.serving.as_ref().and_then(|serving| serving.child.id());

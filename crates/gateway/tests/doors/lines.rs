@@ -13,6 +13,7 @@ use tokio::io::{
     AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
 };
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::bench::{A_WHILE, Bench, PATIENCE, Work, eventually, files};
 
@@ -20,6 +21,7 @@ use crate::bench::{A_WHILE, Bench, PATIENCE, Work, eventually, files};
 struct Client {
     reader: Lines<BufReader<ReadHalf<DuplexStream>>>,
     writer: WriteHalf<DuplexStream>,
+    stop: CancellationToken,
     served: JoinHandle<io::Result<()>>,
 }
 
@@ -29,9 +31,11 @@ impl Client {
         let (reader, writer) = tokio::io::split(theirs);
         let server: Option<ServerName> = server.map(|name| name.parse().unwrap());
         let gateway = Arc::clone(&bench.gateway);
-        let served = tokio::spawn(serve_lines(gateway, bench.caller(work), server, reader, writer));
+        let (caller, stop) = (bench.caller(work), CancellationToken::new());
+        let both = (reader, writer);
+        let served = tokio::spawn(serve_lines(gateway, caller, server, both, stop.clone()));
         let (reader, writer) = tokio::io::split(ours);
-        Self { reader: BufReader::new(reader).lines(), writer, served }
+        Self { reader: BufReader::new(reader).lines(), writer, stop, served }
     }
 
     async fn session(bench: &Bench, work: &Work, capabilities: Value) -> Self {
@@ -217,6 +221,33 @@ async fn the_end_of_the_clients_side_lets_answers_under_way_end() {
 }
 
 #[tokio::test]
+async fn a_stop_lets_answers_under_way_end_and_begins_nothing_more() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let mut client = Client::session(&bench, &work, json!({})).await;
+    bench.servers.script.set_answer_gate(false);
+    client.call(1, "mail__read_mail").await;
+    bench.servers.script.written(1).await;
+    client.stop.cancel();
+    tokio::task::yield_now().await;
+    client.call(2, "mail__read_mail").await;
+    assert!(client.is_quiet().await);
+    bench.servers.script.set_answer_gate(true);
+    assert_eq!(client.next().await["id"], 1);
+    assert!(client.read().await.is_none(), "the call after the stop was begun");
+    client.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_ends_a_connection_on_which_nothing_is_under_way() {
+    let bench = Bench::new().await;
+    let work = bench.task().await;
+    let client = Client::session(&bench, &work, json!({})).await;
+    client.stop.cancel();
+    client.ended().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_client_that_is_gone_cancels_what_it_asked_for() {
     let bench = Bench::new().await;
     let work = bench.task().await;
@@ -250,7 +281,8 @@ async fn a_client_that_does_not_read_is_let_go() {
     let (ours, theirs) = tokio::io::duplex(512);
     let (reader, writer) = tokio::io::split(theirs);
     let gateway = Arc::clone(&bench.gateway);
-    let served = tokio::spawn(serve_lines(gateway, bench.caller(&work), None, reader, writer));
+    let (caller, both) = (bench.caller(&work), (reader, writer));
+    let served = tokio::spawn(serve_lines(gateway, caller, None, both, CancellationToken::new()));
     let (_unread, mut writer) = tokio::io::split(ours);
     let line = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}\n";
     let flood = async {
