@@ -4,9 +4,10 @@
 //! Input: a line with a redirect address, then a document.
 
 use remit_consent::{Document, Proves, check_redirect};
-use crate::input::cut;
 use serde_json::Value;
 use url::{Host, Url};
+
+use crate::input::cut;
 
 const URL: &str = "https://app.example/client.json";
 

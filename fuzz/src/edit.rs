@@ -3,8 +3,9 @@
 //!
 //! Input: a line of changes (`+name` sets, `-name` removes, blanks between), then the object.
 
-use crate::input::cut_text;
 use remit_mcp::{Edit, Object, Raw};
+
+use crate::input::cut_text;
 
 /// One input.
 pub(crate) fn hold(data: &[u8]) {

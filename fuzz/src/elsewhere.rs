@@ -6,10 +6,11 @@
 use std::sync::LazyLock;
 
 use remit_federation::{Address, key_address};
-use crate::input::cut_text;
 use remit_jose::{KeySet, MAX_PUBLISHED};
 use remit_model::Value;
 use remit_spiffe::{Authority, ForeignBundle, trust_domain};
+
+use crate::input::cut_text;
 
 static OURS: LazyLock<Authority> =
     LazyLock::new(|| Authority::new(trust_domain("ours.example").unwrap(), []));

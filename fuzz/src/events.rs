@@ -1,8 +1,9 @@
 //! Server-sent events: how the bytes arrive does not matter, no event is over its bound, and what
 //! is written reads back.
 
-use crate::input::{cut, pieces};
 use remit_mcp::sse::{Event, Events, SseError, encode};
+
+use crate::input::{cut, pieces};
 
 fn read<'a>(parts: impl Iterator<Item = &'a [u8]>, max: usize) -> Vec<Result<Event, SseError>> {
     let mut events = Events::new(max);

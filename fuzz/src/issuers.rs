@@ -5,11 +5,12 @@
 
 use http::StatusCode;
 use remit_fetch::{Address, Answer};
-use crate::input::cut;
 use remit_issuers::parsers;
 use remit_model::Timestamp;
 use serde_json::Value;
 use url::{Host, Url};
+
+use crate::input::cut;
 
 const NOW: Timestamp = Timestamp(1_795_471_200_123);
 const NAME: &str = "https://as.example/t";

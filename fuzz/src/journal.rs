@@ -4,22 +4,22 @@
 //! Input: a first byte that says how to read the rest. `r`: the segment after its head, raw.
 //! Otherwise lines, each an entry in a good frame; one that starts with a blank has a body, too.
 
-use std::path::Path;
 use std::sync::LazyLock;
 
 use remit_model::Digest;
 use remit_tlog::{Checkpoint, Hash, SigningKey};
 use tempfile::TempDir;
 
+use crate::fixture::folder;
+
 static KEY: LazyLock<SigningKey> =
     LazyLock::new(|| SigningKey::from_seed("log.example", &[1; 32]).unwrap());
 
 /// A state directory whose checkpoint covers nothing, so that every record is still to be believed.
 static STATE: LazyLock<TempDir> = LazyLock::new(|| {
-    let memory = Path::new("/dev/shm");
-    let state = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
-    for folder in ["journal", "ledger"] {
-        std::fs::create_dir(state.path().join(folder)).unwrap();
+    let state = folder();
+    for name in ["journal", "ledger"] {
+        std::fs::create_dir(state.path().join(name)).unwrap();
     }
     let note = Checkpoint::new("log.example", 0, Hash::empty()).sign(&KEY).unwrap();
     std::fs::write(state.path().join("ledger/checkpoint"), note.to_string()).unwrap();

@@ -24,6 +24,7 @@ mod environment;
 #[path = "../../crates/app/src/fail.rs"]
 #[expect(dead_code, reason = "as above")]
 mod fail;
+mod fixture;
 mod input;
 
 use input::Input;

@@ -1,8 +1,9 @@
 //! Newline framing: how the bytes arrive does not matter, no line is over its bound, and what comes
 //! out is what stands between the line breaks.
 
-use crate::input::{cut, pieces};
 use remit_mcp::line::{Lines, TooLong};
+
+use crate::input::{cut, pieces};
 
 type Line = Result<Vec<u8>, TooLong>;
 

@@ -8,35 +8,19 @@
 
 use std::sync::{Arc, LazyLock};
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use jsonwebtoken::{Algorithm, EncodingKey};
-use crate::input::{cut, read_by_another};
+use data_encoding::BASE64URL_NOPAD;
+use jsonwebtoken::Algorithm;
 use remit_jose::{KeySet, SigningKey};
-use remit_model::{Entropy, Timestamp};
+use remit_model::Timestamp;
 use remit_token::{Assertions, Proofs, Request};
 use serde_json::{Value, json};
+
+use crate::fixture::{KEY, Sevens, pkcs8};
+use crate::input::{cut, read_by_another};
 
 const NOW: Timestamp = Timestamp(1_795_471_210_123);
 const URL: &str = "https://remit.example/mcp";
 const ISSUER: &str = "https://remit.example";
-
-struct Sevens;
-
-impl Entropy for Sevens {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
-}
-
-/// A P-256 key in PKCS#8 with one byte repeated as its secret.
-fn pkcs8() -> Vec<u8> {
-    let prefix = b"3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420";
-    let mut der = HEXLOWER.decode(prefix).unwrap();
-    der.extend_from_slice(&[7; 32]);
-    der
-}
-
-static KEY: LazyLock<EncodingKey> = LazyLock::new(|| EncodingKey::from_ec_der(&pkcs8()));
 
 static JWKS: LazyLock<String> = LazyLock::new(|| {
     let key = SigningKey::from_pkcs8(&pkcs8()).unwrap();

@@ -3,9 +3,10 @@
 //!
 //! Input: a line with the method, then the result.
 
-use crate::input::cut_text;
 use remit_mcp::results::{ResultType, for_session, for_stateless};
 use remit_mcp::{Object, Raw, meta, method};
+
+use crate::input::cut_text;
 
 /// Members that the eras differ in.
 const OURS: [&str; 4] = ["resultType", "ttlMs", "cacheScope", "_meta"];

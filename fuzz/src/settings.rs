@@ -1,16 +1,16 @@
 //! The configuration file: what does not pass says so in words, what passes names only what is
 //! there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
 use crate::config::Config;
+use crate::fixture::folder;
 
 static FOLDER: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+    let folder = folder();
     let file = folder.path().join("remit.toml");
     (folder, file)
 });

@@ -12,20 +12,14 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair,
 };
 use data_encoding::BASE64URL_NOPAD;
-use crate::input::{cut, read_by_another};
-use remit_model::{Entropy, Timestamp};
+use remit_model::Timestamp;
 use remit_spiffe::{Authority, Generation, Kept, trust_domain};
+
+use crate::fixture::Sevens;
+use crate::input::{cut, read_by_another};
 
 const NOW: Timestamp = Timestamp(1_795_471_200_123);
 const AUDIENCE: &str = "bank";
-
-struct Sevens;
-
-impl Entropy for Sevens {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
-}
 
 static KEPT: LazyLock<Kept> = LazyLock::new(|| {
     let domain = trust_domain("example.org").unwrap();

@@ -3,8 +3,9 @@
 //!
 //! Input: a line with the path, then the bytes of the tile.
 
-use crate::input::cut;
 use remit_tlog::{Level, Node, Tile, bundle};
+
+use crate::input::cut;
 
 /// One input.
 pub(crate) fn hold(data: &[u8]) {

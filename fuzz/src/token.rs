@@ -6,26 +6,18 @@
 
 use std::sync::LazyLock;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use jsonwebtoken::{Algorithm, EncodingKey};
-use crate::input::cut;
+use data_encoding::BASE64URL_NOPAD;
+use jsonwebtoken::Algorithm;
 use remit_model::{ServerName, Timestamp};
 use remit_token::{GrantKey, GrantKeys, Minter, Realm, Verifier};
 use serde_json::{Value, json};
 
+use crate::fixture::{KEY, pkcs8};
+use crate::input::cut;
+
 const NOW: Timestamp = Timestamp(1_795_471_200_123);
 const AUDIENCE: &str = "https://remit.example/mcp";
 const ISSUER: &str = "https://remit.example";
-
-/// A P-256 key in PKCS#8 with one byte repeated as its secret.
-fn pkcs8() -> Vec<u8> {
-    let prefix = b"3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420";
-    let mut der = HEXLOWER.decode(prefix).unwrap();
-    der.extend_from_slice(&[7; 32]);
-    der
-}
-
-static KEY: LazyLock<EncodingKey> = LazyLock::new(|| EncodingKey::from_ec_der(&pkcs8()));
 
 static MINTER: LazyLock<Minter> = LazyLock::new(|| {
     let key = GrantKey::open(1, Timestamp(0), &pkcs8()).unwrap();
