@@ -41,8 +41,8 @@ pub trait Files: Send + Sync {
 /// Files that become durable together. Where there are many, each on its own would cost ten times the work of
 /// writing it.
 pub trait Batch {
-    /// Puts a whole file in place of what is at `path`. It may be there in part or as zeros after a crash, as
-    /// long as [`Batch::sync`] has not said that it is not.
+    /// Puts a whole file in place of what is at `path`, in a folder that is made if need be. It may be there
+    /// in part or as zeros after a crash, as long as [`Batch::sync`] has not said that it is not.
     fn put(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Makes durable what was put since the batch began, names and new folders, too.
     fn sync(&mut self) -> io::Result<()>;
@@ -140,7 +140,7 @@ struct DiskBatch {
     /// What was put, as long as it is few.
     few: Vec<File>,
     many: bool,
-    /// Where.
+    /// The folders on the way there, which are made.
     dirs: BTreeSet<PathBuf>,
 }
 
@@ -150,6 +150,11 @@ const FEW: usize = 32;
 
 impl Batch for DiskBatch {
     fn put(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if let Some(parent) = path.parent().filter(|dir| !self.dirs.contains(*dir)) {
+            fs::create_dir_all(parent)?;
+            let made = parent.ancestors().take_while(|dir| *dir != self.path);
+            self.dirs.extend(made.map(Path::to_owned));
+        }
         let draft = draft_of(path);
         let file = write(&draft, bytes)?;
         fs::rename(&draft, path)?;
@@ -159,8 +164,6 @@ impl Batch for DiskBatch {
         }
         if !self.many {
             self.few.push(file);
-            let parents = path.ancestors().skip(1).take_while(|dir| *dir != self.path);
-            self.dirs.extend(parents.map(Path::to_owned));
         }
         Ok(())
     }
@@ -215,7 +218,6 @@ mod tests {
             let places: Vec<_> =
                 (0..count).map(|n| dir.path().join(format!("{}/{n}", n % 3))).collect();
             for path in &places {
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
                 batch.put(path, path.as_os_str().as_encoded_bytes()).unwrap();
             }
             batch.sync().unwrap();

@@ -8,7 +8,6 @@
 //! for them ([`crate::succession`]) is durable before that is in place. Where their keys are gone, since the
 //! log was changed again long ago, there is no such step.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -21,7 +20,7 @@ use remit_tlog::{
 
 use crate::board::{self, Board, Signed};
 use crate::builder::Builder;
-use crate::files::{Batch, Files};
+use crate::files::Files;
 use crate::line::{Line, shown};
 use crate::reader::Reader;
 use crate::signing::Pens;
@@ -112,11 +111,11 @@ impl Publisher {
         let from = self.builder.size();
         let (mut builder, mut line) = (self.builder.clone(), self.line.clone());
         let mut batch = self.files.batch(&self.dir).map_err(|why| io_error("", why))?;
-        let (mut dirs, mut full) = (BTreeSet::new(), Vec::new());
-        let mut put = |tile: &Tile, bytes: &[u8], batch: &mut dyn Batch| {
-            let path = self.place_of(tile, &mut dirs)?;
-            batch.put(&path, bytes).map_err(|why| io_error(&tile.to_string(), why))
+        let mut put = |tile: &Tile, bytes: &[u8]| {
+            let name = tile.to_string();
+            batch.put(&self.dir.join(&name), bytes).map_err(|why| io_error(&name, why))
         };
+        let mut full = Vec::new();
         let mut cursor = self.reader.seek(from)?;
         let mut change = None;
         while builder.size() < to && change.is_none() {
@@ -124,7 +123,7 @@ impl Publisher {
             let item = cursor.next()?.filter(|item| item.index == index);
             let item = item.ok_or(PublishError::Short(index))?;
             for (tile, bytes) in push(&mut builder, item.payload.entry())? {
-                put(&tile, &bytes, batch.as_mut())?;
+                put(&tile, &bytes)?;
                 full.push(tile);
             }
             let changes = line.follow(index, item.payload.entry());
@@ -136,7 +135,7 @@ impl Publisher {
         }
         let grown: Vec<Tile> = Tile::written(from, builder.size()).collect();
         for (tile, bytes) in builder.edge().iter().filter(|(tile, _)| grown.contains(tile)) {
-            put(tile, bytes, batch.as_mut())?;
+            put(tile, bytes)?;
         }
         batch.sync().map_err(|why| io_error("", why))?;
         let (checkpoint, note) = self.sign(&builder, line.now())?;
@@ -165,24 +164,6 @@ impl Publisher {
             .and_then(|()| self.files.sync_dir(&folder))
             .and_then(|()| self.files.sync_dir(&self.dir));
         written.map_err(|why| io_error(&name, why))
-    }
-
-    /// Where a tile goes, in a folder that is there: one of `dirs`, or it is made and becomes one of them.
-    pub(crate) fn place_of(
-        &self,
-        tile: &Tile,
-        dirs: &mut BTreeSet<PathBuf>,
-    ) -> Result<PathBuf, PublishError> {
-        let name = tile.to_string();
-        let path = self.dir.join(&name);
-        let parents = path.ancestors().skip(1).take_while(|dir| *dir != self.dir);
-        let fresh: Vec<PathBuf> =
-            parents.filter(|dir| !dirs.contains(*dir)).map(Path::to_owned).collect();
-        if let Some(parent) = fresh.first() {
-            fs::create_dir_all(parent).map_err(|why| io_error(&name, why))?;
-        }
-        dirs.extend(fresh);
-        Ok(path)
     }
 
     /// The private keys of `signers`.

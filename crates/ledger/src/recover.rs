@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use remit_ports::{Kind, Parent};
@@ -168,7 +168,7 @@ struct Walk<'a> {
     builder: Builder,
     line: Line,
     open: BTreeSet<u64>,
-    dirs: BTreeSet<std::path::PathBuf>,
+    dirs: BTreeSet<PathBuf>,
     rebuilt: Vec<String>,
     again: Again,
 }
@@ -426,13 +426,23 @@ impl Walk<'_> {
         for (tile, bytes) in made {
             if !self.is_there(tile, bytes) {
                 // Each for itself: its length alone says at the next start whether it is whole.
-                let path = self.publisher.place_of(tile, &mut self.dirs)?;
-                let put = self.publisher.files.replace(&path, bytes);
-                put.map_err(|why| publish::io_error(&tile.to_string(), why))?;
+                self.write(tile, bytes)?;
                 self.rebuilt.push(tile.to_string());
             }
         }
         Ok(())
+    }
+
+    /// Writes a tile, remembering the folders whose names must become durable.
+    fn write(&mut self, tile: &Tile, bytes: &[u8]) -> Result<(), PublishError> {
+        let name = tile.to_string();
+        let path = self.publisher.dir.join(&name);
+        let folders = path.ancestors().skip(1).take_while(|dir| *dir != self.publisher.dir);
+        self.dirs.extend(folders.map(Path::to_owned));
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| self.publisher.files.replace(&path, bytes))
+            .map_err(|why| publish::io_error(&name, why))
     }
 
     fn is_there(&self, tile: &Tile, bytes: &[u8]) -> bool {
