@@ -205,14 +205,20 @@ async fn changes_are_told_to_sessions_and_to_subscriptions() {
     assert!(client.is_quiet().await);
 }
 
-#[tokio::test]
-async fn the_end_of_the_clients_side_lets_answers_under_way_end() {
+/// A client whose call 1 is answered once its server's gate is open.
+async fn with_a_call_under_way() -> (Bench, Client) {
     let bench = Bench::new().await;
     let work = bench.task().await;
     let mut client = Client::session(&bench, &work, json!({})).await;
     bench.servers.script.set_answer_gate(false);
     client.call(1, "mail__read_mail").await;
     bench.servers.script.written(1).await;
+    (bench, client)
+}
+
+#[tokio::test]
+async fn the_end_of_the_clients_side_lets_answers_under_way_end() {
+    let (bench, mut client) = with_a_call_under_way().await;
     client.writer.shutdown().await.unwrap();
     assert!(client.is_quiet().await);
     bench.servers.script.set_answer_gate(true);
@@ -222,12 +228,7 @@ async fn the_end_of_the_clients_side_lets_answers_under_way_end() {
 
 #[tokio::test]
 async fn a_stop_lets_answers_under_way_end_and_begins_nothing_more() {
-    let bench = Bench::new().await;
-    let work = bench.task().await;
-    let mut client = Client::session(&bench, &work, json!({})).await;
-    bench.servers.script.set_answer_gate(false);
-    client.call(1, "mail__read_mail").await;
-    bench.servers.script.written(1).await;
+    let (bench, mut client) = with_a_call_under_way().await;
     client.stop.cancel();
     tokio::task::yield_now().await;
     client.call(2, "mail__read_mail").await;
